@@ -1,0 +1,49 @@
+# make run: set up, run the main job on the embedded default, say where the report is.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ENV ?=
+RUN_ARGS := $(if $(ENV),--env $(ENV))
+export DO_NOT_TRACK = 1
+
+.PHONY: install run test lint viz bench results clean
+
+install: $(STAMP)
+
+# the interpreter that is there, where python3.11 has no name of its own
+$(STAMP): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null 2>&1 && py=$(PYTHON) || py=python3; \
+	$$py -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))' \
+		|| { echo "Python 3.11 or 3.12 is needed; set PYTHON=/path/to/it"; exit 1; }; \
+	test -x $(BIN)/python || $$py -m venv $(VENV)
+	@echo "Installing into $(VENV) (about a minute) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $(STAMP)
+
+run: install
+	$(BIN)/kedro run $(RUN_ARGS)
+
+test: install
+	$(BIN)/pytest -n 2 --dist loadfile
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+viz: install
+	$(BIN)/kedro viz run
+
+bench: install
+	$(BIN)/python -m benchmarks $(NAME)
+	$(BIN)/python -m benchmarks.render
+
+# docs/results from benchmarks/results, without measuring again
+results: install
+	$(BIN)/python -m benchmarks.render
+
+clean:
+	rm -rf $(VENV) build .viz .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find data -type f ! -name .gitkeep ! -path 'data/01_raw/*' -delete
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,72 @@
+"""Write ``docs/results/<area>.md`` from ``benchmarks/results/*.json``: figures are never typed."""
+
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).parent
+DOCS = ROOT.parent / "docs" / "results"
+
+# area -> title, and its benchmarks in the order in which they are shown
+AREAS = {
+    "spine": ("The spine: validity, speed, and the first data sets", None),
+}
+
+
+def number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def section(path: Path) -> str:
+    rows = json.loads(path.read_text())
+    head = rows[0]
+    lines = [
+        f"## {path.stem}",
+        "",
+        f"`{head['command']}`, {head['date']}, {head['machine']}.",
+        "",
+        "| what | value | 95 % interval | peer | ratio | target | reached | data |",
+        "|---|---:|---|---|---:|---|---|---|",
+    ]
+    for r in rows:
+        interval = f"{number(r['ci_low'])} to {number(r['ci_high'])}" if r["ci_low"] is not None else ""
+        peer = f"{r['peer']}: {number(r['peer_value'])}" if r["peer"] else ""
+        reached = {True: "yes", False: "**no**", None: ""}[r["reached"]]
+        cells = [
+            r["name"],
+            f"{number(r['value'])} {r['unit']}".strip(),
+            interval,
+            peer,
+            f"{r['ratio']:.3g}" if r["ratio"] is not None else "",
+            r["target"] or "",
+            reached,
+            r["data"] or "",
+        ]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    DOCS.mkdir(parents=True, exist_ok=True)
+    placed = {name for _, names in AREAS.values() for name in names or ()}
+    for area, (title, names) in AREAS.items():
+        paths = [ROOT / "results" / f"{name}.json" for name in names] if names else []
+        if names is None:
+            paths = [p for p in sorted((ROOT / "results").glob("*.json")) if p.stem not in placed]
+        text = "\n".join(
+            [
+                f"# {title}",
+                "",
+                "Rendered by `make results` from `benchmarks/results/*.json`; every line names the command that prints it.",
+                "Ratios say how many times better than the peer, measured in the same process and run.",
+                "",
+                *[section(path) for path in paths if path.exists()],
+            ]
+        )
+        (DOCS / f"{area}.md").write_text(text)
+        print(f"docs/results/{area}.md")
+
+
+if __name__ == "__main__":
+    main()

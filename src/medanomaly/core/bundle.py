@@ -1,0 +1,171 @@
+"""Model bundles: a folder of safe files with a manifest that holds the hash of each.
+
+Nothing in a bundle is ever unpickled. A folder is refused when a file is missing, altered, not listed in the manifest, or
+of a kind that can carry code; the manifest carries a hash of itself, so that thresholds cannot be edited unnoticed. The
+hashes detect damage and careless edits, not an attacker who rewrites the whole folder: for that, sign it or keep the
+``bundle_hash`` elsewhere.
+"""
+
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from medanomaly.core.errors import BundleError
+
+FORMAT_VERSION = 1
+MANIFEST = "manifest.json"
+SAFE_SUFFIXES = (".onnx", ".npy", ".safetensors", ".skops", ".md")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model as files in memory: ``manifest`` (JSON types only) and ``files`` (name to content)."""
+
+    manifest: dict
+    files: dict[str, bytes]
+
+    @property
+    def bundle_hash(self) -> str:
+        """SHA-256 of the manifest, which holds the hash of every file: names this exact bundle."""
+        return self.manifest["manifest_sha256"]
+
+    def array(self, name: str) -> np.ndarray:
+        """The ``.npy`` file ``name`` as an array; object arrays, which would need pickle, are refused."""
+        try:
+            return np.load(io.BytesIO(self.files[name]), allow_pickle=False)
+        except KeyError:
+            raise BundleError(
+                f"'{name}' is not in the bundle", remedy=f"It holds {sorted(self.files)}."
+            ) from None
+        except ValueError as error:
+            raise BundleError(f"'{name}' is no plain array: {error}") from error
+
+
+def array_bytes(array: np.ndarray) -> bytes:
+    """An array as the content of a ``.npy`` file."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _manifest_hash(manifest: dict) -> str:
+    content = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def _check_name(name: str, source: object) -> None:
+    if Path(name).name != name or name.startswith(".") or "\\" in name:
+        raise BundleError(f"'{name}' is not a plain file name", source=source)
+    if Path(name).suffix not in SAFE_SUFFIXES:
+        raise BundleError(
+            f"'{name}' is of a kind that is never loaded",
+            remedy=f"A bundle holds {MANIFEST} and files ending in {', '.join(SAFE_SUFFIXES)}.",
+            source=source,
+        )
+
+
+def make_bundle(manifest: dict, files: dict[str, bytes]) -> Bundle:
+    """Seal ``files`` under ``manifest``: adds the format version, the hash of every file and of the manifest itself.
+
+    Raises:
+        BundleError: a file name is not plain or of an unsafe kind, or the manifest is not JSON (NaN included).
+    """
+    for name in files:
+        _check_name(name, "new bundle")
+    sealed = dict(manifest) | {
+        "format_version": FORMAT_VERSION,
+        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())},
+    }
+    try:
+        sealed = json.loads(json.dumps(sealed, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"the manifest is not plain JSON: {error}") from error
+    return Bundle(sealed | {"manifest_sha256": _manifest_hash(sealed)}, dict(files))
+
+
+def write_bundle(folder: Path, bundle: Bundle) -> None:
+    """Write the bundle as ``folder``, replacing what was there only once the new one is complete."""
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        for name, content in bundle.files.items():
+            _check_name(name, folder)
+            (staging / name).write_bytes(content)
+        (staging / MANIFEST).write_text(json.dumps(bundle.manifest, indent=1, allow_nan=False) + "\n")
+        # mkdtemp makes a private folder; a bundle is as readable as any other output
+        staging.chmod(0o777 & ~_umask())
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(staging, folder)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read and verify a bundle.
+
+    Raises:
+        BundleError: the folder or a file is missing, altered, unlisted, of an unsafe kind, or the format is unknown.
+    """
+    folder = Path(folder)
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise BundleError(
+            f"there is no {MANIFEST}",
+            remedy="Train the model first, or point to the bundle's folder.",
+            source=folder,
+        )
+    try:
+        manifest = json.loads(path.read_bytes())
+        listed = dict(manifest["sha256"])
+        stated = manifest["manifest_sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BundleError(f"{MANIFEST} cannot be read: {error!r}", source=folder) from error
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise BundleError(
+            f"bundle format {manifest.get('format_version')}",
+            remedy=f"Expected {FORMAT_VERSION}.",
+            source=folder,
+        )
+    if _manifest_hash(manifest) != stated:
+        raise BundleError(
+            f"{MANIFEST} was altered",
+            remedy="Train again, or fetch the bundle from where it came.",
+            source=folder,
+        )
+    present = {entry.name for entry in folder.iterdir()} - {MANIFEST}
+    for name in sorted(present | set(listed)):
+        _check_name(name, folder)
+    if present != set(listed):
+        raise BundleError(
+            f"files and manifest differ: missing {sorted(set(listed) - present)}, unlisted {sorted(present - set(listed))}",
+            source=folder,
+        )
+    files = {}
+    for name, expected in listed.items():
+        if (folder / name).is_symlink():
+            raise BundleError(f"'{name}' is a link", remedy="A bundle holds its files itself.", source=folder)
+        content = (folder / name).read_bytes()
+        if hashlib.sha256(content).hexdigest() != expected:
+            raise BundleError(
+                f"'{name}' was altered: its hash is not the one in {MANIFEST}",
+                remedy="Train again, or fetch the bundle from where it came.",
+                source=folder,
+            )
+        files[name] = content
+    return Bundle(manifest, files)

@@ -1,0 +1,78 @@
+"""The case table: one row a case, with its patient, label, split and subgroups.
+
+Columns, in this order: ``case_id`` (str, unique), ``patient_id`` (str), ``label`` (Int8: 0 normal, 1 anomalous, NA
+unknown), ``kind`` (str: what the label says in the data set's own words, empty where it says nothing more), ``split``
+(``train`` | ``calibration`` | ``test``), then any subgroup columns (``sex``, ``age_band``, ``site``, ...).
+"""
+
+from itertools import pairwise
+
+import pandas as pd
+
+from medanomaly.core.errors import InputError
+
+SPLITS = ("train", "calibration", "test")
+CASE_COLUMNS = ("case_id", "patient_id", "label", "kind", "split")
+MIN_CASES = 30
+
+AGE_BAND_EDGES = (0, 18, 40, 65, 80)
+
+
+def subgroup_columns(cases: pd.DataFrame) -> list[str]:
+    """Names of the subgroup columns of a case table."""
+    return [column for column in cases.columns if column not in CASE_COLUMNS]
+
+
+def age_band(age: pd.Series) -> pd.Series:
+    """Age in years to the bands 0-17, 18-39, 40-64, 65-79, 80+; unknown or negative ages give NA."""
+    edges = [*AGE_BAND_EDGES, float("inf")]
+    labels = [f"{low}-{high - 1}" for low, high in pairwise(AGE_BAND_EDGES)]
+    labels.append(f"{AGE_BAND_EDGES[-1]}+")
+    return pd.cut(age, bins=edges, right=False, labels=labels).astype("string")
+
+
+def check_cases(cases: pd.DataFrame, source: object = "case table") -> pd.DataFrame:
+    """Return the case table in its declared dtypes, or raise :class:`InputError` naming what breaks the contract."""
+    missing = [column for column in CASE_COLUMNS if column not in cases.columns]
+    if missing:
+        raise InputError(f"columns {missing} are missing", remedy=f"Expected {CASE_COLUMNS}.", source=source)
+    cases = cases.astype({"case_id": "string", "patient_id": "string", "label": "Int8", "kind": "string"})
+    repeated = cases["case_id"][cases["case_id"].duplicated()]
+    if len(repeated):
+        raise InputError(
+            f"case_id '{repeated.iloc[0]}' stands {int((cases['case_id'] == repeated.iloc[0]).sum())} times",
+            remedy="Give every case an id of its own.",
+            source=source,
+        )
+    if cases[["case_id", "patient_id"]].isna().any(axis=None):
+        raise InputError("a case has no case_id or no patient_id", source=source)
+    strange = set(cases["label"].dropna().unique()) - {0, 1}
+    if strange:
+        raise InputError(
+            f"labels {sorted(strange)} are neither 0, 1 nor unknown", source=source, column="label"
+        )
+    unknown = set(cases["split"].unique()) - set(SPLITS)
+    if unknown:
+        raise InputError(
+            f"unknown splits {sorted(map(str, unknown))}", remedy=f"Expected {SPLITS}.", source=source
+        )
+    crossing = cases.groupby("patient_id")["split"].nunique()
+    if (crossing > 1).any():
+        raise InputError(
+            f"patient '{crossing.idxmax()}' is in more than one part",
+            remedy="Split by patient (medanomaly.core.splits).",
+            source=source,
+        )
+    return cases[[*CASE_COLUMNS, *subgroup_columns(cases)]]
+
+
+def reference_cases(cases: pd.DataFrame, split: str) -> pd.Series:
+    """Mask of the cases of ``split`` that stand for "normal".
+
+    The normals where any case carries a label; where none does, every case (then a few anomalies among them make the
+    p-values conservative, never too small).
+    """
+    inside = cases["split"] == split
+    if cases["label"].notna().any():
+        return inside & (cases["label"] == 0).fillna(False).astype(bool)
+    return inside

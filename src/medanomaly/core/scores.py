@@ -1,0 +1,91 @@
+"""The score table: everything downstream speaks it and knows nothing of modalities.
+
+Columns: ``case_id`` (string), ``model`` (string), ``score`` (float64, finite, higher = more anomalous), ``p_value``
+(float64, NA for the cases the detector was fitted on), ``flagged`` (boolean at alpha, NA where the p-value is).
+"""
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.cases import reference_cases
+from medanomaly.core.conformal import group_p_values, leave_one_out_p_values, p_values
+from medanomaly.core.errors import ConfigurationError, InputError
+
+SCORE_COLUMNS = ("case_id", "model", "score", "p_value", "flagged")
+
+
+def score_table(
+    cases: pd.DataFrame,
+    score: np.ndarray,
+    model: str,
+    alpha: float,
+    group_by: str | None = None,
+    min_group_size: int = 100,
+) -> pd.DataFrame:
+    """Turn raw scores into the score table, with p-values against the calibration normals.
+
+    Cases in ``test``, and anomalous ones in ``calibration``, are compared with all calibration normals. A calibration
+    normal is compared with the others. Train cases get no p-value: the detector has seen them.
+
+    Args:
+        cases: case table of n rows.
+        score: (n,) scores, higher = more anomalous.
+        model: the model's name.
+        alpha: false-alarm rate asked for.
+        group_by: a subgroup column of ``cases`` for group-conditional p-values.
+        min_group_size: smallest calibration group used on its own.
+
+    Returns:
+        Score table of n rows, in the order of ``cases``.
+    """
+    score = np.asarray(score, dtype=np.float64)
+    if not np.isfinite(score).all():
+        first = cases["case_id"].iloc[int(np.flatnonzero(~np.isfinite(score))[0])]
+        raise InputError(f"model '{model}' gave a score that is NaN or infinite", record=first)
+    reference = reference_cases(cases, "calibration").to_numpy()
+    if not reference.any():
+        raise ConfigurationError(
+            "no normal case is left for calibration, so no p-value can be given",
+            remedy="Raise data_processing.split.calibration, or bring more normal cases.",
+        )
+    others = (cases["split"] != "train").to_numpy() & ~reference
+    p = np.full(len(cases), np.nan)
+    if group_by is None:
+        p[reference] = leave_one_out_p_values(score[reference])
+        p[others] = p_values(score[others], score[reference])
+    else:
+        groups = cases[group_by].astype(object).to_numpy()
+        p[others], _ = group_p_values(
+            score[others], groups[others], score[reference], groups[reference], min_group_size
+        )
+        p[reference] = leave_one_out_p_values(score[reference])
+        for group in pd.unique(cases.loc[reference, group_by].dropna()):
+            inside = reference & (groups == group)
+            if inside.sum() >= min_group_size:
+                p[inside] = leave_one_out_p_values(score[inside])
+    flagged = pd.array(p <= alpha + 1e-12, dtype="boolean")
+    flagged[np.isnan(p)] = pd.NA
+    return pd.DataFrame(
+        {
+            "case_id": cases["case_id"].astype("string").to_numpy(),
+            "model": pd.array([model] * len(cases), dtype="string"),
+            "score": score,
+            "p_value": p,
+            "flagged": flagged,
+        }
+    )
+
+
+def check_scores(scores: pd.DataFrame, source: object = "score table") -> pd.DataFrame:
+    """Return the score table, or raise :class:`InputError` naming what breaks the contract."""
+    missing = [column for column in SCORE_COLUMNS if column not in scores.columns]
+    if missing:
+        raise InputError(f"columns {missing} are missing", remedy=f"Expected {SCORE_COLUMNS}.", source=source)
+    if not np.isfinite(scores["score"].to_numpy(dtype=np.float64)).all():
+        raise InputError("a score is NaN or infinite", source=source, column="score")
+    p = scores["p_value"].dropna()
+    if ((p <= 0) | (p > 1)).any():
+        raise InputError("a p-value is outside (0, 1]", source=source, column="p_value")
+    if scores.duplicated(["case_id", "model"]).any():
+        raise InputError("a case has two scores of one model", source=source)
+    return scores[list(SCORE_COLUMNS)]

@@ -1,0 +1,73 @@
+"""A stable split by patient: a keyed hash of the patient id decides, so adding patients moves nobody."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from medanomaly.core.cases import SPLITS
+
+
+class SplitParams(BaseModel):
+    """Shares of patients in each part, and the key of the hash."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train: float = Field(0.5, gt=0, lt=1)
+    calibration: float = Field(0.2, gt=0, lt=1)
+    test: float = Field(0.3, gt=0, lt=1)
+    seed: int = 0
+    anomalous_patients: str = Field("split", pattern="^(split|test)$")
+
+    @model_validator(mode="after")
+    def _shares_add_up(self):
+        total = self.train + self.calibration + self.test
+        if abs(total - 1) > 1e-9:
+            raise ValueError(f"train + calibration + test must be 1, not {total:g}")
+        return self
+
+
+def patient_position(patient_id: pd.Series, seed: int) -> np.ndarray:
+    """Position of each patient in [0, 1): a BLAKE2b hash of the id, keyed by the seed.
+
+    Args:
+        patient_id: (n,) ids.
+        seed: the key; another seed is another, independent split.
+
+    Returns:
+        (n,) float64, equal for equal ids, independent of which other ids are there.
+    """
+    key = str(seed).encode()
+    codes, unique = pd.factorize(patient_id.astype(str))
+    hashed = [
+        int.from_bytes(hashlib.blake2b(str(p).encode(), key=key, digest_size=8).digest(), "big")
+        for p in unique
+    ]
+    # the top 53 bits, so that the largest hash still lies below 1 in float64
+    positions = np.array([h >> 11 for h in hashed], dtype=np.float64) / 2.0**53
+    return positions[codes]
+
+
+def split_by_patient(patient_id: pd.Series, label: pd.Series, params: SplitParams) -> pd.Series:
+    """Assign every case to ``train``, ``calibration`` or ``test``; a patient's cases stay together.
+
+    With ``anomalous_patients="test"`` every patient who has an anomalous case goes to test: one-class detectors never
+    learn from them, and rare anomalies are all kept for the evaluation. Prevalence in test is then higher than in
+    the population.
+
+    Args:
+        patient_id: (n,) ids.
+        label: (n,) 0, 1 or NA.
+        params: shares, seed, and where anomalous patients go.
+
+    Returns:
+        (n,) strings, index of ``patient_id``.
+    """
+    position = patient_position(patient_id, params.seed)
+    edges = np.array([params.train, params.train + params.calibration])
+    parts = np.array(SPLITS, dtype=object)[np.searchsorted(edges, position, side="right")]
+    if params.anomalous_patients == "test":
+        anomalous = set(patient_id[(label == 1).fillna(False).astype(bool)])
+        parts[patient_id.isin(anomalous).to_numpy()] = "test"
+    return pd.Series(parts, index=patient_id.index, dtype="string", name="split")

@@ -1,0 +1,1 @@
+"""Kedro datasets: how raw files, bundles and figures get in and out."""

@@ -1,0 +1,49 @@
+"""Where each public data set comes from: what an error tells when a file is not there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from medanomaly.core.errors import DataNotFoundError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A public data set: its title, where to get it, which files, under which licence."""
+
+    title: str
+    url: str
+    files: str
+    licence: str
+
+
+SOURCES = {
+    "adbench": Source(
+        "ADBench, classical data sets",
+        "https://github.com/Minqi824/ADBench",
+        "adbench/datasets/Classical/*.npz",
+        "BSD-2-Clause (data: UCI and ODDS)",
+    ),
+    "thyroid0387": Source(
+        "UCI Thyroid Disease, thyroid0387",
+        "https://archive.ics.uci.edu/dataset/102/thyroid+disease",
+        "thyroid0387.data",
+        "CC BY 4.0",
+    ),
+}
+
+
+def not_found(path: str | Path) -> DataNotFoundError:
+    """The error for a file that is absent: what to get, from where, under which licence, into which folder."""
+    path = Path(path)
+    for name, source in SOURCES.items():
+        if name in path.parts:
+            folder = Path(*path.parts[: path.parts.index(name) + 1])
+            return DataNotFoundError(
+                "the file does not exist",
+                remedy=f"Get {source.files} of {source.title} from {source.url} (licence: {source.licence}) into "
+                f"{folder}, or set MEDANOMALY_DATA to the folder that holds '{name}'.",
+                source=path,
+            )
+    return DataNotFoundError(
+        "the file does not exist", remedy="Correct filepath in the catalog entry.", source=path
+    )

@@ -1,0 +1,96 @@
+"""Hooks: progress while a pipeline runs, plain errors when it stops, a summary when it ends."""
+
+import logging
+import sys
+import time
+from pathlib import Path
+
+from kedro.framework.hooks import hook_impl
+
+from medanomaly.core.errors import MedanomalyError
+
+logger = logging.getLogger(__name__)
+
+
+class ProgressHooks:
+    """One line a node: which of how many, and how long it took."""
+
+    def __init__(self):
+        self._total = self._done = 0
+        self._started = 0.0
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline):
+        """Count the nodes."""
+        self._total, self._done = len(pipeline.nodes), 0
+
+    @hook_impl
+    def before_node_run(self, node):
+        """Say what starts."""
+        self._started = time.perf_counter()
+        logger.info("[%d/%d] %s ...", self._done + 1, self._total, node.name)
+
+    @hook_impl
+    def after_node_run(self, node):
+        """Say how long it took."""
+        self._done += 1
+        elapsed = time.perf_counter() - self._started
+        if elapsed >= 1:
+            logger.info("[%d/%d] %s took %.1f s", self._done, self._total, node.name, elapsed)
+
+
+def plain_error(error: BaseException) -> MedanomalyError | None:
+    """The project's own error behind ``error``, if there is one: Kedro wraps what a dataset raises."""
+    seen = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, MedanomalyError):
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None
+
+
+class PlainErrorHooks:
+    """End with one readable line instead of a traceback where the cause is the input or the configuration."""
+
+    @hook_impl
+    def on_pipeline_error(self, error):
+        """Keep the traceback for errors that nobody foresaw."""
+        plain = plain_error(error)
+        if plain is None:
+            return
+        previous = sys.excepthook
+
+        def show(kind, value, traceback):
+            if plain_error(value) is plain:
+                sys.stderr.write(f"\n{type(plain).__name__}: {plain}\n")
+            else:
+                previous(kind, value, traceback)
+
+        sys.excepthook = show
+
+
+class SummaryHooks:
+    """A table of the models at the end, and where the report is."""
+
+    @hook_impl
+    def after_pipeline_run(self, pipeline, catalog):
+        """Print it when the metrics were made by this run."""
+        if "metrics" not in pipeline.all_outputs() or "report" not in pipeline.all_outputs():
+            return
+        from rich.console import Console
+        from rich.table import Table
+
+        from medanomaly.reporting.report import summary_rows
+
+        rows = summary_rows(catalog["metrics"].load())
+        if not rows:
+            return
+        table = Table(title="Test cases")
+        for column in rows[0]:
+            table.add_column(column, justify="left" if column in ("modality", "model") else "right")
+        for row in rows:
+            table.add_row(*(str(value) for value in row.values()))
+        console = Console()
+        console.print(table)
+        console.print(f"Report: {Path(catalog['report']._filepath)}", soft_wrap=True)

@@ -1,0 +1,35 @@
+"""Parameter blocks that several pipelines share; validated before any node runs."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RunParams(BaseModel):
+    """What is run.
+
+    Attributes:
+        dataset: name of the data set in reports and in the output folders.
+        table: which description of ``data_processing.tables`` applies.
+        seed: of everything that draws random numbers, the split included.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    table: str
+    seed: int = 0
+
+
+class AlarmParams(BaseModel):
+    """When a case is flagged.
+
+    Attributes:
+        alpha: share of normal cases that may be flagged.
+        group_by: subgroup column within which the share shall hold (Mondrian p-values); None for all cases together.
+        min_group_size: a group with fewer calibration normals is compared with all of them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    alpha: float = Field(0.05, gt=0, lt=1)
+    group_by: str | None = None
+    min_group_size: int = Field(100, ge=20)

@@ -1,0 +1,15 @@
+"""Every folder of ``pipelines`` is a pipeline; ``__default__`` is the sum of the stages."""
+
+from kedro.framework.project import find_pipelines
+from kedro.pipeline import Pipeline
+
+# run by name only
+NOT_BY_DEFAULT = ("tuning", "scoring", "monitoring")
+
+
+def register_pipelines() -> dict[str, Pipeline]:
+    """Pipeline name to pipeline."""
+    pipelines = find_pipelines(raise_errors=True)
+    stages = [p for name, p in pipelines.items() if name not in (*NOT_BY_DEFAULT, "__default__")]
+    pipelines["__default__"] = sum(stages, Pipeline([]))
+    return pipelines

@@ -1,0 +1,1 @@
+"""Kedro pipelines: wiring in ``pipeline.py``, thin nodes in ``nodes.py``."""

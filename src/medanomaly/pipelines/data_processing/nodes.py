@@ -1,0 +1,45 @@
+"""Nodes of data processing."""
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from medanomaly.core.cases import check_cases
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.splits import SplitParams, split_by_patient
+from medanomaly.parameters import RunParams
+from medanomaly.tabular.table import TableSpec
+
+
+class DataProcessingParams(BaseModel):
+    """``tables`` describes each data set's table under its own name; ``split`` how patients are divided."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tables: dict[str, TableSpec]
+    split: SplitParams
+
+    def table(self, dataset: str) -> TableSpec:
+        """The description of one data set's table."""
+        if dataset not in self.tables:
+            raise ConfigurationError(
+                f"no table is described under data_processing.tables.{dataset}",
+                remedy=f"Described are {sorted(self.tables)}; add one in conf/<env>/parameters.yml.",
+            )
+        return self.tables[dataset]
+
+
+def clean_records(
+    raw: pd.DataFrame, params: DataProcessingParams, run: RunParams
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
+    """Records, cases without a split, quarantine and summary of the raw table."""
+    from medanomaly.tabular.cleaning import clean_table
+
+    table = clean_table(raw, params.table(run.table), source=run.dataset)
+    return table.records, table.cases, table.quarantine, table.summary
+
+
+def split_cases(cases: pd.DataFrame, params: DataProcessingParams) -> pd.DataFrame:
+    """The case table, every patient in one part."""
+    cases = cases.copy()
+    cases.insert(4, "split", split_by_patient(cases["patient_id"], cases["label"], params.split))
+    return check_cases(cases)

@@ -1,0 +1,82 @@
+"""Nodes of the tabular models; one set of them serves every detector."""
+
+import datetime
+import importlib.metadata
+
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle, make_bundle
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.scores import check_scores, score_table
+from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.pipelines.data_processing.nodes import DataProcessingParams
+from medanomaly.tabular.training import DetectorParams
+
+LIBRARIES = ("medanomaly", "numpy", "pandas", "scikit-learn", "onnx", "onnxruntime", "skops")
+EXPLAINED_CASES = 20
+
+
+def fit_detector(
+    cases: pd.DataFrame,
+    features: pd.DataFrame,
+    summary: dict,
+    params: DetectorParams,
+    data_params: DataProcessingParams,
+    alarm: AlarmParams,
+    run: RunParams,
+) -> Bundle:
+    """Fit on train, calibrate on calibration, seal with preprocessing and card."""
+    from medanomaly.reporting.model_card import render_card
+    from medanomaly.tabular.features import feature_units
+    from medanomaly.tabular.training import train_bundle
+
+    bundle = train_bundle(
+        cases,
+        features,
+        params,
+        name=params.detector,
+        alpha=alarm.alpha,
+        seed=run.seed,
+        units=feature_units(data_params.table(run.table), summary["columns"]),
+        stamp={
+            "dataset": run.dataset,
+            "version": importlib.metadata.version("medanomaly"),
+            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        },
+    )
+    card = render_card(bundle.manifest, None)
+    return make_bundle(bundle.manifest, bundle.files | {"card.md": card.encode()})
+
+
+def score_cases(
+    cases: pd.DataFrame, features: pd.DataFrame, bundle: Bundle, alarm: AlarmParams
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score table of every case, and explanations of the most anomalous test cases."""
+    from medanomaly.tabular.scorer import TabularScorer, explanation_table
+
+    if alarm.group_by is not None and alarm.group_by not in cases.columns:
+        raise ConfigurationError(
+            f"alarm.group_by is '{alarm.group_by}', which is no subgroup of this data set",
+            remedy=f"The case table has {list(cases.columns)}.",
+        )
+    scorer = TabularScorer(bundle)
+    scores = score_table(
+        cases,
+        scorer.score(features),
+        bundle.manifest["name"],
+        alarm.alpha,
+        group_by=alarm.group_by,
+        min_group_size=alarm.min_group_size,
+    )
+    return scores, explanation_table(scorer, cases, features, scores, EXPLAINED_CASES)
+
+
+def gather_scores(*scores: pd.DataFrame) -> pd.DataFrame:
+    """One score table of all models."""
+    return check_scores(pd.concat(scores, ignore_index=True))
+
+
+def gather_explanations(*explanations: pd.DataFrame) -> pd.DataFrame:
+    """One explanation table of all models."""
+    return pd.concat(explanations, ignore_index=True)

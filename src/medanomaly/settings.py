@@ -1,0 +1,20 @@
+"""Kedro project settings."""
+
+from omegaconf.resolvers import oc
+
+from medanomaly.hooks import PlainErrorHooks, ProgressHooks, SummaryHooks
+
+HOOKS = (ProgressHooks(), PlainErrorHooks(), SummaryHooks())
+
+CONFIG_LOADER_ARGS = {
+    "base_env": "base",
+    "default_run_env": "local",
+    # an environment changes single values; it never wipes the block they stand in. A catalog entry is replaced whole:
+    # merged, it would keep arguments that belong to another type.
+    "merge_strategy": {"parameters": "soft", "globals": "soft"},
+    "custom_resolvers": {
+        "oc.env": oc.env,
+        # "adbench" and "cardio" -> "adbench_cardio": outputs of two subsets never overwrite each other
+        "dataset_key": lambda *parts: "_".join(part for part in parts if part),
+    },
+}

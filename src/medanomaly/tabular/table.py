@@ -1,0 +1,86 @@
+"""What a raw table means: its ids, label, subgroups and columns. One YAML block a data set."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Column(_Block):
+    """One column of the raw table.
+
+    Attributes:
+        kind: ``number``, ``category`` or ``time``.
+        unit: as shown beside every value (``mmol/L``); empty where there is none.
+        possible: lowest and highest value that can be true at all; a record outside is quarantined. What is possible
+            but unusual is left to the detectors.
+    """
+
+    kind: Literal["number", "category", "time"] = "number"
+    unit: str = ""
+    possible: tuple[float, float] | None = None
+
+
+class Duration(_Block):
+    """A feature: time from ``start`` to ``end`` (both ``time`` columns); negative where the order is wrong."""
+
+    start: str
+    end: str
+    unit: Literal["hours", "days"] = "days"
+
+
+class TableSpec(_Block):
+    """How to read one raw table.
+
+    Attributes:
+        case_id: column with a unique id; None numbers the records from 1.
+        patient_id: column with the patient; None takes records of identical content as one patient, so that copies of a
+            record never fall on two sides of the split.
+        label: column with the label; None where there is none.
+        normal_labels: the values that mean normal; every other value means anomalous, a missing one unknown.
+        kind: column that names the kind of anomaly; None uses the label's own values.
+        age: column with the age in years; gives the subgroup ``age_band``.
+        subgroups: subgroup name to column.
+        ignore: columns that are neither features nor anything else.
+        missing_values: what stands for a missing value, beside the empty cell.
+        columns: kinds, units and possible ranges; a column that is not listed is a number where at least 95 % of its
+            values are, else a category.
+        durations: features made of two times.
+        count_repeats: adds the feature ``n_earlier_identical``: how often the same patient's record stood in the table
+            before, word for word.
+        min_records: fewer usable records than this is an error.
+    """
+
+    case_id: str | None = None
+    patient_id: str | None = None
+    label: str | None = None
+    normal_labels: tuple[str | int | float | bool, ...] = (0, "0", "normal")
+    kind: str | None = None
+    age: str | None = None
+    subgroups: dict[str, str] = Field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+    missing_values: tuple[str | float, ...] = ("", "NA", "?")
+    columns: dict[str, Column] = Field(default_factory=dict)
+    durations: dict[str, Duration] = Field(default_factory=dict)
+    count_repeats: bool = False
+    min_records: int = Field(30, ge=30)
+
+    @model_validator(mode="after")
+    def _times_are_declared(self):
+        for name, duration in self.durations.items():
+            for end in (duration.start, duration.end):
+                if end not in self.columns or self.columns[end].kind != "time":
+                    raise ValueError(f"duration '{name}' needs column '{end}' declared with kind: time")
+        return self
+
+    def named_columns(self) -> set[str]:
+        """Every column that the specification names, and that the table must therefore have."""
+        single = {self.case_id, self.patient_id, self.label, self.kind, self.age} - {None}
+        return single | set(self.subgroups.values()) | set(self.columns)
+
+    def not_features(self) -> set[str]:
+        """Columns that never become features: ids, label, kind, ignored ones."""
+        return {self.case_id, self.patient_id, self.label, self.kind, *self.ignore} - {None}

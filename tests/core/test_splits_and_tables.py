@@ -1,0 +1,147 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from medanomaly.core.cases import age_band, check_cases, reference_cases
+from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.core.scores import check_scores, score_table
+from medanomaly.core.splits import SplitParams, patient_position, split_by_patient
+
+patients = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=60)
+params = st.builds(
+    SplitParams,
+    seed=st.integers(0, 5),
+    anomalous_patients=st.sampled_from(["split", "test"]),
+    train=st.just(0.5),
+    calibration=st.just(0.2),
+    test=st.just(0.3),
+)
+
+
+def labels(n, seed=0):
+    return pd.Series(np.random.default_rng(seed).choice([0, 1], n), dtype="Int8")
+
+
+@given(patients, params)
+def test_no_patient_is_ever_in_two_parts(ids, split):
+    ids = pd.Series(ids * 2, dtype="string")
+    parts = split_by_patient(ids, labels(len(ids)), split)
+    assert parts.groupby(ids).nunique().max() == 1
+    assert set(parts) <= {"train", "calibration", "test"}
+
+
+@given(patients, patients, st.integers(0, 5))
+def test_adding_patients_moves_nobody(before, added, seed):
+    split = SplitParams(seed=seed)
+    old, new = pd.Series(before, dtype="string"), pd.Series(added + before, dtype="string")
+    first = split_by_patient(old, labels(len(old)), split)
+    second = split_by_patient(new, labels(len(new)), split).iloc[len(added) :]
+    assert first.tolist() == second.tolist()
+
+
+def test_parts_have_the_sizes_asked_for_and_another_seed_is_another_split():
+    ids = pd.Series([f"p{i}" for i in range(20_000)], dtype="string")
+    split = split_by_patient(ids, labels(len(ids)), SplitParams())
+    shares = split.value_counts(normalize=True)
+    assert shares["train"] == pytest.approx(0.5, abs=0.02)
+    assert shares["calibration"] == pytest.approx(0.2, abs=0.02)
+    other = split_by_patient(ids, labels(len(ids)), SplitParams(seed=1))
+    # two independent splits agree on .5^2 + .2^2 + .3^2 of the patients
+    assert (split == other).mean() == pytest.approx(0.38, abs=0.02)
+    position = patient_position(ids, 0)
+    assert position.min() >= 0
+    assert position.max() < 1
+
+
+def test_all_anomalous_patients_can_be_kept_for_the_test():
+    ids = pd.Series(["a", "a", "b", "c"] * 50, dtype="string") + pd.Series(np.repeat(range(50), 4)).astype(
+        "string"
+    )
+    label = pd.Series([0, 1, 0, 0] * 50, dtype="Int8")
+    parts = split_by_patient(ids, label, SplitParams(anomalous_patients="test"))
+    assert (parts[ids.str.startswith("a")] == "test").all()
+    assert (parts[~ids.str.startswith("a")] == "train").any()
+
+
+def test_shares_that_do_not_add_up_are_refused():
+    with pytest.raises(ValueError, match="must be 1"):
+        SplitParams(train=0.5, calibration=0.2, test=0.2)
+
+
+def case_table(n=200, labelled=True, seed=0):
+    rng = np.random.default_rng(seed)
+    ids = pd.Series([f"p{i}" for i in range(n)], dtype="string")
+    label = pd.Series(rng.choice([0, 1], n, p=[0.9, 0.1]) if labelled else [pd.NA] * n, dtype="Int8")
+    return pd.DataFrame(
+        {
+            "case_id": ids,
+            "patient_id": ids,
+            "label": label,
+            "kind": pd.Series([pd.NA] * n, dtype="string"),
+            "split": split_by_patient(ids, label, SplitParams()),
+            "sex": pd.Series(rng.choice(["F", "M"], n), dtype="string"),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.assign(case_id="same"), "stands 200 times"),
+        (lambda c: c.drop(columns="split"), "missing"),
+        (lambda c: c.assign(label=2), "neither 0, 1 nor unknown"),
+        (lambda c: c.assign(split="validation"), "unknown splits"),
+        (lambda c: c.assign(patient_id="one"), "more than one part"),
+    ],
+)
+def test_a_broken_case_table_is_refused_with_the_reason(change, message):
+    with pytest.raises(InputError, match=message):
+        check_cases(change(case_table()))
+
+
+def test_age_bands_have_closed_lower_edges():
+    bands = age_band(pd.Series([0, 17.9, 18, 64, 65, 80, 120, None, -1]))
+    assert bands.fillna("?").tolist() == ["0-17", "0-17", "18-39", "40-64", "65-79", "80+", "80+", "?", "?"]
+
+
+def test_unlabelled_cases_all_stand_for_normal_and_labelled_anomalies_never_do():
+    labelled, unlabelled = case_table(), case_table(labelled=False)
+    assert (labelled.loc[reference_cases(labelled, "train"), "label"] == 0).all()
+    assert reference_cases(unlabelled, "train").sum() == (unlabelled["split"] == "train").sum()
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 1000), st.sampled_from([None, "sex"]))
+def test_train_cases_get_no_p_value_and_the_others_get_a_valid_one(seed, group_by):
+    cases = case_table(seed=seed)
+    score = np.random.default_rng(seed).normal(size=len(cases))
+    table = check_scores(score_table(cases, score, "m", 0.05, group_by=group_by, min_group_size=5))
+    train = (cases["split"] == "train").to_numpy()
+    assert table["p_value"][train].isna().all()
+    assert table["flagged"][train].isna().all()
+    assert table["p_value"][~train].between(0, 1, inclusive="right").all()
+    assert (table["flagged"][~train] == (table["p_value"][~train] <= 0.05 + 1e-12)).all()
+
+
+def test_test_labels_cannot_reach_p_values():
+    cases = case_table()
+    score = np.random.default_rng(3).normal(size=len(cases))
+    in_test = cases["split"] == "test"
+    flipped = cases.assign(label=cases["label"].mask(in_test, 1 - cases["label"]))
+    first, second = (score_table(c, score, "m", 0.05) for c in (cases, flipped))
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_no_calibration_normal_is_a_clear_error():
+    cases = case_table().assign(split="train")
+    with pytest.raises(ConfigurationError, match="calibration"):
+        score_table(cases, np.zeros(len(cases)), "m", 0.05)
+
+
+def test_a_score_that_is_not_finite_names_its_case():
+    score = np.zeros(200)
+    score[7] = np.nan
+    with pytest.raises(InputError, match="p7"):
+        score_table(case_table(), score, "m", 0.05)
