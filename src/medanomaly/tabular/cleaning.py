@@ -218,8 +218,8 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
             column=spec.label,
         )
     for name, values in records[~rejected].items():
-        if values.nunique(dropna=True) <= 1 and values.notna().all():
-            notes.append(f"column '{name}' has one value in every record and is not learned from")
+        if values.eq(values.iloc[0]).fillna(False).all():
+            notes.append(f"column '{name}' has one value in every record")
     if len(quarantine):
         notes.append(f"{int(rejected.sum())} records are in quarantine, with their reasons")
     summary = {

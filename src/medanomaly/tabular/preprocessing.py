@@ -9,6 +9,8 @@ from medanomaly.core.errors import InputError
 
 # far outside any population, yet its square and sums of squares stay finite in float32
 Z_LIMIT = 1e6
+# no measurement comes near it, and means and squares of numbers below it cannot overflow
+NUMBER_LIMIT = 1e100
 UNSEEN = "(unseen)"
 
 
@@ -44,7 +46,7 @@ class Preprocessor:
     def fit(cls, features: pd.DataFrame, max_levels: int = 50) -> "Preprocessor":
         """Learn medians, levels, means and standard deviations from training cases alone.
 
-        Numbers that are constant in training are left out. A category of two levels gives one column, otherwise one a
+        A number that is constant in training is kept, since another value of it would be unusual. A category of two levels gives one column, otherwise one a
         level (the ``max_levels`` most frequent), and each category gives a column that marks a level never seen.
 
         Args:
@@ -70,7 +72,7 @@ class Preprocessor:
                     columns.append(_scaled(name, "missing", values.isna()))
                 if kept:
                     columns.append(MatrixColumn(name, "unseen"))
-        if not any(column.op != "unseen" for column in columns):
+        if not any(features[column.feature].nunique() > 1 or column.op == "missing" for column in columns):
             raise InputError(
                 "no feature varies among the training cases", remedy="Bring more records or columns."
             )
@@ -121,7 +123,7 @@ class Preprocessor:
                 column=name,
                 remedy="Expected a number.",
             )
-        return numbers
+        return np.clip(numbers, -NUMBER_LIMIT, NUMBER_LIMIT)
 
     def _column(self, column: MatrixColumn, values: np.ndarray | pd.Series) -> np.ndarray:
         if column.op == "value":
@@ -158,11 +160,12 @@ def _fit_number(name: str, x: np.ndarray) -> list[MatrixColumn]:
     if missing.all():
         return []
     fill = float(np.median(x[~missing]))
-    filled = np.where(missing, fill, x)
+    filled = np.clip(np.where(missing, fill, x), -NUMBER_LIMIT, NUMBER_LIMIT)
     mean, sd = float(filled.mean()), float(filled.std())
-    columns = []
-    if sd > 1e-9 * (1 + abs(mean)):
-        columns.append(MatrixColumn(name, "value", "", fill, mean, sd))
+    if sd <= 1e-9 * (1 + abs(mean)):
+        # nothing to standardise by: a value that differs counts relative to the one value of training
+        sd = max(1.0, abs(mean))
+    columns = [MatrixColumn(name, "value", "", fill, mean, sd)]
     if missing.any():
         columns.append(_scaled(name, "missing", pd.Series(missing)))
     return columns

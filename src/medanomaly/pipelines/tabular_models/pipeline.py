@@ -54,18 +54,19 @@ def create_pipeline(**_) -> Pipeline:
     ]
     gather = Pipeline(
         [
-            Node(
-                gather_scores,
-                [f"tabular.{m}.scores" for m in MODELS],
-                "tabular.scores",
-                name="tabular.gather_scores",
-            ),
+            Node(gather_scores, [f"{model}_scores" for model in MODELS], "scores", name="gather_scores"),
             Node(
                 gather_explanations,
-                [f"tabular.{m}.explanations" for m in MODELS],
-                "tabular.explanations",
-                name="tabular.gather_explanations",
+                [f"{model}_explanations" for model in MODELS],
+                "explanations",
+                name="gather_explanations",
             ),
-        ]
+        ],
+        namespace="tabular",
+        inputs={
+            f"{model}_{what}": f"tabular.{model}.{what}"
+            for model in MODELS
+            for what in ("scores", "explanations")
+        },
     )
     return Pipeline([*models, gather], tags="tabular")

@@ -1,0 +1,34 @@
+"""The embedded cohort as raw data: generated when it is loaded, the same for the same seed."""
+
+import pandas as pd
+from kedro.io import AbstractDataset
+
+from medanomaly.core.errors import InputError
+from medanomaly.synthetic.cohort import CohortParams, clinical_cohort
+
+
+class SyntheticClinicalDataset(AbstractDataset[None, pd.DataFrame]):
+    """Clinical table of the synthetic cohort, one row a visit, with planted anomalies and their ground truth.
+
+    Args:
+        n_patients: how many patients.
+        seed: another seed is another cohort.
+        anomaly_share: share of records that are anomalous.
+    """
+
+    def __init__(
+        self, *, n_patients: int, seed: int = 0, anomaly_share: float = 0.08, metadata: dict | None = None
+    ):
+        self.params = CohortParams(n_patients=n_patients, seed=seed, anomaly_share=anomaly_share)
+        self.metadata = metadata
+
+    def load(self) -> pd.DataFrame:
+        """Generate the table."""
+        return clinical_cohort(self.params)[1]
+
+    def save(self, data: None) -> None:
+        """The cohort is generated, never written."""
+        raise InputError("the synthetic cohort is read only", source="synthetic cohort")
+
+    def _describe(self) -> dict:
+        return self.params.model_dump(include={"n_patients", "seed", "anomaly_share"})

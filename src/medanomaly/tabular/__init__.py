@@ -1,0 +1,1 @@
+"""Tables of clinical records: cleaning, preprocessing, detectors, scoring."""
