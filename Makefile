@@ -25,7 +25,7 @@ run: install
 	$(BIN)/kedro run $(RUN_ARGS)
 
 test: install
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 lint: install
 	$(BIN)/ruff check .

@@ -2,11 +2,13 @@
 
 import datetime
 import json
+import math
 import os
 import platform
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -42,12 +44,19 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}"
 
 
+def _json(value: object) -> object:
+    """Numpy scalars as plain ones, NaN and infinity as null."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def write(name: str, results: list[Result], command: str, path: Path | None = None) -> Path:
     """Print the table of ``results`` and write it as JSON; returns the path."""
     stamp = {"command": command, "date": datetime.date.today().isoformat(), "machine": machine()}
     path = path or RESULTS / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [asdict(result) | stamp for result in results]
+    rows = [{key: _json(value) for key, value in asdict(result).items()} | stamp for result in results]
     path.write_text(json.dumps(rows, indent=1) + "\n")
 
     table = Table(title=f"{name}: {command}")

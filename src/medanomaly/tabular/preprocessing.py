@@ -46,8 +46,9 @@ class Preprocessor:
     def fit(cls, features: pd.DataFrame, max_levels: int = 50) -> "Preprocessor":
         """Learn medians, levels, means and standard deviations from training cases alone.
 
-        A number that is constant in training is kept, since another value of it would be unusual. A category of two levels gives one column, otherwise one a
-        level (the ``max_levels`` most frequent), and each category gives a column that marks a level never seen.
+        A number that is constant in training is kept, since another value of it would be unusual. A category of two
+        levels gives one column, otherwise one a level (the ``max_levels`` most frequent), and each category gives a
+        column that marks a level never seen.
 
         Args:
             features: (n, ...) feature table with ``case_id``, training cases only.
@@ -72,7 +73,7 @@ class Preprocessor:
                     columns.append(_scaled(name, "missing", values.isna()))
                 if kept:
                     columns.append(MatrixColumn(name, "unseen"))
-        if not any(features[column.feature].nunique() > 1 or column.op == "missing" for column in columns):
+        if not any(_varies(features[name]) for name in features.columns.drop("case_id")):
             raise InputError(
                 "no feature varies among the training cases", remedy="Bring more records or columns."
             )
@@ -148,6 +149,11 @@ class Preprocessor:
             tuple(MatrixColumn(**c) for c in spec["columns"]),
             {k: tuple(v) for k, v in spec["levels"].items()},
         )
+
+
+def _varies(values: pd.Series) -> bool:
+    codes = pd.factorize(values, use_na_sentinel=False)[0]
+    return bool((codes != codes[0]).any())
 
 
 def _scaled(feature: str, op: str, values: pd.Series, level: str = "") -> MatrixColumn:

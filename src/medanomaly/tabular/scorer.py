@@ -50,6 +50,7 @@ class TabularScorer:
             (n, n_features) float64, one column a feature; see the detector's ``explain`` for what a row adds up to.
         """
         import skops.io
+
         from medanomaly.tabular.detectors.base import TRUSTED_TYPES
 
         # only the project's own, listed types are ever constructed

@@ -128,6 +128,7 @@ def train_bundle(
         ConfigurationError: too few normal cases to fit or to calibrate.
     """
     import skops.io
+
     from medanomaly.tabular.onnx_export import load_session, to_onnx
 
     in_train = cases["split"].eq("train") if params.population == "all" else reference_cases(cases, "train")

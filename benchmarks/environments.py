@@ -1,0 +1,60 @@
+"""The figures of the README: every real environment run from raw files to report, as a user runs it."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from benchmarks.record import Result, write
+
+ROOT = Path(__file__).parents[1]
+ADBENCH_SETS = ("annthyroid", "cardio", "mammography")
+# environment, its parameters, and the file or folder it needs under MEDANOMALY_DATA
+RUNS = (
+    ("base", "", None),
+    ("wdbc", "", None),
+    *(("adbench", f"adbench_set={name}", f"adbench/*_{name}.npz") for name in ADBENCH_SETS),
+    ("thyroid", "", "thyroid0387/thyroid0387.data"),
+)
+SHOWN = ("auroc", "auprc", "sensitivity", "false_alarm_rate")
+
+
+def key(env: str, params: str) -> str:
+    """Folder of the run's outputs."""
+    return {"base": "synthetic"}.get(env, env) + (f"_{params.split('=')[1]}" if params else "")
+
+
+def main() -> None:
+    data = Path(os.environ.get("MEDANOMALY_DATA", "data/01_raw"))
+    results = []
+    for env, params, needs in RUNS:
+        if needs and not list((data if data.is_absolute() else ROOT / data).glob(needs)):
+            print(f"{env} {params}: {needs} is not in MEDANOMALY_DATA, left out")
+            continue
+        arguments = ["run", *(["--env", env] if env != "base" else []), *(["--params", params] if params else [])]
+        started = time.perf_counter()
+        subprocess.run([Path(sys.executable).parent / "kedro", *arguments], cwd=ROOT, check=True)
+        seconds = time.perf_counter() - started
+        metrics = pd.read_csv(ROOT / "data" / "08_reporting" / key(env, params) / "metrics.csv")
+        whole = metrics[metrics["subgroup"].isna() | metrics["subgroup"].eq("")]
+        command = " ".join(["kedro", *arguments])
+        for row in whole[whole["metric"].isin(SHOWN)].itertuples():
+            results.append(
+                Result(
+                    name=f"{key(env, params)}: {row.model}, {row.metric}",
+                    value=row.value,
+                    unit="",
+                    ci_low=row.ci_low,
+                    ci_high=row.ci_high,
+                    data=f"{command}; {row.n} test cases, {row.n_positive} anomalous",
+                )
+            )
+        results.append(Result(name=f"{key(env, params)}: wall time", value=seconds, unit="s", data=command))
+    write("environments", results, command="make bench NAME=environments")
+
+
+if __name__ == "__main__":
+    main()

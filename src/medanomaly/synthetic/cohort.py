@@ -1,0 +1,42 @@
+"""The embedded cohort in one call: parameters, patients, and their clinical table with planted anomalies."""
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from medanomaly.synthetic.anomalies import KINDS, plant_anomalies
+from medanomaly.synthetic.clinical import clinical_table
+from medanomaly.synthetic.patients import draw_patients
+
+
+class CohortParams(BaseModel):
+    """Size, seed and planted anomalies of the cohort."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_patients: int = Field(3000, ge=1, le=999_999)
+    seed: int = 0
+    anomaly_share: float = Field(0.08, ge=0, le=0.5)
+    kinds: dict[str, float] = Field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
+
+    @field_validator("kinds")
+    @classmethod
+    def _weights_can_be_drawn_from(cls, kinds: dict[str, float]) -> dict[str, float]:
+        unknown = sorted(set(kinds) - set(KINDS))
+        if unknown:
+            raise ValueError(f"unknown kinds {unknown}; known are {list(KINDS)}")
+        if any(weight < 0 for weight in kinds.values()) or sum(kinds.values()) == 0:
+            raise ValueError("weights must be >= 0, at least one above 0")
+        return kinds
+
+
+def clinical_cohort(params: CohortParams) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Patients and their clinical table with planted anomalies.
+
+    Returns:
+        ``(patients, records)``, see :func:`medanomaly.synthetic.patients.draw_patients`,
+        :func:`medanomaly.synthetic.clinical.clinical_table` and
+        :func:`medanomaly.synthetic.anomalies.plant_anomalies`.
+    """
+    patients = draw_patients(params.n_patients, params.seed)
+    records = clinical_table(patients, params.seed)
+    return patients, plant_anomalies(records, params.seed, params.anomaly_share, params.kinds)
