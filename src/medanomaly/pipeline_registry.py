@@ -1,10 +1,15 @@
 """Every folder of ``pipelines`` is a pipeline; ``__default__`` is the sum of the stages."""
 
+import warnings
+
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
 # run by name only
 NOT_BY_DEFAULT = ("tuning", "scoring", "monitoring")
+
+# the report gathers datasets of several namespaces, so their dotted names are meant
+warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
 
 
 def register_pipelines() -> dict[str, Pipeline]:

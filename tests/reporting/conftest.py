@@ -3,7 +3,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from medanomaly.core.scores import score_table
@@ -14,9 +13,10 @@ MODELS = {
     "ecdf": (1.9, 1.0),
     "isolation_forest": (1.7, 0.3),
     "nearest_neighbours": (1.2, 2.2),
-    "missing_count": (0.5, 0.8),
+    "baseline: missing values": (0.5, 0.8),
 }
-BASELINES = ("missing_count",)
+SMALLEST_KIND = 8
+BASELINES = ("baseline: missing values",)
 KINDS = {
     "unit mix-up": 2.0,
     "impossible combination of sodium and chloride": 0.7,
@@ -48,16 +48,22 @@ def plausible_cases(n: int = 2400, seed: int = 0, labelled: bool = True) -> pd.D
             "patient_id": [f"patient-{i // 2:05d}" for i in range(n)],
             "label": pd.array(label, dtype="Int8") if labelled else pd.array([pd.NA] * n, dtype="Int8"),
             "kind": pd.array(kind if labelled else [""] * n, dtype="string"),
-            "split": np.repeat(rng.choice(["train", "calibration", "test"], -(-n // 2), p=[0.5, 0.2, 0.3]), 2)[:n],
+            "split": np.repeat(
+                rng.choice(["train", "calibration", "test"], -(-n // 2), p=[0.5, 0.2, 0.3]), 2
+            )[:n],
             "sex": rng.choice(["F", "M"], n),
-            "age_band": rng.choice(["0-17", "18-39", "40-64", "65-79", "80+"], n, p=[0.01, 0.25, 0.4, 0.24, 0.1]),
+            "age_band": rng.choice(
+                ["0-17", "18-39", "40-64", "65-79", "80+"], n, p=[0.01, 0.25, 0.4, 0.24, 0.1]
+            ),
             "site": rng.choice(["Northgate", "Riverside", "Hillside"], n),
         }
     )
     return cases.astype({"case_id": "string", "patient_id": "string", "split": "string"})
 
 
-def plausible_scores(cases: pd.DataFrame, models: tuple[str, ...] = tuple(MODELS), seed: int = 1) -> pd.DataFrame:
+def plausible_scores(
+    cases: pd.DataFrame, models: tuple[str, ...] = tuple(MODELS), seed: int = 1
+) -> pd.DataFrame:
     """Score table: a skewed function of a normal deviate shifted by the kind of anomaly."""
     rng = np.random.default_rng(seed)
     difficulty = cases["kind"].map(KINDS).astype(float).fillna(0.0).to_numpy()
@@ -79,45 +85,53 @@ def _wilson(k: int, n: int) -> tuple[float, float]:
 
 
 def plausible_metrics(cases: pd.DataFrame, scores: pd.DataFrame, smallest_group: int = 30) -> pd.DataFrame:
-    """Metrics table of the test cases, with rough intervals; groups below ``smallest_group`` are suppressed."""
+    """Metrics table of the test cases, with rough intervals; small groups and kinds are suppressed."""
     test = scores.merge(cases[cases["split"] == "test"], on="case_id")
-    rows = []
-
-    def add(model, subgroup, metric, value, low, high, n, positive):
-        rows.append(("tabular", model, "test", subgroup, metric, value, low, high, n, positive))
-
-    def add_share(model, subgroup, metric, mask, hits, positive):
-        n, k = int(mask.sum()), int((mask & hits).sum())
-        add(model, subgroup, metric, k / n if n else float("nan"), *_wilson(k, n), n, positive)
-
+    rows, suppressed = [], {}
     for model, of_model in test.groupby("model", sort=False):
         parts = [("", of_model)]
         for column in ("sex", "age_band", "site"):
             parts += [(f"{column}={group}", part) for group, part in of_model.groupby(column)]
         for subgroup, part in parts:
-            label = part["label"].to_numpy(dtype=int)
-            flagged, positive = part["flagged"].to_numpy(dtype=bool), int(label.sum())
             if len(part) < smallest_group:
-                add(model, subgroup, "auroc", float("nan"), float("nan"), float("nan"), len(part), positive)
+                suppressed[subgroup] = len(part)
                 continue
-            area = roc_auc_score(label, part["score"])
-            width = norm.ppf(0.975) * np.sqrt(area * (1 - area) / max(positive, 1))
-            for name in ("auroc", "auroc_delong"):
-                add(model, subgroup, name, area, area - width, min(1, area + width), len(part), positive)
-            precision = average_precision_score(label, part["score"])
-            add(model, subgroup, "auprc", precision, max(0, precision - 0.06), precision + 0.06, len(part), positive)
-            add_share(model, subgroup, "sensitivity", label == 1, flagged, positive)
-            add_share(model, subgroup, "false_alarm_rate", label == 0, flagged, positive)
-            add_share(model, subgroup, "specificity", label == 0, ~flagged, positive)
-            add_share(model, subgroup, "ppv", flagged, label == 1, positive)
-            add_share(model, subgroup, "npv", ~flagged, label == 0, positive)
-            add_share(model, subgroup, "flagged_share", np.ones(len(part), bool), flagged, positive)
-            add_share(model, subgroup, "prevalence", np.ones(len(part), bool), label == 1, positive)
+            for metric, (value, low, high) in _measures(part).items():
+                rows.append((model, subgroup, metric, value, low, high, len(part), int(part["label"].sum())))
         for kind, part in of_model[of_model["label"] == 1].groupby("kind"):
-            hits = part["flagged"].to_numpy(dtype=bool)
-            add_share(model, f"kind={kind}", "sensitivity", np.ones(len(part), bool), hits, len(part))
-    columns = "modality model split subgroup metric value ci_low ci_high n n_positive".split()
-    return pd.DataFrame(rows, columns=columns)
+            if len(part) < SMALLEST_KIND:
+                suppressed[f"kind={kind}"] = len(part)
+                continue
+            share = _share(part["flagged"].to_numpy(dtype=bool), np.ones(len(part), bool))
+            rows.append((model, f"kind={kind}", "sensitivity", *share, len(part), len(part)))
+    rows += [("", name, "suppressed", n, np.nan, np.nan, n, pd.NA) for name, n in suppressed.items()]
+    columns = ["model", "subgroup", "metric", "value", "ci_low", "ci_high", "n", "n_positive"]
+    table = pd.DataFrame(rows, columns=columns).astype({"n": "Int64", "n_positive": "Int64"})
+    return table.assign(modality="tabular", split="test")
+
+
+def _share(hits: np.ndarray, among: np.ndarray) -> tuple[float, float, float]:
+    n, k = int(among.sum()), int((hits & among).sum())
+    return k / n if n else float("nan"), *_wilson(k, n)
+
+
+def _measures(part: pd.DataFrame) -> dict[str, tuple[float, float, float]]:
+    positive, flagged = part["label"].to_numpy(dtype=int) == 1, part["flagged"].to_numpy(dtype=bool)
+    area, precision = roc_auc_score(positive, part["score"]), average_precision_score(positive, part["score"])
+    width = 1.96 * np.sqrt(area * (1 - area) / max(positive.sum(), 1))
+    around = (area, area - width, min(1, area + width))
+    return {
+        "auroc": around,
+        "auroc_delong": around,
+        "auprc": (precision, max(0, precision - 0.06), precision + 0.06),
+        "sensitivity": _share(flagged, positive),
+        "false_alarm_rate": _share(flagged, ~positive),
+        "specificity": _share(~flagged, ~positive),
+        "ppv": _share(positive, flagged),
+        "npv": _share(~positive, ~flagged),
+        "flagged_share": _share(flagged, np.ones(len(part), bool)),
+        "prevalence": _share(positive, np.ones(len(part), bool)),
+    }
 
 
 def plausible_comparisons(metrics: pd.DataFrame) -> pd.DataFrame:
@@ -129,11 +143,23 @@ def plausible_comparisons(metrics: pd.DataFrame) -> pd.DataFrame:
             gap = whole.loc[first, "value"] - whole.loc[second, "value"]
             n, positive = whole.loc[first, "n"], whole.loc[first, "n_positive"]
             rows.append(("tabular", first, second, "auroc", gap, gap - 0.04, gap + 0.04, n, positive))
-    columns = "modality model_a model_b metric difference ci_low ci_high n n_positive".split()
+    columns = [
+        "modality",
+        "model_a",
+        "model_b",
+        "metric",
+        "difference",
+        "ci_low",
+        "ci_high",
+        "n",
+        "n_positive",
+    ]
     return pd.DataFrame(rows, columns=columns)
 
 
-def plausible_explanations(scores: pd.DataFrame, cases: pd.DataFrame, top: int = 6, seed: int = 2) -> pd.DataFrame:
+def plausible_explanations(
+    scores: pd.DataFrame, cases: pd.DataFrame, top: int = 6, seed: int = 2
+) -> pd.DataFrame:
     """Explanations of each model's ``top`` most anomalous test cases."""
     rng = np.random.default_rng(seed)
     test = scores[scores["case_id"].isin(cases.loc[cases["split"] == "test", "case_id"])]
@@ -142,20 +168,22 @@ def plausible_explanations(scores: pd.DataFrame, cases: pd.DataFrame, top: int =
         for case_id in part.nlargest(top, "score")["case_id"]:
             share = np.sort(rng.exponential(1.0, len(FEATURES)) ** 1.6)[::-1]
             share[-2:] *= -0.3
-            for (name, unit, low, high), size in zip(rng.permutation(np.array(FEATURES, object)), share, strict=True):
+            for (name, unit, low, high), size in zip(
+                rng.permutation(np.array(FEATURES, object)), share, strict=True
+            ):
                 value = "intensive care" if name == "ward" else f"{high * (1 + 0.4 * size):.4g}"
                 rows.append((case_id, model, name, value, unit, low, high, float(size)))
-    columns = "case_id model feature value unit usual_low usual_high contribution".split()
+    columns = ["case_id", "model", "feature", "value", "unit", "usual_low", "usual_high", "contribution"]
     return pd.DataFrame(rows, columns=columns).astype({"usual_low": float, "usual_high": float})
 
 
 def plausible_audit() -> dict:
     """An audit with every verdict."""
     entries = [
-        ("patient_overlap", "Patients on both sides of the split", "pass", "0 of 1,200 patients", 0.0, ""),
+        ("patient_overlap", "Patients stay in one part", "pass", "0 of 1,200 patients", 0.0, ""),
         (
             "duplicates",
-            "Records in test that also stand in train",
+            "No test row is copied from train or calibration",
             "warn",
             "14 of 720 test records (1.9 %)",
             0.019,
@@ -163,14 +191,14 @@ def plausible_audit() -> dict:
         ),
         (
             "single_feature",
-            "One feature alone ranks as well as the model",
+            "No single feature gives the answer away",
             "fail",
             "length of stay alone: AUROC 0.88",
             0.88,
             "Ask whether this feature is known before the label is; if not, list it under ignore and run again.",
         ),
-        ("p_values", "Do p-values hold on test normals?", "pass", "5.3 % flagged at 5 %", 0.053, ""),
-        ("site_shortcut", "Score tells the site", "not_applicable", "one site only", None, ""),
+        ("p_values", "False alarms stay at alpha", "pass", "5.3 % flagged at 5 %", 0.053, ""),
+        ("site_shortcut", "The score does not tell the site", "not_applicable", "one site only", None, ""),
     ]
     keys = ("name", "title", "verdict", "figure", "value", "what_to_do")
     return {"modality": "tabular", "checks": [dict(zip(keys, entry, strict=True)) for entry in entries]}
@@ -180,7 +208,9 @@ def plausible_quarantine() -> pd.DataFrame:
     """Twelve faults in ten records."""
     rows = [(str(90 + i), "", "potassium", "450", "not possible: outside 0.5 to 15") for i in range(7)]
     rows += [(str(90 + i), "", "age", "-4", "not possible: outside 0 to 120") for i in range(2)]
-    rows += [(str(500 + i), "", "visit_id", "visit-00007", "id was used by an earlier record") for i in range(3)]
+    rows += [
+        (str(500 + i), "", "visit_id", "visit-00007", "id was used by an earlier record") for i in range(3)
+    ]
     return pd.DataFrame(rows, columns=["record", "case_id", "column", "value", "reason"], dtype="string")
 
 
@@ -192,7 +222,7 @@ def plausible_reliability() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "model": "ecdf",
-            "mean_predicted": mean,
+            "mean_probability": mean,
             "observed": observed,
             "ci_low": np.maximum(0, observed - spread),
             "ci_high": np.minimum(1, observed + spread),
@@ -219,7 +249,9 @@ def plausible_run() -> dict:
     }
 
 
-def plausible_results(n: int = 2400, models: tuple[str, ...] = tuple(MODELS), labelled: bool = True, **changes):
+def plausible_results(
+    n: int = 2400, models: tuple[str, ...] = tuple(MODELS), labelled: bool = True, **changes
+):
     """``ModalityResults`` of a plausible run, figures drawn."""
     import dataclasses
 
@@ -239,7 +271,12 @@ def plausible_results(n: int = 2400, models: tuple[str, ...] = tuple(MODELS), la
         "explanations": plausible_explanations(scores, cases),
         "quarantine": plausible_quarantine(),
         "reliability": plausible_reliability() if labelled else None,
-        "summary": {"n_records": n + 10, "n_kept": n, "n_quarantined": 10, "notes": ["column 'x' has one value"]},
+        "summary": {
+            "n_records": n + 10,
+            "n_kept": n,
+            "n_quarantined": 10,
+            "notes": ["column 'x' has one value"],
+        },
         "alpha": ALPHA,
         "baselines": tuple(model for model in BASELINES if model in models),
         "noun": "visit",

@@ -61,7 +61,7 @@ def test_clean_records_are_kept_whole_and_typed():
         ("age", 455, "impossible value (expected 0 to 120 years)"),
         ("age", -1, "impossible value (expected 0 to 120 years)"),
         ("potassium", "hemolysed", "not a number"),
-        ("potassium", np.inf, "not a finite number"),
+        ("potassium", np.inf, "not a usable number (beyond 1e+30)"),
         ("admitted", "yesterday", "not a time (expected ISO 8601)"),
         ("id", "r0", "id was used by an earlier record"),
         ("id", None, "no id"),
@@ -169,6 +169,20 @@ def test_repeats_of_a_patients_record_are_counted_from_the_second_on():
     clean = clean_table(raw, spec)
     repeats = record_features(clean.records, clean.cases, spec)["n_earlier_identical"]
     assert repeats.tolist() == [0.0] * 60 + [1.0, 0.0]
+
+
+def test_a_ratio_is_missing_where_a_part_is_missing_or_zero():
+    raw = table()
+    raw["a"], raw["b"] = 6.0, [2.0, 0.0, None] * 20
+    spec = SPEC.model_copy(
+        update={"columns": SPEC.columns | {"a": Column(), "b": Column()}, "ratios": {"r": ("a", "b")}}
+    )
+    clean = clean_table(raw, spec)
+    ratio = record_features(clean.records, clean.cases, spec)["r"]
+    assert ratio.iloc[0] == 3.0
+    assert ratio.iloc[1:3].isna().all()
+    with pytest.raises(ValueError, match="declared as a number"):
+        TableSpec(ratios={"r": ("a", "b")})
 
 
 def test_a_duration_needs_declared_times():

@@ -1,6 +1,7 @@
 """Delimited text with errors that a reader can act on."""
 
 import pandas as pd
+from kedro.io import DatasetError
 from kedro_datasets import pandas as kedro_pandas
 
 from medanomaly.core.errors import InputError
@@ -19,15 +20,20 @@ class CSVDataset(kedro_pandas.CSVDataset):
         """Read the table."""
         try:
             return super().load()
-        except FileNotFoundError:
-            raise not_found(self._filepath) from None
-        except pd.errors.EmptyDataError:
-            raise InputError(
-                "the file is empty", remedy="Expected a header and data rows.", source=self._filepath
-            ) from None
-        except (pd.errors.ParserError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"the file cannot be read as a table: {str(error).strip()}",
-                remedy="Check the delimiter, the quotes and the encoding (load_args: sep, quotechar, encoding).",
-                source=self._filepath,
-            ) from error
+        except DatasetError as error:
+            # the parent's own wrapper has put the reason behind a DatasetError
+            raise _explained(error.__cause__, self._filepath) or error from error
+
+
+def _explained(reason: BaseException | None, path: object) -> Exception | None:
+    if isinstance(reason, FileNotFoundError):
+        return not_found(path)
+    if isinstance(reason, pd.errors.EmptyDataError):
+        return InputError("the file is empty", remedy="Expected a header and data rows.", source=path)
+    if isinstance(reason, (pd.errors.ParserError, UnicodeDecodeError)):
+        return InputError(
+            f"the file cannot be read as a table: {str(reason).strip()}",
+            remedy="Check the delimiter, the quotes and the encoding (load_args: sep, quotechar, encoding).",
+            source=path,
+        )
+    return None

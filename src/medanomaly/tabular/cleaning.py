@@ -11,6 +11,8 @@ from medanomaly.core.errors import InputError
 from medanomaly.tabular.table import Column, TableSpec
 
 NUMBER_SHARE = 0.95
+# no measurement in any unit is larger, and what learns from the numbers may square them and work in float32
+NUMBER_LIMIT = 1e30
 QUARANTINE_COLUMNS = ("record", "case_id", "column", "value", "reason")
 
 
@@ -98,8 +100,8 @@ def _typed(name: str, values: pd.Series, column: Column, faults: _Faults) -> pd.
         return times
     numbers = _number(values)
     faults.add(values.notna() & numbers.isna(), values, name, "not a number")
-    infinite = np.isinf(numbers)
-    faults.add(infinite, values, name, "not a finite number")
+    infinite = numbers.abs() > NUMBER_LIMIT
+    faults.add(infinite, values, name, f"not a usable number (beyond {NUMBER_LIMIT:g})")
     if column.possible is not None:
         low, high = column.possible
         outside = ((numbers < low) | (numbers > high)) & ~infinite

@@ -2,8 +2,8 @@
 
 Every graph works in float64 after the input. Detectors cast their rows to float32 when they fit and score, so the graph
 meets the same numbers, takes the same branches and differs from the estimator by rounding in the last bits of float64 at
-most. A forest, and all tail tables of an ECDF detector, are one ``TreeEnsemble`` node (operator set ai.onnx.ml 5): a
-sub-graph for every tree would cost hundreds of times more for a single row.
+most. Forests, and the tail tables of an ECDF detector, are ``TreeEnsemble`` nodes (operator set ai.onnx.ml 5) of many
+trees each: a sub-graph for every tree would cost a hundred times more for a single row.
 """
 
 from functools import singledispatch
@@ -15,11 +15,13 @@ from onnx import helper, numpy_helper
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.tabular.detectors.ecdf import ECDFDetector
-from medanomaly.tabular.detectors.isolation_forest import LEAF, IsolationForest, flat_forest
+from medanomaly.tabular.detectors.isolation_forest import LEAF, FlatForest, IsolationForest, flat_forest
 from medanomaly.tabular.detectors.nearest_neighbours import NearestNeighbours
 
 IR_VERSION = 10
 OPSET, ML_OPSET = 21, 5
+# so few trees stay in the processor's cache through a batch, and so many keep a single row at a few nodes
+TREES_A_NODE = 20
 # codes of ai.onnx.ml.TreeEnsemble
 _SUM, _BRANCH_LEQ = 1, 0
 
@@ -67,9 +69,26 @@ def _graph(detector: object) -> tuple[list[onnx.NodeProto], dict[str, object]]:
 
 @_graph.register
 def _(detector: IsolationForest) -> tuple[list[onnx.NodeProto], dict[str, object]]:
-    forest = flat_forest(detector)
+    n_trees = len(detector.estimators_)
+    starts = range(0, n_trees, TREES_A_NODE)
+    blocks = [flat_forest(detector, slice(start, start + TREES_A_NODE)) for start in starts]
+    # grown on single rows the normaliser is 0, and scikit-learn fixes the score at 1/2: as if all lengths were 1
+    normaliser = blocks[0].normaliser
+    sums = [f"sum_{start}" for start in starts]
+    nodes = [
+        *(_forest_node(block, normaliser == 0, name) for block, name in zip(blocks, sums, strict=True)),
+        helper.make_node("Sum", sums, ["lengths"]),
+        helper.make_node("Mul", ["lengths", "per_length"], ["exponent"]),
+        helper.make_node("Pow", ["two", "exponent"], ["powers"]),
+        helper.make_node("Squeeze", ["powers", "columns"], ["score"]),
+    ]
+    per_length = np.float64(-1.0 / (n_trees * (normaliser or 1.0)))
+    return nodes, {"per_length": per_length, "two": np.float64(2.0), "columns": np.array([1])}
+
+
+def _forest_node(forest: FlatForest, single_rows: bool, output: str) -> onnx.NodeProto:
     is_leaf = forest.feature == LEAF
-    # an operator's tree has no bare leaf: a tree of one node becomes a split with that leaf on both sides
+    # the operator knows no bare leaf: a tree of one node becomes a split with that leaf on both sides
     is_inner = ~is_leaf
     is_inner[forest.roots] = True
     leaf_rank, inner_rank = np.cumsum(is_leaf) - 1, np.cumsum(is_inner) - 1
@@ -78,28 +97,16 @@ def _(detector: IsolationForest) -> tuple[list[onnx.NodeProto], dict[str, object
         child = child[is_inner]
         return np.where(is_leaf[child], leaf_rank[child], inner_rank[child]), is_leaf[child]
 
-    n_trees = len(forest.roots)
-    if forest.normaliser > 0:
-        weights, scale = forest.length[is_leaf], n_trees * forest.normaliser
-    else:
-        # grown on single rows: scikit-learn then fixes the score at 1/2
-        weights, scale = np.ones(is_leaf.sum()), float(n_trees)
-    trees = _tree_ensemble(
+    return _tree_ensemble(
+        output,
         roots=inner_rank[forest.roots],
         feature=np.maximum(forest.feature[is_inner], 0),
         split=forest.threshold[is_inner],
         below=children(forest.left),
         above=children(forest.right),
-        weights=weights,
+        weights=np.ones(is_leaf.sum()) if single_rows else forest.length[is_leaf],
         missing_below=forest.missing_left[is_inner],
     )
-    nodes = [
-        trees,
-        helper.make_node("Mul", ["sum", "per_length"], ["exponent"]),
-        helper.make_node("Pow", ["two", "exponent"], ["powers"]),
-        helper.make_node("Squeeze", ["powers", "columns"], ["score"]),
-    ]
-    return nodes, {"per_length": np.float64(-1.0 / scale), "two": np.float64(2.0), "columns": np.array([1])}
 
 
 @_graph.register
@@ -112,6 +119,7 @@ def _(detector: ECDFDetector) -> tuple[list[onnx.NodeProto], dict[str, object]]:
         for side, (child, is_leaf) in zip((below, above), _balanced_search(size), strict=True):
             side.append((child + np.where(is_leaf, cell, edge), is_leaf))
     trees = _tree_ensemble(
+        "sum",
         roots=np.array(roots),
         feature=np.repeat(np.arange(len(sizes)), sizes),
         split=np.concatenate(detector.edges_),
@@ -157,6 +165,7 @@ def _(detector: NearestNeighbours) -> tuple[list[onnx.NodeProto], dict[str, obje
 
 
 def _tree_ensemble(
+    output: str,
     *,
     roots: np.ndarray,
     feature: np.ndarray,
@@ -166,9 +175,10 @@ def _tree_ensemble(
     weights: np.ndarray,
     missing_below: np.ndarray | None = None,
 ) -> onnx.NodeProto:
-    """One node "x" to "sum" (n, 1): the weights of the leaves that a row falls into, added up over all trees.
+    """One node "x" to ``output`` (n, 1): the weights of the leaves that a row falls into, added up over all trees.
 
     Args:
+        output: name of the result.
         roots: (T,) index of each root among the N inner nodes.
         feature: (N,) column that is split on.
         split: (N,) ``x <= split`` goes below.
@@ -182,7 +192,7 @@ def _tree_ensemble(
     return helper.make_node(
         "TreeEnsemble",
         ["x"],
-        ["sum"],
+        [output],
         domain="ai.onnx.ml",
         n_targets=1,
         aggregate_function=_SUM,

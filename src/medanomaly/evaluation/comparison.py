@@ -1,0 +1,93 @@
+"""Paired differences between models, from the resamples that the metrics table is made of."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.evaluation.board import build_board
+from medanomaly.evaluation.bootstrap import RANK_METRICS, Population, Resamples, bootstrap
+from medanomaly.evaluation.intervals import percentile_interval
+from medanomaly.evaluation.metrics import fewest_patients, perfect_bound
+from medanomaly.evaluation.params import EvaluationParams
+
+COMPARISON_COLUMNS = (
+    "modality", "model_a", "model_b", "metric", "difference", "ci_low", "ci_high", "n", "n_positive",
+)  # fmt: skip
+
+
+def compare_models(
+    cases: pd.DataFrame, scores: pd.DataFrame, modality: str, params: EvaluationParams
+) -> pd.DataFrame:
+    """Difference in AUROC and average precision of every pair of models on the test cases that both scored.
+
+    Both models of a pair are measured on the same resamples, so what makes a resample easy or hard for both cancels
+    (paired bootstrap). Intervals are not corrected for the number of pairs.
+
+    Args:
+        cases: case table.
+        scores: score table; trivial baselines can stand in it as further models.
+        modality: written into the table.
+        params: settings.
+
+    Returns:
+        Comparisons table: one row a pair and metric, difference = model_a - model_b; empty without test labels. Two
+        models that are both perfect (AUROC 1 or 0) get the interval that their exact bounds allow.
+    """
+    board = build_board(cases, scores)
+    rows: list[tuple] = []
+    drawn: dict[bytes, tuple[Population, Resamples, dict[int, int]]] = {}
+    for a, b in combinations(range(len(board.models)), 2) if board.labelled else ():
+        both = np.isfinite(board.score[:, [a, b]]).all(axis=1)
+        if not both.any():
+            continue
+        key = both.tobytes()
+        if key not in drawn:
+            # every model that scored these cases, so that each set of cases is resampled once
+            columns = [m for m in range(len(board.models)) if np.isfinite(board.score[both, m]).all()]
+            population = board.population(np.flatnonzero(both), columns)
+            draws = bootstrap(
+                population, params.n_resamples, params.seed, threads=params.threads, backend=params.backend
+            )
+            drawn[key] = population, draws, {m: j for j, m in enumerate(columns)}
+        population, draws, place = drawn[key]
+        for metric in RANK_METRICS:
+            values = draws.metric(metric)[:, [place[a], place[b]]]
+            rows.append(
+                (
+                    modality,
+                    board.models[a],
+                    board.models[b],
+                    metric,
+                    values[0, 0] - values[0, 1],
+                    *difference_interval(values, population, params.confidence),
+                    population.positive.size,
+                    int(population.positive.sum()),
+                )
+            )
+    table = pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
+    text = dict.fromkeys(("modality", "model_a", "model_b", "metric"), "string")
+    figures = dict.fromkeys(("difference", "ci_low", "ci_high"), float)
+    return table.astype(text | figures | {"n": "Int64", "n_positive": "Int64"})
+
+
+def difference_interval(values: np.ndarray, population: Population, confidence: float) -> tuple[float, float]:
+    """Interval of the difference of a rank metric between two models.
+
+    Args:
+        values: (1 + resamples, 2), row 0 the sample itself.
+        population: what was resampled.
+        confidence: level.
+
+    Returns:
+        ``(low, high)``; NaN where the metric is undefined or a class has a single patient.
+    """
+    if not np.isfinite(values[0]).all():
+        return np.nan, np.nan
+    if np.isin(values[0], (0.0, 1.0)).all():
+        room = 1.0 - perfect_bound(population, confidence)
+        difference = values[0, 0] - values[0, 1]
+        return max(-1.0, difference - room), min(1.0, difference + room)
+    if fewest_patients(population) < 2:
+        return np.nan, np.nan
+    return percentile_interval(values[1:, 0] - values[1:, 1], confidence)

@@ -1,0 +1,189 @@
+"""The metrics table: every metric of every model on the test cases, whole and by group, with intervals.
+
+Intervals are percentile intervals of the patient-level bootstrap, except where it would claim too much:
+
+- a proportion whose bootstrap interval has no width (6 of 6 found), or which more than 5 % of the resamples leave
+  undefined, gets the Clopper-Pearson interval with the patients behind the proportion as trials;
+- F1 then gets the interval of the Jaccard index J = tp / (tp + fp + fn), a proportion, through F1 = 2 J / (1 + J);
+- an AUROC of exactly 1 or 0 gets the bound of ``intervals.perfect_ranking_bound``, an average precision of 1 the same;
+- rank metrics of a class with a single patient have no interval (NaN): nothing shows how patients of that class differ;
+- the expected calibration error is recentred, since resampling adds noise that shifts every resample upwards.
+
+A metric that is undefined (one class only, nothing flagged, flags missing) stands in the table with value NaN and its n.
+"""
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.evaluation.board import Board, build_board, groups
+from medanomaly.evaluation.bootstrap import (
+    FLAG_METRICS,
+    PROBABILITY_METRICS,
+    RANK_METRICS,
+    Population,
+    bootstrap,
+)
+from medanomaly.evaluation.delong import delong_interval
+from medanomaly.evaluation.intervals import clopper_pearson, percentile_interval, perfect_ranking_bound
+from medanomaly.evaluation.params import EvaluationParams
+
+METRIC_COLUMNS = (
+    "modality", "model", "split", "subgroup", "metric", "value", "ci_low", "ci_high", "n", "n_positive",
+)  # fmt: skip
+SUPPRESSED = "suppressed"
+MOST_UNDEFINED = 0.05
+KIND_METRICS = ("auroc", "sensitivity")
+
+
+def evaluate(
+    cases: pd.DataFrame,
+    scores: pd.DataFrame,
+    modality: str,
+    params: EvaluationParams,
+    probabilities: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Metrics of every model of a score table on the test cases whose label is known.
+
+    Args:
+        cases: case table.
+        scores: score table; trivial baselines can stand in it as further models.
+        modality: written into the table.
+        params: settings.
+        probabilities: columns case_id, model, probability, for the models that give any; adds brier and ece.
+
+    Returns:
+        Metrics table. A group smaller than ``min_subgroup_size`` has a single row with metric "suppressed", no model, and
+        its size as value and n. Where no test label is known only ``flagged_share`` is there, n_positive NA.
+    """
+    board = build_board(cases, scores, probabilities)
+    rows: list[dict] = []
+    everything = np.ones(len(board.cases), dtype=bool)
+    shown, suppressed = groups(board, params) if len(board.cases) else ([], [])
+    for name, mask in [("", everything), *((g.name, g.mask) for g in shown)]:
+        for chosen, columns in board.scored_alike(mask):
+            rows += _measure(board, name, chosen, columns, params)
+    rows += [
+        {"model": "", "subgroup": g.name, "metric": SUPPRESSED, "value": float(g.size), "n": g.size, "n_positive": pd.NA}
+        for g in suppressed
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=list(METRIC_COLUMNS))
+    table["modality"], table["split"] = modality, "test"
+    text = dict.fromkeys(("modality", "model", "split", "subgroup", "metric"), "string")
+    return table.astype(
+        text | {"value": float, "ci_low": float, "ci_high": float, "n": "Int64", "n_positive": "Int64"}
+    )
+
+
+def _measure(board: Board, name: str, chosen: np.ndarray, columns: list[int], params: EvaluationParams):
+    population = board.population(chosen, columns)
+    draws = bootstrap(
+        population, params.n_resamples, params.seed, params.n_bins, params.threads, params.backend
+    )
+    if not board.labelled:
+        metrics: tuple[str, ...] = ("flagged_share",)
+    elif name.startswith("kind="):
+        metrics = KIND_METRICS
+    else:
+        metrics = (*RANK_METRICS, "prevalence", *FLAG_METRICS)
+        if population.probability is not None:
+            metrics += PROBABILITY_METRICS
+    values = {metric: draws.metric(metric) for metric in metrics}
+    rows = []
+    for j, column in enumerate(columns):
+        no_flags = bool(np.isnan(board.flagged[chosen, column]).any())
+        for metric in metrics:
+            value, low, high = np.nan, np.nan, np.nan
+            if metric in PROBABILITY_METRICS and not np.isfinite(values[metric][0, j]):
+                continue
+            if not (metric in FLAG_METRICS and no_flags):
+                value = values[metric][0, j]
+                low, high = metric_interval(metric, values[metric][:, j], population, j, params.confidence)
+            rows.append(_row(board, name, column, population, metric, value, low, high))
+            if metric == "auroc" and not name.startswith("kind="):
+                interval = delong_interval(
+                    population.score[:, j], population.positive, population.patient, params.confidence
+                )
+                # the value is the bootstrap's, so that both rows show the same figure to the last digit
+                rows.append(_row(board, name, column, population, "auroc_delong", value, *interval[1:]))
+    return rows
+
+
+def _row(board: Board, name: str, column: int, population: Population, metric: str, value, low, high) -> dict:
+    return {
+        "model": board.models[column],
+        "subgroup": name,
+        "metric": metric,
+        "value": value,
+        "ci_low": low,
+        "ci_high": high,
+        "n": population.positive.size,
+        "n_positive": int(population.positive.sum()) if board.labelled else pd.NA,
+    }
+
+
+def _patients_behind(metric: str, population: Population, model: int) -> int:
+    """Patients with a case in the denominator of a proportion."""
+    positive, flagged = population.positive, population.flagged[:, model]
+    inside = {
+        "sensitivity": positive,
+        "specificity": ~positive,
+        "false_alarm_rate": ~positive,
+        "ppv": flagged,
+        "npv": ~flagged,
+        "f1": flagged | positive,
+    }.get(metric, np.ones_like(positive))
+    return np.unique(population.patient[inside]).size
+
+
+def fewest_patients(population: Population) -> int:
+    """Patients of the rarer class."""
+    sides = (population.positive, ~population.positive)
+    return min(np.unique(population.patient[side]).size for side in sides)
+
+
+def perfect_bound(population: Population, confidence: float) -> float:
+    """Lower bound of a perfect ranking, from pairs of a positive and a negative case that use no patient twice."""
+    pairs = min(fewest_patients(population), np.unique(population.patient).size // 2)
+    return perfect_ranking_bound(pairs, pairs, confidence)
+
+
+def metric_interval(
+    metric: str, values: np.ndarray, population: Population, model: int, confidence: float
+) -> tuple[float, float]:
+    """Interval of one metric of one model, by the rules of this module.
+
+    Args:
+        metric: name.
+        values: (1 + resamples,) the value of the sample, then of the resamples.
+        population: what was resampled, with flags.
+        model: column of the model in it.
+        confidence: level.
+
+    Returns:
+        ``(low, high)``, NaN where there is no honest interval.
+    """
+    value, resampled = values[0], values[1:]
+    if not np.isfinite(value):
+        return np.nan, np.nan
+    if metric in RANK_METRICS:
+        return _rank_interval(values, population, confidence)
+    low, high = percentile_interval(resampled, confidence)
+    if metric == "ece":
+        shift = value - float(np.nanmean(resampled))
+        low, high = max(0.0, low + shift), min(1.0, high + shift)
+    if low < high and np.isnan(resampled).mean() <= MOST_UNDEFINED:
+        return low, high
+    trials = _patients_behind(metric, population, model)
+    if metric == "f1":
+        jaccard = clopper_pearson(value / (2 - value) * trials, trials, confidence)
+        return 2 * jaccard[0] / (1 + jaccard[0]), 2 * jaccard[1] / (1 + jaccard[1])
+    return clopper_pearson(value * trials, trials, confidence)
+
+
+def _rank_interval(values: np.ndarray, population: Population, confidence: float) -> tuple[float, float]:
+    if values[0] in (0.0, 1.0):
+        bound = perfect_bound(population, confidence)
+        return (bound, 1.0) if values[0] == 1 else (0.0, 1.0 - bound)
+    if fewest_patients(population) < 2:
+        return np.nan, np.nan
+    return percentile_interval(values[1:], confidence)

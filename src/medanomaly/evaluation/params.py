@@ -1,0 +1,37 @@
+"""What can be set about the evaluation."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class EvaluationParams(BaseModel):
+    """Settings of metrics, comparisons, baselines and audit.
+
+    Attributes:
+        alpha: the false-alarm rate at which the score table was flagged; the realised rate is held against it.
+        n_resamples: bootstrap resamples; 2,000 leave about 0.3 % of noise in the level of a 95 % interval.
+        seed: of everything that is drawn.
+        confidence: level of every interval.
+        min_subgroup_size: a group with fewer cases is named as suppressed instead of being measured.
+        max_subgroup_levels: a column with more levels is not a grouping and is named as suppressed as a whole.
+        n_bins: equal-mass bins of the expected calibration error.
+        group_by: the subgroup column of group-conditional p-values, None where one calibration set serves all.
+        min_group_size: smallest calibration group that was used on its own.
+        threads: threads of the bootstrap; the figures do not depend on it.
+        backend: ``numpy`` for the slow path without numba; the figures do not depend on it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    alpha: float = Field(0.05, gt=0, lt=1)
+    n_resamples: int = Field(2000, ge=100)
+    seed: int = Field(0, ge=0)
+    confidence: float = Field(0.95, gt=0.5, lt=1)
+    min_subgroup_size: int = Field(10, ge=2)
+    max_subgroup_levels: int = Field(30, ge=2)
+    n_bins: int = Field(10, ge=2, le=100)
+    group_by: str | None = None
+    min_group_size: int = Field(100, ge=1)
+    threads: int = Field(1, ge=1)
+    backend: Literal["auto", "numba", "numpy"] = "auto"

@@ -1,0 +1,141 @@
+"""Nodes of the evaluation; they speak cases, features and scores, whatever the modality."""
+
+import datetime
+import hashlib
+import importlib.metadata
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle
+from medanomaly.evaluation.params import EvaluationParams
+from medanomaly.parameters import AlarmParams, RunParams
+
+LIBRARIES = ("kedro", "numpy", "pandas", "scikit-learn", "onnxruntime")
+
+
+def _settings(params: EvaluationParams, alarm: AlarmParams, run: RunParams) -> EvaluationParams:
+    """The evaluation judges at the alpha and in the groups that the cases were flagged with."""
+    return params.model_copy(update=alarm.model_dump() | {"seed": run.seed})
+
+
+def score_baselines(
+    cases: pd.DataFrame, features: pd.DataFrame, params: EvaluationParams, alarm: AlarmParams, run: RunParams
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score table of the trivial baselines, and what each single feature does alone."""
+    from medanomaly.evaluation.baselines import single_feature_table, trivial_baselines
+
+    settings = _settings(params, alarm, run)
+    return trivial_baselines(cases, features, settings), single_feature_table(cases, features, settings)
+
+
+def measure(
+    cases: pd.DataFrame,
+    scores: pd.DataFrame,
+    baselines: pd.DataFrame,
+    modality: str,
+    params: EvaluationParams,
+    alarm: AlarmParams,
+    run: RunParams,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Metrics and paired comparisons of models and baselines, from the same resamples."""
+    from medanomaly.evaluation.comparison import compare_models
+    from medanomaly.evaluation.metrics import evaluate
+
+    settings = _settings(params, alarm, run)
+    everything = pd.concat([scores, baselines], ignore_index=True)
+    return (
+        evaluate(cases, everything, modality, settings),
+        compare_models(cases, everything, modality, settings),
+    )
+
+
+def audit_results(
+    cases: pd.DataFrame,
+    features: pd.DataFrame,
+    scores: pd.DataFrame,
+    baselines: pd.DataFrame,
+    single_features: pd.DataFrame,
+    modality: str,
+    params: EvaluationParams,
+    alarm: AlarmParams,
+    run: RunParams,
+) -> dict:
+    """Leaks, shortcuts, and whether the p-values hold."""
+    from medanomaly.evaluation.audit import audit
+
+    everything = pd.concat([scores, baselines], ignore_index=True)
+    return audit(cases, features, everything, modality, _settings(params, alarm, run), single_features)
+
+
+def write_report(
+    params: EvaluationParams, alarm: AlarmParams, run: RunParams, **parts: object
+) -> tuple[pd.DataFrame, pd.DataFrame, dict, dict, str]:
+    """Metrics, comparisons, audit, figures and the report of every modality.
+
+    Args:
+        params: settings of the evaluation.
+        alarm: when a case was flagged.
+        run: what was run.
+        parts: ``<modality>__<what>``, where what is cases, scores, baselines, metrics, comparisons, audit, explanations,
+            quarantine or summary.
+    """
+    from dataclasses import replace
+
+    from medanomaly.reporting.figures.standard import standard_figures
+    from medanomaly.reporting.report import ModalityResults, render_report
+
+    grouped: dict[str, dict] = {}
+    for name, part in parts.items():
+        modality, _, what = name.partition("__")
+        grouped.setdefault(modality, {})[what] = part
+    results, figures = [], {}
+    for modality, of in grouped.items():
+        baselines = of.pop("baselines")
+        names = tuple(map(str, baselines["model"].unique()))
+        of["scores"] = pd.concat([of["scores"], baselines], ignore_index=True)
+        result = ModalityResults(name=modality, alpha=alarm.alpha, baselines=names, noun="record", **of)
+        drawn = standard_figures(result)
+        figures |= {f"{modality}_{name}": svg for name, svg in drawn.items()}
+        results.append(replace(result, figures=drawn))
+    facts = {
+        "dataset": run.dataset,
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
+        "command": _command(),
+        "seed": run.seed,
+        "version": importlib.metadata.version("medanomaly"),
+        "fingerprint": _fingerprint([result.cases for result in results]),
+        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "parameters": {
+            "alarm": alarm.model_dump(),
+            "evaluation": params.model_dump(include={"n_resamples", "confidence", "min_subgroup_size"}),
+        },
+    }
+    checks = [{"modality": m, **check} for m, of in grouped.items() for check in of["audit"]["checks"]]
+    return (
+        pd.concat([of["metrics"] for of in grouped.values()], ignore_index=True),
+        pd.concat([of["comparisons"] for of in grouped.values()], ignore_index=True),
+        {"dataset": run.dataset, "checks": checks},
+        figures,
+        render_report(facts, results),
+    )
+
+
+def write_cards(metrics: pd.DataFrame, *bundles: Bundle) -> dict[str, str]:
+    """Model cards with the measured figures; the card inside a bundle has none, since training never reads test."""
+    from medanomaly.reporting.model_card import render_card
+
+    return {f"{b.manifest['modality']}_{b.manifest['name']}": render_card(b.manifest, metrics) for b in bundles}
+
+
+def _command() -> str | None:
+    called = Path(sys.argv[0]).name
+    return " ".join(["kedro", *sys.argv[1:]]) if called in ("kedro", "medanomaly") else None
+
+
+def _fingerprint(tables: list[pd.DataFrame]) -> str:
+    digest = hashlib.sha256()
+    for table in tables:
+        digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
+    return digest.hexdigest()[:16]

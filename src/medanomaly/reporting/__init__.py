@@ -1,0 +1,1 @@
+"""Figures, the report, model cards and the terminal summary. Knows case and score tables, not modalities."""

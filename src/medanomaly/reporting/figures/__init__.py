@@ -1,0 +1,1 @@
+"""Figures as SVG text: one module a question, all in the style of ``figures.style``."""

@@ -1,0 +1,238 @@
+"""Model cards: what a model is for, what it was made from, and what is known about it, in Markdown.
+
+The sections follow Mitchell et al. 2019, "Model Cards for Model Reporting"; the front matter follows the metadata that the
+Hugging Face hub reads from a ``README.md`` (``model-index`` for the metrics).
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from medanomaly.reporting.figures.explanations import usual_range
+from medanomaly.reporting.figures.style import model_label
+from medanomaly.reporting.scored_cases import TEST
+from medanomaly.reporting.vocabulary import METRICS, metric_of
+from medanomaly.reporting.wording import asked, interval, percent, written
+
+_MODEL_INDEX_METRICS = ("auroc", "auprc", "sensitivity", "false_alarm_rate")
+
+
+def render_card(manifest: Mapping[str, Any], metrics: pd.DataFrame | None) -> str:
+    """Describe one bundle.
+
+    Args:
+        manifest: the bundle's manifest. ``name`` is needed; ``dataset``, ``modality``, ``detector``, ``options``,
+            ``population``, ``version``, ``created``, ``seed``, ``libraries``, ``training_data``, ``input_contract``,
+            ``thresholds`` and ``p_value_floor`` are described where they are there.
+        metrics: metrics table; this model's test rows are shown. None where it has not been judged yet.
+
+    Returns:
+        Markdown with YAML front matter. The same input gives the same text.
+    """
+    rows = _metric_rows(manifest, metrics)
+    front = yaml.safe_dump(_front_matter(manifest, rows), sort_keys=False, allow_unicode=True)
+    sections = [
+        f"# {_plain(model_label(manifest['name']))}",
+        "> **Research use only. Not a medical device.** Nothing this model says is a diagnosis, and no decision about a "
+        "patient may rest on it.",
+        _intended_use(manifest),
+        _training_data(manifest),
+        _input_contract(manifest),
+        _threshold(manifest),
+        _metrics(rows),
+        _limits(),
+        _provenance(manifest),
+    ]
+    return f"---\n{front}---\n\n" + "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _metric_rows(manifest: Mapping[str, Any], metrics: pd.DataFrame | None) -> pd.DataFrame | None:
+    if metrics is None or metrics.empty:
+        return None
+    rows = metrics[
+        (metrics["model"] == manifest["name"])
+        & (metrics["split"] == TEST)
+        & (metrics["subgroup"].fillna("") == "")
+        & metrics["value"].notna()
+    ]
+    if "modality" in manifest and "modality" in rows:
+        rows = rows[rows["modality"] == manifest["modality"]]
+    return None if rows.empty else rows.drop_duplicates("metric").set_index("metric")
+
+
+def _front_matter(manifest: Mapping[str, Any], rows: pd.DataFrame | None) -> dict[str, Any]:
+    modality = manifest.get("modality")
+    front: dict[str, Any] = {
+        "library_name": "medanomaly",
+        "license": manifest.get("license", "mit"),
+        "tags": ["anomaly-detection", "conformal-prediction", "medical", "research-use-only"],
+    }
+    if modality:
+        front["tags"].append(str(modality))
+    if rows is None:
+        return front
+    dataset = str(manifest.get("dataset", "unknown"))
+    values = [
+        {"type": metric, "name": _heading(metric), "value": round(float(rows.loc[metric, "value"]), 6)}
+        for metric in _MODEL_INDEX_METRICS
+        if metric in rows.index
+    ]
+    if values:
+        front["model-index"] = [
+            {
+                "name": str(manifest["name"]),
+                "results": [
+                    {
+                        "task": {"type": "anomaly-detection", "name": "Anomaly detection"},
+                        "dataset": {
+                            "type": re.sub(r"[^a-z0-9_.-]+", "-", dataset.lower()),
+                            "name": dataset,
+                            "split": TEST,
+                        },
+                        "metrics": values,
+                    }
+                ],
+            }
+        ]
+    return front
+
+
+def _heading(metric: str) -> str:
+    return metric_of(metric).label if metric in METRICS else metric.replace("_", " ")
+
+
+def _plain(value: Any) -> str:
+    """A value as Markdown text that stays text: no table break, markup or HTML of its own."""
+    text = re.sub(r"\s+", " ", str(value)).strip()
+    return re.sub(r"([\\`*_\[\]<>|#&])", r"\\\1", text)
+
+
+def _intended_use(manifest: Mapping[str, Any]) -> str:
+    detector = manifest.get("detector", manifest["name"])
+    modality = f" {_plain(manifest['modality'])}" if manifest.get("modality") else ""
+    dataset = f" like those of *{_plain(manifest['dataset'])}*" if manifest.get("dataset") else ""
+    return (
+        "## Intended use\n\n"
+        f"Says how unusual one{modality} case is beside normal cases{dataset}, for research on data quality and anomaly "
+        f"detection. Detector: {_plain(model_label(detector))}. A higher score is more unusual; the conformal p-value "
+        "is the share of normal cases that look at least as unusual.\n\n"
+        "Not for diagnosis, treatment, triage, billing, or judging people. Not for cases from another place, device or "
+        "population before it has been calibrated and judged on them."
+    )
+
+
+def _training_data(manifest: Mapping[str, Any]) -> str:
+    data = manifest.get("training_data") or {}
+    population = {"normals": "normal cases alone", "all": "all train cases, whatever their label"}.get(
+        manifest.get("population", ""), ""
+    )
+    facts = [
+        ("Data set", manifest.get("dataset")),
+        ("Fitted on", population or None),
+        ("Train cases", _thousands(data.get("n_cases"))),
+        ("Train patients", _thousands(data.get("n_patients"))),
+        ("Calibration cases", _thousands(data.get("n_calibration"))),
+        ("Labels", {True: "yes", False: "none"}.get(data.get("labelled"))),
+    ]
+    lines = [f"- {name}: {_plain(value)}" for name, value in facts if value is not None]
+    if data.get("fingerprint"):
+        lines.append(f"- Fingerprint (SHA-256): `{_code(data['fingerprint'])}`")
+    return "## Training data\n\n" + "\n".join(lines) if lines else ""
+
+
+def _thousands(n: int | None) -> str | None:
+    return None if n is None else f"{n:,}"
+
+
+def _code(value: Any) -> str:
+    return re.sub(r"[\s`]+", " ", str(value)).strip()
+
+
+def _input_contract(manifest: Mapping[str, Any]) -> str:
+    contract = manifest.get("input_contract") or []
+    if not isinstance(contract, list):
+        lines = [f"- {_plain(name)}: {_plain(value)}" for name, value in contract.items()]
+        return "## Input\n\n" + "\n".join(lines)
+    if not contract:
+        return ""
+    lines = [
+        "| Feature | Kind | Unit | Usual range or levels | Missing in training |",
+        "|---|---|---|---|---|",
+    ]
+    for entry in contract:
+        levels = ", ".join(map(str, entry.get("levels", [])))
+        usual = levels or usual_range(
+            entry.get("usual_low", float("nan")), entry.get("usual_high", float("nan"))
+        )
+        missing = percent(entry["missing_share"]) if "missing_share" in entry else "–"
+        cells = (entry["name"], entry.get("kind", ""), entry.get("unit", "") or "–", usual or "–", missing)
+        lines.append("| " + " | ".join(_plain(cell) for cell in cells) + " |")
+    return (
+        "## Input\n\nUsual range: 5th to 95th percentile of the training cases. Values in other units give wrong answers "
+        "without an error.\n\n" + "\n".join(lines)
+    )
+
+
+def _threshold(manifest: Mapping[str, Any]) -> str:
+    thresholds = manifest.get("thresholds") or {}
+    if "alpha" not in thresholds:
+        return ""
+    alpha, score = thresholds["alpha"], thresholds.get("score")
+    lines = [f"- Alpha, the share of normal cases that may be flagged: {asked(alpha)}"]
+    if score is None:
+        lines.append(
+            "- Score threshold: none. There are too few calibration cases to flag anything at this alpha."
+        )
+    else:
+        lines.append(f"- Score threshold: {score:.6g}; a higher score is flagged")
+    if manifest.get("p_value_floor") is not None:
+        lines.append(f"- Smallest possible p-value: {manifest['p_value_floor']:.2g}")
+    return "## Threshold\n\n" + "\n".join(lines)
+
+
+def _metrics(rows: pd.DataFrame | None) -> str:
+    if rows is None:
+        return "## Metrics\n\nNot judged when this card was written. The report of the run holds the figures."
+    names = [name for name in METRICS if name in rows.index] + [
+        name for name in rows.index if name not in METRICS
+    ]
+    lines = ["| Metric | Value | 95 % interval | Cases | Anomalous |", "|---|---|---|---|---|"]
+    for name in names:
+        row = rows.loc[name]
+        span = interval(name, row["ci_low"], row["ci_high"]) or "–"
+        cells = (
+            _heading(name),
+            written(name, row["value"]),
+            span,
+            *("–" if pd.isna(row[column]) else f"{int(row[column]):,}" for column in ("n", "n_positive")),
+        )
+        lines.append("| " + " | ".join(_plain(cell) for cell in cells) + " |")
+    return "## Metrics\n\nOn the test cases, which neither fitting nor threshold has seen.\n\n" + "\n".join(
+        lines
+    )
+
+
+def _limits() -> str:
+    return (
+        "## Limits\n\n"
+        "- Unusual is not the same as wrong, ill or dangerous, and usual is not the same as well.\n"
+        "- p-values hold while new cases come from where the calibration cases came from. Check for a shift first.\n"
+        "- How well it works in groups of patients that are rare in the training data is not known.\n"
+        "- Explanations say what moved the score, not what caused it."
+    )
+
+
+def _provenance(manifest: Mapping[str, Any]) -> str:
+    facts = [("Version", "version"), ("Created", "created"), ("Seed", "seed")]
+    lines = [f"- {word}: {_plain(manifest[key])}" for word, key in facts if manifest.get(key) is not None]
+    if manifest.get("options"):
+        options = ", ".join(f"{name} = {value}" for name, value in manifest["options"].items())
+        lines.append(f"- Options: `{_code(options)}`")
+    if manifest.get("libraries"):
+        lines.append(
+            "- Libraries: " + ", ".join(f"{_plain(n)} {_plain(v)}" for n, v in manifest["libraries"].items())
+        )
+    return "## How it was made\n\n" + "\n".join(lines) if lines else ""

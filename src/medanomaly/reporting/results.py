@@ -1,0 +1,122 @@
+"""What one modality brings to a report, and the facts that several sections read off it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pandas as pd
+
+from medanomaly.core.cases import check_cases
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.scores import check_scores
+from medanomaly.evaluation.baselines import is_baseline
+from medanomaly.evaluation.metrics import SUPPRESSED
+from medanomaly.reporting.scored_cases import TEST, has_both_classes, metric_row
+
+
+@dataclass(frozen=True)
+class ModalityResults:
+    """Everything a report says about one modality. Only ``name``, ``cases`` and ``scores`` must be there.
+
+    Attributes:
+        name: the modality, as a heading (``tabular``).
+        cases: case table, all splits.
+        scores: score table of one or more models.
+        metrics: metrics table; None or empty where there are no labels.
+        comparisons: paired comparisons of models.
+        audit: ``{"checks": [...]}``.
+        explanations: explanations of the most anomalous cases.
+        quarantine: ``record``, ``column``, ``value``, ``reason``, one row a fault.
+        figures: name to SVG, as :func:`medanomaly.reporting.figures.standard.standard_figures` draws them.
+        reliability: reliability table (see :func:`medanomaly.reporting.figures.decisions.reliability_diagram`).
+        summary: counts of the cleaning: ``n_records``, ``n_kept``, ``n_quarantined``, ``notes``.
+        alpha: false-alarm rate asked for.
+        baselines: names of the models that are there only to be beaten; None takes those that the evaluation names so.
+        noun: what a case is called in a sentence (``record``, ``image``).
+
+    Raises:
+        InputError: cases or scores break their contract.
+        ConfigurationError: alpha is outside (0, 1).
+    """
+
+    name: str
+    cases: pd.DataFrame
+    scores: pd.DataFrame
+    metrics: pd.DataFrame | None = None
+    comparisons: pd.DataFrame | None = None
+    audit: Mapping | None = None
+    explanations: pd.DataFrame | None = None
+    quarantine: pd.DataFrame | None = None
+    figures: Mapping[str, str] = field(default_factory=dict)
+    reliability: pd.DataFrame | None = None
+    summary: Mapping | None = None
+    alpha: float = 0.05
+    baselines: tuple[str, ...] | None = None
+    noun: str = "case"
+
+    def __post_init__(self):
+        if not 0 < self.alpha < 1:
+            raise ConfigurationError(
+                f"alpha is {self.alpha}", remedy="A false-alarm rate lies between 0 and 1."
+            )
+        object.__setattr__(self, "cases", check_cases(self.cases, f"cases of {self.name}"))
+        object.__setattr__(self, "scores", check_scores(self.scores, f"scores of {self.name}"))
+        if self.baselines is None:
+            names = pd.Series(self.scores["model"].unique())
+            object.__setattr__(self, "baselines", tuple(names[is_baseline(names)]))
+
+    @cached_property
+    def models(self) -> list[str]:
+        """Model names: those to be judged by AUROC, best first, then the baselines likewise."""
+        names = [str(model) for model in self.scores["model"].unique()]
+
+        def rank(model: str) -> tuple[bool, float]:
+            row = self.metric(model, "auroc")
+            return model in self.baselines, -row["value"] if row is not None else 0.0
+
+        return sorted(names, key=rank)
+
+    @property
+    def leading(self) -> str:
+        """The model with the highest test AUROC, baselines aside; without labels the first one."""
+        return self.models[0]
+
+    @property
+    def contenders(self) -> list[str]:
+        """The models that are no baselines."""
+        return [model for model in self.models if model not in self.baselines]
+
+    @cached_property
+    def test_cases(self) -> pd.DataFrame:
+        """The cases that the report judges."""
+        return self.cases[self.cases["split"] == TEST]
+
+    @property
+    def judged(self) -> bool:
+        """Whether a ranking can be judged: both labels in test, and an AUROC for the leading model."""
+        return has_both_classes(self.cases) and self.metric(self.leading, "auroc") is not None
+
+    def metric(self, model: str, metric: str, subgroup: str = "") -> pd.Series | None:
+        """One test metric with a finite value, or None."""
+        return metric_row(self.metrics, model, metric, subgroup)
+
+    @cached_property
+    def most_unusual(self) -> pd.DataFrame:
+        """Test cases by the leading model's score, highest first: score row, case row, ``n_flagging``.
+
+        ``n_flagging`` counts the models, baselines aside, that flag the case.
+        """
+        of_leading = self.scores[self.scores["model"] == self.leading]
+        others = self.scores[self.scores["model"].isin(self.contenders)]
+        n_flagging = others.groupby("case_id")["flagged"].sum().rename("n_flagging").reset_index()
+        joined = of_leading.merge(self.test_cases, on="case_id").merge(n_flagging, on="case_id")
+        return joined.sort_values(
+            ["score", "case_id"], ascending=[False, True], kind="stable", ignore_index=True
+        )
+
+    @cached_property
+    def suppressed(self) -> pd.DataFrame:
+        """Subgroups and kinds that the evaluation found too small to measure: ``subgroup``, ``n``."""
+        if self.metrics is None:
+            return pd.DataFrame({"subgroup": [], "n": []})
+        return self.metrics.loc[self.metrics["metric"] == SUPPRESSED, ["subgroup", "n"]]

@@ -1,0 +1,313 @@
+"""The tables of a report as plain rows, ready for the template."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.cases import SPLITS, subgroup_columns
+from medanomaly.reporting.figures.explanations import strongest, usual_range
+from medanomaly.reporting.figures.groups import group_names, kind_rows, subgroup_parts
+from medanomaly.reporting.figures.style import model_label
+from medanomaly.reporting.results import ModalityResults
+from medanomaly.reporting.vocabulary import DECISION, METRICS, NOT_A_COLUMN, PROBABILITY, RANKING, metric_of
+from medanomaly.reporting.wording import (
+    comparison_words,
+    interval,
+    own_name,
+    p_value,
+    percent,
+    signed,
+    written,
+)
+
+UNUSUAL_CASES, EXPLAINED_CASES, FEATURES_A_CASE = 20, 6, 8
+SUBGROUP_METRICS = ("auroc", "sensitivity", "false_alarm_rate")
+VERDICTS = ("fail", "warn", "pass", "not_applicable")
+MANY_COMPARISONS = 12
+
+
+def split_rows(r: ModalityResults) -> list[dict[str, Any]]:
+    """Cases, patients and labels in each part, then the total."""
+    parts = [(split, r.cases[r.cases["split"] == split]) for split in SPLITS]
+    return [
+        {
+            "split": split,
+            "cases": len(part),
+            "patients": part["patient_id"].nunique(),
+            "normal": int((part["label"] == 0).sum()),
+            "anomalous": int((part["label"] == 1).sum()),
+            "unknown": int(part["label"].isna().sum()),
+        }
+        for split, part in [*parts, ("all", r.cases)]
+    ]
+
+
+def quarantine_rows(quarantine: pd.DataFrame | None) -> list[dict[str, Any]]:
+    """One row a column and reason: how many records, and one value as an example."""
+    if quarantine is None or quarantine.empty:
+        return []
+    rows = [
+        {
+            "column": column,
+            "reason": reason,
+            "records": part["record"].nunique(),
+            "example": part["value"].iloc[0],
+        }
+        for (column, reason), part in quarantine.groupby(["column", "reason"], sort=False, dropna=False)
+    ]
+    return sorted(rows, key=lambda row: -row["records"])
+
+
+def counts(r: ModalityResults) -> dict[str, int]:
+    """Records read, used and set aside; ``unexplained`` is what does not add up (0 when all is well)."""
+    aside = 0 if r.quarantine is None else int(r.quarantine["record"].nunique())
+    summary = r.summary or {}
+    read = int(summary.get("n_records", len(r.cases) + aside))
+    set_aside = int(summary.get("n_quarantined", aside))
+    # both the summary and the tables themselves are counted, so that one cannot cover for the other
+    unexplained = max(abs(read - len(r.cases) - set_aside), abs(set_aside - aside))
+    return {"read": read, "used": len(r.cases), "set_aside": set_aside, "unexplained": unexplained}
+
+
+def results_table(r: ModalityResults) -> dict[str, Any]:
+    """Models by metrics, every value with its interval; columns that no model has are left out."""
+    whole = r.metrics[(r.metrics["split"] == "test") & (r.metrics["subgroup"].fillna("") == "")]
+    there = set(whole.loc[whole["value"].notna(), "metric"]) - set(NOT_A_COLUMN)
+    names = [name for name in METRICS if name in there] + sorted(there - set(METRICS))
+    groups: list[list] = []
+    for name in names:
+        group = metric_of(name).group
+        if groups and groups[-1][0] == group:
+            groups[-1][1] += 1
+        else:
+            groups.append([group, 1])
+    order = {RANKING: 0, DECISION: 1, PROBABILITY: 2}
+    return {
+        "groups": groups,
+        "columns": [
+            {
+                "label": metric_of(n).label,
+                "meaning": metric_of(n).meaning,
+                "starts": order.get(metric_of(n).group),
+            }
+            for n in names
+        ],
+        "rows": [
+            {
+                "model": own_name(model) if model in r.baselines else model_label(model),
+                "leading": model == r.leading,
+                "baseline": model in r.baselines,
+                "cells": [_cell(r, model, name) for name in names],
+            }
+            for model in r.models
+        ],
+        "delong": [
+            (model_label(model), interval("auroc", row["ci_low"], row["ci_high"]))
+            for model in r.models
+            if (row := r.metric(model, "auroc_delong")) is not None and not pd.isna(row["ci_low"])
+        ],
+    }
+
+
+def _cell(r: ModalityResults, model: str, metric: str, subgroup: str = "") -> dict[str, str]:
+    row = r.metric(model, metric, subgroup)
+    if row is None:
+        return {"value": "–", "interval": ""}
+    return {
+        "value": written(metric, row["value"]),
+        "interval": interval(metric, row["ci_low"], row["ci_high"]),
+    }
+
+
+def flagged_rows(r: ModalityResults) -> list[dict[str, Any]]:
+    """How many test cases each model flags; all that can be said without labels."""
+    test = r.scores[r.scores["case_id"].isin(r.test_cases["case_id"])]
+    rows = []
+    for model in r.models:
+        flagged = test.loc[test["model"] == model, "flagged"].dropna()
+        rows.append(
+            {
+                "model": own_name(model) if model in r.baselines else model_label(model),
+                "baseline": model in r.baselines,
+                "flagged": int(flagged.sum()),
+                "cases": len(flagged),
+                "share": percent(flagged.mean(), 1) if len(flagged) else "–",
+            }
+        )
+    return rows
+
+
+def comparison_rows(r: ModalityResults) -> tuple[list[dict[str, str]], int]:
+    """Paired comparisons, those of the leading model first; with many, only those, and how many are left out."""
+    if r.comparisons is None or r.comparisons.empty:
+        return [], 0
+    table = r.comparisons
+    turned = table["model_b"] == r.leading
+    # the leading model comes first in its pairs, so that a positive difference speaks for it
+    table = table.copy()
+    ends = ["model_a", "model_b", "difference", "ci_low", "ci_high"]
+    table.loc[turned, ends] = table.loc[
+        turned, ["model_b", "model_a", "difference", "ci_high", "ci_low"]
+    ].to_numpy()
+    table.loc[turned, ends[2:]] *= -1
+    with_leading = table["model_a"] == r.leading
+    ordered = pd.concat([table[with_leading], table[~with_leading]])
+    shown = ordered if len(ordered) <= MANY_COMPARISONS else table[with_leading]
+    rows = [
+        {
+            "pair": f"{model_label(row['model_a'])} − {model_label(row['model_b'])}",
+            "metric": metric_of(row["metric"]).label,
+            "difference": signed(row["difference"]),
+            "interval": f"{signed(row['ci_low'])} to {signed(row['ci_high'])}",
+            "words": comparison_words(row),
+            "distinct": not (row["ci_low"] <= 0 <= row["ci_high"]),
+        }
+        for _, row in shown.iterrows()
+    ]
+    return rows, len(ordered) - len(shown)
+
+
+def subgroup_rows(r: ModalityResults) -> list[dict[str, Any]]:
+    """The leading model in every subgroup with a value, its column named once."""
+    if r.metrics is None or r.metrics.empty:
+        return []
+    rows, previous = [], None
+    for name in group_names(r.metrics, r.leading):
+        cells = [_cell(r, r.leading, metric, name) for metric in SUBGROUP_METRICS]
+        if all(cell["value"] == "–" for cell in cells):
+            continue
+        found = [row for m in SUBGROUP_METRICS if (row := r.metric(r.leading, m, name)) is not None]
+        column, group = subgroup_parts(name)
+        rows.append(
+            {
+                "column": column.replace("_", " ") if column != previous else "",
+                "group": group,
+                "n": max(int(row["n"]) for row in found),
+                "n_positive": max(int(row["n_positive"]) for row in found),
+                "cells": cells,
+            }
+        )
+        previous = column
+    return rows
+
+
+def suppressed_rows(r: ModalityResults, kinds: bool) -> list[tuple[str, int]]:
+    """Groups of patients, or kinds of anomaly, that were too small to measure, with their size."""
+    rows = []
+    for name, n in zip(r.suppressed["subgroup"], r.suppressed["n"], strict=True):
+        column, group = subgroup_parts(name)
+        if (column == "kind") == kinds:
+            rows.append((group if kinds else f"{column.replace('_', ' ')} {group}", int(n)))
+    return rows
+
+
+def kind_table(r: ModalityResults) -> dict[str, Any]:
+    """Sensitivity by kind of anomaly, a column a model that is no baseline."""
+    if r.metrics is None or r.metrics.empty:
+        return {"models": [], "rows": []}
+    kinds = kind_rows(r.metrics, r.leading)
+    return {
+        "models": [model_label(model) for model in r.contenders],
+        "rows": [
+            {
+                "kind": subgroup_parts(row["subgroup"])[1],
+                "n": int(row["n_positive"]),
+                "cells": [_cell(r, model, "sensitivity", row["subgroup"]) for model in r.contenders],
+            }
+            for _, row in kinds.iterrows()
+        ],
+    }
+
+
+def unusual_rows(r: ModalityResults) -> dict[str, Any]:
+    """The most unusual test cases of the leading model; without labels, every flagged one up to the limit."""
+    columns = subgroup_columns(r.cases)
+    explained = {card["case_id"] for card in explained_cases(r)}
+    rows = [
+        {
+            "case_id": row["case_id"],
+            "explained": row["case_id"] in explained,
+            "p_value": p_value(row["p_value"]),
+            "n_flagging": int(row["n_flagging"]),
+            "label": _label_word(row["label"]),
+            "kind": "" if pd.isna(row["kind"]) else row["kind"],
+            "groups": ["–" if pd.isna(row[column]) else str(row[column]) for column in columns],
+        }
+        for _, row in r.most_unusual.head(UNUSUAL_CASES).iterrows()
+    ]
+    return {
+        "columns": [column.replace("_", " ") for column in columns],
+        "rows": rows,
+        "n_models": len(r.contenders),
+        "labelled": r.test_cases["label"].notna().any(),
+        "kinds": any(row["kind"] for row in rows),
+    }
+
+
+def _label_word(label: Any) -> str:
+    return "unknown" if pd.isna(label) else ("anomalous" if label == 1 else "normal")
+
+
+def explained_cases(r: ModalityResults) -> list[dict[str, Any]]:
+    """The most unusual cases that have explanations: their strongest features with bars scaled within the case."""
+    if r.explanations is None or r.explanations.empty:
+        return []
+    known = set(r.explanations.loc[r.explanations["model"] == r.leading, "case_id"])
+    chosen = r.most_unusual[r.most_unusual["case_id"].isin(known)].head(EXPLAINED_CASES)
+    return [
+        {
+            "case_id": row["case_id"],
+            "rank": position + 1,
+            "p_value": p_value(row["p_value"]),
+            "label": _label_word(row["label"]),
+            "kind": "" if pd.isna(row["kind"]) else row["kind"],
+            "features": _feature_rows(strongest(r.explanations, row["case_id"], r.leading, FEATURES_A_CASE)),
+        }
+        for position, row in chosen.iterrows()
+    ]
+
+
+def _feature_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    contribution = rows["contribution"].astype(float)
+    left, right = max(0.0, -contribution.min()), max(0.0, contribution.max())
+    width = (left + right) or 1.0
+    # as many decimals as give the largest contribution of the case three digits
+    decimals = int(np.clip(2 - np.floor(np.log10(max(left, right) or 1.0)), 0, 6))
+    return [
+        {
+            "feature": row.feature,
+            "value": "" if pd.isna(row.value) else str(row.value),
+            "unit": "" if pd.isna(row.unit) else str(row.unit),
+            "usual": usual_range(row.usual_low, row.usual_high),
+            "side": _side(row),
+            "contribution": signed(row.contribution, decimals),
+            "positive": row.contribution >= 0,
+            "bar_left": f"{100 * (left + min(0.0, row.contribution)) / width:.1f}",
+            "bar_width": f"{100 * abs(row.contribution) / width:.1f}",
+        }
+        for row in rows.itertuples()
+    ]
+
+
+def _side(row) -> str:
+    """Whether a numeric value lies above or below its usual range, as on a laboratory report."""
+    value = pd.to_numeric(row.value, errors="coerce")
+    if pd.isna(value) or pd.isna(row.usual_low) or pd.isna(row.usual_high):
+        return ""
+    return "high" if value > row.usual_high else "low" if value < row.usual_low else ""
+
+
+def audit_rows(r: ModalityResults) -> list[dict[str, str]]:
+    """Audit checks, the worst verdict first."""
+    checks = (r.audit or {}).get("checks", [])
+    rows = [
+        {
+            "title": check["title"],
+            "verdict": check["verdict"],
+            "figure": check.get("figure") or "–",
+            "what_to_do": check.get("what_to_do") or "",
+        }
+        for check in checks
+    ]
+    return sorted(rows, key=lambda row: VERDICTS.index(row["verdict"]))

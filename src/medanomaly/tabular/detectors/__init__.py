@@ -1,0 +1,1 @@
+"""Detectors of unusual records, one a file: scikit-learn estimators that also say which feature is unusual."""
