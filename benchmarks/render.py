@@ -47,7 +47,42 @@ def section(path: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def readme_table() -> str:
+    """The results of every environment, one row a data set and model."""
+    rows = json.loads((ROOT / "results" / "environments.json").read_text())
+    columns = ("auroc", "auprc", "sensitivity", "false_alarm_rate")
+    table: dict[tuple, dict] = {}
+    for r in rows:
+        key, _, what = r["name"].partition(": ")
+        model, _, metric = what.rpartition(", ")
+        if metric in columns:
+            table.setdefault((key, model, r["data"]), {})[metric] = r
+    lines = ["| command | model | AUROC | AUPRC | caught | false alarms |", "|---|---|---|---|---|---|"]
+    shown = None
+    for (key, model, data), found in table.items():
+        command, _, counts = data.partition("; ")
+        first = f"`{command}`<br>{counts}" if key != shown else ""
+        shown = key
+        cells = []
+        for metric in columns:
+            r = found.get(metric)
+            known = r is not None and r["value"] is not None
+            cells.append(f"{r['value']:.3f} ({r['ci_low']:.3f} to {r['ci_high']:.3f})" if known else "")
+        lines.append("| " + " | ".join([first, model, *cells]) + " |")
+    return "\n".join(lines)
+
+
+def write_readme() -> None:
+    path = ROOT.parent / "README.md"
+    text = path.read_text()
+    start, end = "<!-- results: rendered by make results -->", "<!-- end of results -->"
+    before, _, rest = text.partition(start)
+    path.write_text(f"{before}{start}\n{readme_table()}\n{end}{rest.partition(end)[2]}")
+    print("README.md")
+
+
 def main() -> None:
+    write_readme()
     DOCS.mkdir(parents=True, exist_ok=True)
     placed = {name for _, names in AREAS.values() for name in names or ()}
     for area, (title, names) in AREAS.items():

@@ -1,4 +1,4 @@
-"""Features of a record: its own values, durations between its times, and how often it stood in the table before."""
+"""Features of a record: its own values, durations between its times, ratios, and how often it stood in the table before."""
 
 import pandas as pd
 
@@ -14,7 +14,7 @@ def record_features(records: pd.DataFrame, cases: pd.DataFrame, spec: TableSpec)
     Args:
         records: clean records with ``case_id`` first, in the order of the raw table.
         cases: case table of the same records.
-        spec: durations and whether to count repeats.
+        spec: durations, ratios and whether to count repeats.
 
     Returns:
         ``case_id``, then float64 columns (NaN = missing) and string columns (categories). Times give durations only.
@@ -28,6 +28,9 @@ def record_features(records: pd.DataFrame, cases: pd.DataFrame, spec: TableSpec)
     for name, duration in spec.durations.items():
         elapsed = records[duration.end] - records[duration.start]
         out[name] = elapsed.dt.total_seconds() / SECONDS[duration.unit]
+    for name, (first, second) in spec.ratios.items():
+        # a second part of zero gives no ratio, which is a missing value
+        out[name] = records[first] / records[second].where(records[second] != 0)
     if spec.count_repeats:
         content = records.drop(columns="case_id").assign(_patient=cases["patient_id"].to_numpy())
         keys = list(content.columns)

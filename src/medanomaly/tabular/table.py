@@ -49,6 +49,8 @@ class TableSpec(_Block):
         columns: kinds, units and possible ranges; a column that is not listed is a number where at least 95 % of its
             values are, else a category.
         durations: features made of two times.
+        ratios: features made of two numbers, first divided by second: partners that contradict each other stand out in
+            their ratio though each is usual by itself.
         count_repeats: adds the feature ``n_earlier_identical``: how often the same patient's record stood in the table
             before, word for word.
         min_records: fewer usable records than this is an error.
@@ -65,15 +67,20 @@ class TableSpec(_Block):
     missing_values: tuple[str | float, ...] = ("", "NA", "?")
     columns: dict[str, Column] = Field(default_factory=dict)
     durations: dict[str, Duration] = Field(default_factory=dict)
+    ratios: dict[str, tuple[str, str]] = Field(default_factory=dict)
     count_repeats: bool = False
     min_records: int = Field(30, ge=30)
 
     @model_validator(mode="after")
-    def _times_are_declared(self):
+    def _parts_are_declared(self):
         for name, duration in self.durations.items():
             for end in (duration.start, duration.end):
                 if end not in self.columns or self.columns[end].kind != "time":
                     raise ValueError(f"duration '{name}' needs column '{end}' declared with kind: time")
+        for name, pair in self.ratios.items():
+            for part in pair:
+                if self.columns.get(part, Column()).kind != "number" or part not in self.columns:
+                    raise ValueError(f"ratio '{name}' needs column '{part}' declared as a number")
         return self
 
     def named_columns(self) -> set[str]:
