@@ -34,7 +34,11 @@ def main() -> None:
         if needs and not list((data if data.is_absolute() else ROOT / data).glob(needs)):
             print(f"{env} {params}: {needs} is not in MEDANOMALY_DATA, left out")
             continue
-        arguments = ["run", *(["--env", env] if env != "base" else []), *(["--params", params] if params else [])]
+        arguments = [
+            "run",
+            *(["--env", env] if env != "base" else []),
+            *(["--params", params] if params else []),
+        ]
         started = time.perf_counter()
         subprocess.run([Path(sys.executable).parent / "kedro", *arguments], cwd=ROOT, check=True)
         seconds = time.perf_counter() - started

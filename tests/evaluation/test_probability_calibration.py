@@ -34,7 +34,7 @@ def test_brier_equals_scikit_learn():
 
 
 def test_slope_equals_an_unpenalised_logistic_regression():
-    probability, positive = a_sample(slope=2.5, shift=0.7)
+    probability, positive = a_sample(slope=1.6, shift=0.7)
     x = np.log(probability / (1 - probability))[:, None]
     oracle = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(x, positive).coef_[0, 0]
     assert calibration_slope_intercept(probability, positive)[0] == pytest.approx(oracle, rel=1e-5)
@@ -58,7 +58,8 @@ def test_separated_classes_have_no_finite_slope():
 
 def test_rebalancing_raises_the_calibration_error():
     calibrated, shifted = a_sample(), a_sample(shift=1.5)
-    assert expected_calibration_error(*calibrated) < 0.03 < 0.1 < expected_calibration_error(*shifted)
+    assert expected_calibration_error(*calibrated) < 0.03
+    assert expected_calibration_error(*shifted) > 0.1
 
 
 @given(hnp.arrays(np.int8, st.integers(1, 80)), st.integers(2, 12))

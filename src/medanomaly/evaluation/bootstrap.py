@@ -111,12 +111,13 @@ def _rank_kernel(
             levels = n_levels[m]
             last = 3 * levels + 1 if has_ties[m] else 2 * levels + 1
             counts[:last] = 0
+            cells = cell[m]
             if one_each:
                 for i in range(n):
-                    counts[cell[m, i]] += weight[i]
+                    counts[cells[i]] += weight[i]
             else:
                 for i in range(n):
-                    counts[cell[m, i]] += weight[patient[i]]
+                    counts[cells[i]] += weight[patient[i]]
             negatives = total[r] - positive[r]
             above, hits, wins, precision_sum = np.int64(0), np.int64(0), np.int64(0), 0.0
             for k in range(levels):
@@ -217,7 +218,8 @@ def bootstrap(
     flagged_positive, flagged_negative = np.zeros_like(u2), np.zeros_like(u2)
     outputs = (total, drawn_positive, u2, ap, flagged_positive, flagged_negative)
     if compiled:
-        cell = np.stack([f.cell for f in folded])
+        # unsigned, so that no index has to be looked at for being negative
+        cell = np.stack([f.cell for f in folded]).astype(np.uint32)
         levels = np.array([f.n_levels for f in folded], dtype=np.int64)
         ties = np.array([f.has_ties for f in folded])
         inputs = (n_cases, n_positives, patient, cell, levels, ties, *_join(lists))

@@ -10,6 +10,8 @@ from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import InputError
 from medanomaly.core.splits import patient_position
 
+# the neighbour whose distance shows how dense it is around a case
+FAR_NEIGHBOUR = 10
 # more reference cases make the distances a little smaller and the search much slower
 MAX_REFERENCE = 20_000
 
@@ -64,14 +66,16 @@ def standardised(table: pd.DataFrame, train: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Distance to the nearest train normal.
+    """Distance to the nearest train normals.
 
     Attributes:
-        distance: (n,) float64; of a reference case to the nearest other one. NaN where it was not asked for.
+        distance: (n,) float64 to the nearest; of a reference case to the nearest other one. NaN where it was not asked for.
+        far: (n,) float64 to the tenth, or to the last where there are fewer.
         reference: (n,) bool, which cases distances are measured to.
     """
 
     distance: np.ndarray
+    far: np.ndarray
     reference: np.ndarray
 
 
@@ -101,11 +105,13 @@ def nearest_train_normal(
     reference = cases["case_id"].isin(first["case_id"]).to_numpy()
     if reference.sum() < 2 or points.shape[1] == 0:
         return None
-    search = NearestNeighbors(n_neighbors=1).fit(points[reference])
-    distance = np.full(len(cases), np.nan)
+    search = NearestNeighbors(n_neighbors=min(FAR_NEIGHBOUR, int(reference.sum()) - 1)).fit(points[reference])
+    distance, far = np.full(len(cases), np.nan), np.full(len(cases), np.nan)
     others = ~reference if wanted is None else wanted & ~reference
     if others.any():
-        distance[others] = search.kneighbors(points[others])[0][:, 0]
+        found = search.kneighbors(points[others])[0]
+        distance[others], far[others] = found[:, 0], found[:, -1]
     # without an argument scikit-learn leaves each reference case out of its own neighbours
-    distance[reference] = search.kneighbors()[0][:, 0]
-    return Neighbours(distance, reference)
+    found = search.kneighbors()[0]
+    distance[reference], far[reference] = found[:, 0], found[:, -1]
+    return Neighbours(distance, far, reference)

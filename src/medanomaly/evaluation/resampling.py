@@ -25,6 +25,7 @@ except ImportError:
 
 
 MAX_ATTEMPTS = 1000
+BLOCK = 256
 _MASK = (1 << 64) - 1
 _GAMMA, _MIX_A, _MIX_B = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 # numba turns uint64 combined with int64 into float64, so every constant of the kernels is a uint64
@@ -40,18 +41,30 @@ def _mix(z):
 
 
 @njit(nogil=True)
+def _hash_block(key, block, n, low, high):
+    for i in range(block):
+        z = _mix(key + np.uint64(i) * GAMMA)
+        low[i] = ((z & LOW32) * n) >> S32
+        high[i] = ((z >> S32) * n) >> S32
+
+
+@njit(nogil=True)
 def _draw(seed, resample, attempt, weight):
     n = np.uint64(weight.size)
     key = _mix(_mix(seed + GAMMA) + np.uint64(resample) * GAMMA)
     key = _mix(key + np.uint64(attempt) * GAMMA)
     weight[:] = 0
-    for _ in range(weight.size // 2):
-        key += GAMMA
-        z = _mix(key)
-        weight[((z & LOW32) * n) >> S32] += 1
-        weight[((z >> S32) * n) >> S32] += 1
+    pairs = weight.size // 2
+    low, high = np.empty(BLOCK, dtype=np.uint64), np.empty(BLOCK, dtype=np.uint64)
+    for start in range(0, pairs, BLOCK):
+        block = min(BLOCK, pairs - start)
+        # hashing apart from counting, so that the compiler can hash several draws at once
+        _hash_block(key + np.uint64(start + 1) * GAMMA, block, n, low, high)
+        for i in range(block):
+            weight[low[i]] += 1
+            weight[high[i]] += 1
     if weight.size % 2:
-        weight[((_mix(key + GAMMA) & LOW32) * n) >> S32] += 1
+        weight[((_mix(key + np.uint64(pairs + 1) * GAMMA) & LOW32) * n) >> S32] += 1
 
 
 @njit(nogil=True)

@@ -128,6 +128,7 @@ def _view(r: ModalityResults) -> dict[str, Any]:
         "comparisons": comparisons,
         "comparisons_left_out": comparisons_left_out,
         "gallery": _paired(gallery),
+        "realised": tables.realised_rates(r),
         "placed": {figure["name"]: figure for figure in figures if figure["name"] in _PLACED},
         "subgroups": tables.subgroup_rows(r) if r.judged else [],
         "suppressed": tables.suppressed_rows(r, kinds=False),

@@ -5,13 +5,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.cases import SPLITS, subgroup_columns
-from medanomaly.reporting.figures.explanations import strongest, usual_range
+from medanomaly.core.cases import SPLITS, reference_cases, subgroup_columns
+from medanomaly.evaluation.intervals import false_alarm_interval
+from medanomaly.reporting.figures.explanations import shown_unit, strongest, usual_range
 from medanomaly.reporting.figures.groups import group_names, kind_rows, subgroup_parts
 from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.results import ModalityResults
 from medanomaly.reporting.vocabulary import DECISION, METRICS, NOT_A_COLUMN, PROBABILITY, RANKING, metric_of
 from medanomaly.reporting.wording import (
+    asked,
     comparison_words,
     interval,
     own_name,
@@ -136,6 +138,26 @@ def flagged_rows(r: ModalityResults) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def realised_rates(r: ModalityResults) -> dict[str, Any]:
+    """Share of normal test cases flagged at some alphas, beside what to expect while p-values hold."""
+    normal = r.cases.loc[reference_cases(r.cases, "test"), ["case_id", "patient_id"]]
+    joined = r.scores[r.scores["p_value"].notna()].merge(normal, on="case_id")
+    n_calibration = r.cases.loc[reference_cases(r.cases, "calibration"), "patient_id"].nunique()
+    alphas = sorted({0.01, 0.05, 0.1, r.alpha})
+    ends = [
+        false_alarm_interval(n_calibration, joined["patient_id"].nunique(), alpha)[:2] for alpha in alphas
+    ]
+    return {
+        "alphas": [asked(alpha) for alpha in alphas],
+        "rows": [
+            (model_label(model), [percent((p <= alpha + 1e-12).mean(), 1) for alpha in alphas])
+            for model in r.models
+            if len(p := joined.loc[joined["model"] == model, "p_value"])
+        ],
+        "expected": [f"{percent(low, 1, sign=False)}–{percent(high, 1, sign=False)}" for low, high in ends],
+    }
 
 
 def comparison_rows(r: ModalityResults) -> tuple[list[dict[str, str]], int]:
@@ -276,9 +298,9 @@ def _feature_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:
     decimals = int(np.clip(2 - np.floor(np.log10(max(left, right) or 1.0)), 0, 6))
     return [
         {
-            "feature": row.feature,
+            "feature": str(row.feature).replace("_", " "),
             "value": "" if pd.isna(row.value) else str(row.value),
-            "unit": "" if pd.isna(row.unit) else str(row.unit),
+            "unit": shown_unit(row.value, row.unit),
             "usual": usual_range(row.usual_low, row.usual_high),
             "side": _side(row),
             "contribution": signed(row.contribution, decimals),

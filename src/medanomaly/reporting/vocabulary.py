@@ -28,6 +28,8 @@ METRICS = {
     "auprc": Metric(
         "Average precision", RANKING, False, 1, "precision averaged over all recalls; chance = prevalence"
     ),
+    "auroc_delong": Metric("AUROC (DeLong)", RANKING, False, 1, "AUROC with DeLong's interval"),
+    "prevalence": Metric("Prevalence", RANKING, True, 0, "share of test cases that are anomalous"),
     "false_alarm_rate": Metric("False alarms", DECISION, True, -1, "share of normal cases flagged"),
     "sensitivity": Metric("Caught", DECISION, True, 1, "share of anomalous cases flagged (sensitivity)"),
     "specificity": Metric("Specificity", DECISION, True, 1, "share of normal cases not flagged"),

@@ -41,9 +41,9 @@ def signed(value: float, decimals: int = 3) -> str:
     """A difference with its sign."""
     if pd.isna(value):
         return DASH
-    text = f"{float(value):+.{decimals}f}"
+    text = f"{float(value):+,.{decimals}f}"
     # what rounds to zero has no sign
-    return text[1:] if float(text) == 0 else text.replace("-", "−")
+    return text[1:] if not text.strip("+-0.") else text.replace("-", "−")
 
 
 def written(metric: str, value: float) -> str:
@@ -205,16 +205,17 @@ def _unbeaten_baseline(r: ModalityResults) -> list[str]:
     baseline = _best_baseline(r)
     if baseline is None:
         return []
-    difference = _difference(r, baseline)
-    if difference is None:
-        behind = r.metric(r.leading, "auroc")["value"] <= r.metric(baseline, "auroc")["value"]
-    else:
-        behind = difference[0] <= 0
-    if not behind:
+    of_baseline = r.metric(baseline, "auroc")["value"]
+    lead = r.metric(r.leading, "auroc")["value"] - of_baseline
+    low, high = _difference(r, baseline) or (lead, lead)
+    if low > 0:
         return []
-    return [
-        f"No model is distinguishable from the baseline {own_name(baseline)}, so nothing speaks for the models yet."
-    ]
+    name = own_name(baseline)
+    if high < 0:
+        return [
+            f"The baseline {name} ranks better than every model ({percent(of_baseline, 0)}): nothing speaks for them."
+        ]
+    return [f"No model is distinguishable from the baseline {name}, so nothing speaks for the models yet."]
 
 
 def _broken_p_values(r: ModalityResults) -> list[str]:

@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 
 from medanomaly.core.cases import age_band

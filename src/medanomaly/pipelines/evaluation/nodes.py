@@ -126,7 +126,9 @@ def write_cards(metrics: pd.DataFrame, *bundles: Bundle) -> dict[str, str]:
     """Model cards with the measured figures; the card inside a bundle has none, since training never reads test."""
     from medanomaly.reporting.model_card import render_card
 
-    return {f"{b.manifest['modality']}_{b.manifest['name']}": render_card(b.manifest, metrics) for b in bundles}
+    return {
+        f"{b.manifest['modality']}_{b.manifest['name']}": render_card(b.manifest, metrics) for b in bundles
+    }
 
 
 def _command() -> str | None:

@@ -23,6 +23,7 @@ from medanomaly.reporting.figures.style import (
     legend_below,
     model_label,
     model_styles,
+    panel_columns,
     percent_axis,
     svg_figure,
 )
@@ -47,8 +48,7 @@ def confusion_matrices(cases: pd.DataFrame, scores: pd.DataFrame) -> Drawing:
     if joined.empty:
         raise InputError("no labelled test case has a decision", source="score table", column="flagged")
     models = list(joined["model"].unique())
-    # no row that a single matrix has to itself
-    columns = min(3 if len(models) % 4 == 1 else 4, len(models))
+    columns = panel_columns(len(models), (4, 3))
     rows = -(-len(models) // columns)
     width = HALF_WIDTH if columns <= 2 else FULL_WIDTH
     figure, grid = canvas(width, 1.95 * rows, rows, columns, squeeze=False)

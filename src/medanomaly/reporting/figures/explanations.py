@@ -19,11 +19,22 @@ _WIDTH = 7.2
 
 
 def usual_range(low: float, high: float) -> str:
-    """``"3.5–5.1"`` with at most four digits, or an empty string where a range makes no sense."""
+    """``"3.5–5.1"`` with three digits, or an empty string where a range makes no sense."""
     if pd.isna(low) or pd.isna(high):
         return ""
     joint = " to " if low < 0 else "–"
-    return f"{low:.4g}{joint}{high:.4g}".replace("-", "−")
+    return f"{_three_digits(low)}{joint}{_three_digits(high)}".replace("-", "−")
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def shown_unit(value: object, unit: object) -> str:
+    """The unit beside a number; a word such as ``missing`` has none."""
+    if pd.isna(unit) or pd.isna(pd.to_numeric(value, errors="coerce")):
+        return ""
+    return str(unit)
 
 
 def strongest(explanations: pd.DataFrame, case_id: str, model: str, top: int) -> pd.DataFrame:
@@ -90,8 +101,8 @@ def explanation_bars(explanations: pd.DataFrame, case_id: str, model: str, top: 
 
 
 def _row_label(row) -> str:
-    unit = "" if pd.isna(row.unit) or not row.unit else f" {row.unit}"
     usual = usual_range(row.usual_low, row.usual_high)
-    value = "" if pd.isna(row.value) or row.value == "" else f"{row.value}{unit}"
+    value = "" if pd.isna(row.value) else f"{row.value} {shown_unit(row.value, row.unit)}".strip()
     below = ", ".join(part for part in (value, f"usually {usual}" if usual else "") if part)
-    return f"{row.feature}\n{below}" if below else str(row.feature)
+    name = str(row.feature).replace("_", " ")
+    return f"{name}\n{below}" if below else name

@@ -66,10 +66,10 @@ def sensitivity_by_kind(metrics: pd.DataFrame, model: str) -> Drawing:
     names = ["\n".join(textwrap.wrap(subgroup_parts(name)[1], 30)) for name in rows["subgroup"]]
     value, low, high = (rows[column].to_numpy(dtype=float) for column in ("value", "ci_low", "ci_high"))
     positives = rows["n_positive"].to_numpy(dtype=int)
-    height = 0.75 + sum(0.2 + 0.14 * (1 + name.count("\n")) for name in names)
+    height = 0.75 + sum(0.36 + 0.14 * (1 + name.count("\n")) for name in names)
     figure, axes = canvas(HALF_WIDTH, height)
     y = np.arange(len(rows))
-    axes.barh(y, value, height=0.62, color=MODEL_COLOURS[0], alpha=0.35)
+    axes.barh(y, value, height=0.45, color=MODEL_COLOURS[0], alpha=0.35)
     axes.hlines(y, low, high, color=MODEL_COLOURS[0], linewidth=1.6)
     axes.plot(value, y, "o", color=MODEL_COLOURS[0], markersize=4)
     for position, (share, count) in enumerate(zip(value, positives, strict=True)):

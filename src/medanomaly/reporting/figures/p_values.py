@@ -24,6 +24,7 @@ from medanomaly.reporting.figures.style import (
     legend_below,
     model_label,
     model_styles,
+    panel_columns,
     percent_axis,
     svg_figure,
 )
@@ -110,7 +111,7 @@ def score_distributions(cases: pd.DataFrame, scores: pd.DataFrame, alpha: float 
     if joined.empty:
         raise InputError("no test case has a p-value", source="score table", column="p_value")
     models = list(joined["model"].unique())
-    columns = 2 if len(models) == 4 else min(3, len(models))
+    columns = panel_columns(len(models), (3, 2))
     rows = -(-len(models) // columns)
     edges = _p_value_edges(float(joined["p_value"].min()), alpha)
     width = HALF_WIDTH if len(models) == 1 else FULL_WIDTH

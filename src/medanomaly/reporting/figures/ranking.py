@@ -75,7 +75,7 @@ def roc(
     models = list(joined["model"].unique())
     styles = model_styles(models, baselines)
     figure, axes = canvas(HALF_WIDTH, 3.5 + LEGEND_LINE * (len(models) + 2))
-    diagonal = axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))[0]
+    diagonal = axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8)[0]
     entries = []
     for model in models:
         rows = joined[joined["model"] == model]
@@ -150,7 +150,7 @@ def precision_recall(
         precision, recall = precision[:-1][::-1], recall[:-1][::-1]
         line = draw_line(axes, *thin_curve(recall, precision), styles[model], zorder=3)
         entries.append((average_precision_score(label, rows["score"]), line, model))
-    chance = axes.axhline(prevalence, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)), zorder=2)
+    chance = axes.axhline(prevalence, color=MUTED, linewidth=0.8, zorder=2)
     _unit_square(axes, "Share of anomalies caught (recall)", "Share of alarms that are right (precision)")
     entries.sort(key=lambda entry: -entry[0])
     labels = [

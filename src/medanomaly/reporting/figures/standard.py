@@ -30,7 +30,7 @@ CAPTIONS = {
     ),
     "precision_recall": Caption(
         "How many alarms are right",
-        "Going right, more anomalies are caught and more alarms are wrong. The dashed line is flagging at random. "
+        "Going right, more anomalies are caught and more alarms are wrong. The thin straight line is flagging at random. "
         "Precision depends on how common anomalies are among these cases.",
     ),
     "p_value_calibration": Caption(

@@ -132,6 +132,13 @@ def model_label(model: str) -> str:
     return str(model).replace("_", " ").strip()
 
 
+def panel_columns(n_panels: int, choices: Sequence[int]) -> int:
+    """The number of columns, of those given, that leaves the fewest places empty; the first of equals."""
+    if n_panels <= choices[0]:
+        return n_panels
+    return min(choices, key=lambda columns: -n_panels % columns)
+
+
 def draw_line(axes: Axes, x, y, style: LineStyle, **kwargs):
     """One model's line."""
     pattern = (0, style.dashes) if style.dashes else "-"
