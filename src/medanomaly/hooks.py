@@ -83,7 +83,7 @@ class SummaryHooks:
 
         from medanomaly.reporting.report import summary_rows
 
-        rows = summary_rows(catalog["metrics"].load())
+        rows = summary_rows(catalog["metrics"].load(), catalog["params:alarm"].load().alpha)
         if not rows:
             return
         table = Table(title="Test cases")

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import InputError
-from medanomaly.reporting import tables
+from medanomaly.reporting import tables, unusual_cases
 from medanomaly.reporting.figures.standard import CAPTIONS, EXPLAINED, Caption
 from medanomaly.reporting.figures.style import GRID, INK, MUTED, SURFACE, model_label
 from medanomaly.reporting.results import ModalityResults
@@ -17,7 +17,6 @@ from medanomaly.reporting.summary import summary_rows
 from medanomaly.reporting.vocabulary import METRICS
 from medanomaly.reporting.wording import (
     answer,
-    article,
     asked,
     counted,
     day,
@@ -112,7 +111,6 @@ def _view(r: ModalityResults) -> dict[str, Any]:
         "slug": re.sub(r"[^a-z0-9]+", "-", r.name.lower()).strip("-") or "modality",
         "name": r.name.replace("_", " "),
         "noun": r.noun,
-        "a_noun": article(r.noun),
         "alpha": asked(r.alpha),
         "judged": r.judged,
         "leading": model_label(r.leading),
@@ -134,11 +132,11 @@ def _view(r: ModalityResults) -> dict[str, Any]:
         "suppressed": tables.suppressed_rows(r, kinds=False),
         "suppressed_kinds": tables.suppressed_rows(r, kinds=True),
         "kinds": tables.kind_table(r) if r.judged else {"models": [], "rows": []},
-        "unusual": tables.unusual_rows(r),
+        "unusual": unusual_cases.unusual_rows(r),
         "n_test": len(r.test_cases),
         "n_calibration": n_calibration,
         "floor": p_value(1 / (n_calibration + 1)),
-        "explained": tables.explained_cases(r),
+        "explained": unusual_cases.explained_cases(r),
     }
 
 

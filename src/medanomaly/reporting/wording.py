@@ -91,11 +91,6 @@ def joined(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def article(noun: str) -> str:
-    """``an image``, ``a record``."""
-    return f"an {noun}" if noun[:1].lower() in "aeiou" else f"a {noun}"
-
-
 def own_name(baseline: str) -> str:
     """A baseline's name where it is already called one."""
     return model_label(str(baseline).removeprefix(PREFIX))

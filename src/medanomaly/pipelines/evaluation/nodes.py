@@ -12,6 +12,8 @@ from medanomaly.core.bundle import Bundle
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.parameters import AlarmParams, RunParams
 
+# what a case of a modality is called in a sentence
+NOUNS = {"tabular": "record"}
 LIBRARIES = ("kedro", "numpy", "pandas", "scikit-learn", "onnxruntime")
 
 
@@ -92,10 +94,8 @@ def write_report(
         grouped.setdefault(modality, {})[what] = part
     results, figures = [], {}
     for modality, of in grouped.items():
-        baselines = of.pop("baselines")
-        names = tuple(map(str, baselines["model"].unique()))
-        of["scores"] = pd.concat([of["scores"], baselines], ignore_index=True)
-        result = ModalityResults(name=modality, alpha=alarm.alpha, baselines=names, noun="record", **of)
+        of["scores"] = pd.concat([of["scores"], of.pop("baselines")], ignore_index=True)
+        result = ModalityResults(name=modality, alpha=alarm.alpha, noun=NOUNS[modality], **of)
         drawn = standard_figures(result)
         figures |= {f"{modality}_{name}": svg for name, svg in drawn.items()}
         results.append(replace(result, figures=drawn))

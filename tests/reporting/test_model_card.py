@@ -1,0 +1,133 @@
+import re
+
+import pandas as pd
+import pytest
+import yaml
+
+from medanomaly.reporting.model_card import render_card
+
+MANIFEST = {
+    "name": "isolation_forest",
+    "modality": "tabular",
+    "dataset": "synthetic cohort",
+    "detector": "isolation_forest",
+    "options": {"n_trees": 200},
+    "population": "normals",
+    "version": "0.1.0",
+    "created": "2025-03-01T12:00:00+00:00",
+    "seed": 7,
+    "libraries": {"numpy": "2.3.1"},
+    "training_data": {
+        "n_cases": 5200,
+        "n_patients": 2100,
+        "n_calibration": 467,
+        "fingerprint": "9f2b" * 16,
+        "labelled": True,
+    },
+    "input_contract": [
+        {
+            "name": "potassium",
+            "kind": "number",
+            "unit": "mmol/L",
+            "usual_low": 3.5,
+            "usual_high": 5.1,
+            "missing_share": 0.12,
+        },
+        {"name": "ward", "kind": "category", "levels": ["surgery", "medicine"]},
+    ],
+    "thresholds": {"alpha": 0.05, "score": 0.61234},
+    "p_value_floor": 1 / 468,
+}
+
+
+def _front_matter(card: str) -> dict:
+    return yaml.safe_load(re.match(r"---\n(.*?)\n---\n", card, re.DOTALL).group(1))
+
+
+def _plain(card: str) -> str:
+    return card.replace("\u00a0", " ")
+
+
+@pytest.fixture
+def card(results) -> str:
+    return render_card(MANIFEST, results.metrics)
+
+
+def test_front_matter_holds_what_the_hub_reads(card, results):
+    front = _front_matter(card)
+    assert front["license"] == "mit"
+    assert front["library_name"] == "medanomaly"
+    assert all(isinstance(tag, str) for tag in front["tags"])
+    (entry,) = front["model-index"]
+    (result,) = entry["results"]
+    # what the hub's model-index schema requires of a result
+    assert entry["name"] == "isolation_forest"
+    assert result["task"]["type"]
+    assert result["dataset"]["name"] == "synthetic cohort"
+    assert result["dataset"]["type"] == "synthetic-cohort"
+    values = {metric["type"]: metric["value"] for metric in result["metrics"]}
+    assert values["auroc"] == pytest.approx(results.metric("isolation_forest", "auroc")["value"], abs=1e-6)
+
+
+def test_the_card_says_research_use_threshold_units_and_ranges(card):
+    text = _plain(card)
+    assert "Research use only. Not a medical device." in text
+    assert "| potassium | number | mmol/L | 3.5–5.1 | 12 % |" in text
+    assert "surgery, medicine" in text
+    assert "may be flagged: 5 %" in text
+    assert "0.61234" in text
+    assert "9f2b9f2b" in text
+
+
+def test_metrics_come_with_their_intervals(card, results):
+    row = results.metric("isolation_forest", "auroc")
+    values = f"{row['value']:.3f} | {row['ci_low']:.3f}–{row['ci_high']:.3f}"
+    assert f"| AUROC | {values} | {row['n']} | {row['n_positive']} |" in card
+
+
+def test_a_model_that_was_not_judged_says_so(results):
+    for metrics in (None, results.metrics.iloc[:0], results.metrics[results.metrics["model"] == "ecdf"]):
+        card = render_card(MANIFEST, metrics)
+        assert "Not judged" in card
+        assert "model-index" not in _front_matter(card)
+
+
+def test_an_unreachable_alpha_is_said_in_words():
+    card = render_card(MANIFEST | {"thresholds": {"alpha": 0.001, "score": None}}, None)
+    assert "too few calibration cases" in card
+
+
+def test_the_name_alone_makes_a_card():
+    card = render_card({"name": "ecdf"}, None)
+    assert card.startswith("---\n")
+    assert "# ecdf" in card
+    assert "None" not in card
+
+
+def test_names_from_data_cannot_break_the_card(results):
+    hostile = "a|b <script>x</script>\n# heading `c` *d*"
+    manifest = MANIFEST | {
+        "dataset": hostile,
+        "input_contract": [
+            {"name": hostile, "kind": "number", "unit": hostile, "usual_low": 0.0, "usual_high": 1.0}
+        ],
+        "options": {hostile: hostile},
+    }
+    card = render_card(manifest, results.metrics)
+    body = card.split("---\n", 2)[2]
+    assert "<script" not in re.sub(r"`[^`]*`", "", body.replace("\\<", "").replace("\\`", ""))
+    assert "\n# heading" not in body
+    (row,) = [line for line in body.splitlines() if "| number |" in line]
+    assert len(re.findall(r"(?<!\\)\|", row)) == 6
+    assert _front_matter(card)["model-index"][0]["results"][0]["dataset"]["name"] == hostile
+
+
+def test_the_same_manifest_gives_the_same_card(results, card):
+    assert render_card(MANIFEST, results.metrics) == card
+
+
+def test_metrics_without_labels_leave_gaps_instead_of_failing(results):
+    metrics = results.metrics[results.metrics["metric"] == "flagged_share"].assign(
+        n_positive=pd.array([pd.NA] * (results.metrics["metric"] == "flagged_share").sum(), dtype="Int64")
+    )
+    assert "| Flagged |" in render_card(MANIFEST, metrics)
