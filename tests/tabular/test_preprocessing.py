@@ -67,6 +67,13 @@ def test_a_category_never_seen_is_marked_and_a_missing_number_takes_the_training
     assert row["b"] == pd.Series(again, index=fitted.names)["b"]
 
 
+def test_a_rare_category_weighs_no_more_than_a_common_one():
+    x = features(1000).assign(flag=["t"] + ["f"] * 999)
+    fitted = Preprocessor.fit(x)
+    column = fitted.transform(x)[:, fitted.names.index("flag = t")]
+    assert column[0] - column[1] == pytest.approx(1.0)
+
+
 def test_it_survives_json():
     x = features()
     fitted = Preprocessor.fit(x)

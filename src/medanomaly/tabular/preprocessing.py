@@ -24,7 +24,7 @@ class MatrixColumn:
             ``unseen`` (1 where the category was not there in training).
         level: the category of ``is``.
         fill: what stands for a missing number (the training median).
-        mean, sd: of the filled training column; the matrix holds (x - mean) / sd.
+        mean, sd: of the filled training column, sd 1 for all but numbers; the matrix holds (x - mean) / sd.
     """
 
     feature: str
@@ -37,7 +37,7 @@ class MatrixColumn:
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """Median for missing numbers with an indicator beside it, one column a category, standardised on training cases."""
+    """Median for missing numbers with an indicator beside it, one column a category, numbers standardised on training cases."""
 
     columns: tuple[MatrixColumn, ...]
     levels: dict[str, tuple[str, ...]]
@@ -48,7 +48,8 @@ class Preprocessor:
 
         A number that is constant in training is kept, since another value of it would be unusual. A category of two
         levels gives one column, otherwise one a level (the ``max_levels`` most frequent), and each category gives a
-        column that marks a level never seen.
+        column that marks a level never seen. Indicators are centred but keep their scale of 0 to 1, as in Gower's
+        similarity (1971): divided by its standard deviation, a rare level would outweigh every number in a distance.
 
         Args:
             features: (n, ...) feature table with ``case_id``, training cases only.
@@ -68,9 +69,11 @@ class Preprocessor:
                 levels[name] = kept
                 shown = kept[1:] if len(kept) == 2 else kept
                 if len(kept) > 1:
-                    columns += [_scaled(name, "is", values.eq(level).fillna(False), level) for level in shown]
+                    columns += [
+                        _indicator(name, "is", values.eq(level).fillna(False), level) for level in shown
+                    ]
                 if values.isna().any() and not values.isna().all():
-                    columns.append(_scaled(name, "missing", values.isna()))
+                    columns.append(_indicator(name, "missing", values.isna()))
                 if kept:
                     columns.append(MatrixColumn(name, "unseen"))
         if not any(_varies(features[name]) for name in features.columns.drop("case_id")):
@@ -156,9 +159,9 @@ def _varies(values: pd.Series) -> bool:
     return bool((codes != codes[0]).any())
 
 
-def _scaled(feature: str, op: str, values: pd.Series, level: str = "") -> MatrixColumn:
+def _indicator(feature: str, op: str, values: pd.Series, level: str = "") -> MatrixColumn:
     x = values.to_numpy(dtype=np.float64)
-    return MatrixColumn(feature, op, level, 0.0, float(x.mean()), float(x.std()) or 1.0)
+    return MatrixColumn(feature, op, level, 0.0, float(x.mean()))
 
 
 def _fit_number(name: str, x: np.ndarray) -> list[MatrixColumn]:
@@ -173,5 +176,5 @@ def _fit_number(name: str, x: np.ndarray) -> list[MatrixColumn]:
         sd = max(1.0, abs(mean))
     columns = [MatrixColumn(name, "value", "", fill, mean, sd)]
     if missing.any():
-        columns.append(_scaled(name, "missing", pd.Series(missing)))
+        columns.append(_indicator(name, "missing", pd.Series(missing)))
     return columns
