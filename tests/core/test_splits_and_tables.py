@@ -140,6 +140,12 @@ def test_no_calibration_normal_is_a_clear_error():
         score_table(cases, np.zeros(len(cases)), "m", 0.05)
 
 
+def test_an_unknown_group_names_those_that_are_there():
+    cases = case_table()
+    with pytest.raises(ConfigurationError, match=r"'ward'.*\['sex'\]"):
+        score_table(cases, np.zeros(len(cases)), "m", 0.05, group_by="ward")
+
+
 def test_a_score_that_is_not_finite_names_its_case():
     score = np.zeros(200)
     score[7] = np.nan

@@ -7,7 +7,7 @@ Columns: ``case_id`` (string), ``model`` (string), ``score`` (float64, finite, h
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.cases import reference_cases
+from medanomaly.core.cases import reference_cases, subgroup_columns
 from medanomaly.core.conformal import group_p_values, leave_one_out_p_values, p_values
 from medanomaly.core.errors import ConfigurationError, InputError
 
@@ -37,11 +37,20 @@ def score_table(
 
     Returns:
         Score table of n rows, in the order of ``cases``.
+
+    Raises:
+        InputError: a score is not finite.
+        ConfigurationError: there is no calibration normal, or no such subgroup.
     """
     score = np.asarray(score, dtype=np.float64)
     if not np.isfinite(score).all():
         first = cases["case_id"].iloc[int(np.flatnonzero(~np.isfinite(score))[0])]
         raise InputError(f"model '{model}' gave a score that is NaN or infinite", record=first)
+    if group_by is not None and group_by not in subgroup_columns(cases):
+        raise ConfigurationError(
+            f"p-values are asked for within groups of '{group_by}', which is no subgroup of this data set",
+            remedy=f"alarm.group_by may be null or one of {subgroup_columns(cases)}.",
+        )
     reference = reference_cases(cases, "calibration").to_numpy()
     if not reference.any():
         raise ConfigurationError(

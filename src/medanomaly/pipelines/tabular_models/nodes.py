@@ -6,7 +6,6 @@ import importlib.metadata
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle, make_bundle
-from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.scores import check_scores, score_table
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.data_processing.nodes import DataProcessingParams
@@ -55,11 +54,6 @@ def score_cases(
     """Score table of every case, and explanations of the most anomalous test cases."""
     from medanomaly.tabular.scorer import TabularScorer, explanation_table
 
-    if alarm.group_by is not None and alarm.group_by not in cases.columns:
-        raise ConfigurationError(
-            f"alarm.group_by is '{alarm.group_by}', which is no subgroup of this data set",
-            remedy=f"The case table has {list(cases.columns)}.",
-        )
     scorer = TabularScorer(bundle)
     scores = score_table(
         cases,
