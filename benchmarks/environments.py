@@ -53,7 +53,7 @@ def main() -> None:
                     unit="",
                     ci_low=row.ci_low,
                     ci_high=row.ci_high,
-                    data=f"{command}; {row.n} test cases, {row.n_positive} anomalous",
+                    data=f"{command}; {row.n:.0f} test cases, {row.n_positive:.0f} anomalous",
                 )
             )
         results.append(Result(name=f"{key(env, params)}: wall time", value=seconds, unit="s", data=command))

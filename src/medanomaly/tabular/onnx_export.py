@@ -14,6 +14,7 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.tabular.detectors.base import BaseDetector
 from medanomaly.tabular.detectors.ecdf import ECDFDetector
 from medanomaly.tabular.detectors.isolation_forest import LEAF, FlatForest, IsolationForest, flat_forest
 from medanomaly.tabular.detectors.nearest_neighbours import NearestNeighbours
@@ -22,22 +23,27 @@ IR_VERSION = 10
 OPSET, ML_OPSET = 21, 5
 # so few trees stay in the processor's cache through a batch, and so many keep a single row at a few nodes
 TREES_A_NODE = 20
+# 500 rows against 10,000 training rows are 40 MB a matrix of the graph
+ROWS_AT_ONCE = 500
 # codes of ai.onnx.ml.TreeEnsemble
 _SUM, _BRANCH_LEQ = 1, 0
 
 
-def to_onnx(detector: ECDFDetector | IsolationForest | NearestNeighbours) -> bytes:
-    """Export a fitted detector.
+def to_onnx(detector: BaseDetector | IsolationForest) -> bytes:
+    """Export a fitted detector of :mod:`medanomaly.tabular.detectors`.
 
     Returns:
         A serialised, checked model without external data. Input ``X``: float32 (n, d). Output ``score``: float64 (n,),
-        ``-detector.score_samples(X)``, higher = more anomalous. The graph of ``NearestNeighbours`` needs 8 bytes for
-        every pair of an input row and a training row: score large batches in parts.
+        ``-detector.score_samples(X)``, higher = more anomalous. Graphs of neighbours and kernels
+        need 8 bytes for every pair of an input row and a training row: :func:`run_session` scores in parts.
 
     Raises:
         ConfigurationError: there is no export for this kind of detector.
     """
-    nodes, constants = _graph(detector)
+    # registers the graphs of the other detectors, which are built from the pieces of this module
+    import medanomaly.tabular.onnx_graphs  # noqa: F401
+
+    nodes, constants = graph_of(detector)
     graph = helper.make_graph(
         [helper.make_node("Cast", ["X"], ["x"], to=onnx.TensorProto.DOUBLE), *nodes],
         type(detector).__name__,
@@ -58,16 +64,33 @@ def load_session(model: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
+def run_session(session: onnxruntime.InferenceSession, matrix: np.ndarray) -> np.ndarray:
+    """Scores of a matrix, some rows at a time: graphs of neighbours and kernels hold every pair with a training row.
+
+    Args:
+        session: of :func:`load_session`.
+        matrix: (n, d) float32.
+
+    Returns:
+        (n,) float64.
+    """
+    parts = [
+        session.run(None, {"X": matrix[start : start + ROWS_AT_ONCE]})[0]
+        for start in range(0, len(matrix), ROWS_AT_ONCE)
+    ]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
 @singledispatch
-def _graph(detector: object) -> tuple[list[onnx.NodeProto], dict[str, object]]:
+def graph_of(detector: object) -> tuple[list[onnx.NodeProto], dict[str, object]]:
     """Nodes from the float64 matrix "x" to "score", and the constants that they use."""
     raise ConfigurationError(
         f"there is no ONNX export for {type(detector).__name__}",
-        remedy="Give an IsolationForest, ECDFDetector or NearestNeighbours.",
+        remedy="Register one with graph_of.register.",
     )
 
 
-@_graph.register
+@graph_of.register
 def _(detector: IsolationForest) -> tuple[list[onnx.NodeProto], dict[str, object]]:
     n_trees = len(detector.estimators_)
     starts = range(0, n_trees, TREES_A_NODE)
@@ -109,14 +132,14 @@ def _forest_node(forest: FlatForest, single_rows: bool, output: str) -> onnx.Nod
     )
 
 
-@_graph.register
+@graph_of.register
 def _(detector: ECDFDetector) -> tuple[list[onnx.NodeProto], dict[str, object]]:
     sizes = np.array([len(edges) for edges in detector.edges_])
     first_edge, first_cell = np.cumsum(sizes) - sizes, np.cumsum(sizes + 1) - (sizes + 1)
     roots, below, above = [], [], []
     for size, edge, cell in zip(sizes, first_edge, first_cell, strict=True):
         roots.append(edge + size // 2)
-        for side, (child, is_leaf) in zip((below, above), _balanced_search(size), strict=True):
+        for side, (child, is_leaf) in zip((below, above), balanced_search(size), strict=True):
             side.append((child + np.where(is_leaf, cell, edge), is_leaf))
     trees = _tree_ensemble(
         "sum",
@@ -143,7 +166,7 @@ def _(detector: ECDFDetector) -> tuple[list[onnx.NodeProto], dict[str, object]]:
     return nodes, constants | {"columns": np.array([1])}
 
 
-@_graph.register
+@graph_of.register
 def _(detector: NearestNeighbours) -> tuple[list[onnx.NodeProto], dict[str, object]]:
     train = detector.train_
     nodes = [
@@ -210,7 +233,7 @@ def _tree_ensemble(
     )
 
 
-def _balanced_search(n_edges: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+def balanced_search(n_edges: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Binary search among ``n_edges`` sorted edges as a tree: node i asks ``x <= edge i``, leaf i is the cell below it.
 
     Returns:

@@ -31,11 +31,9 @@ class TabularScorer:
 
     def score(self, features: pd.DataFrame) -> np.ndarray:
         """(n,) float64 scores, higher = more anomalous; ``features`` as in training, other columns are ignored."""
-        return (
-            self._session.run(None, {"X": self.preprocessor.transform(features)})[0]
-            .ravel()
-            .astype(np.float64)
-        )
+        from medanomaly.tabular.onnx_export import run_session
+
+        return run_session(self._session, self.preprocessor.transform(features))
 
     def p_values(self, features: pd.DataFrame) -> np.ndarray:
         """(n,) conformal p-values against the bundle's calibration normals."""

@@ -20,6 +20,13 @@ DETECTORS = {
     "isolation_forest": "medanomaly.tabular.detectors.isolation_forest:IsolationForest",
     "ecdf": "medanomaly.tabular.detectors.ecdf:ECDFDetector",
     "nearest_neighbours": "medanomaly.tabular.detectors.nearest_neighbours:NearestNeighbours",
+    "mahalanobis": "medanomaly.tabular.detectors.mahalanobis:MahalanobisDetector",
+    "pca": "medanomaly.tabular.detectors.pca:PCADetector",
+    "one_class_svm": "medanomaly.tabular.detectors.one_class_svm:OneClassSVMDetector",
+    "local_outlier_factor": "medanomaly.tabular.detectors.local_outlier_factor:LocalOutlierFactor",
+    "extended_isolation_forest": "medanomaly.tabular.detectors.extended_isolation_forest:ExtendedIsolationForest",
+    "four_member_ensemble": "medanomaly.tabular.detectors.ensembles:FourMemberEnsemble",
+    "two_view_ensemble": "medanomaly.tabular.detectors.ensembles:TwoViewEnsemble",
 }
 MIN_REFERENCE = 10
 
@@ -129,7 +136,7 @@ def train_bundle(
     """
     import skops.io
 
-    from medanomaly.tabular.onnx_export import load_session, to_onnx
+    from medanomaly.tabular.onnx_export import load_session, run_session, to_onnx
 
     in_train = cases["split"].eq("train") if params.population == "all" else reference_cases(cases, "train")
     in_train, in_calibration = in_train.to_numpy(), reference_cases(cases, "calibration").to_numpy()
@@ -147,11 +154,7 @@ def train_bundle(
     detector = estimator(**options).fit(preprocessor.transform(features[in_train]))
     onnx_bytes = to_onnx(detector)
     session = load_session(onnx_bytes)
-    calibration = np.sort(
-        session.run(None, {"X": preprocessor.transform(features[in_calibration])})[0]
-        .ravel()
-        .astype(np.float64)
-    )
+    calibration = np.sort(run_session(session, preprocessor.transform(features[in_calibration])))
     threshold = score_threshold(calibration, alpha)
     manifest = {
         "name": name,

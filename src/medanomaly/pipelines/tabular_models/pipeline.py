@@ -9,7 +9,15 @@ from medanomaly.pipelines.tabular_models.nodes import (
     score_cases,
 )
 
-MODELS = ("isolation_forest", "ecdf", "nearest_neighbours")
+# those that every run compares; training.DETECTORS has more
+MODELS = (
+    "isolation_forest",
+    "ecdf",
+    "nearest_neighbours",
+    "mahalanobis",
+    "four_member_ensemble",
+    "two_view_ensemble",
+)
 
 
 def create_pipeline(**_) -> Pipeline:

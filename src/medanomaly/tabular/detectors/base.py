@@ -9,10 +9,23 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from medanomaly.core.errors import ConfigurationError
 
 # all that skops has to be told to trust when it loads a fitted detector
-TRUSTED_TYPES = (
-    "medanomaly.tabular.detectors.ecdf.ECDFDetector",
-    "medanomaly.tabular.detectors.isolation_forest.IsolationForest",
-    "medanomaly.tabular.detectors.nearest_neighbours.NearestNeighbours",
+TRUSTED_TYPES = tuple(
+    f"medanomaly.tabular.detectors.{name}"
+    for name in (
+        "ecdf.ECDFDetector",
+        "ensembles.FourMemberEnsemble",
+        "ensembles.TwoViewEnsemble",
+        "extended_isolation_forest.ExtendedIsolationForest",
+        "isolation_forest.IsolationForest",
+        "local_outlier_factor.LocalOutlierFactor",
+        "mahalanobis.MahalanobisDetector",
+        "nearest_neighbours.NearestNeighbours",
+        "one_class_svm.OneClassSVMDetector",
+        "pca.PCADetector",
+        "percentiles.TrainingPercentiles",
+        "rank_gauss.RankGauss",
+        "standardise.Standardise",
+    )
 )
 
 
