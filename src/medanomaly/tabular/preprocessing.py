@@ -37,7 +37,7 @@ class MatrixColumn:
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """Median for missing numbers with an indicator beside it, one column a category, numbers standardised on training cases."""
+    """Medians for missing numbers with an indicator beside them, a column a category, numbers standardised on train."""
 
     columns: tuple[MatrixColumn, ...]
     levels: dict[str, tuple[str, ...]]
