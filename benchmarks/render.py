@@ -12,6 +12,7 @@ AREAS = {
         "The spine: validity, speed, and the first data sets",
         ("conformal_validity", "auroc_bootstrap", "isolation_forest_onnx", "ecdf_speed", "environments"),
     ),
+    "tabular": ("Tabular: detectors and risk models", ("tabular_oneclass", "physionet_mortality")),
 }
 
 
@@ -87,11 +88,12 @@ def write_readme() -> None:
 def main() -> None:
     write_readme()
     DOCS.mkdir(parents=True, exist_ok=True)
-    placed = {name for _, names in AREAS.values() for name in names or ()}
+    placed = {name for _, names in AREAS.values() for name in names}
+    forgotten = sorted({path.stem for path in (ROOT / "results").glob("*.json")} - placed)
+    if forgotten:
+        raise SystemExit(f"{forgotten} belong to no area of benchmarks/render.py")
     for area, (title, names) in AREAS.items():
-        paths = [ROOT / "results" / f"{name}.json" for name in names] if names else []
-        if names is None:
-            paths = [p for p in sorted((ROOT / "results").glob("*.json")) if p.stem not in placed]
+        paths = [ROOT / "results" / f"{name}.json" for name in names]
         text = "\n".join(
             [
                 f"# {title}",

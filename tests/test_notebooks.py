@@ -17,11 +17,12 @@ def test_notebook_holds_no_outputs(path):
 
 @pytest.mark.xdist_group("finished run")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_notebook_runs(path, finished_run, monkeypatch):
+def test_notebook_runs(path, finished_run, finished_outputs, monkeypatch):
     import nbformat
     from nbclient import NotebookClient
 
     monkeypatch.setenv("KEDRO_ENV", "test")
+    monkeypatch.setenv("MEDANOMALY_OUTPUTS", str(finished_outputs))
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(path.parent)}})
     client.execute()

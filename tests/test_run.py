@@ -120,12 +120,12 @@ def test_the_same_seed_gives_the_same_scores_and_figures(finished_run, tmp_path)
     assert (tmp_path / "08_reporting" / "synthetic" / "report.html").exists()
 
 
-def test_a_crashed_run_goes_on_where_it_stopped(finished_run, tmp_path, monkeypatch):
+def test_a_crashed_run_goes_on_where_it_stopped(finished_run, finished_outputs, tmp_path):
     import shutil
 
     from kedro.framework.session import KedroSession
 
-    shutil.copytree(ROOT / "data" / "test", tmp_path / "out")
+    shutil.copytree(finished_outputs, tmp_path / "out")
     (tmp_path / "out" / "08_reporting" / "synthetic" / "report.html").unlink()
     bundle = tmp_path / "out" / "06_models" / "synthetic" / "tabular" / "ecdf" / "manifest.json"
     before = bundle.stat().st_mtime_ns

@@ -29,6 +29,27 @@ SOURCES = {
         "thyroid0387.data",
         "CC BY 4.0",
     ),
+    "appointments": Source(
+        "Medical Appointment No Shows (Kaggle)",
+        "https://www.kaggle.com/datasets/joniarroba/noshowappointments",
+        "KaggleV2-May-2016.csv",
+        "CC BY-NC-SA 4.0: not for commercial use",
+    ),
+    "hcv": Source(
+        "UCI HCV data", "https://archive.ics.uci.edu/dataset/571/hcv+data", "hcvdat0.csv", "CC BY 4.0"
+    ),
+    "physionet2012": Source(
+        "PhysioNet/CinC Challenge 2012",
+        "https://physionet.org/content/challenge-2012/1.0.0/",
+        "set-a, set-b, set-c (unpacked, one text file a stay) and Outcomes-a.txt, Outcomes-b.txt, Outcomes-c.txt",
+        "ODC-BY 1.0",
+    ),
+    "eicu_demo": Source(
+        "the eICU demo cohorts of YAIB (demo_data/mortality24/eicu_demo, into mortality24)",
+        "https://github.com/rvandewater/YAIB",
+        "dyn.parquet, sta.parquet, outc.parquet",
+        "ODbL 1.0 (eICU-CRD demo)",
+    ),
 }
 
 

@@ -45,7 +45,8 @@ def trivial_baselines(cases: pd.DataFrame, features: pd.DataFrame, params: Evalu
     missing = table.isna().sum(axis=1).to_numpy(dtype=np.float64)
     if missing.any():
         raw[MISSING] = missing
-    raw[RANDOM] = patient_position(cases["case_id"], params.seed)
+    # named apart from the split: the same hash of the same id would give the split itself
+    raw[RANDOM] = patient_position("random baseline " + cases["case_id"].astype("string"), params.seed)
     return pd.concat([_scored(cases, score, name, params) for name, score in raw.items()], ignore_index=True)
 
 

@@ -52,7 +52,8 @@ class _Faults:
         return faults[list(QUARANTINE_COLUMNS)].astype("string").reset_index(drop=True)
 
 
-def _check_header(raw: pd.DataFrame, spec: TableSpec, source: str) -> None:
+def check_header(raw: pd.DataFrame, spec: TableSpec, source: str) -> None:
+    """Raise :class:`InputError` where the columns are not those of the specification, or there are no records."""
     if raw.shape[1] == 1 and any(mark in str(raw.columns[0]) for mark in ";,\t|"):
         raise InputError(
             f"the table has a single column, named {str(raw.columns[0])[:80]!r}: the delimiter is another one",
@@ -152,7 +153,7 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
     """
     raw = raw.reset_index(drop=True)
     raw.columns = [str(name).strip() for name in raw.columns]
-    _check_header(raw, spec, source)
+    check_header(raw, spec, source)
     sentinels = list(spec.missing_values)
     raw = raw.mask(raw.isin(sentinels) | raw.astype("string").isin([str(s) for s in sentinels]))
     faults, notes, kinds = _Faults(), [], {}

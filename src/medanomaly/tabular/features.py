@@ -26,7 +26,8 @@ def record_features(records: pd.DataFrame, cases: pd.DataFrame, spec: TableSpec)
             continue
         out[name] = values
     for name, duration in spec.durations.items():
-        elapsed = records[duration.end] - records[duration.start]
+        start, end = records[duration.start], records[duration.end]
+        elapsed = end.dt.floor("D") - start.dt.floor("D") if duration.by_day else end - start
         out[name] = elapsed.dt.total_seconds() / SECONDS[duration.unit]
     for name, (first, second) in spec.ratios.items():
         # a second part of zero gives no ratio, which is a missing value

@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from medanomaly.tabular.rules import TableRules
+
 
 class _Block(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,11 +27,15 @@ class Column(_Block):
 
 
 class Duration(_Block):
-    """A feature: time from ``start`` to ``end`` (both ``time`` columns); negative where the order is wrong."""
+    """A feature: time from ``start`` to ``end`` (both ``time`` columns); negative where the order is wrong.
+
+    ``by_day`` counts from day to day and leaves the hours out, for ends that are written without them.
+    """
 
     start: str
     end: str
     unit: Literal["hours", "days"] = "days"
+    by_day: bool = False
 
 
 class TableSpec(_Block):
@@ -54,6 +60,7 @@ class TableSpec(_Block):
         count_repeats: adds the feature ``n_earlier_identical``: how often the same patient's record stood in the table
             before, word for word.
         min_records: fewer usable records than this is an error.
+        rules: what is plausible; what breaks a rule is flagged and stays in (see ``medanomaly.tabular.quality``).
     """
 
     case_id: str | None = None
@@ -70,6 +77,7 @@ class TableSpec(_Block):
     ratios: dict[str, tuple[str, str]] = Field(default_factory=dict)
     count_repeats: bool = False
     min_records: int = Field(30, ge=30)
+    rules: TableRules = TableRules()
 
     @model_validator(mode="after")
     def _parts_are_declared(self):

@@ -38,6 +38,17 @@ def clean_records(
     return table.records, table.cases, table.quarantine, table.summary
 
 
+def check_quality(
+    raw: pd.DataFrame, params: DataProcessingParams, run: RunParams
+) -> tuple[pd.DataFrame, dict]:
+    """Flags of the raw table and their summary; nothing is taken out."""
+    from medanomaly.tabular.quality import check_table
+
+    spec = params.table(run.table)
+    report = check_table(raw, spec, spec.rules, source=run.dataset)
+    return report.flags, report.summary
+
+
 def split_cases(cases: pd.DataFrame, params: DataProcessingParams) -> pd.DataFrame:
     """The case table, every patient in one part."""
     cases = cases.copy()

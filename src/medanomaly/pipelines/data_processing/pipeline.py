@@ -2,11 +2,11 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from medanomaly.pipelines.data_processing.nodes import clean_records, split_cases
+from medanomaly.pipelines.data_processing.nodes import check_quality, clean_records, split_cases
 
 
 def create_pipeline(**_) -> Pipeline:
-    """Raw table to records, quarantine and cases."""
+    """Raw table to records, quarantine, quality flags and cases."""
     return Pipeline(
         [
             Node(
@@ -14,6 +14,12 @@ def create_pipeline(**_) -> Pipeline:
                 ["raw", "params:data_processing", "params:run"],
                 ["records", "unsplit_cases", "quarantine", "summary"],
                 name="clean_records",
+            ),
+            Node(
+                check_quality,
+                ["raw", "params:data_processing", "params:run"],
+                ["quality_flags", "quality"],
+                name="check_quality",
             ),
             Node(split_cases, ["unsplit_cases", "params:data_processing"], "cases", name="split_cases"),
         ],

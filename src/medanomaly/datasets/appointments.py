@@ -1,0 +1,84 @@
+"""Medical appointments and no-shows: one table that goes round under several file and column names."""
+
+from pathlib import Path
+
+import pandas as pd
+from kedro.io import AbstractDataset
+
+from medanomaly.core.errors import InputError
+from medanomaly.datasets.sources import not_found
+from medanomaly.datasets.table import CSVDataset
+
+FILES = ("KaggleV2-May-2016.csv", "noshowappointments*.csv")
+COLUMNS = (
+    "PatientId",
+    "AppointmentID",
+    "Gender",
+    "ScheduledDay",
+    "AppointmentDay",
+    "Age",
+    "Neighbourhood",
+    "Scholarship",
+    "Hipertension",
+    "Diabetes",
+    "Alcoholism",
+    "Handcap",
+    "SMS_received",
+    "No_show",
+)
+# corrected spellings that copies of the table use
+_SPELLINGS = {"hypertension": "Hipertension", "handicap": "Handcap", "neighborhood": "Neighbourhood"}
+
+
+def _key(name: str) -> str:
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+class AppointmentsDataset(AbstractDataset[None, pd.DataFrame]):
+    """The table under the column names ``PatientId`` .. ``No_show``, as text and numbers.
+
+    Reads ``KaggleV2-May-2016.csv`` where it is, else ``noshowappointments*.csv``. Column names may differ in case, hyphens,
+    underscores and corrected spellings. Patient ids are text without the ``.0`` that some copies add.
+
+    Args:
+        folder: where the file is.
+    """
+
+    def __init__(self, *, folder: str, metadata: dict | None = None):
+        self.folder, self.metadata = Path(folder), metadata
+
+    def _path(self) -> Path:
+        for pattern in FILES:
+            if found := sorted(self.folder.glob(pattern)):
+                return found[0]
+        raise not_found(self.folder / FILES[0])
+
+    def load(self) -> pd.DataFrame:
+        """Read the table."""
+        path = self._path()
+        table = CSVDataset(filepath=path.as_posix(), load_args={"dtype": str}).load()
+        wanted = {_key(name): name for name in COLUMNS} | _SPELLINGS
+        table = table.rename(columns={name: wanted[_key(name)] for name in table if _key(name) in wanted})
+        missing = [name for name in COLUMNS if name not in table]
+        if missing:
+            raise InputError(
+                f"columns {missing} are missing", remedy=f"There are {list(table.columns)}.", source=path
+            )
+        for name in ("PatientId", "AppointmentID"):
+            table[name] = table[name].str.replace(r"\.0+$", "", regex=True)
+        # numbers where every value is one, so that a broken one stays visible as text
+        for name in table.columns.drop(["PatientId", "AppointmentID"]):
+            number = pd.to_numeric(table[name], errors="coerce")
+            if number.notna().eq(table[name].notna()).all() and number.notna().any():
+                table[name] = number
+        return table
+
+    def save(self, data: None) -> None:
+        """Raw data is read, never written."""
+        raise InputError("raw data is read only", source=self.folder)
+
+    def _exists(self) -> bool:
+        return any(any(self.folder.glob(pattern)) for pattern in FILES)
+
+    def _describe(self) -> dict:
+        return {"folder": self.folder.as_posix()}

@@ -1,0 +1,73 @@
+"""eICU demo as hourly tables: ``dyn`` (measurements), ``sta`` (patient), ``outc`` (outcome), Parquet."""
+
+from pathlib import Path
+
+import pandas as pd
+from kedro.io import AbstractDataset
+
+from medanomaly.core.errors import InputError
+from medanomaly.datasets.sources import not_found
+from medanomaly.tabular.timeseries import STATISTICS, aggregate_events, events_from_grid
+
+CASE, TIME = "stay_id", "time"
+
+
+class EICUDataset(AbstractDataset[None, pd.DataFrame]):
+    """One row a stay: ``stay_id``, the columns of ``sta`` and ``outc``, then ``<variable>_<statistic>`` of ``dyn``.
+
+    The layout is that of a YAIB cohort: ``dyn`` has one row a stay and hour.
+
+    Args:
+        folder: holds ``dyn.parquet``, ``sta.parquet`` and ``outc.parquet``.
+        hours: what was measured later is left out.
+        statistics: aggregates of every variable.
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: str,
+        hours: float = 24.0,
+        statistics: list[str] | None = None,
+        metadata: dict | None = None,
+    ):
+        self.folder, self.hours, self.metadata = Path(folder), hours, metadata
+        self.statistics = tuple(statistics or STATISTICS)
+
+    def _read(self, name: str, needed: set[str]) -> pd.DataFrame:
+        path = self.folder / f"{name}.parquet"
+        if not path.is_file():
+            raise not_found(path)
+        table = pd.read_parquet(path)
+        if missing := needed - set(table.columns):
+            raise InputError(
+                f"columns {sorted(missing)} are missing",
+                remedy=f"There are {list(table.columns)}.",
+                source=path,
+            )
+        return table
+
+    def load(self) -> pd.DataFrame:
+        """Read and aggregate the stays, in the order of ``sta``."""
+        grid = self._read("dyn", {CASE, TIME})
+        stays = self._read("sta", {CASE}).merge(
+            self._read("outc", {CASE, "label"}), on=CASE, how="left", validate="one_to_one"
+        )
+        events = events_from_grid(grid, CASE, TIME)
+        aggregates = aggregate_events(
+            events[events["hours"] <= self.hours],
+            pd.Index(stays[CASE]),
+            tuple(grid.columns.drop([CASE, TIME])),
+            self.statistics,
+        )
+        return pd.concat([stays, aggregates.set_axis(stays.index)], axis=1)
+
+    def save(self, data: None) -> None:
+        """Raw data is read, never written."""
+        raise InputError("raw data is read only", source=self.folder)
+
+    def _exists(self) -> bool:
+        return all((self.folder / f"{name}.parquet").is_file() for name in ("dyn", "sta", "outc"))
+
+    def _describe(self) -> dict:
+        return {"folder": self.folder.as_posix(), "hours": self.hours}

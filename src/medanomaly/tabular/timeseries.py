@@ -1,0 +1,119 @@
+"""Measurements over time to one row a case: minimum, maximum, mean, last value, count and slope a variable."""
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.errors import ConfigurationError, InputError
+
+STATISTICS = ("min", "max", "mean", "last", "count", "slope")
+EVENT_COLUMNS = ("case_id", "hours", "variable", "value")
+
+
+def _slopes(hours: np.ndarray, values: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
+    """Least-squares slope of every group, NaN where all times of a group are one."""
+    count = np.bincount(group, minlength=n_groups)
+    # centred first: sums of squares of times far from zero would lose digits
+    t = hours - (np.bincount(group, hours, n_groups) / count)[group]
+    v = values - (np.bincount(group, values, n_groups) / count)[group]
+    spread, shared = np.bincount(group, t * t, n_groups), np.bincount(group, t * v, n_groups)
+    return np.divide(shared, spread, out=np.full(n_groups, np.nan), where=spread > 1e-9)
+
+
+def aggregate_events(
+    events: pd.DataFrame,
+    case_ids: pd.Index | None = None,
+    variables: tuple[str, ...] | None = None,
+    statistics: tuple[str, ...] = STATISTICS,
+) -> pd.DataFrame:
+    """One row a case, one column a variable and statistic.
+
+    Args:
+        events: ``case_id``, ``hours`` (float, since the start of the window), ``variable``, ``value`` (float; rows without
+            a value are left out). In any order; rows of the same time keep their order for ``last``.
+        case_ids: which cases to return, in this order; None takes those that occur, sorted.
+        variables: which variables to return; None takes those that occur, sorted.
+        statistics: of :data:`STATISTICS`; ``slope`` is the least-squares slope in units an hour.
+
+    Returns:
+        Frame indexed by ``case_id`` with columns ``<variable>_<statistic>``, float64. A variable that was never measured
+        has count 0 and NaN elsewhere; the slope of a single time is NaN.
+    """
+    unknown = set(statistics) - set(STATISTICS)
+    if unknown:
+        raise ConfigurationError(f"no statistics {sorted(unknown)}", remedy=f"There are {STATISTICS}.")
+    missing = set(EVENT_COLUMNS) - set(events.columns)
+    if missing:
+        raise InputError(f"events have no columns {sorted(missing)}", remedy=f"Expected {EVENT_COLUMNS}.")
+    events = events[events["value"].notna() & events["hours"].notna()]
+    if variables is not None:
+        events = events[events["variable"].isin(variables)]
+    case_code, cases = pd.factorize(events["case_id"], sort=True)
+    variable_code, names = pd.factorize(events["variable"].astype(object), sort=True)
+    cases = pd.Index(cases, name="case_id")
+    order = np.lexsort((events["hours"].to_numpy(), variable_code, case_code))
+    cell = (case_code.astype("int64") * max(len(names), 1) + variable_code)[order]
+    hours = events["hours"].to_numpy(dtype="float64")[order]
+    values = events["value"].to_numpy(dtype="float64")[order]
+    starts = np.flatnonzero(np.diff(cell, prepend=-1))
+    lengths = np.diff(np.append(starts, len(cell)))
+    where = cell[starts]
+
+    by_statistic = {"count": lengths}
+    if len(starts):
+        by_statistic |= {
+            "min": np.minimum.reduceat(values, starts),
+            "max": np.maximum.reduceat(values, starts),
+            "mean": np.add.reduceat(values, starts) / lengths,
+            "last": values[starts + lengths - 1],
+        }
+        if "slope" in statistics:
+            group = np.repeat(np.arange(len(starts)), lengths)
+            by_statistic["slope"] = _slopes(hours, values, group, len(starts))
+    shape = (len(cases), len(names))
+    columns = {}
+    for statistic in statistics:
+        grid = np.full(shape, 0.0 if statistic == "count" else np.nan)
+        grid.ravel()[where] = by_statistic.get(statistic, np.empty(0))
+        columns |= {(name, statistic): grid[:, j] for j, name in enumerate(names)}
+    wanted = names if variables is None else variables
+    empty = {"count": 0.0}
+    out = pd.DataFrame(
+        {
+            f"{name}_{statistic}": columns.get(
+                (name, statistic), np.full(len(cases), empty.get(statistic, np.nan))
+            )
+            for name in wanted
+            for statistic in statistics
+        },
+        index=cases,
+    )
+    if case_ids is not None:
+        out = out.reindex(pd.Index(case_ids, name="case_id"))
+        counts = (
+            [column for column in out.columns if column.endswith("_count")] if "count" in statistics else []
+        )
+        out[counts] = out[counts].fillna(0.0)
+    return out
+
+
+def events_from_grid(grid: pd.DataFrame, case_id: str, time: str) -> pd.DataFrame:
+    """A wide table of measurements (one row a case and time, one column a variable) as events, missing cells left out.
+
+    Args:
+        grid: ``time`` is hours as numbers, or a time difference.
+        case_id, time: names of these columns.
+    """
+    hours = grid[time]
+    if pd.api.types.is_timedelta64_dtype(hours):
+        hours = hours.dt.total_seconds() / 3600
+    names = grid.columns.drop([case_id, time])
+    values = grid[names].to_numpy(dtype="float64")
+    row, column = np.nonzero(~np.isnan(values))
+    return pd.DataFrame(
+        {
+            "case_id": grid[case_id].to_numpy()[row],
+            "hours": hours.to_numpy(dtype="float64")[row],
+            "variable": np.asarray(names, dtype=object)[column],
+            "value": values[row, column],
+        }
+    )
