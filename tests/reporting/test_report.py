@@ -168,6 +168,21 @@ def test_small_groups_are_named_as_not_shown(page, results):
     assert all(row["group"] != "0-17" for row in tables.subgroup_rows(results))
 
 
+def test_broken_rules_of_plausibility_are_shown_with_an_example(results):
+    rule = {
+        "column": "temperature",
+        "meaning": "looks like another unit",
+        "n_records": 7,
+        "examples": [{"value": "98.6", "message": "98.6 <°C> looks like 98.6 °F"}],
+    }
+    checked = {"n_records": 3000, "n_clean_records": 2993, "rules": [rule]}
+    shown = render_report({"dataset": "x"}, [dataclasses.replace(results, quality=checked, figures={})])
+    assert "2,993 of 3,000" in shown
+    assert "98.6 &lt;°C&gt; looks like 98.6 °F" in shown
+    without = render_report({"dataset": "x"}, [dataclasses.replace(results, quality=None, figures={})])
+    assert "Worth checking" not in without
+
+
 def test_counts_of_the_quarantine_add_up(page, results):
     count = tables.counts(results)
     assert count["read"] == count["used"] + count["set_aside"]

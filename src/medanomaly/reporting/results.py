@@ -29,6 +29,8 @@ class ModalityResults:
         quarantine: ``record``, ``column``, ``value``, ``reason``, one row a fault.
         figures: name to SVG, as :func:`medanomaly.reporting.figures.standard.standard_figures` draws them.
         reliability: reliability table (see :func:`medanomaly.reporting.figures.decisions.reliability_diagram`).
+        quality: summary of the plausibility rules: ``n_records``, ``n_clean_records`` and ``rules``, each with ``column``,
+            ``meaning``, ``n_records`` and ``examples`` (``value``, ``message``).
         summary: counts of the cleaning: ``n_records``, ``n_kept``, ``n_quarantined``, ``notes``.
         alpha: false-alarm rate asked for.
         baselines: names of the models that are there only to be beaten; None takes those that the evaluation names so.
@@ -47,6 +49,7 @@ class ModalityResults:
     audit: Mapping | None = None
     explanations: pd.DataFrame | None = None
     quarantine: pd.DataFrame | None = None
+    quality: Mapping | None = None
     figures: Mapping[str, str] = field(default_factory=dict)
     reliability: pd.DataFrame | None = None
     summary: Mapping | None = None

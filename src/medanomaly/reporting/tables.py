@@ -1,5 +1,6 @@
 """The tables of a report as plain rows, ready for the template."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -53,6 +54,20 @@ def quarantine_rows(quarantine: pd.DataFrame | None) -> list[dict[str, Any]]:
             "example": part["value"].iloc[0],
         }
         for (column, reason), part in quarantine.groupby(["column", "reason"], sort=False, dropna=False)
+    ]
+    return sorted(rows, key=lambda row: -row["records"])
+
+
+def quality_rows(quality: Mapping | None) -> list[dict[str, Any]]:
+    """One row a plausibility rule that was broken: how many records, and the first of them as an example."""
+    rows = [
+        {
+            "column": rule["column"] or "whole record",
+            "meaning": rule["meaning"],
+            "records": rule["n_records"],
+            "example": rule["examples"][0]["message"] if rule["examples"] else "",
+        }
+        for rule in (quality or {}).get("rules", [])
     ]
     return sorted(rows, key=lambda row: -row["records"])
 

@@ -81,7 +81,7 @@ def write_report(
         alarm: when a case was flagged.
         run: what was run.
         parts: ``<modality>__<what>``, where what is cases, scores, baselines, metrics, comparisons, audit, explanations,
-            quarantine or summary.
+            quarantine, quality or summary.
     """
     from dataclasses import replace
 

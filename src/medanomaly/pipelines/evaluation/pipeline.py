@@ -24,6 +24,7 @@ REPORTED = (
     "audit",
     "explanations",
     "quarantine",
+    "quality",
     "summary",
 )
 
