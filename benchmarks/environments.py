@@ -18,6 +18,10 @@ RUNS = (
     ("wdbc", "", None),
     *(("adbench", f"adbench_set={name}", f"adbench/*_{name}.npz") for name in ADBENCH_SETS),
     ("thyroid", "", "thyroid0387/thyroid0387.data"),
+    ("hcv", "", "hcv/hcvdat0.csv"),
+    ("appointments", "", "appointments/*.csv"),
+    ("physionet2012", "", "physionet2012/set-c"),
+    ("eicu", "", "eicu_demo/mortality24"),
 )
 SHOWN = ("auroc", "auprc", "sensitivity", "false_alarm_rate")
 

@@ -75,22 +75,30 @@ class SummaryHooks:
 
     @hook_impl
     def after_pipeline_run(self, pipeline, catalog):
-        """Print it when the metrics were made by this run."""
-        if "metrics" not in pipeline.all_outputs() or "report" not in pipeline.all_outputs():
-            return
-        from rich.console import Console
-        from rich.table import Table
+        """Print what this run measured."""
+        made = pipeline.all_outputs()
+        for name, title in (
+            ("metrics", "Test cases"),
+            ("tabular_risk.metrics", "Risk of the label, test cases"),
+        ):
+            if name in made:
+                _print_summary(catalog[name].load(), catalog["params:alarm"].load().alpha, title)
+        if "report" in made:
+            sys.stdout.write(f"Report: {Path(catalog['report']._filepath)}\n")
 
-        from medanomaly.reporting.report import summary_rows
 
-        rows = summary_rows(catalog["metrics"].load(), catalog["params:alarm"].load().alpha)
-        if not rows:
-            return
-        table = Table(title="Test cases")
-        for column in rows[0]:
-            table.add_column(column, justify="left" if column in ("modality", "model") else "right")
-        for row in rows:
-            table.add_row(*(str(value) for value in row.values()))
-        console = Console()
-        console.print(table)
-        console.print(f"Report: {Path(catalog['report']._filepath)}", soft_wrap=True)
+def _print_summary(metrics, alpha, title):
+    from rich.console import Console
+    from rich.table import Table
+
+    from medanomaly.reporting.summary import summary_rows
+
+    rows = summary_rows(metrics, alpha)
+    if not rows:
+        return
+    table = Table(title=title)
+    for column in rows[0]:
+        table.add_column(column, justify="left" if column in ("modality", "model") else "right")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console().print(table)

@@ -6,7 +6,7 @@ from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
 # run by name only
-NOT_BY_DEFAULT = ("tuning", "scoring", "monitoring")
+NOT_BY_DEFAULT = ("tuning", "scoring", "monitoring", "risk_models")
 
 # the report gathers datasets of several namespaces, so their dotted names are meant
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")

@@ -117,5 +117,7 @@ def test_the_summary_has_a_row_a_model_best_first(results):
 def test_the_summary_of_nothing_is_empty_and_gaps_are_dashes(results):
     assert summary_rows(None) == []
     assert summary_rows(results.metrics.iloc[:0]) == []
-    flagged = results.metrics[results.metrics["metric"] == "flagged_share"]
-    assert summary_rows(flagged)[0]["AUROC"] == "–"
+    unlabelled = results.metrics[results.metrics["metric"] == "flagged_share"]
+    assert set(summary_rows(unlabelled)[0]) == {"modality", "model", "flagged"}
+    without_flags = results.metrics[results.metrics["metric"] == "auroc"]
+    assert summary_rows(without_flags)[0]["anomalies caught"] == "–"

@@ -6,7 +6,9 @@ from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.scored_cases import TEST
 from medanomaly.reporting.wording import asked, interval, written
 
-_COLUMNS = {"auroc": "AUROC", "false_alarm_rate": "false alarms", "sensitivity": "anomalies caught"}
+_FLAGGED = {"auroc": "AUROC", "false_alarm_rate": "false alarms", "sensitivity": "anomalies caught"}
+_PROBABILITIES = {"auroc": "AUROC", "auprc": "average precision", "ece": "calibration error"}
+_UNLABELLED = {"flagged_share": "flagged"}
 
 
 def summary_rows(metrics: pd.DataFrame | None, alpha: float | None = None) -> list[dict[str, str]]:
@@ -17,17 +19,20 @@ def summary_rows(metrics: pd.DataFrame | None, alpha: float | None = None) -> li
         alpha: false-alarm rate asked for, said in the column's heading where given.
 
     Returns:
-        Rows with ``modality``, ``model``, ``AUROC``, ``false alarms`` (with alpha) and ``anomalies caught``, each value with
-        its 95 % interval, ``–`` where there is none.
+        Rows with ``modality``, ``model`` and, each with its 95 % interval or ``–`` where there is none: ``AUROC``,
+        ``false alarms`` (with alpha) and ``anomalies caught``; ``AUROC``, ``average precision`` and ``calibration error``
+        where models give probabilities; ``flagged`` where no case has a label.
     """
     if metrics is None or metrics.empty:
         return []
     whole = metrics[(metrics["split"] == TEST) & (metrics["subgroup"].fillna("") == "")]
+    known = set(whole.loc[whole["value"].notna(), "metric"])
+    columns = _PROBABILITIES if "ece" in known else _FLAGGED if "auroc" in known else _UNLABELLED
     ranked = []
     for (modality, model), part in whole.groupby(["modality", "model"], sort=False):
         values = part.drop_duplicates("metric").set_index("metric")
         row = {"modality": str(modality), "model": model_label(model)}
-        for metric, heading in _COLUMNS.items():
+        for metric, heading in columns.items():
             said = metric == "false_alarm_rate" and alpha is not None
             row[f"{heading} ({asked(alpha)} asked)" if said else heading] = _shown(values, metric)
         area = values["value"].get("auroc", float("nan"))

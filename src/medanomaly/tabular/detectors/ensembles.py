@@ -19,7 +19,6 @@ from medanomaly.tabular.detectors.rank_gauss import RankGauss
 from medanomaly.tabular.detectors.standardise import Standardise
 
 VIEWS = {"standardised": Standardise, "rank_gauss": RankGauss}
-# all that skops has to be told to trust when it loads an ensemble or a member
 
 
 class PercentileEnsemble(OcclusionDetector):

@@ -69,7 +69,7 @@ class ExtendedIsolationForest(OcclusionDetector):
             self.children_,
             self.lengths_,
         ) = _grow(
-            X.astype(np.float64),
+            X.astype(np.float64, order="C"),
             np.random.default_rng(seed),
             self.n_estimators,
             sample,
@@ -84,7 +84,7 @@ class ExtendedIsolationForest(OcclusionDetector):
             # a forest grown on one row knows nothing; scikit-learn's isolation forest says 1/2 too
             return np.full(len(X), 0.5)
         total = _path_lengths(
-            X.astype(np.float64),
+            X.astype(np.float64, order="C"),
             self.roots_,
             self.features_,
             self.coefficients_,

@@ -39,7 +39,7 @@ class LocalOutlierFactor(OcclusionDetector):
     def _fit(self, X: np.ndarray) -> None:
         if self.n_neighbors < 1:
             raise ConfigurationError(f"n_neighbors is {self.n_neighbors}", remedy="Give 1 or more.")
-        self.train_ = np.unique(X.astype(np.float64), axis=0)
+        self.train_ = np.unique(X.astype(np.float64, order="C"), axis=0)
         self.k_ = max(1, min(self.n_neighbors, len(self.train_) - 1))
         if len(self.train_) == 1:
             # nobody to compare the only row with: its neighbour is itself
@@ -57,7 +57,7 @@ class LocalOutlierFactor(OcclusionDetector):
         return 1.0 / (reach / self.k_ + 1e-10)
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
-        neighbours, distances = _nearest(X.astype(np.float64), self.train_, self.k_, False)
+        neighbours, distances = _nearest(X.astype(np.float64, order="C"), self.train_, self.k_, False)
         around = np.zeros(len(X))
         for nearest in neighbours.T:
             around += self.density_[nearest]

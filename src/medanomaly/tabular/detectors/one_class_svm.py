@@ -52,7 +52,7 @@ class OneClassSVMDetector(OcclusionDetector):
     def _fit(self, X: np.ndarray) -> None:
         if not 0 < self.nu <= 1:
             raise ConfigurationError(f"nu is {self.nu}", remedy="Give a share above 0 and at most 1.")
-        X = X.astype(np.float64)
+        X = X.astype(np.float64, order="C")
         variance = X.var()
         self.gamma_ = 1.0 / (X.shape[1] * variance) if variance > 0 else 1.0
         if len(X) <= self.max_exact:
@@ -71,7 +71,7 @@ class OneClassSVMDetector(OcclusionDetector):
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         return np.maximum(
-            1.0 - _kernel_sums(X.astype(np.float64), self.centres_, self.weights_, self.gamma_), 0
+            1.0 - _kernel_sums(X.astype(np.float64, order="C"), self.centres_, self.weights_, self.gamma_), 0
         )
 
 

@@ -1,0 +1,150 @@
+"""Probabilities and explanations of new records from a bundle, and the tables that the evaluation reads."""
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle
+from medanomaly.core.errors import BundleError
+from medanomaly.tabular.risk.calibration import calibrator_from_dict
+from medanomaly.tabular.risk.folds import FittedRisk
+from medanomaly.tabular.risk.models import Contributions
+from medanomaly.tabular.risk.training import MODALITY
+from medanomaly.tabular.scorer import shown_value
+
+# all that skops has to be told to trust when it loads a risk model; the rest is numpy arrays and plain values
+TRUSTED_TYPES = (
+    "medanomaly.tabular.risk.bayesian.BayesianLogisticRisk",
+    "medanomaly.tabular.risk.boosting.LightGBMRisk",
+    "medanomaly.tabular.risk.boosting.XGBoostRisk",
+    "medanomaly.tabular.risk.encoding.LinearDesign",
+    "medanomaly.tabular.risk.encoding.TreeDesign",
+    "medanomaly.tabular.risk.forests.BoostingRisk",
+    "medanomaly.tabular.risk.forests.ForestRisk",
+    "medanomaly.tabular.risk.imbalance.Rebalanced",
+    "medanomaly.tabular.risk.models.LogisticRisk",
+    "medanomaly.tabular.risk.models.MeanLogit",
+    "medanomaly.tabular.risk.models.OnColumns",
+    "medanomaly.tabular.risk.selection.SelectedFeatures",
+    "medanomaly.tabular.risk.trees.FlatTrees",
+)
+PROBABILITY_COLUMNS = ("case_id", "model", "probability", "low", "high")
+
+
+class RiskScorer:
+    """A risk bundle made ready.
+
+    Args:
+        bundle: a verified bundle of the modality ``tabular_risk``.
+
+    Raises:
+        BundleError: the bundle is of another modality, an anomaly detector for one.
+    """
+
+    def __init__(self, bundle: Bundle):
+        import skops.io
+
+        if bundle.manifest.get("modality") != MODALITY:
+            raise BundleError(
+                f"this bundle is of modality '{bundle.manifest.get('modality')}'",
+                remedy=f"Expected '{MODALITY}': an anomaly score is no risk.",
+            )
+        model = skops.io.loads(bundle.files["model.skops"], trusted=list(TRUSTED_TYPES))
+        self.bundle = bundle
+        self.fitted = FittedRisk(model, calibrator_from_dict(bundle.manifest["calibration"]))
+        self.threshold = float(bundle.manifest["risk_threshold"]["probability"])
+
+    def probabilities(self, features: pd.DataFrame) -> pd.DataFrame:
+        """Probability of every row.
+
+        Args:
+            features: feature table of n rows, as in training; further columns are ignored.
+
+        Returns:
+            ``case_id, model, probability, low, high``; low and high are NaN where the model has no interval.
+        """
+        low, high = self.fitted.interval(features, self.bundle.manifest["interval"])
+        return pd.DataFrame(
+            {
+                "case_id": features["case_id"].astype("string").to_numpy(),
+                "model": pd.array([self.bundle.manifest["name"]] * len(features), dtype="string"),
+                "probability": self.fitted.predict_proba(features),
+                "low": low,
+                "high": high,
+            }
+        )
+
+    def contributions(self, features: pd.DataFrame) -> Contributions:
+        """What each feature adds to the log-odds before calibration."""
+        return self.fitted.contributions(features)
+
+
+def risk_tables(
+    scorer: RiskScorer, cases: pd.DataFrame, features: pd.DataFrame
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Probabilities and score table of the test cases; the model has seen all others.
+
+    Args:
+        scorer: the model.
+        cases: case table with the split.
+        features: feature table in the order of ``cases``.
+
+    Returns:
+        ``(probabilities, scores)``: ``case_id, model, probability, low, high``, and a score table whose score is the
+        probability and whose flag says that it reaches the threshold. p-values are NA: a risk has none.
+    """
+    in_test = (cases["split"] == "test").to_numpy(dtype=bool)
+    table = scorer.probabilities(features[in_test])
+    scores = pd.DataFrame(
+        {
+            "case_id": table["case_id"],
+            "model": table["model"],
+            "score": table["probability"],
+            "p_value": np.nan,
+            "flagged": pd.array(table["probability"] >= scorer.threshold, dtype="boolean"),
+        }
+    )
+    return table, scores
+
+
+def risk_explanations(
+    scorer: RiskScorer, cases: pd.DataFrame, features: pd.DataFrame, table: pd.DataFrame, top: int
+) -> pd.DataFrame:
+    """Contributions for the ``top`` test cases of highest probability.
+
+    Args:
+        scorer: the model.
+        cases: case table with the split.
+        features: feature table in the order of ``cases``.
+        table: probabilities of the test cases, from :func:`risk_tables`.
+        top: how many cases.
+
+    Returns:
+        Explanations table, the largest contribution of a case first, by its size.
+
+    Raises:
+        ConfigurationError: the model has no additive explanation.
+    """
+    in_test = features[(cases["split"] == "test").to_numpy(dtype=bool)]
+    chosen = np.argsort(-table["probability"].to_numpy(), kind="stable")[:top]
+    rows = in_test.iloc[chosen]
+    terms = scorer.contributions(rows).terms
+    contract = {entry["name"]: entry for entry in scorer.bundle.manifest["input_contract"]}
+    parts = []
+    for i in range(len(rows)):
+        order = np.argsort(-np.abs(terms.to_numpy()[i]), kind="stable")
+        names = terms.columns[order]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "case_id": str(rows["case_id"].iloc[i]),
+                    "model": scorer.bundle.manifest["name"],
+                    "feature": names,
+                    "value": [shown_value(rows[name].iloc[i]) for name in names],
+                    "unit": [contract.get(name, {}).get("unit", "") for name in names],
+                    "usual_low": [contract.get(name, {}).get("usual_low", np.nan) for name in names],
+                    "usual_high": [contract.get(name, {}).get("usual_high", np.nan) for name in names],
+                    "contribution": terms.to_numpy()[i][order],
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)

@@ -1,0 +1,181 @@
+"""Fit a risk model on labelled cases outside test, calibrate it on its own out-of-fold predictions, and seal both."""
+
+import inspect
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle, make_bundle
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.tabular.risk.folds import cross_calibrated, fit_calibrated, out_of_fold, patient_folds
+from medanomaly.tabular.risk.imbalance import Rebalanced
+from medanomaly.tabular.risk.models import MeanLogit, OnColumns, RiskModel
+from medanomaly.tabular.risk.noise import suspicious_labels
+from medanomaly.tabular.risk.onnx_export import to_onnx
+from medanomaly.tabular.risk.params import MemberParams, RiskParams, model_class
+from medanomaly.tabular.risk.selection import SelectedFeatures
+from medanomaly.tabular.risk.thresholds import choose_threshold, flag_rates
+from medanomaly.tabular.training import training_fingerprint
+
+# a name of its own: a scorer of anomalies refuses the bundle, and tables of the two are never mixed
+MODALITY = "tabular_risk"
+MEANING = "probability of label 1, calibrated on out-of-fold predictions; not an anomaly score"
+FEWEST_POSITIVES_A_FOLD = 5
+
+
+def build_model(params: RiskParams, seed: int) -> RiskModel:
+    """The unfitted model that ``params`` describe, with selection and rebalancing inside."""
+    members = [_member(member, params, seed) for member in params.members]
+    return members[0] if len(members) == 1 else MeanLogit(tuple(members))
+
+
+def _member(member: MemberParams, params: RiskParams, seed: int) -> RiskModel:
+    kind = model_class(member.model)
+    options = dict(member.options)
+    if "random_state" in inspect.signature(kind).parameters:
+        options.setdefault("random_state", seed)
+    model = kind(**options)
+    if params.n_features is not None:
+        model = SelectedFeatures(model, params.n_features)
+    if params.imbalance != "none":
+        model = Rebalanced(model, params.imbalance, params.correct_prevalence, seed)
+    if member.columns != ("*",) or member.exclude:
+        model = OnColumns(model, member.columns, member.exclude)
+    return model
+
+
+def development_cases(cases: pd.DataFrame) -> np.ndarray:
+    """(n,) bool: labelled cases outside test. Calibration is cross-fitted, so its cases are trained on as well."""
+    return (cases["split"].ne("test") & cases["label"].notna()).to_numpy(dtype=bool)
+
+
+def _labelled(
+    cases: pd.DataFrame, features: pd.DataFrame, inside: np.ndarray, n_folds: int, name: str
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Features, labels and patients of the cases to learn from."""
+    y = cases.loc[inside, "label"].to_numpy(dtype=np.int64)
+    fewest, needed = int(min(y.sum(), (1 - y).sum())), FEWEST_POSITIVES_A_FOLD * n_folds
+    if fewest < needed:
+        raise ConfigurationError(
+            f"{fewest} labelled cases of the rarer class outside test; '{name}' needs at least {needed}",
+            remedy="Set data_processing.split.anomalous_patients: split, use fewer folds, or bring more labelled cases.",
+        )
+    patient = cases.loc[inside, "patient_id"].to_numpy(dtype=object)
+    return features[inside].reset_index(drop=True), y, patient
+
+
+def check_labels(
+    cases: pd.DataFrame, features: pd.DataFrame, params: RiskParams, *, seed: int
+) -> pd.DataFrame:
+    """Cases outside test whose label the model, fitted without them, disagrees with most strongly.
+
+    Args:
+        cases: case table with the split.
+        features: feature table in the order of ``cases``.
+        params: the model that judges.
+        seed: of folds and models.
+
+    Returns:
+        See :func:`medanomaly.tabular.risk.noise.suspicious_labels`. A list to look at; nothing is changed.
+    """
+    inside = development_cases(cases)
+    table, y, patient = _labelled(cases, features, inside, params.n_folds, "label check")
+    fold = patient_folds(patient, y, params.n_folds, seed)
+    logit = out_of_fold(build_model(params, seed), table, y, patient, fold)
+    held_out = cross_calibrated(logit, y, fold, params.calibration)
+    return suspicious_labels(held_out, y, cases.loc[inside, "case_id"])
+
+
+def train_risk(
+    cases: pd.DataFrame,
+    features: pd.DataFrame,
+    params: RiskParams,
+    *,
+    name: str,
+    seed: int,
+    outcome: str = "label 1",
+    units: dict[str, str] | None = None,
+    stamp: dict | None = None,
+) -> Bundle:
+    """Train one risk model and seal it.
+
+    Model, calibration and threshold come from the labelled cases of ``train`` and ``calibration``; test is never read.
+
+    Args:
+        cases: case table with the split.
+        features: feature table of the same cases, in the same order.
+        params: members, calibration, imbalance, threshold.
+        name: the model's name.
+        seed: of folds, and of models that draw and are given no ``random_state``.
+        outcome: what label 1 is, in words.
+        units: unit of each feature, for explanations.
+        stamp: what to add to the manifest.
+
+    Returns:
+        A bundle of ``model.skops`` and, for a logistic regression alone, ``model.onnx`` (matrix to probability); the
+        calibration, the threshold and what they were on out-of-fold predictions are in the manifest.
+
+    Raises:
+        ConfigurationError: too few labelled cases of a class outside test.
+    """
+    import skops.io
+
+    inside = development_cases(cases)
+    table, y, patient = _labelled(cases, features, inside, params.n_folds, name)
+    fitted, held_out = fit_calibrated(
+        build_model(params, seed), table, y, patient, params.calibration, params.n_folds, seed
+    )
+    threshold = choose_threshold(held_out, y, params.threshold)
+    manifest = {
+        "name": name,
+        "modality": MODALITY,
+        "meaning": MEANING,
+        "outcome": outcome,
+        "detector": " + ".join(member.model for member in params.members),
+        "options": params.model_dump(mode="json"),
+        "population": "labelled",
+        "seed": seed,
+        "training_data": {
+            "n_cases": len(y),
+            "n_patients": int(pd.Series(patient).nunique()),
+            "n_positive": int(y.sum()),
+            "prevalence": float(y.mean()),
+            "fingerprint": training_fingerprint(cases[inside], features[inside]),
+            "labelled": True,
+        },
+        "input_contract": _input_contract(table, units or {}),
+        "calibration": fitted.calibrator.to_dict(),
+        "risk_threshold": {"probability": threshold, "out_of_fold": flag_rates(held_out, y, threshold)},
+        "interval": params.interval,
+    } | (stamp or {})
+    files = {"model.skops": skops.io.dumps(fitted.model)}
+    exported = to_onnx(fitted)
+    if exported is not None:
+        # what stands between a feature table and the graph's matrix; other models carry it in model.skops
+        manifest["preprocessing"] = fitted.model.design_.to_dict()
+        files["model.onnx"] = exported
+    return make_bundle(manifest, files)
+
+
+def _input_contract(features: pd.DataFrame, units: dict[str, str]) -> list[dict]:
+    contract = []
+    for name in features.columns.drop("case_id"):
+        values = features[name]
+        if not pd.api.types.is_numeric_dtype(values):
+            levels = sorted(map(str, values.dropna().unique()))
+            contract.append({"name": name, "kind": "category", "levels": levels})
+            continue
+        known = values.dropna().to_numpy(dtype=np.float64)
+        if known.size:
+            low, high = np.quantile(known, [0.05, 0.95])
+            contract.append(
+                {
+                    "name": name,
+                    "kind": "number",
+                    "unit": units.get(name, ""),
+                    "usual_low": float(low),
+                    "usual_high": float(high),
+                    "missing_share": float(values.isna().mean()),
+                }
+            )
+    return contract
