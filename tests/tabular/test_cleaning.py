@@ -91,6 +91,19 @@ def test_counts_add_up_whatever_is_broken(faults):
     assert clean.cases["case_id"].is_unique
 
 
+def test_names_that_the_projects_own_tables_use_are_refused_with_a_way_out():
+    raw = table().rename(columns={"potassium": "case_id"})
+    spec = SPEC.model_copy(update={"columns": {k: v for k, v in SPEC.columns.items() if k != "potassium"}})
+    with pytest.raises(InputError, match="case_id.*ignore or rename"):
+        clean_table(raw, spec)
+    assert clean_table(raw, spec.model_copy(update={"ignore": ("case_id",)})).summary["n_kept"] == 60
+    assert clean_table(
+        table().rename(columns={"id": "case_id"}), SPEC.model_copy(update={"case_id": "case_id"})
+    )
+    with pytest.raises(ValueError, match="split"):
+        TableSpec(subgroups={"split": "ward"})
+
+
 def test_wrong_delimiter_is_recognised():
     raw = pd.DataFrame({"id;patient;age": ["r1;p1;4"]})
     with pytest.raises(InputError, match="delimiter"):

@@ -9,6 +9,7 @@ from medanomaly.core.cases import age_band
 from medanomaly.core.errors import InputError
 from medanomaly.tabular.table import Column, TableSpec
 
+CASE_ID = "case_id"
 NUMBER_SHARE = 0.95
 # no measurement in any unit is larger, and what learns from the numbers may square them and work in float32
 NUMBER_LIMIT = 1e30
@@ -63,6 +64,13 @@ def check_header(raw: pd.DataFrame, spec: TableSpec, source: str) -> None:
     repeated = raw.columns[raw.columns.duplicated()]
     if len(repeated):
         raise InputError(f"two columns are named '{repeated[0]}'", remedy="Rename one.", source=source)
+    if CASE_ID in raw.columns and CASE_ID not in spec.not_features():
+        raise InputError(
+            f"a column is named '{CASE_ID}', which the project's own tables use",
+            remedy=f"Set case_id: {CASE_ID} if it identifies the record, else list it under ignore or rename it.",
+            source=source,
+            column=CASE_ID,
+        )
     missing = sorted(spec.named_columns() - set(raw.columns))
     if missing:
         raise InputError(
@@ -236,7 +244,7 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
         "columns": kinds,
         "notes": notes,
     }
-    records.insert(0, "case_id", case_id)
+    records.insert(0, CASE_ID, case_id)
     return CleanTable(
         records[~rejected].reset_index(drop=True),
         cases[~rejected].reset_index(drop=True),

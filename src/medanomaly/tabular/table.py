@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from medanomaly.core.cases import CASE_COLUMNS
 from medanomaly.tabular.rules import TableRules
 
 
@@ -85,6 +86,9 @@ class TableSpec(_Block):
             for end in (duration.start, duration.end):
                 if end not in self.columns or self.columns[end].kind != "time":
                     raise ValueError(f"duration '{name}' needs column '{end}' declared with kind: time")
+        taken = sorted(set(self.subgroups) & set(CASE_COLUMNS))
+        if taken:
+            raise ValueError(f"subgroups {taken} carry names of the case table; call them otherwise")
         for name, pair in self.ratios.items():
             for part in pair:
                 if self.columns.get(part, Column()).kind != "number" or part not in self.columns:
