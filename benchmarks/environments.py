@@ -28,7 +28,9 @@ SHOWN = ("auroc", "auprc", "sensitivity", "false_alarm_rate")
 
 def key(env: str, params: str) -> str:
     """Folder of the run's outputs."""
-    return {"base": "synthetic"}.get(env, env) + (f"_{params.split('=')[1]}" if params else "")
+    return {"base": "synthetic", "physionet2012": "physionet2012_set-c"}.get(env, env) + (
+        f"_{params.split('=')[1]}" if params else ""
+    )
 
 
 def main() -> None:

@@ -184,6 +184,24 @@ def test_what_can_be_used_is_used_and_scores_are_finite(project, change):
     assert scores["case_id"].nunique() + quarantine["record"].nunique() == len(frame)
 
 
+def test_too_few_patients_to_divide(project):
+    project.table["patient_id"] = "ward"
+    with pytest.raises(Exception, match="no case falls into .*1 patients are too few to divide"):
+        project.run(good_table().assign(ward="A"))
+
+
+def test_recent_cases_without_a_label_are_flagged_and_do_not_stop_the_report(project):
+    # every patient that the split sends to test has no label yet
+    from medanomaly.core.splits import SplitParams, split_by_patient
+
+    frame = good_table()
+    project.table["patient_id"] = "id"
+    part = split_by_patient(frame["id"].astype("string"), frame["sick"], SplitParams())
+    metrics, scores = project.run(frame.assign(sick=frame["sick"].where(part != "test")))
+    assert_sound(scores)
+    assert set(metrics["metric"]) == {"flagged_share"}
+
+
 def test_without_labels_cases_are_still_flagged(project):
     project.table = {"case_id": "id", "ignore": ["sick"]}
     metrics, scores = project.run(good_table())

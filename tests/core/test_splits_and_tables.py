@@ -140,6 +140,17 @@ def test_no_calibration_normal_is_a_clear_error():
         score_table(cases, np.zeros(len(cases)), "m", 0.05)
 
 
+@pytest.mark.parametrize("absent", [pd.NA, None, np.nan])
+def test_a_case_without_a_group_is_compared_with_everybody(absent):
+    cases = case_table()
+    cases["sex"] = cases["sex"].astype(object).where(cases.index % 5 > 0, absent)
+    score = np.random.default_rng(0).normal(size=len(cases))
+    table = score_table(cases, score, "m", 0.05, group_by="sex", min_group_size=5)
+    pooled = score_table(cases, score, "m", 0.05)
+    alone = (cases.index % 5 == 0) & (cases["split"] == "test") & (cases["label"] == 0)
+    np.testing.assert_array_equal(table["p_value"][alone], pooled["p_value"][alone])
+
+
 def test_an_unknown_group_names_those_that_are_there():
     cases = case_table()
     with pytest.raises(ConfigurationError, match=r"'ward'.*\['sex'\]"):

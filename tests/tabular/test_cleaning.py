@@ -161,6 +161,91 @@ def test_missing_labels_are_unknown_and_sentinels_are_missing():
     assert np.isnan(clean.records["potassium"].iloc[1])
 
 
+def test_a_gap_in_a_column_of_integers_renames_no_id_and_no_category():
+    raw = table().assign(patient=np.arange(60) // 2, ward=np.arange(60) % 3)
+    whole = clean_table(raw, SPEC)
+    gap = raw.astype({"patient": float, "ward": float})
+    gap.loc[7, ["patient", "ward"]] = np.nan
+    spec = SPEC.model_copy(update={"columns": SPEC.columns | {"ward": Column(kind="category")}})
+    broken = clean_table(gap, spec)
+    expected = whole.cases.drop(index=7)["patient_id"].tolist()
+    assert broken.cases["patient_id"].tolist() == expected
+    assert set(broken.records["ward"].dropna()) == {"0", "1", "2"}
+
+
+def test_blank_text_is_missing_in_labels_and_categories():
+    raw = table()
+    raw.loc[[0, 1], ["outcome", "sex"]] = "  "
+    clean = clean_table(raw, SPEC)
+    assert clean.cases["label"].iloc[:2].isna().all()
+    assert clean.records["sex"].iloc[:2].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("values", "normal"),
+    [
+        ([0, 1], (0,)),
+        ([0.0, 1.0], ("0",)),
+        (["0.0", "1.0"], (0,)),
+        ([False, True], (0,)),
+        (["no", "yes"], ("no",)),
+    ],
+)
+def test_a_label_means_the_same_however_it_is_written(values, normal):
+    raw = table().assign(outcome=pd.Series([values[0]] * 55 + [values[1]] * 5))
+    clean = clean_table(raw, SPEC.model_copy(update={"normal_labels": normal}))
+    assert clean.cases["label"].tolist() == [0] * 55 + [1] * 5
+
+
+def test_how_labels_were_read_is_told_and_capitals_are_pointed_out():
+    raw = table()
+    raw.loc[:9, "outcome"] = "Well"
+    notes = clean_table(raw, SPEC).summary["notes"]
+    assert any("'well' normal (45), 'Well' anomalous (10), 'ill' anomalous (5)" in note for note in notes)
+    assert any("'Well' counts as anomalous" in note for note in notes)
+
+
+def test_numbers_written_as_text_are_read_and_that_is_told():
+    raw = table(200).astype({"potassium": object})
+    raw["potassium"] = [f"{x:.2f}".replace(".", ",") for x in raw["potassium"]]
+    raw["crp"] = ["<0.5" if i % 10 == 0 else str(i) for i in range(200)]
+    clean = clean_table(raw, SPEC)
+    np.testing.assert_allclose(clean.records["potassium"], table(200)["potassium"], atol=1e-9)
+    assert clean.records["crp"].iloc[10] == 0.5
+    assert any("'crp': 20 values such as '<0.5'" in note for note in clean.summary["notes"])
+
+
+def test_undeclared_dates_and_free_text_are_no_categories():
+    raw = table(200)
+    raw["seen"] = raw["admitted"].dt.strftime("%Y-%m-%d")
+    raw["note"] = [f"patient reports item {i}" for i in range(200)]
+    clean = clean_table(raw, SPEC)
+    assert clean.summary["columns"]["seen"]["kind"] == "time"
+    assert "note" not in clean.records
+    assert any("'note' reads like an id or free text" in note for note in clean.summary["notes"])
+
+
+def test_times_of_two_zones_can_be_subtracted():
+    raw = table().astype({"admitted": object, "discharged": object})
+    raw["admitted"] = "2024-03-31T00:00:00+01:00"
+    raw["discharged"] = ["2024-03-31T05:00:00+02:00", "2024-03-31T03:00:00Z"] * 30
+    clean = clean_table(raw, SPEC)
+    assert record_features(clean.records, clean.cases, SPEC)["stay"].tolist() == [4.0, 4.0] * 30
+
+
+def test_an_empty_column_that_a_duration_needs_gives_missing_durations():
+    raw = table().assign(discharged=None)
+    clean = clean_table(raw, SPEC)
+    assert record_features(clean.records, clean.cases, SPEC)["stay"].isna().all()
+
+
+def test_derived_features_never_overwrite_a_column():
+    with pytest.raises(ValueError, match="age"):
+        TableSpec(columns={"age": Column(), "b": Column()}, ratios={"age": ("age", "b")})
+    with pytest.raises(ValueError, match="age_band"):
+        TableSpec(age="age", subgroups={"age_band": "band"})
+
+
 def test_copies_without_a_patient_id_count_as_one_patient():
     raw = table().drop(columns=["id", "patient"])
     raw = pd.concat([raw, raw.iloc[:10]], ignore_index=True)

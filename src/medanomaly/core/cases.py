@@ -13,7 +13,6 @@ from medanomaly.core.errors import InputError
 
 SPLITS = ("train", "calibration", "test")
 CASE_COLUMNS = ("case_id", "patient_id", "label", "kind", "split")
-MIN_CASES = 30
 
 AGE_BAND_EDGES = (0, 18, 40, 65, 80)
 

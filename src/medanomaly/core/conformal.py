@@ -8,6 +8,7 @@ below that, whatever its score.
 """
 
 import numpy as np
+import pandas as pd
 
 from medanomaly.core.errors import InputError
 
@@ -67,6 +68,13 @@ def score_threshold(calibration: np.ndarray, alpha: float) -> float:
     return float(calibration[calibration.size - allowed])
 
 
+def _without_na(groups: np.ndarray) -> np.ndarray:
+    """Groups with None for every kind of missing value, which compare with nothing (``pd.NA`` would raise)."""
+    groups = np.array(groups, dtype=object)
+    groups[pd.isna(groups)] = None
+    return groups
+
+
 def group_p_values(
     scores: np.ndarray,
     groups: np.ndarray,
@@ -89,11 +97,13 @@ def group_p_values(
     Returns:
         ``(p, own_group)``: (n,) p-values, and (n,) bool, False where all calibration cases had to be used.
     """
-    scores, groups = np.asarray(scores, dtype=np.float64), np.asarray(groups, dtype=object)
-    calibration = np.asarray(calibration, dtype=np.float64)
-    calibration_groups = np.asarray(calibration_groups, dtype=object)
+    scores, groups = np.asarray(scores, dtype=np.float64), _without_na(groups)
+    calibration, calibration_groups = (
+        np.asarray(calibration, dtype=np.float64),
+        _without_na(calibration_groups),
+    )
     p, own_group = p_values(scores, calibration), np.zeros(len(scores), dtype=bool)
-    for group in {g for g in groups if g == g and g is not None}:  # noqa: PLR0124 (NaN is no group)
+    for group in set(groups) - {None}:
         inside = calibration_groups == group
         if inside.sum() >= min_group_size:
             members = groups == group

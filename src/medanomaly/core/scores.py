@@ -63,7 +63,7 @@ def score_table(
         p[reference] = leave_one_out_p_values(score[reference])
         p[others] = p_values(score[others], score[reference])
     else:
-        groups = cases[group_by].astype(object).to_numpy()
+        groups = cases[group_by].astype("string").to_numpy(dtype=object, na_value=None)
         p[others], _ = group_p_values(
             score[others], groups[others], score[reference], groups[reference], min_group_size
         )

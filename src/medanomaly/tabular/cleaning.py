@@ -7,10 +7,13 @@ import pandas as pd
 
 from medanomaly.core.cases import age_band
 from medanomaly.core.errors import InputError
+from medanomaly.tabular.raw_table import CASE_ID, case_ids, plain_text, prepared
 from medanomaly.tabular.table import Column, TableSpec
+from medanomaly.tabular.text_numbers import MISSING_WORDS, read_numbers
 
-CASE_ID = "case_id"
 NUMBER_SHARE = 0.95
+MANY_LEVELS = 50
+SHOWN_LABELS = 6
 # no measurement in any unit is larger, and what learns from the numbers may square them and work in float32
 NUMBER_LIMIT = 1e30
 QUARANTINE_COLUMNS = ("record", "case_id", "column", "value", "reason")
@@ -53,39 +56,17 @@ class _Faults:
         return faults[list(QUARANTINE_COLUMNS)].astype("string").reset_index(drop=True)
 
 
-def check_header(raw: pd.DataFrame, spec: TableSpec, source: str) -> None:
-    """Raise :class:`InputError` where the columns are not those of the specification, or there are no records."""
-    if raw.shape[1] == 1 and any(mark in str(raw.columns[0]) for mark in ";,\t|"):
-        raise InputError(
-            f"the table has a single column, named {str(raw.columns[0])[:80]!r}: the delimiter is another one",
-            remedy="Set load_args: sep: in the catalog entry to the character between the names.",
-            source=source,
-        )
-    repeated = raw.columns[raw.columns.duplicated()]
-    if len(repeated):
-        raise InputError(f"two columns are named '{repeated[0]}'", remedy="Rename one.", source=source)
-    if CASE_ID in raw.columns and CASE_ID not in spec.not_features():
-        raise InputError(
-            f"a column is named '{CASE_ID}', which the project's own tables use",
-            remedy=f"Set case_id: {CASE_ID} if it identifies the record, else list it under ignore or rename it.",
-            source=source,
-            column=CASE_ID,
-        )
-    missing = sorted(spec.named_columns() - set(raw.columns))
-    if missing:
-        raise InputError(
-            f"columns {missing} are missing",
-            remedy=f"The table has {list(map(str, raw.columns))}; correct the table specification or the file.",
-            source=source,
-        )
-    if len(raw) == 0:
-        raise InputError("the table has no records", remedy="Give a file with data rows.", source=source)
-
-
-def _number(values: pd.Series) -> pd.Series:
-    if pd.api.types.is_bool_dtype(values):
+def _number(values: pd.Series, unit: str = "") -> pd.Series:
+    """Numbers, also those written ``<0.5``, ``5,3`` or with their own unit; NaN where none can be read for sure."""
+    if pd.api.types.is_numeric_dtype(values):
         return values.astype("float64")
-    return pd.to_numeric(values, errors="coerce").astype("float64")
+    read = read_numbers(values)
+    return read["value"].where(read["unit"].isin(["", unit]))
+
+
+def _times(values: pd.Series) -> pd.Series:
+    """Times in UTC without a zone, so that those of two zones can be subtracted; NaT where the text is no time."""
+    return pd.to_datetime(values, errors="coerce", format="ISO8601", utc=True).dt.tz_localize(None)
 
 
 def _inferred(values: pd.Series, declared: Column | None) -> Column:
@@ -93,21 +74,26 @@ def _inferred(values: pd.Series, declared: Column | None) -> Column:
         return declared
     if pd.api.types.is_datetime64_any_dtype(values):
         return Column(kind="time")
-    known = values.dropna()
-    if len(known) and _number(known).notna().mean() < NUMBER_SHARE:
-        return Column(kind="category")
-    return Column(kind="number")
+    known = values[~plain_text(values).str.lower().isin(MISSING_WORDS).fillna(True)].dropna()
+    if not len(known) or _number(known).notna().mean() >= NUMBER_SHARE:
+        return Column(kind="number")
+    # a date has at least two separators: years and clock times alone are no ISO dates
+    dated = known.astype("string").str.contains(r"\d{4}-\d{2}-\d{2}").fillna(False)
+    if dated.mean() >= NUMBER_SHARE and _times(known).notna().mean() >= NUMBER_SHARE:
+        return Column(kind="time")
+    return Column(kind="category")
 
 
 def _typed(name: str, values: pd.Series, column: Column, faults: _Faults) -> pd.Series:
     if column.kind == "category":
-        return values.astype("string").str.strip()
+        return plain_text(values)
+    absent = values.isna() | plain_text(values).str.lower().isin(MISSING_WORDS).fillna(False)
     if column.kind == "time":
-        times = pd.to_datetime(values, errors="coerce", format="ISO8601")
-        faults.add(values.notna() & times.isna(), values, name, "not a time (expected ISO 8601)")
+        times = _times(values)
+        faults.add(~absent & times.isna(), values, name, "not a time (expected ISO 8601)")
         return times
-    numbers = _number(values)
-    faults.add(values.notna() & numbers.isna(), values, name, "not a number")
+    numbers = _number(values, column.unit)
+    faults.add(~absent & numbers.isna(), values, name, "not a number")
     infinite = numbers.abs() > NUMBER_LIMIT
     faults.add(infinite, values, name, f"not a usable number (beyond {NUMBER_LIMIT:g})")
     if column.possible is not None:
@@ -118,9 +104,34 @@ def _typed(name: str, values: pd.Series, column: Column, faults: _Faults) -> pd.
     return numbers
 
 
+def _notes_on(name: str, values: pd.Series, column: Column, declared: bool) -> list[str]:
+    """What a reader should know about how a column was read."""
+    if values.isna().all():
+        return [f"column '{name}' has no value at all"]
+    notes = []
+    if column.kind == "number" and not pd.api.types.is_numeric_dtype(values):
+        read = read_numbers(values)
+        odd = values[read["value"].notna() & ~read["plain"]]
+        if len(odd):
+            notes.append(
+                f"column '{name}': {len(odd)} values such as '{odd.iloc[0]}' were read as the number in them"
+            )
+    if column.kind == "time" and not declared:
+        notes.append(f"column '{name}' holds times: only durations between times are learned from")
+    return notes
+
+
+def _is_free_text(values: pd.Series, column: Column, declared: bool) -> bool:
+    """Whether an undeclared category is an id or free text: many levels, most of them met once."""
+    if declared or column.kind != "category":
+        return False
+    levels = values.dropna()
+    return levels.nunique() > MANY_LEVELS and levels.nunique() > 0.5 * len(levels)
+
+
 def _content_hash(records: pd.DataFrame) -> pd.Series:
     """An id a record made of its content alone: equal records get equal ids, whatever else is in the table."""
-    text = records.astype("string").fillna("\x00")
+    text = records.apply(plain_text).fillna("\x00")
     joined = (
         text.iloc[:, 0].str.cat([text[c] for c in text.columns[1:]], sep="\x1f")
         if text.shape[1] > 1
@@ -129,20 +140,38 @@ def _content_hash(records: pd.DataFrame) -> pd.Series:
     return joined.map(lambda line: hashlib.blake2b(line.encode(), digest_size=8).hexdigest()).astype("string")
 
 
-def _labels(raw: pd.DataFrame, spec: TableSpec) -> tuple[pd.Series, pd.Series]:
+def _labels(raw: pd.DataFrame, spec: TableSpec) -> tuple[pd.Series, pd.Series, list[str]]:
+    """Label and kind of every record, and how each value of the label was read."""
     label = pd.Series(pd.NA, index=raw.index, dtype="Int8")
     kind = pd.Series(pd.NA, index=raw.index, dtype="string")
+    notes = []
     if spec.label is not None:
-        known = raw[spec.label].notna()
-        normal_text = {str(value) for value in spec.normal_labels}
-        normal = raw[spec.label].isin(spec.normal_labels) | raw[spec.label].astype("string").str.strip().isin(
-            normal_text
-        )
+        values = raw[spec.label]
+        text, known = plain_text(values), values.notna()
+        wanted = plain_text(pd.Series(list(spec.normal_labels), dtype=object))
+        # 0, 0.0 and "0" are one label, however the file or the specification writes it
+        numbers = pd.to_numeric(wanted, errors="coerce").dropna()
+        normal = values.isin(spec.normal_labels) | text.isin(wanted)
+        normal |= pd.to_numeric(text, errors="coerce").isin(numbers)
+        normal = normal.fillna(False).astype(bool)
         label[known] = (~normal[known]).astype("int8")
-        kind = raw[spec.label].astype("string").str.strip()
+        kind = text
+        counts = text[known].groupby([text[known], normal[known]]).size().sort_values(ascending=False)
+        shown = [
+            f"'{value}' {'normal' if is_normal else 'anomalous'} ({n:,})"
+            for (value, is_normal), n in counts.items()
+        ]
+        more = f" and {len(shown) - SHOWN_LABELS} other values" if len(shown) > SHOWN_LABELS else ""
+        notes.append(f"label '{spec.label}' was read as: {', '.join(shown[:SHOWN_LABELS])}{more}")
+        folded = set(wanted.str.casefold())
+        for value, is_normal in counts.index:
+            if not is_normal and value.casefold() in folded:
+                notes.append(
+                    f"label '{value}' counts as anomalous: it differs from a normal label only in its capitals"
+                )
     if spec.kind is not None:
-        kind = raw[spec.kind].astype("string").str.strip()
-    return label, kind.mask((label != 1).fillna(True))
+        kind = plain_text(raw[spec.kind])
+    return label, kind.mask((label != 1).fillna(True)), notes
 
 
 def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -> CleanTable:
@@ -159,16 +188,10 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
     Raises:
         InputError: wrong delimiter, missing columns, no or too few usable records.
     """
-    raw = raw.reset_index(drop=True)
-    raw.columns = [str(name).strip() for name in raw.columns]
-    check_header(raw, spec, source)
-    sentinels = list(spec.missing_values)
-    raw = raw.mask(raw.isin(sentinels) | raw.astype("string").isin([str(s) for s in sentinels]))
+    raw = prepared(raw, spec, source)
     faults, notes, kinds = _Faults(), [], {}
-
-    case_id = pd.Series([str(i + 1) for i in raw.index], dtype="string")
+    case_id = case_ids(raw, spec)
     if spec.case_id is not None:
-        case_id = raw[spec.case_id].astype("string").str.strip()
         faults.add(case_id.isna(), case_id, spec.case_id, "no id")
         faults.add(
             case_id.notna() & case_id.duplicated(), case_id, spec.case_id, "id was used by an earlier record"
@@ -180,9 +203,15 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
     for name in raw.columns:
         if name in spec.not_features():
             continue
+        declared = name in spec.columns
         column = _inferred(raw[name], spec.columns.get(name))
-        if raw[name].isna().all():
-            notes.append(f"column '{name}' has no value at all and is left out")
+        notes += _notes_on(name, raw[name], column, declared)
+        if raw[name].isna().all() and not declared:
+            continue
+        if _is_free_text(raw[name], column, declared):
+            notes.append(
+                f"column '{name}' reads like an id or free text and is left out; declare it to keep it"
+            )
             continue
         typed[name] = _typed(name, raw[name], column, faults)
         kinds[name] = column.model_dump()
@@ -192,15 +221,12 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
             "no column is left to learn from", remedy="Check the table specification.", source=source
         )
 
-    patient_id = (
-        raw[spec.patient_id].astype("string").str.strip()
-        if spec.patient_id is not None
-        else _content_hash(records)
-    )
-    label, kind = _labels(raw, spec)
+    patient_id = plain_text(raw[spec.patient_id]) if spec.patient_id is not None else _content_hash(records)
+    label, kind, label_notes = _labels(raw, spec)
+    notes += label_notes
     cases = pd.DataFrame({"case_id": case_id, "patient_id": patient_id, "label": label, "kind": kind})
     for name, column in spec.subgroups.items():
-        cases[name] = raw[column].astype("string").str.strip()
+        cases[name] = plain_text(raw[column])
     if spec.age is not None:
         cases["age_band"] = age_band(_number(raw[spec.age]))
 
@@ -223,7 +249,8 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
     ):
         raise InputError(
             "no record is labelled normal",
-            remedy=f"Normal means one of {list(spec.normal_labels)} (normal_labels in the table specification).",
+            remedy=f"Normal means one of {list(spec.normal_labels)} (normal_labels in the table specification). "
+            "In YAML quote Yes and No, which stand for true and false there.",
             source=source,
             column=spec.label,
         )

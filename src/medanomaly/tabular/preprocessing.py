@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import InputError
+from medanomaly.tabular.raw_table import plain_text
 
 # far outside any population, yet its square and sums of squares stay finite in float32
 Z_LIMIT = 1e6
@@ -116,7 +117,7 @@ class Preprocessor:
 
     def _raw(self, name: str, values: pd.Series) -> np.ndarray | pd.Series:
         if name in self.levels:
-            return values.astype("string")
+            return plain_text(values)
         numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
         bad = np.isnan(numbers) & values.notna().to_numpy() | np.isinf(numbers)
         if bad.any():

@@ -6,15 +6,14 @@ Plain pandas: a schema library says which values fail, but not what they were me
 import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.tabular.cleaning import check_header
+from medanomaly.tabular.cleaning import NUMBER_SHARE
 from medanomaly.tabular.flags import FlagList, QualityReport, as_text
+from medanomaly.tabular.raw_table import case_ids, prepared
 from medanomaly.tabular.rules import OrderRule, TableRules, VariableRule, known_quantity
 from medanomaly.tabular.table import Column, TableSpec
 from medanomaly.tabular.text_numbers import read_numbers
 from medanomaly.tabular.units import is_unit_of
 from medanomaly.tabular.value_checks import as_times, flag_numbers, flag_times, flag_unknown
-
-NUMBER_SHARE = 0.95
 
 
 def _flag_order(name: str, rule: OrderRule, raw: pd.DataFrame, spec: TableSpec, flags: FlagList) -> None:
@@ -86,15 +85,10 @@ def check_table(
         ConfigurationError: a rule names a column that is not there.
     """
     rules = rules or TableRules()
-    raw = raw.reset_index(drop=True)
-    raw.columns = [str(name).strip() for name in raw.columns]
-    check_header(raw, spec, source)
-    stated = list(spec.missing_values)
-    raw = raw.mask(raw.isin(stated) | raw.astype("string").isin([str(s) for s in stated]))
+    raw = prepared(raw, spec, source)
     flags = FlagList()
-    case_id = pd.Series([str(i + 1) for i in raw.index], dtype="string")
+    case_id = case_ids(raw, spec)
     if spec.case_id is not None:
-        case_id = raw[spec.case_id].astype("string").str.strip()
         repeated = case_id.notna() & case_id.duplicated()
         flags.add(repeated, case_id, spec.case_id, "duplicate_id", "an earlier record has this id")
 

@@ -36,7 +36,17 @@ class TabularScorer:
         return run_session(self._session, self.preprocessor.transform(features))
 
     def p_values(self, features: pd.DataFrame) -> np.ndarray:
-        """(n,) conformal p-values against the bundle's calibration normals."""
+        """(n,) conformal p-values against all of the bundle's calibration normals.
+
+        Raises:
+            BundleError: the bundle was made for p-values within groups, which need the pipeline's score table.
+        """
+        group_by = self.bundle.manifest.get("group_by")
+        if group_by is not None:
+            raise BundleError(
+                f"this bundle belongs to a run with p-values within groups of '{group_by}'",
+                remedy="Use the run's score table, or train with alarm.group_by: null.",
+            )
         return p_values(self.score(features), self.calibration)
 
     def contributions(self, features: pd.DataFrame) -> pd.DataFrame:

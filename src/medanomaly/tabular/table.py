@@ -86,6 +86,14 @@ class TableSpec(_Block):
             for end in (duration.start, duration.end):
                 if end not in self.columns or self.columns[end].kind != "time":
                     raise ValueError(f"duration '{name}' needs column '{end}' declared with kind: time")
+        derived = [*self.durations, *self.ratios]
+        twice = sorted(
+            name for name in set(derived) if derived.count(name) > 1 or name in self.named_columns()
+        )
+        if twice:
+            raise ValueError(f"durations or ratios {twice} carry names that are taken; call them otherwise")
+        if self.age is not None and "age_band" in self.subgroups:
+            raise ValueError("subgroup 'age_band' is made from the column of age; call yours otherwise")
         taken = sorted(set(self.subgroups) & set(CASE_COLUMNS))
         if taken:
             raise ValueError(f"subgroups {taken} carry names of the case table; call them otherwise")

@@ -110,6 +110,7 @@ def train_bundle(
     alpha: float,
     seed: int,
     units: dict[str, str] | None = None,
+    group_by: str | None = None,
     stamp: dict | None = None,
 ) -> Bundle:
     """Train one detector and seal it.
@@ -125,6 +126,7 @@ def train_bundle(
         alpha: false-alarm rate at which the bundle's threshold is set.
         seed: for detectors that draw random numbers and are given no ``random_state``.
         units: unit of each feature, for explanations.
+        group_by: recorded; a bundle calibrates on all normals together and refuses p-values within groups.
         stamp: what to add to the manifest (data set, creation time, library versions).
 
     Returns:
@@ -174,6 +176,7 @@ def train_bundle(
         "input_contract": _input_contract(features[in_train], preprocessor, units or {}),
         # an infinite threshold (alpha below the floor) is not JSON: null says that nothing can be flagged
         "thresholds": {"alpha": alpha, "score": threshold if np.isfinite(threshold) else None},
+        "group_by": group_by,
         "p_value_floor": 1.0 / (len(calibration) + 1),
     } | (stamp or {})
     return make_bundle(

@@ -3,7 +3,7 @@
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from medanomaly.core.cases import check_cases
+from medanomaly.core.cases import SPLITS, check_cases
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.splits import SplitParams, split_by_patient
 from medanomaly.parameters import RunParams
@@ -53,4 +53,10 @@ def split_cases(cases: pd.DataFrame, params: DataProcessingParams) -> pd.DataFra
     """The case table, every patient in one part."""
     cases = cases.copy()
     cases.insert(4, "split", split_by_patient(cases["patient_id"], cases["label"], params.split))
+    empty = [part for part in SPLITS if not cases["split"].eq(part).any()]
+    if empty:
+        raise ConfigurationError(
+            f"no case falls into {' and '.join(empty)}: {cases['patient_id'].nunique()} patients are too few to divide",
+            remedy="Bring more patients; if patient_id names something larger, such as a ward, correct it.",
+        )
     return check_cases(cases)

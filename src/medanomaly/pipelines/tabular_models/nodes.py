@@ -36,6 +36,7 @@ def fit_detector(
         name=params.detector,
         alpha=alarm.alpha,
         seed=run.seed,
+        group_by=alarm.group_by,
         units=feature_units(data_params.table(run.table), summary["columns"]),
         stamp={
             "dataset": run.dataset,

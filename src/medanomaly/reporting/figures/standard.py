@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
+from medanomaly.core.cases import reference_cases
 from medanomaly.reporting.figures.decisions import confusion_matrices, reliability_diagram
 from medanomaly.reporting.figures.explanations import explanation_bars
 from medanomaly.reporting.figures.groups import group_names, kind_rows, sensitivity_by_kind, subgroup_forest
@@ -84,7 +85,8 @@ def _applicable(r: ModalityResults) -> dict[str, Callable[[], str]]:
     if r.judged:
         drawings["roc"] = partial(roc, r.cases, scores, r.metrics, r.baselines, r.alpha)
         drawings["precision_recall"] = partial(precision_recall, r.cases, scores, r.metrics, r.baselines)
-    drawings["p_value_calibration"] = partial(p_value_calibration, r.cases, scores, r.baselines, r.alpha)
+    if reference_cases(r.cases, "test").any():
+        drawings["p_value_calibration"] = partial(p_value_calibration, r.cases, scores, r.baselines, r.alpha)
     if r.reliability is not None and not r.reliability.empty:
         drawings["reliability"] = partial(reliability_diagram, r.reliability, r.baselines)
     drawings["score_distributions"] = partial(score_distributions, r.cases, scores, r.alpha)
