@@ -8,6 +8,7 @@ uses (SAPS-I), the winner of the challenge, and an anomaly score taken for a ris
 import argparse
 import importlib.util
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -363,12 +364,12 @@ def bayesian_results(features, y, bayesian, data: str) -> list[Result]:
     ]  # fmt: skip
 
 
-def main() -> None:
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--set", default="set-c")
-    arguments.add_argument("--seed", type=int, default=0, help="of the folds")
-    arguments.add_argument("--resamples", type=int, default=2000)
-    given = arguments.parse_args()
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--set", default="set-c")
+    parser.add_argument("--seed", type=int, default=0, help="of the folds")
+    parser.add_argument("--resamples", type=int, default=2000)
+    given = parser.parse_args(arguments or [])
     folder = Path(os.environ.get("MEDANOMALY_DATA", "data/01_raw")) / "physionet2012"
     if not (folder / given.set).is_dir():
         raise SystemExit(
@@ -405,4 +406,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
