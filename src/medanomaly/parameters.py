@@ -2,6 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from medanomaly.evaluation.params import EvaluationParams
+
 
 class RunParams(BaseModel):
     """What is run.
@@ -33,3 +35,8 @@ class AlarmParams(BaseModel):
     alpha: float = Field(0.05, gt=0, lt=1)
     group_by: str | None = None
     min_group_size: int = Field(100, ge=20)
+
+
+def judged_as_flagged(params: EvaluationParams, alarm: AlarmParams, run: RunParams) -> EvaluationParams:
+    """The evaluation's settings, at the alpha and in the groups that the cases were flagged with."""
+    return params.model_copy(update=alarm.model_dump() | {"seed": run.seed})

@@ -15,6 +15,25 @@ NUMBER_LIMIT = 1e100
 UNSEEN = "(unseen)"
 
 
+def finite_numbers(values: pd.Series, name: str, limit: float = NUMBER_LIMIT) -> np.ndarray:
+    """(n,) float64, NaN where missing, clipped to +-``limit``, which keeps what is learned from them from overflowing.
+
+    Raises:
+        InputError: a value is text or infinite; names the record and the column.
+    """
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    bad = np.isnan(numbers) & values.notna().to_numpy() | np.isinf(numbers)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise InputError(
+            f"{values.iloc[row]!r} is not a finite number",
+            record=row + 1,
+            column=name,
+            remedy="Expected a number.",
+        )
+    return np.clip(numbers, -limit, limit)
+
+
 @dataclass(frozen=True)
 class MatrixColumn:
     """One column of the matrix, made from one feature.
@@ -118,17 +137,7 @@ class Preprocessor:
     def _raw(self, name: str, values: pd.Series) -> np.ndarray | pd.Series:
         if name in self.levels:
             return plain_text(values)
-        numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64)
-        bad = np.isnan(numbers) & values.notna().to_numpy() | np.isinf(numbers)
-        if bad.any():
-            row = int(np.flatnonzero(bad)[0])
-            raise InputError(
-                f"{values.iloc[row]!r} is not a finite number",
-                record=row + 1,
-                column=name,
-                remedy="Expected a number.",
-            )
-        return np.clip(numbers, -NUMBER_LIMIT, NUMBER_LIMIT)
+        return finite_numbers(values, name)
 
     def _column(self, column: MatrixColumn, values: np.ndarray | pd.Series) -> np.ndarray:
         if column.op == "value":

@@ -10,16 +10,11 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.parameters import AlarmParams, RunParams, judged_as_flagged
+from medanomaly.pipelines.provenance import library_versions
 
 # what a case of a modality is called in a sentence
 NOUNS = {"tabular": "record"}
-LIBRARIES = ("kedro", "numpy", "pandas", "scikit-learn", "onnxruntime")
-
-
-def _settings(params: EvaluationParams, alarm: AlarmParams, run: RunParams) -> EvaluationParams:
-    """The evaluation judges at the alpha and in the groups that the cases were flagged with."""
-    return params.model_copy(update=alarm.model_dump() | {"seed": run.seed})
 
 
 def score_baselines(
@@ -28,7 +23,7 @@ def score_baselines(
     """Score table of the trivial baselines, and what each single feature does alone."""
     from medanomaly.evaluation.baselines import single_feature_table, trivial_baselines
 
-    settings = _settings(params, alarm, run)
+    settings = judged_as_flagged(params, alarm, run)
     return trivial_baselines(cases, features, settings), single_feature_table(cases, features, settings)
 
 
@@ -45,7 +40,7 @@ def measure(
     from medanomaly.evaluation.comparison import compare_models
     from medanomaly.evaluation.metrics import evaluate
 
-    settings = _settings(params, alarm, run)
+    settings = judged_as_flagged(params, alarm, run)
     everything = pd.concat([scores, baselines], ignore_index=True)
     return (
         evaluate(cases, everything, modality, settings),
@@ -68,7 +63,9 @@ def audit_results(
     from medanomaly.evaluation.audit import audit
 
     everything = pd.concat([scores, baselines], ignore_index=True)
-    return audit(cases, features, everything, modality, _settings(params, alarm, run), single_features)
+    return audit(
+        cases, features, everything, modality, judged_as_flagged(params, alarm, run), single_features
+    )
 
 
 def write_report(
@@ -106,7 +103,7 @@ def write_report(
         "seed": run.seed,
         "version": importlib.metadata.version("medanomaly"),
         "fingerprint": _fingerprint([result.cases for result in results]),
-        "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
+        "libraries": library_versions(),
         "parameters": {
             "alarm": alarm.model_dump(),
             "evaluation": params.model_dump(include={"n_resamples", "confidence", "min_subgroup_size"}),

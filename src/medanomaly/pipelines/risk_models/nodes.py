@@ -1,17 +1,14 @@
 """Nodes of the risk models; one set of them serves every model."""
 
-import datetime
-import importlib.metadata
-
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.parameters import AlarmParams, RunParams, judged_as_flagged
 from medanomaly.pipelines.data_processing.nodes import DataProcessingParams
+from medanomaly.pipelines.provenance import bundle_stamp
 from medanomaly.tabular.risk.params import RiskParams
 
-LIBRARIES = ("medanomaly", "numpy", "pandas", "scikit-learn", "scipy", "skops")
 EXPLAINED_CASES = 20
 
 
@@ -37,12 +34,7 @@ def fit_risk(
         seed=run.seed,
         outcome=f"{table.label} other than {', '.join(map(str, table.normal_labels))}",
         units=feature_units(table, summary["columns"]),
-        stamp={
-            "dataset": run.dataset,
-            "version": importlib.metadata.version("medanomaly"),
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "libraries": {library: importlib.metadata.version(library) for library in LIBRARIES},
-        },
+        stamp=bundle_stamp(run.dataset),
     )
     return make_bundle(bundle.manifest, bundle.files | {"card.md": risk_card(bundle.manifest).encode()})
 
@@ -84,7 +76,7 @@ def measure_risk(
     from medanomaly.evaluation.comparison import compare_models
     from medanomaly.evaluation.metrics import evaluate
 
-    settings = params.model_copy(update=alarm.model_dump() | {"seed": run.seed})
+    settings = judged_as_flagged(params, alarm, run)
     return (
         evaluate(cases, scores, "tabular_risk", settings, probabilities),
         compare_models(cases, scores, "tabular_risk", settings),

@@ -1,17 +1,14 @@
 """Nodes of the tabular models; one set of them serves every detector."""
 
-import datetime
-import importlib.metadata
-
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.core.scores import check_scores, score_table
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.data_processing.nodes import DataProcessingParams
+from medanomaly.pipelines.provenance import bundle_stamp
 from medanomaly.tabular.training import DetectorParams
 
-LIBRARIES = ("medanomaly", "numpy", "pandas", "scikit-learn", "onnx", "onnxruntime", "skops")
 EXPLAINED_CASES = 20
 
 
@@ -38,12 +35,7 @@ def fit_detector(
         seed=run.seed,
         group_by=alarm.group_by,
         units=feature_units(data_params.table(run.table), summary["columns"]),
-        stamp={
-            "dataset": run.dataset,
-            "version": importlib.metadata.version("medanomaly"),
-            "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "libraries": {name: importlib.metadata.version(name) for name in LIBRARIES},
-        },
+        stamp=bundle_stamp(run.dataset),
     )
     card = render_card(bundle.manifest, None)
     return make_bundle(bundle.manifest, bundle.files | {"card.md": card.encode()})

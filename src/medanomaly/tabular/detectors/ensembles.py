@@ -41,6 +41,18 @@ class PercentileEnsemble(OcclusionDetector):
         percentiles_: the percentiles of each of them.
     """
 
+    def __init__(
+        self,
+        n_estimators: int = 200,
+        n_folds: int = 5,
+        contamination: float = 0.1,
+        random_state: object = None,
+    ):
+        self.n_estimators = n_estimators
+        self.n_folds = n_folds
+        self.contamination = contamination
+        self.random_state = random_state
+
     @abstractmethod
     def _members(self) -> list[tuple[str, BaseDetector]]:
         """View (a key of ``VIEWS``) and unfitted detector of each member."""
@@ -125,18 +137,6 @@ class FourMemberEnsemble(PercentileEnsemble):
         random_state: seed or generator.
     """
 
-    def __init__(
-        self,
-        n_estimators: int = 200,
-        n_folds: int = 5,
-        contamination: float = 0.1,
-        random_state: object = None,
-    ):
-        self.n_estimators = n_estimators
-        self.n_folds = n_folds
-        self.contamination = contamination
-        self.random_state = random_state
-
     def _members(self) -> list[tuple[str, BaseDetector]]:
         return [
             ("standardised", ExtendedIsolationForest(n_estimators=self.n_estimators, ndim=1)),
@@ -159,18 +159,6 @@ class TwoViewEnsemble(PercentileEnsemble):
         contamination: share of the training rows below the threshold of ``predict``.
         random_state: seed or generator.
     """
-
-    def __init__(
-        self,
-        n_estimators: int = 200,
-        n_folds: int = 5,
-        contamination: float = 0.1,
-        random_state: object = None,
-    ):
-        self.n_estimators = n_estimators
-        self.n_folds = n_folds
-        self.contamination = contamination
-        self.random_state = random_state
 
     def _members(self) -> list[tuple[str, BaseDetector]]:
         return [

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import InputError
-from medanomaly.tabular.preprocessing import Preprocessor
+from medanomaly.tabular.preprocessing import Preprocessor, finite_numbers
 
 # fits in float32 with room for squares
 NUMBER_LIMIT = 1e15
@@ -38,7 +38,7 @@ class LinearDesign:
         limits = {}
         for name in features.columns.drop("case_id"):
             if pd.api.types.is_numeric_dtype(features[name]):
-                known = _numbers(features[name], name)
+                known = finite_numbers(features[name], name, NUMBER_LIMIT)
                 known = known[~np.isnan(known)]
                 if known.size:
                     limits[name] = tuple(float(q) for q in np.quantile(known, quantiles))
@@ -78,23 +78,12 @@ def _clip(features: pd.DataFrame, limits: dict[str, tuple[float, float]]) -> pd.
     absent = [name for name in limits if name not in features.columns]
     if absent:
         raise InputError(f"features {absent[:5]} are absent", remedy=f"The model needs {list(limits)}.")
-    clipped = {name: np.clip(_numbers(features[name], name), *pair) for name, pair in limits.items()}
+    clipped = {
+        name: np.clip(finite_numbers(features[name], name, NUMBER_LIMIT), *pair)
+        for name, pair in limits.items()
+    }
     others = {name: features[name] for name in features.columns if name not in limits}
     return pd.DataFrame(others | clipped, index=features.index)
-
-
-def _numbers(values: pd.Series, name: str) -> np.ndarray:
-    numbers = pd.to_numeric(values, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
-    bad = np.isnan(numbers) & values.notna().to_numpy() | np.isinf(numbers)
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise InputError(
-            f"{values.iloc[row]!r} is not a finite number",
-            record=row + 1,
-            column=name,
-            remedy="Expected a number.",
-        )
-    return np.clip(numbers, -NUMBER_LIMIT, NUMBER_LIMIT)
 
 
 @dataclass(frozen=True)
@@ -159,7 +148,7 @@ class TreeDesign:
                 columns += [(codes == i).astype(np.float64) for i in range(len(kept))]
             else:
                 columns.append(np.where(codes < 0, np.nan, codes))
-        columns += [_numbers(features[name], name) for name in self.numbers]
+        columns += [finite_numbers(features[name], name, NUMBER_LIMIT) for name in self.numbers]
         return np.column_stack(columns).astype(np.float32)
 
 
