@@ -8,8 +8,21 @@ from pathlib import Path
 from kedro.framework.hooks import hook_impl
 
 from medanomaly.core.errors import MedanomalyError
+from medanomaly.modalities import activate
 
 logger = logging.getLogger(__name__)
+
+
+class ModalityHooks:
+    """Wire the pipelines for the modalities of the environment."""
+
+    @hook_impl
+    def after_context_created(self, context):
+        """Read them before any pipeline is built; build anew what an earlier session of this process built."""
+        from kedro.framework.project import PACKAGE_NAME, pipelines
+
+        if activate(context.config_loader["globals"].get("modalities")):
+            pipelines.configure(f"{PACKAGE_NAME}.pipeline_registry")
 
 
 class ProgressHooks:

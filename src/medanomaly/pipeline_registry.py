@@ -5,6 +5,8 @@ import warnings
 from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
+from medanomaly.modalities import MODALITIES, active_modalities
+
 # run by name only
 NOT_BY_DEFAULT = ("tuning", "scoring", "monitoring", "risk_models")
 
@@ -13,8 +15,14 @@ warnings.filterwarnings("ignore", message="One or more dataset names contain '.'
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Pipeline name to pipeline."""
-    pipelines = find_pipelines(raise_errors=True)
+    """Pipeline name to pipeline, of the active modalities."""
+    absent = set(MODALITIES) - set(active_modalities())
+    pipelines = {
+        name: pipeline.filter(node_names=[n.name for n in pipeline.nodes if not n.tags & absent])
+        if absent and pipeline.nodes
+        else pipeline
+        for name, pipeline in find_pipelines(raise_errors=True).items()
+    }
     stages = [p for name, p in pipelines.items() if name not in (*NOT_BY_DEFAULT, "__default__")]
     pipelines["__default__"] = sum(stages, Pipeline([]))
     return pipelines

@@ -2,9 +2,9 @@
 
 from omegaconf.resolvers import oc
 
-from medanomaly.hooks import PlainErrorHooks, ProgressHooks, SummaryHooks
+from medanomaly.hooks import ModalityHooks, PlainErrorHooks, ProgressHooks, SummaryHooks
 
-HOOKS = (ProgressHooks(), PlainErrorHooks(), SummaryHooks())
+HOOKS = (ModalityHooks(), ProgressHooks(), PlainErrorHooks(), SummaryHooks())
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

@@ -13,6 +13,7 @@ from medanomaly.reporting import tables, unusual_cases
 from medanomaly.reporting.figures.standard import CAPTIONS, EXPLAINED, Caption
 from medanomaly.reporting.figures.style import GRID, INK, MUTED, SURFACE, model_label
 from medanomaly.reporting.results import ModalityResults
+from medanomaly.reporting.sections import Section
 from medanomaly.reporting.summary import summary_rows
 from medanomaly.reporting.vocabulary import METRICS
 from medanomaly.reporting.wording import (
@@ -140,6 +141,7 @@ def _view(r: ModalityResults) -> dict[str, Any]:
         "n_calibration": n_calibration,
         "floor": p_value(1 / (n_calibration + 1)),
         "explained": unusual_cases.explained_cases(r),
+        "sections": [_section_view(section) for section in r.sections],
     }
 
 
@@ -178,10 +180,35 @@ def _tiles(r: ModalityResults) -> list[dict[str, str]]:
     return [*tiles, tested]
 
 
-def _figure_view(name: str, svg: str) -> dict[str, Any]:
+def _section_view(section: Section) -> dict[str, Any]:
+    figures = [_figure_view(f.title, f.svg, Caption(f.title, f.reading)) for f in section.figures]
+    return {
+        "slug": re.sub(r"[^a-z0-9]+", "-", section.title.lower()).strip("-"),
+        "title": section.title,
+        "text": section.text,
+        "gallery": _paired(figures),
+        "tables": [
+            {
+                "title": table.title,
+                "columns": table.columns,
+                "note": table.note,
+                "rows": [[_cell(value) for value in row] for row in table.rows],
+            }
+            for table in section.tables
+        ],
+    }
+
+
+def _cell(value: str | int | float) -> dict[str, Any]:
+    if isinstance(value, str):
+        return {"text": value, "number": value[:1].isdigit() or value[:1] in "+-−.–"}
+    return {"text": f"{value:,}" if isinstance(value, int) else f"{value:.3g}", "number": True}
+
+
+def _figure_view(name: str, svg: str, caption: Caption | None = None) -> dict[str, Any]:
     if not svg.startswith("<svg"):
         raise InputError(f"figure '{name}' is not SVG", remedy="Draw it with medanomaly.reporting.figures.")
-    caption = CAPTIONS.get(name, Caption(name.replace("_", " "), ""))
+    caption = caption or CAPTIONS.get(name, Caption(name.replace("_", " "), ""))
     box = re.search(r'viewBox="0 0 ([0-9.]+)', svg)
     wide = box is not None and float(box.group(1)) > _HALF_POINTS
     for colour, variable in ((INK, "ink"), (MUTED, "muted"), (GRID, "line"), (SURFACE, "surface")):

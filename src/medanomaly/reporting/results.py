@@ -1,6 +1,6 @@
 """What one modality brings to a report, and the facts that several sections read off it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,6 +12,7 @@ from medanomaly.core.scores import check_scores
 from medanomaly.evaluation.baselines import is_baseline
 from medanomaly.evaluation.metrics import SUPPRESSED
 from medanomaly.reporting.scored_cases import TEST, has_both_classes, metric_row
+from medanomaly.reporting.sections import Section
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class ModalityResults:
         quality: summary of the plausibility rules: ``n_records``, ``n_clean_records`` and ``rules``, each with ``column``,
             ``meaning``, ``n_records`` and ``examples`` (``value``, ``message``).
         summary: counts of the cleaning: ``n_records``, ``n_kept``, ``n_quarantined``, ``notes``.
+        sections: further sections of this modality, in order.
         alpha: false-alarm rate asked for.
         baselines: names of the models that are there only to be beaten; None takes those that the evaluation names so.
         noun: what a case is called in a sentence (``record``, ``image``).
@@ -53,6 +55,7 @@ class ModalityResults:
     figures: Mapping[str, str] = field(default_factory=dict)
     reliability: pd.DataFrame | None = None
     summary: Mapping | None = None
+    sections: Sequence[Section] = ()
     alpha: float = 0.05
     baselines: tuple[str, ...] | None = None
     noun: str = "case"

@@ -10,11 +10,9 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.evaluation.params import EvaluationParams
+from medanomaly.modalities import NOUNS
 from medanomaly.parameters import AlarmParams, RunParams, judged_as_flagged
 from medanomaly.pipelines.provenance import library_versions
-
-# what a case of a modality is called in a sentence
-NOUNS = {"tabular": "record"}
 
 
 def score_baselines(
@@ -77,26 +75,54 @@ def write_report(
         params: settings of the evaluation.
         alarm: when a case was flagged.
         run: what was run.
-        parts: ``<modality>__<what>``, where what is cases, scores, baselines, metrics, comparisons, audit, explanations,
-            quarantine, quality or summary.
+        parts: ``<modality>__<what>``, where what is a part of :class:`~medanomaly.reporting.results.ModalityResults` or
+            baselines.
     """
+    from medanomaly.reporting.report import render_report
+
+    results = _results(alarm, parts)
+    checks = [{"modality": r.name, **check} for r in results for check in r.audit["checks"]]
+    return (
+        pd.concat([r.metrics for r in results], ignore_index=True),
+        pd.concat([r.comparisons for r in results], ignore_index=True),
+        {"dataset": run.dataset, "checks": checks},
+        {f"{r.name}_{name}": svg for r in results for name, svg in r.figures.items()},
+        render_report(_facts(params, alarm, run, results), results),
+    )
+
+
+def write_modality_report(
+    params: EvaluationParams, alarm: AlarmParams, run: RunParams, **parts: object
+) -> str:
+    """The report of one modality among several; arguments as of :func:`write_report`."""
+    from medanomaly.reporting.report import render_report
+
+    results = _results(alarm, parts)
+    return render_report(_facts(params, alarm, run, results), results)
+
+
+def _results(alarm: AlarmParams, parts: dict[str, object]) -> list:
     from dataclasses import replace
 
     from medanomaly.reporting.figures.standard import standard_figures
-    from medanomaly.reporting.report import ModalityResults, render_report
+    from medanomaly.reporting.report import ModalityResults
+    from medanomaly.reporting.sections import from_json
 
     grouped: dict[str, dict] = {}
     for name, part in parts.items():
         modality, _, what = name.partition("__")
         grouped.setdefault(modality, {})[what] = part
-    results, figures = [], {}
+    results = []
     for modality, of in grouped.items():
         of["scores"] = pd.concat([of["scores"], of.pop("baselines")], ignore_index=True)
+        of["sections"] = from_json(of.get("sections", []))
         result = ModalityResults(name=modality, alpha=alarm.alpha, noun=NOUNS[modality], **of)
-        drawn = standard_figures(result)
-        figures |= {f"{modality}_{name}": svg for name, svg in drawn.items()}
-        results.append(replace(result, figures=drawn))
-    facts = {
+        results.append(replace(result, figures=standard_figures(result)))
+    return results
+
+
+def _facts(params: EvaluationParams, alarm: AlarmParams, run: RunParams, results: list) -> dict:
+    return {
         "dataset": run.dataset,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
         "command": _command(),
@@ -109,14 +135,6 @@ def write_report(
             "evaluation": params.model_dump(include={"n_resamples", "confidence", "min_subgroup_size"}),
         },
     }
-    checks = [{"modality": m, **check} for m, of in grouped.items() for check in of["audit"]["checks"]]
-    return (
-        pd.concat([of["metrics"] for of in grouped.values()], ignore_index=True),
-        pd.concat([of["comparisons"] for of in grouped.values()], ignore_index=True),
-        {"dataset": run.dataset, "checks": checks},
-        figures,
-        render_report(facts, results),
-    )
 
 
 def write_cards(metrics: pd.DataFrame, *bundles: Bundle) -> dict[str, str]:

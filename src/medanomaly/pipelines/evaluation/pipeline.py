@@ -2,35 +2,37 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from medanomaly.modalities import active_modalities
 from medanomaly.pipelines.evaluation.nodes import (
     audit_results,
     measure,
     score_baselines,
     write_cards,
+    write_modality_report,
     write_report,
 )
 from medanomaly.pipelines.tabular_models.pipeline import MODELS as TABULAR_MODELS
 
-# modality -> its models
-MODALITIES = {"tabular": TABULAR_MODELS}
+MODELS = {"tabular": TABULAR_MODELS}
 
 SETTINGS = ["params:evaluation", "params:alarm", "params:run"]
-REPORTED = (
-    "cases",
-    "scores",
-    "baselines",
-    "metrics",
-    "comparisons",
-    "audit",
-    "explanations",
-    "quarantine",
-    "quality",
-    "summary",
-)
+# what every modality brings to the report, and what only some do
+REPORTED = ("cases", "scores", "baselines", "metrics", "comparisons", "audit", "explanations", "summary")
+ALSO_REPORTED = {"tabular": ("quarantine", "quality")}
+
+
+def reported(modality: str) -> tuple[str, ...]:
+    """Names of the tables that a modality brings to the report."""
+    return (*REPORTED, *ALSO_REPORTED[modality])
 
 
 def create_pipeline(**_) -> Pipeline:
-    """Score tables to metrics, audit, figures, report and cards."""
+    """Score tables to metrics, audit, figures, report and cards.
+
+    The report gathers every active modality. Where there are several, each has a page of its own too, which a run of that
+    modality alone (``--tags signals``) writes.
+    """
+    modalities = active_modalities()
     template = Pipeline(
         [
             Node(
@@ -61,16 +63,35 @@ def create_pipeline(**_) -> Pipeline:
             parameters={"params:modality": f"params:modalities.{modality}"} | {s: s for s in SETTINGS},
             tags=modality,
         )
-        for modality in MODALITIES
+        for modality in modalities
     ]
-    parts = {f"{modality}__{what}": f"{modality}.{what}" for modality in MODALITIES for what in REPORTED}
-    bundles = {f"{m}__{model}": f"{m}.{model}.bundle" for m, models in MODALITIES.items() for model in models}
-    report = Pipeline(
+    pages = [_page(modality) for modality in modalities] if len(modalities) > 1 else []
+    return Pipeline([*evaluated, *pages, _report(modalities)])
+
+
+def _settings() -> dict[str, str]:
+    return {s.removeprefix("params:").replace("evaluation", "params"): s for s in SETTINGS}
+
+
+def _page(modality: str) -> Pipeline:
+    parts = {f"{modality}__{what}": f"{modality}.{what}" for what in reported(modality)}
+    node = Node(
+        write_modality_report,
+        _settings() | {name: name for name in parts},
+        f"{modality}.report",
+        name=f"write_{modality}_report",
+    )
+    return Pipeline([node], inputs=parts, parameters=set(SETTINGS), tags=modality)
+
+
+def _report(modalities: tuple[str, ...]) -> Pipeline:
+    parts = {f"{m}__{what}": f"{m}.{what}" for m in modalities for what in reported(m)}
+    bundles = {f"{m}__{model}": f"{m}.{model}.bundle" for m in modalities for model in MODELS[m]}
+    return Pipeline(
         [
             Node(
                 write_report,
-                {s.removeprefix("params:").replace("evaluation", "params"): s for s in SETTINGS}
-                | {name: name for name in parts},
+                _settings() | {name: name for name in parts},
                 ["metrics", "comparisons", "audit", "figures", "report"],
                 name="write_report",
             ),
@@ -78,6 +99,6 @@ def create_pipeline(**_) -> Pipeline:
         ],
         inputs=parts | bundles,
         parameters=set(SETTINGS),
-        tags=list(MODALITIES),
+        # it needs the results of all: a run of one modality among several does not write it
+        tags=modalities if len(modalities) == 1 else "together",
     )
-    return Pipeline([*evaluated, report])

@@ -1,0 +1,1 @@
+"""Medical images: input contract, density models, networks and their scores."""

@@ -1,0 +1,40 @@
+"""Which modalities a run is wired for.
+
+An environment names them in ``globals.yml``; a hook passes them on before any pipeline is built, so that an environment of
+signals alone needs neither tables nor images.
+"""
+
+from medanomaly.core.errors import ConfigurationError
+
+# what a case is called in a sentence
+NOUNS = {"tabular": "record", "signals": "beat", "imaging": "image"}
+MODALITIES = ("tabular",)
+
+_active = MODALITIES
+
+
+def active_modalities() -> tuple[str, ...]:
+    """Names of the modalities that pipelines are built for, in the order of the report."""
+    return _active
+
+
+def activate(names: list[str] | tuple[str, ...] | None) -> bool:
+    """Build pipelines for these modalities from now on; None: for all.
+
+    Returns:
+        Whether anything changed, so that pipelines that were built must be built anew.
+
+    Raises:
+        ConfigurationError: a name is unknown, or there is none.
+    """
+    global _active
+    names = MODALITIES if names is None else tuple(names)
+    unknown = sorted(set(names) - set(MODALITIES))
+    if unknown or not names:
+        raise ConfigurationError(
+            f"modalities are {list(names)}" if not unknown else f"unknown modalities {unknown}",
+            source="globals.yml",
+            remedy=f"Name one or more of {', '.join(MODALITIES)}.",
+        )
+    before, _active = _active, tuple(name for name in MODALITIES if name in names)
+    return _active != before

@@ -1,0 +1,1 @@
+"""Biosignals: recordings, quality, features, beats and detectors."""

@@ -1,0 +1,95 @@
+"""A recording: what every reader yields and every later step takes."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from medanomaly.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Annotations:
+    """Marks on a recording, in time order.
+
+    Attributes:
+        sample: (n_marks,) int64, position in samples of the recording they belong to.
+        symbol: (n_marks,) str, the code of the source (``N``, ``V``, ``+``, ...).
+        text: (n_marks,) str, what the source adds (``(AFIB``), mostly empty.
+    """
+
+    sample: np.ndarray
+    symbol: np.ndarray
+    text: np.ndarray
+
+    def __post_init__(self):
+        lengths = {len(self.sample), len(self.symbol), len(self.text)}
+        if len(lengths) != 1:
+            raise InputError(
+                f"annotations with {len(self.sample)} positions, {len(self.symbol)} symbols and {len(self.text)} texts",
+                remedy="Give each mark one of each.",
+            )
+        if len(self.sample) > 1 and np.any(np.diff(self.sample) < 0):
+            raise InputError("annotations are not in time order", remedy="Sort them by sample.")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One or more leads sampled together.
+
+    Attributes:
+        record: its name, unique in its data set.
+        patient_id: whose it is; the unit of every split.
+        signal: (n_samples, n_leads) float32 in physical units; NaN where nothing was recorded.
+        fs: sampling rate in Hz.
+        leads: name of each column (``MLII``, ``V1``, ``PLETH``).
+        units: unit of each column (``mV``).
+        annotations: marks of the source, or None where there are none.
+        attributes: what else is known of the patient or the recording (``age``, ``sex``, ``site``), as text.
+        notes: what a reader did that a user should know (a lead that was missing, a rate that was changed).
+
+    Raises:
+        InputError: the parts do not fit each other.
+    """
+
+    record: str
+    patient_id: str
+    signal: np.ndarray
+    fs: float
+    leads: tuple[str, ...]
+    units: tuple[str, ...]
+    annotations: Annotations | None = None
+    attributes: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if self.signal.ndim != 2:
+            raise InputError(
+                f"the signal has {self.signal.ndim} dimension(s)",
+                record=self.record,
+                remedy="It has one row a sample and one column a lead.",
+            )
+        if not len(self.leads) == len(self.units) == self.signal.shape[1]:
+            raise InputError(
+                f"{self.signal.shape[1]} columns, {len(self.leads)} lead names and {len(self.units)} units",
+                record=self.record,
+                remedy="Name each column once and give it a unit.",
+            )
+        if not (np.isfinite(self.fs) and self.fs > 0):
+            raise InputError(
+                f"the sampling rate is {self.fs}", record=self.record, remedy="It is a number of Hz above 0."
+            )
+
+    @property
+    def n_samples(self) -> int:
+        """Length in samples."""
+        return self.signal.shape[0]
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return self.n_samples / self.fs
+
+    @property
+    def missing(self) -> np.ndarray:
+        """(n_samples, n_leads) bool, True where nothing was recorded."""
+        return np.isnan(self.signal)

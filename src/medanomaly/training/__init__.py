@@ -1,0 +1,1 @@
+"""Training of networks, whatever the modality: one loop, resumable, and what it leaves behind."""
