@@ -85,7 +85,7 @@ def _inferred(values: pd.Series, declared: Column | None) -> Column:
 
 
 def _typed(name: str, values: pd.Series, column: Column, faults: _Faults) -> pd.Series:
-    if column.kind == "category":
+    if column.kind in ("category", "text"):
         return plain_text(values)
     absent = values.isna() | plain_text(values).str.lower().isin(MISSING_WORDS).fillna(False)
     if column.kind == "time":
