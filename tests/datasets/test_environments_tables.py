@@ -13,7 +13,7 @@ from medanomaly.core.errors import DataNotFoundError
 from medanomaly.datasets.appointments import COLUMNS, AppointmentsDataset
 from medanomaly.datasets.physionet2012 import read_stays
 from medanomaly.tabular.cleaning import clean_table
-from medanomaly.tabular.features import record_features
+from medanomaly.tabular.features import fit_features, record_features
 from medanomaly.tabular.quality import check_events, check_table
 from medanomaly.tabular.rules import OrderRule, TableRules
 
@@ -35,7 +35,8 @@ def spec_of(env):
 def cleaned(env, raw):
     spec = spec_of(env)
     clean = clean_table(raw, spec, source=env)
-    return clean, record_features(clean.records, clean.cases, spec)
+    learned = fit_features(clean.records, clean.cases.assign(split="train"), spec)
+    return clean, record_features(clean.records, clean.cases, spec, learned)
 
 
 @real
