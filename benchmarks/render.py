@@ -12,7 +12,7 @@ AREAS = {
         "The spine: validity, speed, and the first data sets",
         ("conformal_validity", "auroc_bootstrap", "isolation_forest_onnx", "ecdf_speed", "environments"),
     ),
-    "tabular": ("Tabular: detectors and risk models", ("tabular_oneclass", "physionet_mortality")),
+    "tabular": ("Tabular: detectors and risk models", ("tabular_oneclass", "physionet_mortality", "group_calibration", "detector_latency")),
 }
 
 

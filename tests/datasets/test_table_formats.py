@@ -1,0 +1,130 @@
+"""One table as CSV, Parquet, Excel, in SQLite and in a PostgreSQL server gives the same records."""
+
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from kedro.io import DataCatalog
+from sqlalchemy import create_engine
+
+from medanomaly.synthetic.cohort import CohortParams, clinical_cohort
+from medanomaly.tabular.cleaning import clean_table
+from medanomaly.tabular.table import Column, TableSpec
+
+SPEC = TableSpec(
+    case_id="record_id",
+    patient_id="patient_id",
+    label="anomaly",
+    ignore=("anomaly_columns", "recorded_at", "anomaly_kind"),
+    columns={
+        "admitted_at": Column(kind="time"),
+        "sex": Column(kind="category"),
+        "potassium": Column(unit="mmol/L"),
+    },
+)
+
+
+@pytest.fixture(scope="module")
+def table():
+    records = clinical_cohort(CohortParams(n_patients=60))[1]
+    return records[["record_id", "patient_id", "anomaly", "sex", "admitted_at", "potassium", "heart_rate"]]
+
+
+@pytest.fixture(scope="module")
+def postgresql(tmp_path_factory):
+    """URL of an empty database in a server of its own, which no one else can reach."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [shutil.which("initdb")]
+    if not found[-1]:
+        pytest.skip("no PostgreSQL server is installed")
+    programs = Path(found[-1]).parent
+    folder = tmp_path_factory.mktemp("postgresql")
+    # the server refuses to run as root
+    user = []
+    if os.getuid() == 0:
+        if not shutil.which("runuser") or subprocess.call(
+            ["id", "postgres"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ):
+            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+        user = ["runuser", "-u", "postgres", "--"]
+        for parent in (folder, *folder.parents):
+            if parent.stat().st_uid == 0 and parent.name.startswith("pytest"):
+                parent.chmod(0o755)
+        shutil.chown(folder, "postgres")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def run(*command):
+        subprocess.run(
+            [*user, str(programs / command[0]), *command[1:]], check=True, capture_output=True, cwd=folder
+        )
+
+    run("initdb", "-D", str(folder / "data"), "-U", "ward", "-A", "trust")
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+    log = str(folder / "log")
+    # detached from our pipes, which the server would hold open
+    subprocess.run(
+        [*user, str(programs / "pg_ctl"), "-D", str(folder / "data"), "-l", log, "-w", "-o", options, "start"],
+        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
+    )  # fmt: skip
+    yield f"postgresql+pg8000://ward@127.0.0.1:{port}/postgres"
+    run("pg_ctl", "-D", str(folder / "data"), "-m", "immediate", "stop")
+
+
+def loaded(entry):
+    return DataCatalog.from_config({"tabular.raw": entry})["tabular.raw"].load()
+
+
+def assert_same_records(table, entry):
+    expected = clean_table(table, SPEC)
+    found = clean_table(loaded(entry), SPEC)
+    pd.testing.assert_frame_equal(found.records, expected.records, check_dtype=False)
+    pd.testing.assert_frame_equal(found.cases, expected.cases)
+
+
+def test_csv(table, tmp_path):
+    table.to_csv(tmp_path / "t.csv", index=False)
+    assert_same_records(
+        table, {"type": "medanomaly.datasets.table.CSVDataset", "filepath": str(tmp_path / "t.csv")}
+    )
+
+
+def test_parquet(table, tmp_path):
+    table.to_parquet(tmp_path / "t.parquet")
+    assert_same_records(table, {"type": "pandas.ParquetDataset", "filepath": str(tmp_path / "t.parquet")})
+
+
+def test_excel(table, tmp_path):
+    table.to_excel(tmp_path / "t.xlsx", index=False, sheet_name="visits")
+    entry = {
+        "type": "pandas.ExcelDataset",
+        "filepath": str(tmp_path / "t.xlsx"),
+        "load_args": {"sheet_name": "visits"},
+    }
+    assert_same_records(table, entry)
+
+
+def assert_same_records_from(url, table):
+    engine = create_engine(url)
+    table.to_sql("visits", engine, index=False, if_exists="replace")
+    engine.dispose()
+    whole = {"type": "pandas.SQLTableDataset", "table_name": "visits", "credentials": {"con": url}}
+    assert_same_records(table, whole)
+    query = {
+        "type": "pandas.SQLQueryDataset",
+        "sql": "SELECT * FROM visits ORDER BY record_id",
+        "credentials": {"con": url},
+    }
+    assert_same_records(table.sort_values("record_id", ignore_index=True), query)
+
+
+def test_sqlite(table, tmp_path):
+    assert_same_records_from(f"sqlite:///{tmp_path / 'ward.db'}", table)
+
+
+def test_postgresql(table, postgresql):
+    assert_same_records_from(postgresql, table)
