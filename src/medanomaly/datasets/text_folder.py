@@ -1,8 +1,10 @@
 """A folder of small text files: figures as SVG, cards as Markdown."""
 
+import html
 from pathlib import Path
 
 from kedro.io import AbstractDataset
+from kedro_datasets._typing import HTMLPreview
 
 
 class TextFolderDataset(AbstractDataset[dict[str, str], dict[str, str]]):
@@ -28,6 +30,14 @@ class TextFolderDataset(AbstractDataset[dict[str, str], dict[str, str]]):
                 path.unlink()
         for name, text in data.items():
             (self.folder / f"{name}{self.suffix}").write_text(text, "utf-8")
+
+    def preview(self) -> HTMLPreview:
+        """What Kedro-Viz shows: drawings as they are, text as it is written."""
+        if self.suffix == ".svg":
+            parts = [f"<h3>{html.escape(name)}</h3>{svg}" for name, svg in self.load().items()]
+        else:
+            parts = [f"<pre>{html.escape(text)}</pre>" for text in self.load().values()]
+        return HTMLPreview("\n".join(parts))
 
     def _exists(self) -> bool:
         return self.folder.is_dir()
