@@ -8,7 +8,7 @@ from pathlib import Path
 from kedro.framework.hooks import hook_impl
 
 from medanomaly.core.errors import MedanomalyError
-from medanomaly.modalities import activate
+from medanomaly.modalities import activate, tune
 
 logger = logging.getLogger(__name__)
 
@@ -21,7 +21,11 @@ class ModalityHooks:
         """Read them before any pipeline is built; build anew what an earlier session of this process built."""
         from kedro.framework.project import PACKAGE_NAME, pipelines
 
-        if activate(context.config_loader["globals"].get("modalities")):
+        loader = context.config_loader
+        given = (loader.runtime_params or {}).get("tuning", {})
+        target = given.get("target") or loader["parameters"].get("tuning", {}).get("target", "")
+        changed = [activate(loader["globals"].get("modalities")), tune(target)]
+        if any(changed):
             pipelines.configure(f"{PACKAGE_NAME}.pipeline_registry")
 
 
@@ -98,6 +102,60 @@ class SummaryHooks:
                 _print_summary(catalog[name].load(), catalog["params:alarm"].load().alpha, title)
         if "report" in made:
             sys.stdout.write(f"Report: {Path(catalog['report']._filepath)}\n")
+
+
+class TrackingHooks:
+    """Send what a run measured to W&B, and to MLflow where its plugin has started a run."""
+
+    @hook_impl
+    def after_node_run(self, node, outputs):
+        """Metrics to MLflow while its run is open."""
+        mlflow = sys.modules.get("mlflow")
+        if "metrics" in outputs and mlflow is not None and mlflow.active_run() is not None:
+            from medanomaly.tracking.results import metric_values
+
+            mlflow.log_metrics(metric_values(outputs["metrics"]))
+
+    @hook_impl
+    def after_pipeline_run(self, run_params, pipeline, catalog):
+        """Metrics, figures and bundles to W&B."""
+        made = pipeline.all_outputs()
+        if not {"metrics", "comparisons", "figures"} <= made:
+            return
+        from medanomaly.tracking.params import TrackingParams
+        from medanomaly.tracking.results import git_commit
+        from medanomaly.tracking.wandb_runs import active_mode, log_results, wandb_run
+
+        params = TrackingParams.model_validate(_plain(catalog["params:tracking"].load())).wandb
+        if active_mode(params) == "disabled":
+            return
+        run = _plain(catalog["params:run"].load())
+        bundles = {name: catalog[name] for name in made if name.endswith(".bundle")}
+        about = {
+            "name": run["dataset"],
+            "job_type": "pipeline",
+            "tags": [run["dataset"]],
+            "config": {
+                "run": run,
+                "alarm": _plain(catalog["params:alarm"].load()),
+                "environment": run_params.get("env"),
+                "git_commit": git_commit(Path.cwd()),
+            },
+        }
+        with wandb_run(params, **about) as tracked:
+            log_results(
+                tracked,
+                params,
+                catalog["metrics"].load(),
+                catalog["comparisons"].load(),
+                catalog["figures"].load(),
+                {Path(dataset._filepath): dataset.load() for dataset in bundles.values()},
+            )
+        sys.stdout.write(f"W&B: {active_mode(params)}, {params.folder}\n")
+
+
+def _plain(block):
+    return block if isinstance(block, dict) else block.model_dump()
 
 
 def _print_summary(metrics, alpha, title):

@@ -11,11 +11,24 @@ NOUNS = {"tabular": "record", "signals": "beat", "imaging": "image"}
 MODALITIES = ("tabular",)
 
 _active = MODALITIES
+_target = ""
 
 
 def active_modalities() -> tuple[str, ...]:
     """Names of the modalities that pipelines are built for, in the order of the report."""
     return _active
+
+
+def tuning_target() -> str:
+    """``<modality>.<model>`` that the tuning pipeline is built for; empty before an environment was read."""
+    return _target
+
+
+def tune(target: str) -> bool:
+    """Build the tuning pipeline for this target from now on; returns whether anything changed."""
+    global _target
+    before, _target = _target, target
+    return _target != before
 
 
 def activate(names: list[str] | tuple[str, ...] | None) -> bool:

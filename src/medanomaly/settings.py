@@ -2,9 +2,9 @@
 
 from omegaconf.resolvers import oc
 
-from medanomaly.hooks import ModalityHooks, PlainErrorHooks, ProgressHooks, SummaryHooks
+from medanomaly.hooks import ModalityHooks, PlainErrorHooks, ProgressHooks, SummaryHooks, TrackingHooks
 
-HOOKS = (ModalityHooks(), ProgressHooks(), PlainErrorHooks(), SummaryHooks())
+HOOKS = (ModalityHooks(), ProgressHooks(), PlainErrorHooks(), SummaryHooks(), TrackingHooks())
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

@@ -1,0 +1,1 @@
+"""Experiment trackers: what a run measured, sent to where its team looks."""

@@ -1,0 +1,49 @@
+"""What of a run is logged: figures about many patients, nothing about one."""
+
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+# drawings of single cases carry their ids
+ABOUT_ONE_CASE = "explanation_"
+
+
+def metric_values(metrics: pd.DataFrame) -> dict[str, float]:
+    """``modality/model/metric`` (with ``/ci_low`` and ``/ci_high``) to value; the whole test part, finite values only.
+
+    Args:
+        metrics: the metrics table.
+    """
+    whole = metrics[metrics["subgroup"].fillna("").eq("") & metrics["split"].eq("test")]
+    values = {}
+    for row in whole.itertuples():
+        name = f"{row.modality}/{row.model}/{row.metric}".replace(" ", "_")
+        for key, value in (
+            (name, row.value),
+            (f"{name}/ci_low", row.ci_low),
+            (f"{name}/ci_high", row.ci_high),
+        ):
+            if pd.notna(value):
+                values[key] = float(value)
+    return values
+
+
+def shareable_figures(figures: Mapping[str, str]) -> dict[str, str]:
+    """The drawings that show no single case."""
+    return {name: svg for name, svg in figures.items() if ABOUT_ONE_CASE not in name}
+
+
+def git_commit(folder: str | Path) -> str | None:
+    """Commit of the checkout, ``+changes`` where files differ from it; None outside git."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return f"{commit}+changes" if _git(folder, "status", "--porcelain") else commit
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _git(folder: str | Path, *command: str) -> str:
+    done = subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

@@ -1,0 +1,1 @@
+"""Search for hyper-parameters: spaces, studies, what they leave behind."""

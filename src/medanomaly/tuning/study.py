@@ -1,0 +1,194 @@
+"""An Optuna study of one model: where it is kept, how it goes on after a stop, what it found."""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.tuning.search_space import SearchSpace, suggest
+
+if TYPE_CHECKING:
+    import optuna
+
+logger = logging.getLogger(__name__)
+
+# parameters, and a function that is told an intermediate value and raises where the trial is not worth going on
+Objective = Callable[[Mapping[str, Any], Callable[[float, int], None]], float]
+
+
+class TuningParams(BaseModel):
+    """What is searched, how long, and where the study is kept.
+
+    Attributes:
+        target: ``<modality>.<model>``, a key of ``search``.
+        n_trials: trials in all; a study that has some goes on to this number.
+        timeout_s: stop after so many seconds, whatever the number; None: no limit.
+        storage: where the study is kept: an SQLAlchemy URL (``sqlite:///study.db``, ``postgresql+pg8000://...``) or
+            ``journal:<file>``, which many workers on one file system may share.
+        n_folds: folds by patient inside train.
+        search: target to its search space.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    target: str
+    n_trials: int = Field(20, ge=1)
+    timeout_s: float | None = Field(None, gt=0)
+    storage: str
+    n_folds: int = Field(3, ge=2)
+    search: dict[str, SearchSpace]
+
+    @property
+    def space(self) -> SearchSpace:
+        """The search space of the target."""
+        if self.target not in self.search:
+            raise ConfigurationError(
+                f"no search space is described for '{self.target}'",
+                remedy=f"Described under tuning.search are {sorted(self.search)}.",
+            )
+        return self.search[self.target]
+
+
+def open_study(params: TuningParams, dataset: str, seed: int) -> "optuna.Study":
+    """The study of a target on a data set, made where it is not there yet.
+
+    TPE draws the trials (Bergstra et al., NeurIPS 2011); a trial below the median of the earlier ones at the same fold or
+    epoch is stopped.
+
+    Raises:
+        ConfigurationError: the storage cannot be opened.
+    """
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        study = optuna.create_study(
+            study_name=f"{dataset}/{params.target}",
+            storage=_storage(params.storage),
+            direction="maximize",
+            load_if_exists=True,
+            pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=0),
+        )
+    except Exception as error:
+        raise ConfigurationError(
+            f"the study cannot be opened: {error}",
+            source=params.storage.split("@")[-1],
+            remedy="tuning.storage is an SQLAlchemy URL or journal:<file>.",
+        ) from error
+    # a sampler that starts from the same seed each time would repeat the trials that are there
+    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
+    return study
+
+
+def _storage(url: str) -> Any:
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    kind, _, place = url.partition(":")
+    if kind == "journal":
+        Path(place).parent.mkdir(parents=True, exist_ok=True)
+        return JournalStorage(JournalFileBackend(place))
+    if kind == "sqlite":
+        Path(place.removeprefix("///")).parent.mkdir(parents=True, exist_ok=True)
+    return url
+
+
+def run_study(
+    study: "optuna.Study",
+    objective: Objective,
+    params: TuningParams,
+    on_trial: Callable[["optuna.trial.FrozenTrial"], None] | None = None,
+) -> None:
+    """Go on until ``params.n_trials`` trials are finished, failed ones not counted.
+
+    Args:
+        study: as opened.
+        objective: higher is better.
+        params: search space, number of trials, time.
+        on_trial: told of every finished trial (a tracker).
+    """
+    import optuna
+
+    def one(trial: optuna.Trial) -> float:
+        def report(value: float, step: int) -> None:
+            trial.report(value, step)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+
+        value = float(objective(suggest(trial, params.space), report))
+        if not np.isfinite(value):
+            raise optuna.TrialPruned
+        return value
+
+    finished = [t for t in study.trials if t.state.is_finished() and t.state.name != "FAIL"]
+    remaining = params.n_trials - len(finished)
+    if remaining <= 0:
+        logger.info("Study '%s' has its %d trials already", study.study_name, len(finished))
+        return
+    if finished:
+        logger.info("Study '%s' goes on after %d trials", study.study_name, len(finished))
+    callbacks = [_log] + ([lambda _, trial: on_trial(trial)] if on_trial is not None else [])
+    study.optimize(one, n_trials=remaining, timeout=params.timeout_s, callbacks=callbacks)
+
+
+def _log(study: "optuna.Study", trial: "optuna.trial.FrozenTrial") -> None:
+    value = f"{trial.value:.4f}" if trial.state.name == "COMPLETE" else "stopped early"
+    logger.info("Trial %d: %s %s", trial.number, value, trial.params)
+
+
+def best_parameters(study: "optuna.Study") -> dict[str, Any]:
+    """Parameters, value and number of the best trial, and of how many.
+
+    Raises:
+        ConfigurationError: no trial was finished.
+    """
+    finished = [t for t in study.trials if t.state.name == "COMPLETE"]
+    if not finished:
+        raise ConfigurationError(
+            "no trial was finished", source=study.study_name, remedy="Give more trials or more time."
+        )
+    best = study.best_trial
+    return {
+        "options": dict(best.params),
+        "value": best.value,
+        "trial": best.number,
+        "n_trials": len(study.trials),
+        "study": study.study_name,
+    }
+
+
+def trials_table(study: "optuna.Study") -> pd.DataFrame:
+    """One row a trial: ``number``, ``state``, ``value``, ``seconds``, then its parameters."""
+    rows = [
+        {
+            "number": t.number,
+            "state": t.state.name.lower(),
+            "value": t.value,
+            "seconds": t.duration.total_seconds() if t.duration is not None else None,
+            **t.params,
+        }
+        for t in study.trials
+    ]
+    return pd.DataFrame(rows)
+
+
+def importances(study: "optuna.Study", seed: int = 0) -> pd.DataFrame:
+    """``parameter``, ``importance``: share of the variance that each explains (fANOVA, Hutter et al., ICML 2014).
+
+    Empty with fewer than four finished trials or where all values are equal: then nothing can be said.
+    """
+    import optuna
+
+    values = [t.value for t in study.trials if t.state.name == "COMPLETE"]
+    if len(values) < 4 or np.ptp(values) == 0:
+        return pd.DataFrame(
+            {"parameter": pd.Series(dtype="string"), "importance": pd.Series(dtype="float64")}
+        )
+    evaluator = optuna.importance.FanovaImportanceEvaluator(seed=seed)
+    found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return pd.DataFrame({"parameter": list(found), "importance": list(found.values())})

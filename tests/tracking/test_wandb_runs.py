@@ -1,0 +1,145 @@
+"""Real offline runs, read back from the files that ``wandb sync`` would send."""
+
+import json
+import socket
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+
+from medanomaly.core.bundle import array_bytes, make_bundle, write_bundle
+from medanomaly.tracking.params import WandbParams
+from medanomaly.tracking.results import git_commit, metric_values, shareable_figures
+from medanomaly.tracking.wandb_runs import active_mode, log_results, log_trial, wandb_run
+
+wandb = pytest.importorskip("wandb", reason="needs the extra 'tracking'")
+SVG = '<svg xmlns="http://www.w3.org/2000/svg"></svg>'
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch):
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    return WandbParams(folder=str(tmp_path / "logged"))
+
+
+@pytest.fixture
+def metrics():
+    columns = [
+        "modality",
+        "model",
+        "split",
+        "subgroup",
+        "metric",
+        "value",
+        "ci_low",
+        "ci_high",
+        "n",
+        "n_positive",
+    ]
+    return pd.DataFrame(
+        [
+            ["tabular", "ecdf", "test", "", "auroc", 0.9, 0.8, 0.95, 100, 10],
+            ["tabular", "ecdf", "test", "sex=F", "auroc", 0.7, 0.5, 0.9, 50, 5],
+            ["tabular", "baseline: 1-NN", "test", "", "brier", np.nan, np.nan, np.nan, 100, 10],
+        ],
+        columns=columns,
+    )
+
+
+def records(folder):
+    """Every record of the one run under ``folder``: a log in the format of LevelDB behind a header of seven bytes."""
+    from wandb.proto import wandb_internal_pb2
+
+    (path,) = folder.rglob("run-*.wandb")
+    content, at, part, found = path.read_bytes(), 7, b"", []
+    while at + 7 <= len(content):
+        left = 32768 - at % 32768
+        if left < 7:
+            at += left
+            continue
+        length, kind = int.from_bytes(content[at + 4 : at + 6], "little"), content[at + 6]
+        part += content[at + 7 : at + 7 + length]
+        at += 7 + length
+        if kind in (1, 4):  # whole, or the last part
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(part)
+            found.append(record)
+            part = b""
+    return found
+
+
+def summary(found):
+    updates = [u for r in found if r.WhichOneof("record_type") == "summary" for u in r.summary.update]
+    return {u.key or "/".join(u.nested_key): json.loads(u.value_json) for u in updates}
+
+
+def test_only_figures_of_many_patients_are_values(metrics):
+    assert metric_values(metrics) == {
+        "tabular/ecdf/auroc": 0.9,
+        "tabular/ecdf/auroc/ci_low": 0.8,
+        "tabular/ecdf/auroc/ci_high": 0.95,
+    }
+    assert list(shareable_figures({"tabular_roc": SVG, "tabular_explanation_1": SVG})) == ["tabular_roc"]
+
+
+def test_a_run_is_written_offline_without_an_account_or_a_network(params, metrics, tmp_path, monkeypatch):
+    connect = socket.socket.connect
+
+    def refused(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1"):
+            raise AssertionError(f"a connection to {address}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    bundle = make_bundle(
+        {
+            "name": "ecdf",
+            "modality": "tabular",
+            "dataset": "ward",
+            "training_data": {"fingerprint": "abc"},
+        },
+        {"calibration.npy": array_bytes(np.arange(3.0))},
+    )
+    write_bundle(tmp_path / "bundle", bundle)
+    with wandb_run(params, name="ward", config={"git_commit": "123"}) as run:
+        log_results(
+            run, params, metrics, metrics.head(0), {"tabular_roc": SVG}, {tmp_path / "bundle": bundle}
+        )
+    found = records(tmp_path / "logged")
+    assert summary(found)["tabular/ecdf/auroc"] == 0.9
+    artifacts = [r.artifact for r in found if r.WhichOneof("record_type") == "artifact"]
+    models = [a for a in artifacts if a.type == "model"]
+    assert [a.name for a in models] == ["ward-tabular-ecdf"]
+    assert bundle.bundle_hash in models[0].metadata
+    (run_record,) = [r.run for r in found if r.WhichOneof("record_type") == "run"][:1]
+    config = {u.key: json.loads(u.value_json) for u in run_record.config.update}
+    assert config["git_commit"] == "123"
+
+
+def test_a_trial_is_a_run_of_the_group_of_its_study(params, tmp_path):
+    study = optuna.create_study(study_name="ward/tabular.ecdf", direction="maximize")
+
+    def objective(trial):
+        x = trial.suggest_float("x", 0, 1)
+        trial.report(x / 2, 0)
+        return x
+
+    study.optimize(objective, n_trials=1)
+    log_trial(params, study.study_name, study.trials[0])
+    found = records(tmp_path / "logged")
+    run = next(r.run for r in found if r.WhichOneof("record_type") == "run")
+    assert run.run_group == "ward/tabular.ecdf"
+    assert summary(found)["value"] == study.best_value
+
+
+def test_disabled_writes_nothing(params, tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+    assert active_mode(params) == "disabled"
+    with wandb_run(params, name="ward") as run:
+        assert run is None
+    assert not (tmp_path / "logged").exists()
+
+
+def test_the_commit_says_when_files_differ_from_it(tmp_path):
+    assert git_commit(tmp_path) is None
