@@ -12,7 +12,36 @@ AREAS = {
         "The spine: validity, speed, and the first data sets",
         ("conformal_validity", "auroc_bootstrap", "isolation_forest_onnx", "ecdf_speed", "environments"),
     ),
-    "tabular": ("Tabular: detectors and risk models", ("tabular_oneclass", "physionet_mortality", "group_calibration", "detector_latency")),
+    "tabular": (
+        "Tabular: detectors and risk models",
+        (
+            "tabular_oneclass",
+            "tabular_networks",
+            "tabular_explanations",
+            "physionet_mortality",
+            "group_calibration",
+            "detector_latency",
+        ),
+    ),
+    "signals": (
+        "Signals: beats, features, episodes",
+        (
+            "mitbih_beats",
+            "r_peaks",
+            "signal_quality",
+            "ecg5000_autoencoder",
+            "ucr",
+            "synthetic_signals",
+            "signal_features",
+            "signal_feature_cost",
+            "streaming",
+            "vus_speed",
+        ),
+    ),
+    "imaging": (
+        "Imaging: density models, networks, shift",
+        ("imaging_lbe", "imaging_networks", "imaging_shift"),
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""``medanomaly``, or ``python -m medanomaly``: ``kedro run`` on this project."""
+"""``medanomaly``, or ``python -m medanomaly``: ``kedro run`` on this project; ``medanomaly fetch <set>`` downloads data."""
 
 import sys
 from pathlib import Path
@@ -8,11 +8,16 @@ from kedro.framework.project import configure_project
 
 
 def main(*args, **kwargs):
-    """Run the project's ``run`` command."""
-    package = Path(__file__).parent.name
-    configure_project(package)
+    """Run the project's ``run`` command, or ``fetch`` where that is the first word."""
     interactive = hasattr(sys, "ps1")
     kwargs["standalone_mode"] = not interactive
+    words = list(args[0]) if args else sys.argv[1:]
+    if words[:1] == ["fetch"]:
+        from medanomaly.fetch import command
+
+        return command(words[1:], prog_name="medanomaly fetch", **kwargs)
+    package = Path(__file__).parent.name
+    configure_project(package)
     return find_run_command(package)(*args, **kwargs)
 
 

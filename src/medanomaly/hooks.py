@@ -8,7 +8,7 @@ from pathlib import Path
 from kedro.framework.hooks import hook_impl
 
 from medanomaly.core.errors import MedanomalyError
-from medanomaly.modalities import activate, tune
+from medanomaly.modalities import activate, choose_models, tune
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,8 @@ class ModalityHooks:
         loader = context.config_loader
         given = (loader.runtime_params or {}).get("tuning", {})
         target = given.get("target") or loader["parameters"].get("tuning", {}).get("target", "")
-        changed = [activate(loader["globals"].get("modalities")), tune(target)]
+        chosen = loader["globals"]
+        changed = [activate(chosen.get("modalities")), choose_models(chosen.get("models")), tune(target)]
         if any(changed):
             pipelines.configure(f"{PACKAGE_NAME}.pipeline_registry")
 

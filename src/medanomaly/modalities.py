@@ -4,14 +4,17 @@ An environment names them in ``globals.yml``; a hook passes them on before any p
 signals alone needs neither tables nor images.
 """
 
+from collections.abc import Mapping, Sequence
+
 from medanomaly.core.errors import ConfigurationError
 
 # what a case is called in a sentence
 NOUNS = {"tabular": "record", "signals": "beat", "imaging": "image"}
-MODALITIES = ("tabular",)
+MODALITIES = ("tabular", "signals", "imaging")
 
 _active = MODALITIES
 _target = ""
+_models: dict[str, tuple[str, ...]] = {}
 
 
 def active_modalities() -> tuple[str, ...]:
@@ -29,6 +32,30 @@ def tune(target: str) -> bool:
     global _target
     before, _target = _target, target
     return _target != before
+
+
+def active_models(modality: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """Models of a modality that pipelines are built for: those that the environment names, else all that are known.
+
+    Raises:
+        ConfigurationError: a name is unknown.
+    """
+    names = _models.get(modality, known)
+    unknown = sorted(set(names) - set(known))
+    if unknown:
+        raise ConfigurationError(
+            f"unknown models {unknown} of {modality}",
+            source="globals.yml",
+            remedy=f"Known are {list(known)}.",
+        )
+    return names
+
+
+def choose_models(names: Mapping[str, Sequence[str]] | None) -> bool:
+    """Build pipelines for these models of each modality from now on; returns whether anything changed."""
+    global _models
+    before, _models = _models, {modality: tuple(models) for modality, models in (names or {}).items()}
+    return _models != before
 
 
 def activate(names: list[str] | tuple[str, ...] | None) -> bool:

@@ -12,6 +12,7 @@ class RunParams(BaseModel):
         dataset: name of the data set in reports and in the output folders.
         table: which description of ``data_processing.tables`` applies.
         seed: of everything that draws random numbers, the split included.
+        checkpoints: folder of the trainings under way; empty keeps none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -19,6 +20,21 @@ class RunParams(BaseModel):
     dataset: str
     table: str
     seed: int = 0
+    checkpoints: str = ""
+
+
+class BudgetParams(BaseModel):
+    """How many cases somebody can look at.
+
+    Attributes:
+        per_day: alarms a day.
+        cases_per_day: cases that are scored a day; None takes all test cases as one day.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    per_day: int = Field(20, ge=1)
+    cases_per_day: int | None = Field(None, ge=1)
 
 
 class AlarmParams(BaseModel):
@@ -28,6 +44,8 @@ class AlarmParams(BaseModel):
         alpha: share of normal cases that may be flagged.
         group_by: subgroup column within which the share shall hold (Mondrian p-values); None for all cases together.
         min_group_size: a group with fewer calibration normals is compared with all of them.
+        budget: alarms a day, shown beside alpha; None leaves it out.
+        fdr: share of false alarms among the alarms of the list that controls it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,8 +53,11 @@ class AlarmParams(BaseModel):
     alpha: float = Field(0.05, gt=0, lt=1)
     group_by: str | None = None
     min_group_size: int = Field(100, ge=20)
+    budget: BudgetParams | None = BudgetParams()
+    fdr: float = Field(0.1, gt=0, lt=1)
 
 
 def judged_as_flagged(params: EvaluationParams, alarm: AlarmParams, run: RunParams) -> EvaluationParams:
     """The evaluation's settings, at the alpha and in the groups that the cases were flagged with."""
-    return params.model_copy(update=alarm.model_dump() | {"seed": run.seed})
+    flagged = alarm.model_dump(include={"alpha", "group_by", "min_group_size"})
+    return params.model_copy(update=flagged | {"seed": run.seed})

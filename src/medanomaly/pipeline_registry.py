@@ -18,9 +18,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     """Pipeline name to pipeline, of the active modalities."""
     absent = set(MODALITIES) - set(active_modalities())
     pipelines = {
-        name: pipeline.filter(node_names=[n.name for n in pipeline.nodes if not n.tags & absent])
-        if absent and pipeline.nodes
-        else pipeline
+        name: Pipeline([node for node in pipeline.nodes if not node.tags & absent])
         for name, pipeline in find_pipelines(raise_errors=True).items()
     }
     stages = [p for name, p in pipelines.items() if name not in (*NOT_BY_DEFAULT, "__default__")]

@@ -34,6 +34,8 @@ SETTINGS = [
     ("local_outlier_factor", {"n_neighbors": 10}),
     ("extended_isolation_forest", {"n_estimators": 20, "random_state": 0}),
     ("extended_isolation_forest", {"n_estimators": 20, "random_state": 0, "ndim": 1}),
+    ("autoencoder", {"hidden": 16, "max_epochs": 5, "random_state": 0}),
+    ("transformer_autoencoder", {"width": 8, "n_layers": 2, "max_epochs": 5, "random_state": 0}),
     ("four_member_ensemble", {"n_estimators": 5, "n_folds": 2, "random_state": 0}),
     ("two_view_ensemble", {"n_estimators": 5, "n_folds": 2, "random_state": 0}),
 ]
@@ -106,6 +108,9 @@ def test_a_senseless_contamination_is_refused(detector, share):
         ("local_outlier_factor", {"n_neighbors": 0}, "n_neighbors is 0"),
         ("extended_isolation_forest", {"ndim": 0}, "ndim is 0"),
         ("extended_isolation_forest", {"n_estimators": 0}, "n_estimators is 0"),
+        ("autoencoder", {"hidden": 0}, "hidden is 0"),
+        ("autoencoder", {"max_epochs": 0}, "max_epochs is 0"),
+        ("transformer_autoencoder", {"width": 9}, "width is 9 with 2 heads"),
         ("four_member_ensemble", {"n_folds": 1}, "n_folds is 1"),
         ("two_view_ensemble", {"n_folds": 1}, "n_folds is 1"),
     ],

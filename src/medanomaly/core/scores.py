@@ -8,7 +8,12 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.cases import reference_cases, subgroup_columns
-from medanomaly.core.conformal import group_p_values, leave_one_out_p_values, p_values
+from medanomaly.core.conformal import (
+    group_p_values,
+    leave_one_out_p_values,
+    p_values,
+    score_threshold,
+)
 from medanomaly.core.errors import ConfigurationError, InputError
 
 SCORE_COLUMNS = ("case_id", "model", "score", "p_value", "flagged")
@@ -83,6 +88,35 @@ def score_table(
             "flagged": flagged,
         }
     )
+
+
+def case_thresholds(
+    cases: pd.DataFrame,
+    score: np.ndarray,
+    alpha: float,
+    group_by: str | None = None,
+    min_group_size: int = 100,
+) -> np.ndarray:
+    """The score above which each case is flagged, as :func:`score_table` flags cases that are not for calibration.
+
+    Args:
+        cases: case table of n rows.
+        score: (n,) scores.
+        alpha, group_by, min_group_size: as of :func:`score_table`.
+
+    Returns:
+        (n,) thresholds; infinite where alpha lies below the smallest p-value there can be.
+    """
+    score = np.asarray(score, dtype=np.float64)
+    reference = reference_cases(cases, "calibration").to_numpy()
+    threshold = np.full(len(cases), score_threshold(score[reference], alpha))
+    if group_by is not None:
+        groups = cases[group_by].astype("string").to_numpy(dtype=object, na_value=None)
+        for group in pd.unique(cases.loc[reference, group_by].dropna()):
+            inside = reference & (groups == group)
+            if inside.sum() >= min_group_size:
+                threshold[groups == group] = score_threshold(score[inside], alpha)
+    return threshold
 
 
 def check_scores(scores: pd.DataFrame, source: object = "score table") -> pd.DataFrame:

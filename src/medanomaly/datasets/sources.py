@@ -50,6 +50,36 @@ SOURCES = {
         "dyn.parquet, sta.parquet, outc.parquet",
         "ODbL 1.0 (eICU-CRD demo)",
     ),
+    "mitdb": Source(
+        "MIT-BIH Arrhythmia Database",
+        "https://physionet.org/content/mitdb/1.0.0/",
+        "*.hea, *.dat and *.atr (medanomaly fetch mitbih)",
+        "ODC-BY 1.0",
+    ),
+    "svdb": Source(
+        "MIT-BIH Supraventricular Arrhythmia Database",
+        "https://physionet.org/content/svdb/1.0.0/",
+        "*.hea, *.dat and *.atr (medanomaly fetch svdb)",
+        "ODC-BY 1.0",
+    ),
+    "bidmc_ppg": Source(
+        "BIDMC PPG and Respiration Dataset",
+        "https://physionet.org/content/bidmc/1.0.0/",
+        "bidmc_*_Signals.csv, or *.hea with *.dat (medanomaly fetch bidmc)",
+        "ODC-BY 1.0",
+    ),
+    "ucr": Source(
+        "UCR Time Series Anomaly Archive",
+        "https://www.cs.ucr.edu/~eamonn/time_series_data_2018/",
+        "*_UCR_Anomaly_*.txt",
+        "none stated: evaluation only",
+    ),
+    "ecg5000": Source(
+        "ECG5000 of the UCR Time Series Classification Archive",
+        "https://www.timeseriesclassification.com/description.php?Dataset=ECG5000",
+        "ECG5000_TRAIN.txt and ECG5000_TEST.txt",
+        "none stated: evaluation only",
+    ),
 }
 
 

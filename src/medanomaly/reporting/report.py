@@ -66,6 +66,26 @@ def render_report(run: Mapping[str, Any], modalities: Sequence[ModalityResults])
     names = [results.name for results in modalities]
     if len(set(names)) < len(names):
         raise InputError(f"two modalities have one name: {names}", remedy="Give each a name of its own.")
+    return _render("report.html", run, modalities=[_view(results) for results in modalities])
+
+
+def render_page(
+    run: Mapping[str, Any], title: str, heading: str, lead: str, sections: Sequence[Section]
+) -> str:
+    """Render sections that stand by themselves as a self-contained HTML page.
+
+    Args:
+        run: as of :func:`render_report`.
+        title: what the page is (``risk report``).
+        heading: what is looked for, to be read before "in <data set>".
+        lead: the finding in one sentence.
+        sections: in order.
+    """
+    views = [_section_view(section) for section in sections]
+    return _render("page.html", run, title=title, heading=heading, lead=lead, sections=views)
+
+
+def _render(template: str, run: Mapping[str, Any], **views: Any) -> str:
     environment = Environment(
         loader=PackageLoader("medanomaly.reporting"),
         autoescape=True,
@@ -76,14 +96,14 @@ def render_report(run: Mapping[str, Any], modalities: Sequence[ModalityResults])
     environment.filters["counted"] = counted
     environment.filters["thousands"] = lambda n: f"{n:,}"
     source, _, _ = environment.loader.get_source(environment, "report.css")
-    return environment.get_template("report.html").render(
+    return environment.get_template(template).render(
         run=run,
         css=Markup(source),
         made_on=day(run.get("created")),
         facts=[(word, run[key]) for key, word in _RUN_WORDS.items() if run.get(key) is not None],
         libraries=dict(run.get("libraries") or {}),
         parameters=_flat({**_further(run), **(run.get("parameters") or {})}),
-        modalities=[_view(results) for results in modalities],
+        **views,
     )
 
 
@@ -127,6 +147,7 @@ def _view(r: ModalityResults) -> dict[str, Any]:
         "notes": list((r.summary or {}).get("notes", [])),
         "results": tables.results_table(r) if r.judged else None,
         "flagged": tables.flagged_rows(r),
+        "choices": tables.choice_rows(r),
         "comparisons": comparisons,
         "comparisons_left_out": comparisons_left_out,
         "gallery": _paired(gallery),

@@ -32,6 +32,13 @@ class ModalityResults:
         reliability: reliability table (see :func:`medanomaly.reporting.figures.decisions.reliability_diagram`).
         quality: summary of the plausibility rules: ``n_records``, ``n_clean_records`` and ``rules``, each with ``column``,
             ``meaning``, ``n_records`` and ``examples`` (``value``, ``message``).
+        quality_flags: one row a value that looks wrong: ``case_id``, ``column``, ``message``.
+        unexpected_values: which values of the explained cases do not fit their others: ``case_id, feature, value, unit,
+            usual_low, usual_high, expected, suspicion``.
+        nearest_normals: ``case_id, rank, nearest_id, feature, nearest_value, unit`` of the normal cases most like them.
+        changes: the smallest change that would take a case below the threshold: ``case_id, model, status, feature, value,
+            changed_to, unit, score, changed_score, threshold``.
+        alarm_choices: what alpha, a budget and a false discovery rate flag (``medanomaly.evaluation.alarm_choices``).
         summary: counts of the cleaning: ``n_records``, ``n_kept``, ``n_quarantined``, ``notes``.
         sections: further sections of this modality, in order.
         alpha: false-alarm rate asked for.
@@ -55,6 +62,11 @@ class ModalityResults:
     figures: Mapping[str, str] = field(default_factory=dict)
     reliability: pd.DataFrame | None = None
     summary: Mapping | None = None
+    quality_flags: pd.DataFrame | None = None
+    unexpected_values: pd.DataFrame | None = None
+    nearest_normals: pd.DataFrame | None = None
+    changes: pd.DataFrame | None = None
+    alarm_choices: pd.DataFrame | None = None
     sections: Sequence[Section] = ()
     alpha: float = 0.05
     baselines: tuple[str, ...] | None = None

@@ -17,6 +17,7 @@ from medanomaly.reporting.wording import (
     comparison_words,
     interval,
     own_name,
+    p_value,
     percent,
     signed,
     written,
@@ -161,6 +162,50 @@ def realised_rates(r: ModalityResults) -> dict[str, Any]:
         ],
         "expected": [f"{percent(low, 1, sign=False)}–{percent(high, 1, sign=False)}" for low, high in ends],
     }
+
+
+def choice_rows(r: ModalityResults) -> list[dict[str, str]]:
+    """What each way of choosing flags by the leading model, and how often it is right."""
+    if r.alarm_choices is None or r.alarm_choices.empty:
+        return []
+    rows = []
+    for row in r.alarm_choices[r.alarm_choices["model"] == r.leading].itertuples():
+        name, setting = _choice_words(row, r.noun)
+        judged = not pd.isna(row.power)
+        none = row.n_flagged == 0
+        rows.append(
+            {
+                "way": name,
+                "setting": setting,
+                "flagged": f"{row.n_flagged:,}",
+                "up_to": "–" if pd.isna(row.largest_p) else p_value(row.largest_p),
+                "fdp": {
+                    "value": "–" if none or pd.isna(row.fdp) else percent(row.fdp, 1),
+                    "interval": "" if none else interval("ppv", row.fdp_low, row.fdp_high),
+                },
+                "power": {
+                    "value": percent(row.power, 1) if judged else "–",
+                    "interval": interval("sensitivity", row.power_low, row.power_high) if judged else "",
+                },
+            }
+        )
+    return rows
+
+
+def _choice_words(row: Any, noun: str) -> tuple[str, str]:
+    if row.way == "alpha":
+        return "A false-alarm rate (alpha)", f"{asked(row.setting)} of normal {noun}s"
+    if row.way == "budget":
+        a_day = f"{round(row.setting / row.implied_alpha):,}"
+        when = f"{a_day} a day, {row.n_days} days" if row.n_days > 1 else f"the {row.n_cases:,} as one day"
+        return (
+            "As many as one can look at (budget)",
+            f"{row.setting:g} a day ({when}); alpha {percent(row.implied_alpha, 1)} were all normal",
+        )
+    return (
+        "A share of wrong alarms (false discovery rate)",
+        f"at most {asked(row.setting)} of alarms wrong, on average",
+    )
 
 
 def comparison_rows(r: ModalityResults) -> tuple[list[dict[str, str]], int]:

@@ -8,6 +8,7 @@ import pandas as pd
 from medanomaly.core.cases import subgroup_columns
 from medanomaly.reporting.figures.explanations import shown_unit, strongest, usual_range
 from medanomaly.reporting.results import ModalityResults
+from medanomaly.reporting.why_unusual import evidence, side
 from medanomaly.reporting.wording import p_value, signed
 
 UNUSUAL_CASES, EXPLAINED_CASES, FEATURES_A_CASE = 20, 6, 8
@@ -56,6 +57,7 @@ def explained_cases(r: ModalityResults) -> list[dict[str, Any]]:
             "label": _label_word(row["label"]),
             "kind": "" if pd.isna(row["kind"]) else row["kind"],
             "features": _feature_rows(strongest(r.explanations, row["case_id"], r.leading, FEATURES_A_CASE)),
+            "evidence": evidence(r, row["case_id"]),
         }
         for position, row in chosen.iterrows()
     ]
@@ -73,7 +75,7 @@ def _feature_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:
             "value": "" if pd.isna(row.value) else str(row.value),
             "unit": shown_unit(row.value, row.unit),
             "usual": usual_range(row.usual_low, row.usual_high),
-            "side": _side(row),
+            "side": side(row.value, row.usual_low, row.usual_high),
             "contribution": signed(row.contribution, decimals),
             "positive": row.contribution >= 0,
             "bar_left": f"{100 * (left + min(0.0, row.contribution)) / width:.1f}",
@@ -81,11 +83,3 @@ def _feature_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:
         }
         for row in rows.itertuples()
     ]
-
-
-def _side(row) -> str:
-    """Whether a numeric value lies above or below its usual range, as on a laboratory report."""
-    value = pd.to_numeric(row.value, errors="coerce")
-    if pd.isna(value) or pd.isna(row.usual_low) or pd.isna(row.usual_high):
-        return ""
-    return "high" if value > row.usual_high else "low" if value < row.usual_low else ""

@@ -72,3 +72,26 @@ class ConditionalResidualExplainer(BaseEstimator):
             product += column[:, None] * row
         diagonal = np.diag(self.precision_)
         return 0.5 * product**2 / diagonal - 0.5 * np.log(diagonal) - np.log1p(z**2)
+
+    def expected(self, X: np.ndarray, unknown: np.ndarray | None = None) -> np.ndarray:
+        """The value of each feature that the other known features of its row lead one to expect.
+
+        Args:
+            X: (n, d) finite numbers.
+            unknown: (n, d) bool, values that are not to be relied on for any other; None takes all as known.
+
+        Returns:
+            (n, d) float64, in the units of X: conditional means of the Gaussian of :meth:`fit`.
+        """
+        check_is_fitted(self)
+        z = self.standardise_._z(validate_data(self, X, dtype=np.float32, reset=False))
+        unknown = np.zeros(z.shape, dtype=bool) if unknown is None else np.asarray(unknown, dtype=bool)
+        precision, out = self.precision_, np.empty(z.shape)
+        for row, hidden, result in zip(z, unknown, out, strict=True):
+            known = ~hidden
+            # Schur complement: the precision of the known values once the others are left out (Lauritzen 1996, C.3)
+            solved = np.linalg.solve(precision[np.ix_(hidden, hidden)], precision[np.ix_(hidden, known)])
+            rest = precision[np.ix_(known, known)] - precision[np.ix_(known, hidden)] @ solved
+            result[hidden] = -solved @ row[known]
+            result[known] = row[known] - rest @ row[known] / np.diag(rest)
+        return self.standardise_.mean_ + self.standardise_.scale_ * out

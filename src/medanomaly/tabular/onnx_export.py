@@ -41,7 +41,8 @@ def to_onnx(detector: BaseDetector | IsolationForest) -> bytes:
         ConfigurationError: there is no export for this kind of detector.
     """
     # registers the graphs of the other detectors, which are built from the pieces of this module
-    import medanomaly.tabular.onnx_graphs  # noqa: F401
+    import medanomaly.tabular.onnx_graphs
+    import medanomaly.tabular.onnx_networks  # noqa: F401
 
     nodes, constants = graph_of(detector)
     graph = helper.make_graph(

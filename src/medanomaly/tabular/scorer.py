@@ -1,5 +1,7 @@
 """Score and explain new records with a bundle: the same path in the pipeline, in a batch and in a service."""
 
+from functools import cached_property
+
 import numpy as np
 import pandas as pd
 
@@ -19,10 +21,10 @@ class TabularScorer:
     def __init__(self, bundle: Bundle):
         from medanomaly.tabular.onnx_export import load_session
 
-        if bundle.manifest.get("modality") != "tabular":
+        if "preprocessing" not in bundle.manifest:
             raise BundleError(
                 f"this bundle is of modality '{bundle.manifest.get('modality')}'",
-                remedy="Expected 'tabular'.",
+                remedy="Expected a bundle that scores tables of features.",
             )
         self.bundle = bundle
         self.preprocessor = Preprocessor.from_dict(bundle.manifest["preprocessing"])
@@ -49,6 +51,22 @@ class TabularScorer:
             )
         return p_values(self.score(features), self.calibration)
 
+    @cached_property
+    def _detector(self) -> object:
+        import skops.io
+
+        from medanomaly.tabular.detectors.base import TRUSTED_TYPES
+
+        # only the project's own, listed types are ever constructed
+        return skops.io.loads(self.bundle.files["model.skops"], trusted=list(TRUSTED_TYPES))
+
+    @property
+    def exact(self) -> bool:
+        """Whether the contributions are the terms that the score is the sum of, not an approximate sharing out of it."""
+        from medanomaly.tabular.detectors.occlusion import OcclusionDetector
+
+        return not isinstance(self._detector, OcclusionDetector)
+
     def contributions(self, features: pd.DataFrame) -> pd.DataFrame:
         """What each feature adds to the score.
 
@@ -57,13 +75,7 @@ class TabularScorer:
         Returns:
             (n, n_features) float64, one column a feature; see the detector's ``explain`` for what a row adds up to.
         """
-        import skops.io
-
-        from medanomaly.tabular.detectors.base import TRUSTED_TYPES
-
-        # only the project's own, listed types are ever constructed
-        detector = skops.io.loads(self.bundle.files["model.skops"], trusted=list(TRUSTED_TYPES))
-        matrix = detector.explain(self.preprocessor.transform(features))
+        matrix = self._detector.explain(self.preprocessor.transform(features))
         columns = [column.feature for column in self.preprocessor.columns]
         return (
             pd.DataFrame(matrix).T.groupby(np.array(columns), sort=False).sum().T[self.preprocessor.features]
@@ -79,6 +91,12 @@ def shown_value(value: object) -> str:
     return str(value)
 
 
+def most_anomalous(cases: pd.DataFrame, scores: pd.DataFrame, top: int) -> np.ndarray:
+    """Positions of the ``top`` test cases of highest score, the highest first; both tables in one order."""
+    in_test = np.flatnonzero((cases["split"] == "test").to_numpy())
+    return in_test[np.argsort(-scores["score"].to_numpy()[in_test], kind="stable")[:top]]
+
+
 def explanation_table(
     scorer: TabularScorer, cases: pd.DataFrame, features: pd.DataFrame, scores: pd.DataFrame, top: int
 ) -> pd.DataFrame:
@@ -92,11 +110,10 @@ def explanation_table(
         top: how many cases.
 
     Returns:
-        Explanations: ``case_id, model, feature, value, unit, usual_low, usual_high, contribution``, largest contribution
-        of a case first.
+        Explanations: ``case_id, model, feature, value, unit, usual_low, usual_high, contribution, exact``, largest
+        contribution of a case first; ``exact`` as :attr:`TabularScorer.exact`.
     """
-    in_test = np.flatnonzero((cases["split"] == "test").to_numpy())
-    chosen = in_test[np.argsort(-scores["score"].to_numpy()[in_test], kind="stable")[:top]]
+    chosen = most_anomalous(cases, scores, top)
     contributions = scorer.contributions(features.iloc[chosen])
     contract = {entry["name"]: entry for entry in scorer.bundle.manifest["input_contract"]}
     rows = []
@@ -113,6 +130,7 @@ def explanation_table(
                     "usual_low": entry.get("usual_low", np.nan),
                     "usual_high": entry.get("usual_high", np.nan),
                     "contribution": float(contributions[name].iloc[i]),
+                    "exact": scorer.exact,
                 }
             )
     table = pd.DataFrame(rows)

@@ -3,6 +3,7 @@
 import hashlib
 import importlib
 import inspect
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +26,8 @@ DETECTORS = {
     "one_class_svm": "medanomaly.tabular.detectors.one_class_svm:OneClassSVMDetector",
     "local_outlier_factor": "medanomaly.tabular.detectors.local_outlier_factor:LocalOutlierFactor",
     "extended_isolation_forest": "medanomaly.tabular.detectors.extended_isolation_forest:ExtendedIsolationForest",
+    "autoencoder": "medanomaly.tabular.detectors.autoencoder:AutoencoderDetector",
+    "transformer_autoencoder": "medanomaly.tabular.detectors.transformer_autoencoder:TransformerAutoencoderDetector",
     "four_member_ensemble": "medanomaly.tabular.detectors.ensembles:FourMemberEnsemble",
     "two_view_ensemble": "medanomaly.tabular.detectors.ensembles:TwoViewEnsemble",
 }
@@ -35,6 +38,15 @@ def detector_class(name: str) -> type:
     """The estimator class of a detector's name."""
     module, _, attribute = DETECTORS[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
+
+
+def detector_for(params: "DetectorParams", seed: int, options: Mapping[str, Any] | None = None) -> Any:
+    """An unfitted detector with its options; ``options`` go before those of ``params``, ``seed`` where none is given."""
+    estimator = detector_class(params.detector)
+    together = {**params.options, **(options or {})}
+    if "random_state" in inspect.signature(estimator).parameters:
+        together.setdefault("random_state", seed)
+    return estimator(**together)
 
 
 class DetectorParams(BaseModel):
@@ -69,6 +81,10 @@ class DetectorParams(BaseModel):
                     f"detector '{self.detector}' has no option {unknown}; it has {sorted(known)}"
                 )
         return self
+
+
+def _given(params: DetectorParams, detector: object) -> list[str]:
+    return [*params.options, *({"random_state"} & set(vars(detector)) - set(params.options))]
 
 
 def training_fingerprint(cases: pd.DataFrame, features: pd.DataFrame) -> str:
@@ -112,6 +128,7 @@ def train_bundle(
     units: dict[str, str] | None = None,
     group_by: str | None = None,
     stamp: dict | None = None,
+    modality: str = "tabular",
 ) -> Bundle:
     """Train one detector and seal it.
 
@@ -128,6 +145,7 @@ def train_bundle(
         units: unit of each feature, for explanations.
         group_by: recorded; a bundle calibrates on all normals together and refuses p-values within groups.
         stamp: what to add to the manifest (data set, creation time, library versions).
+        modality: what the features are of.
 
     Returns:
         A bundle of ``model.onnx`` (matrix to score), ``model.skops``, ``calibration.npy`` (sorted scores of the
@@ -149,20 +167,16 @@ def train_bundle(
                 remedy=f"Bring more normal cases, or raise data_processing.split.{part}.",
             )
     preprocessor = Preprocessor.fit(features[in_train])
-    estimator = detector_class(params.detector)
-    options = dict(params.options)
-    if "random_state" in inspect.signature(estimator).parameters:
-        options.setdefault("random_state", seed)
-    detector = estimator(**options).fit(preprocessor.transform(features[in_train]))
+    detector = detector_for(params, seed).fit(preprocessor.transform(features[in_train]))
     onnx_bytes = to_onnx(detector)
     session = load_session(onnx_bytes)
     calibration = np.sort(run_session(session, preprocessor.transform(features[in_calibration])))
     threshold = score_threshold(calibration, alpha)
     manifest = {
         "name": name,
-        "modality": "tabular",
+        "modality": modality,
         "detector": params.detector,
-        "options": options,
+        "options": {name: getattr(detector, name) for name in _given(params, detector)},
         "population": params.population,
         "seed": seed,
         "training_data": {

@@ -1,11 +1,17 @@
-"""Wiring of data processing."""
+"""Wiring of data processing: raw data of each modality to cases."""
 
 from kedro.pipeline import Node, Pipeline
 
 from medanomaly.pipelines.data_processing.nodes import check_quality, clean_records, split_cases
+from medanomaly.pipelines.data_processing.signal_nodes import find_beats, split_beats
 
 
 def create_pipeline(**_) -> Pipeline:
+    """Tables, signals and images to cases, quarantine and counts that add up."""
+    return tables() + signals()
+
+
+def tables() -> Pipeline:
     """Raw table to records, quarantine, quality flags and cases."""
     return Pipeline(
         [
@@ -26,4 +32,22 @@ def create_pipeline(**_) -> Pipeline:
         namespace="tabular",
         parameters={"params:data_processing", "params:run"},
         tags="tabular",
+    )
+
+
+def signals() -> Pipeline:
+    """Recordings to beats, their quality, quarantine and cases."""
+    return Pipeline(
+        [
+            Node(
+                find_beats,
+                ["raw", "params:signal_processing", "params:run"],
+                ["beats", "quality_windows", "quarantine", "summary"],
+                name="find_beats",
+            ),
+            Node(split_beats, ["raw", "beats", "params:data_processing"], "cases", name="split_beats"),
+        ],
+        namespace="signals",
+        parameters={"params:signal_processing", "params:run", "params:data_processing"},
+        tags="signals",
     )

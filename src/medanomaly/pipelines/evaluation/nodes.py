@@ -1,18 +1,12 @@
 """Nodes of the evaluation; they speak cases, features and scores, whatever the modality."""
 
-import datetime
-import hashlib
-import importlib.metadata
-import sys
-from pathlib import Path
-
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.modalities import NOUNS
 from medanomaly.parameters import AlarmParams, RunParams, judged_as_flagged
-from medanomaly.pipelines.provenance import library_versions
+from medanomaly.pipelines.provenance import run_facts
 
 
 def score_baselines(
@@ -43,6 +37,23 @@ def measure(
     return (
         evaluate(cases, everything, modality, settings),
         compare_models(cases, everything, modality, settings),
+    )
+
+
+def choose_alarms(
+    cases: pd.DataFrame,
+    scores: pd.DataFrame,
+    modality: str,
+    params: EvaluationParams,
+    alarm: AlarmParams,
+    run: RunParams,
+) -> pd.DataFrame:
+    """What alpha, an alert budget and a false discovery rate each flag, and how often that is right."""
+    from medanomaly.evaluation.alarm_choices import alarm_choices
+
+    budget = alarm.budget.model_dump() if alarm.budget is not None else {}
+    return alarm_choices(
+        cases, scores, modality, judged_as_flagged(params, alarm, run), fdr=alarm.fdr, **budget
     )
 
 
@@ -122,19 +133,7 @@ def _results(alarm: AlarmParams, parts: dict[str, object]) -> list:
 
 
 def _facts(params: EvaluationParams, alarm: AlarmParams, run: RunParams, results: list) -> dict:
-    return {
-        "dataset": run.dataset,
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes"),
-        "command": _command(),
-        "seed": run.seed,
-        "version": importlib.metadata.version("medanomaly"),
-        "fingerprint": _fingerprint([result.cases for result in results]),
-        "libraries": library_versions(),
-        "parameters": {
-            "alarm": alarm.model_dump(),
-            "evaluation": params.model_dump(include={"n_resamples", "confidence", "min_subgroup_size"}),
-        },
-    }
+    return run_facts(params, alarm, run, [result.cases for result in results])
 
 
 def write_cards(metrics: pd.DataFrame, *bundles: Bundle) -> dict[str, str]:
@@ -144,15 +143,3 @@ def write_cards(metrics: pd.DataFrame, *bundles: Bundle) -> dict[str, str]:
     return {
         f"{b.manifest['modality']}_{b.manifest['name']}": render_card(b.manifest, metrics) for b in bundles
     }
-
-
-def _command() -> str | None:
-    called = Path(sys.argv[0]).name
-    return " ".join(["kedro", *sys.argv[1:]]) if called in ("kedro", "medanomaly") else None
-
-
-def _fingerprint(tables: list[pd.DataFrame]) -> str:
-    digest = hashlib.sha256()
-    for table in tables:
-        digest.update(pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes())
-    return digest.hexdigest()[:16]

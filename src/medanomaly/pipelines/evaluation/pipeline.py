@@ -2,23 +2,45 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from medanomaly.modalities import active_modalities
+from medanomaly.modalities import active_modalities, active_models
 from medanomaly.pipelines.evaluation.nodes import (
     audit_results,
+    choose_alarms,
     measure,
     score_baselines,
     write_cards,
     write_modality_report,
     write_report,
 )
+from medanomaly.pipelines.signal_models.pipeline import MODELS as SIGNAL_MODELS
 from medanomaly.pipelines.tabular_models.pipeline import MODELS as TABULAR_MODELS
 
-MODELS = {"tabular": TABULAR_MODELS}
+MODELS = {"tabular": TABULAR_MODELS, "signals": tuple(SIGNAL_MODELS)}
 
 SETTINGS = ["params:evaluation", "params:alarm", "params:run"]
 # what every modality brings to the report, and what only some do
-REPORTED = ("cases", "scores", "baselines", "metrics", "comparisons", "audit", "explanations", "summary")
-ALSO_REPORTED = {"tabular": ("quarantine", "quality")}
+REPORTED = (
+    "cases",
+    "scores",
+    "baselines",
+    "metrics",
+    "comparisons",
+    "audit",
+    "explanations",
+    "summary",
+    "alarm_choices",
+)
+ALSO_REPORTED = {
+    "tabular": (
+        "quarantine",
+        "quality",
+        "quality_flags",
+        "unexpected_values",
+        "nearest_normals",
+        "changes",
+    ),
+    "signals": ("quarantine",),
+}
 
 
 def reported(modality: str) -> tuple[str, ...]:
@@ -46,6 +68,12 @@ def create_pipeline(**_) -> Pipeline:
                 ["cases", "scores", "baselines", "params:modality", *SETTINGS],
                 ["metrics", "comparisons"],
                 name="measure",
+            ),
+            Node(
+                choose_alarms,
+                ["cases", "scores", "params:modality", *SETTINGS],
+                "alarm_choices",
+                name="choose_alarms",
             ),
             Node(
                 audit_results,
@@ -86,7 +114,9 @@ def _page(modality: str) -> Pipeline:
 
 def _report(modalities: tuple[str, ...]) -> Pipeline:
     parts = {f"{m}__{what}": f"{m}.{what}" for m in modalities for what in reported(m)}
-    bundles = {f"{m}__{model}": f"{m}.{model}.bundle" for m in modalities for model in MODELS[m]}
+    bundles = {
+        f"{m}__{model}": f"{m}.{model}.bundle" for m in modalities for model in active_models(m, MODELS[m])
+    }
     return Pipeline(
         [
             Node(

@@ -1,11 +1,17 @@
-"""Wiring of feature engineering."""
+"""Wiring of feature engineering: cases of each modality to features."""
 
 from kedro.pipeline import Node, Pipeline
 
 from medanomaly.pipelines.feature_engineering.nodes import fit_table_features, make_features
+from medanomaly.pipelines.feature_engineering.signal_nodes import measure_beats
 
 
 def create_pipeline(**_) -> Pipeline:
+    """Records, beats and images to features."""
+    return tables() + signals()
+
+
+def tables() -> Pipeline:
     """Records to features."""
     params = ["params:data_processing", "params:run"]
     return Pipeline(
@@ -24,4 +30,15 @@ def create_pipeline(**_) -> Pipeline:
         inputs={"records": "tabular.records", "cases": "tabular.cases"},
         parameters=set(params),
         tags="tabular",
+    )
+
+
+def signals() -> Pipeline:
+    """Beats to rhythm, shape and waveforms."""
+    read = ("raw", "beats", "cases")
+    return Pipeline(
+        [Node(measure_beats, list(read), ["features", "waveforms"], name="measure_beats")],
+        namespace="signals",
+        inputs={name: f"signals.{name}" for name in read},
+        tags="signals",
     )

@@ -6,19 +6,25 @@ from medanomaly.pipelines.risk_models.nodes import (
     fit_risk,
     gather,
     list_suspicious_labels,
+    measure_reliability,
     measure_risk,
     predict_risk,
+    score_anomalies,
+    weigh_features,
+    write_risk_report,
 )
 
 MODELS = ("logistic", "bayesian_logistic", "mean_of_logits")
 JUDGE = "mean_of_logits"
+# held against the risks: an anomaly score is no risk
+ANOMALY = ("isolation_forest", "ecdf")
 TABLES = ("cases", "features", "summary")
 SHARED = {f"params:{name}": f"params:{name}" for name in ("data_processing", "run")}
 GATHERED = ("probabilities", "scores", "explanations")
 
 
 def create_pipeline(**_) -> Pipeline:
-    """Features and labels to bundles, probabilities, explanations, metrics and suspicious labels."""
+    """Features and labels to bundles, probabilities, explanations, metrics, suspicious labels and the risk report."""
     template = Pipeline(
         [
             Node(
@@ -75,6 +81,47 @@ def create_pipeline(**_) -> Pipeline:
                 ["tabular.cases", "tabular.features", f"params:risk_models.{JUDGE}", "params:run"],
                 "tabular_risk.suspicious_labels",
                 name="list_suspicious_labels",
+            ),
+            Node(
+                weigh_features,
+                ["tabular.cases", "tabular.features", f"tabular_risk.{JUDGE}.bundle", "params:run"],
+                "tabular_risk.importance",
+                name="weigh_features",
+            ),
+            Node(
+                score_anomalies,
+                [
+                    "tabular.cases",
+                    "tabular.features",
+                    *(f"params:tabular_models.{model}" for model in ANOMALY),
+                    "params:alarm",
+                    "params:run",
+                ],
+                "tabular_risk.anomaly_scores",
+                name="score_anomalies",
+            ),
+            Node(
+                measure_reliability,
+                ["tabular.cases", "tabular_risk.probabilities"],
+                "tabular_risk.reliability",
+                name="measure_reliability",
+            ),
+            Node(
+                write_risk_report,
+                {
+                    "cases": "tabular.cases",
+                    "bundle": f"tabular_risk.{JUDGE}.bundle",
+                    "params": "params:evaluation",
+                    "alarm": "params:alarm",
+                    "run": "params:run",
+                    "suspicious": "tabular_risk.suspicious_labels",
+                }
+                | {
+                    name: f"tabular_risk.{name}"
+                    for name in (*GATHERED, "anomaly_scores", "metrics", "reliability", "importance")
+                },
+                "tabular_risk.report",
+                name="write_risk_report",
             ),
         ]
     )

@@ -3,8 +3,10 @@
 from kedro.pipeline import Node, Pipeline
 
 from medanomaly.pipelines.tabular_models.nodes import (
+    describe_unusual,
+    find_changes,
     fit_detector,
-    gather_explanations,
+    gather,
     gather_scores,
     score_cases,
 )
@@ -21,7 +23,7 @@ MODELS = (
 
 
 def create_pipeline(**_) -> Pipeline:
-    """Features to bundles, scores and explanations."""
+    """Features to bundles, scores, explanations, and what would make a case usual."""
     template = Pipeline(
         [
             Node(
@@ -44,6 +46,20 @@ def create_pipeline(**_) -> Pipeline:
                 ["scores", "explanations"],
                 name="score",
             ),
+            Node(
+                find_changes,
+                [
+                    "cases",
+                    "features",
+                    "bundle",
+                    "scores",
+                    "params:data_processing",
+                    "params:alarm",
+                    "params:run",
+                ],
+                "changes",
+                name="find_changes",
+            ),
         ]
     )
     models = [
@@ -60,21 +76,28 @@ def create_pipeline(**_) -> Pipeline:
         )
         for model in MODELS
     ]
-    gather = Pipeline(
+    together = Pipeline(
         [
             Node(gather_scores, [f"{model}_scores" for model in MODELS], "scores", name="gather_scores"),
+            *(
+                Node(gather, [f"{model}_{what}" for model in MODELS], what, name=f"gather_{what}")
+                for what in ("explanations", "changes")
+            ),
             Node(
-                gather_explanations,
-                [f"{model}_explanations" for model in MODELS],
-                "explanations",
-                name="gather_explanations",
+                describe_unusual,
+                ["cases", "features", "explanations", "bundle", "params:data_processing", "params:run"],
+                ["unexpected_values", "nearest_normals"],
+                name="describe_unusual",
             ),
         ],
         namespace="tabular",
         inputs={
             f"{model}_{what}": f"tabular.{model}.{what}"
             for model in MODELS
-            for what in ("scores", "explanations")
-        },
+            for what in ("scores", "explanations", "changes")
+        }
+        # units and usual ranges, which are the same in every bundle
+        | {"bundle": f"tabular.{MODELS[0]}.bundle", "cases": "tabular.cases", "features": "tabular.features"},
+        parameters={"params:data_processing", "params:run"},
     )
-    return Pipeline([*models, gather], tags="tabular")
+    return Pipeline([*models, together], tags="tabular")

@@ -54,7 +54,7 @@ def strongest(explanations: pd.DataFrame, case_id: str, model: str, top: int) ->
         "usual_high": np.nan,
         "contribution": others["contribution"].sum(),
     }
-    return pd.concat([shown, pd.DataFrame([rest])[shown.columns]], ignore_index=True)
+    return pd.concat([shown, pd.DataFrame([rest]).reindex(columns=shown.columns)], ignore_index=True)
 
 
 @svg_figure

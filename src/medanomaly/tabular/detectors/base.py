@@ -12,6 +12,7 @@ from medanomaly.core.errors import ConfigurationError
 TRUSTED_TYPES = tuple(
     f"medanomaly.tabular.detectors.{name}"
     for name in (
+        "autoencoder.AutoencoderDetector",
         "ecdf.ECDFDetector",
         "ensembles.FourMemberEnsemble",
         "ensembles.TwoViewEnsemble",
@@ -25,6 +26,7 @@ TRUSTED_TYPES = tuple(
         "percentiles.TrainingPercentiles",
         "rank_gauss.RankGauss",
         "standardise.Standardise",
+        "transformer_autoencoder.TransformerAutoencoderDetector",
     )
 )
 

@@ -1,0 +1,69 @@
+"""The paediatric chest X-rays as the imaging benchmarks see them: prepared films, labels, subjects, folds by subject."""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from medanomaly.core.splits import patient_position
+from medanomaly.evaluation.resampling import draw_weights_numpy
+from medanomaly.imaging.contract import InputContract
+from medanomaly.imaging.sources import class_folders
+from medanomaly.imaging.store import open_store
+
+FOLDS = 5
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class ChestFilms:
+    images: np.ndarray
+    positive: np.ndarray
+    kind: np.ndarray
+    subject: np.ndarray
+    aspect: np.ndarray
+
+    def folds(self, seed: int) -> np.ndarray:
+        """(n,) fold of each film, 0..4, by subject."""
+        return (patient_position(_series(self.subject), seed) * FOLDS).astype(int)
+
+    def only(self, mask: np.ndarray) -> "ChestFilms":
+        return ChestFilms(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
+
+
+def _series(values: np.ndarray):
+    import pandas as pd
+
+    return pd.Series(values)
+
+
+def chest_films(size: int = 64) -> ChestFilms:
+    """The official training part (the test part is never read here), centre crop, 8 bit."""
+    root = Path(os.environ.get("MEDANOMALY_DATA", "data/01_raw")) / "chest_xray"
+    source = class_folders(root.as_posix())
+    with tempfile.TemporaryDirectory() as folder:
+        store = open_store(source, InputContract(size=size), Path(folder) / "store", dtype="uint8")
+        manifest = store.manifest
+        rows = np.flatnonzero((manifest["split_official"] != "test").fillna(True).to_numpy(dtype=bool))
+        images = store.batch(rows)
+    manifest = manifest.iloc[rows]
+    return ChestFilms(
+        images,
+        (manifest["label"] == 1).to_numpy(dtype=bool),
+        manifest["kind"].to_numpy(dtype=str),
+        manifest["patient_id"].to_numpy(dtype=str),
+        manifest["aspect"].to_numpy(dtype=float),
+    )
+
+
+def subject_weights(films: ChestFilms, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+    """(1 + resamples, n) how often each film counts: subjects drawn with replacement; row 0 counts each once."""
+    _, codes = np.unique(films.subject, return_inverse=True)
+    size = np.bincount(codes)
+    positive = np.bincount(codes, weights=films.positive).astype(int)
+    rows = [np.ones(len(codes), dtype=np.uint8)]
+    for r in range(1, resamples + 1):
+        rows.append(draw_weights_numpy(seed, r, size, positive)[0][codes].astype(np.uint8))
+    return np.stack(rows)

@@ -1,0 +1,108 @@
+"""The manifest that every bundle of a trained detector carries, whatever it scores."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle, array_bytes, make_bundle
+from medanomaly.core.cases import reference_cases
+from medanomaly.core.conformal import score_threshold
+from medanomaly.core.errors import ConfigurationError
+
+MIN_REFERENCE = 10
+
+
+def check_reference(cases: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Which cases a one-class detector learns from, and which calibrate it.
+
+    Args:
+        cases: case table with the split.
+        name: the model's name, for the message.
+
+    Returns:
+        Two (n,) bool: normals of train, normals of calibration.
+
+    Raises:
+        ConfigurationError: fewer than ten of either.
+    """
+    train, calibration = (reference_cases(cases, part).to_numpy() for part in ("train", "calibration"))
+    for part, mask in (("train", train), ("calibration", calibration)):
+        if mask.sum() < MIN_REFERENCE:
+            raise ConfigurationError(
+                f"{int(mask.sum())} normal cases in {part}; '{name}' needs at least {MIN_REFERENCE}",
+                remedy=f"Bring more normal cases, or raise data_processing.split.{part}.",
+            )
+    return train, calibration
+
+
+def seal(
+    files: dict[str, bytes],
+    cases: pd.DataFrame,
+    scores: np.ndarray,
+    *,
+    name: str,
+    modality: str,
+    detector: str,
+    options: dict,
+    alpha: float,
+    seed: int,
+    input_contract: dict | list,
+    stamp: dict | None = None,
+    fingerprint_of: np.ndarray | pd.DataFrame | None = None,
+    more: dict | None = None,
+) -> Bundle:
+    """Add calibration scores, threshold and manifest to the files of a model.
+
+    Args:
+        files: of the model (ONNX, weights, arrays).
+        cases: case table with the split.
+        scores: (n,) scores of all cases by the model that is served.
+        name: the model's name.
+        modality: what it scores.
+        detector: its kind.
+        options: how it was made.
+        alpha: false-alarm rate at which the threshold is set.
+        seed: of its random numbers.
+        input_contract: what it takes.
+        stamp: data set, version, time, libraries.
+        fingerprint_of: values of the training cases; with the ids they name the training data.
+        more: further entries of the manifest.
+    """
+    in_train, in_calibration = check_reference(cases, name)
+    calibration = np.sort(np.asarray(scores, dtype=np.float64)[in_calibration])
+    threshold = score_threshold(calibration, alpha)
+    manifest = {
+        "name": name,
+        "modality": modality,
+        "detector": detector,
+        "options": options,
+        "population": "normals",
+        "seed": seed,
+        "training_data": {
+            "n_cases": int(in_train.sum()),
+            "n_patients": int(cases.loc[in_train, "patient_id"].nunique()),
+            "n_calibration": int(in_calibration.sum()),
+            "fingerprint": _fingerprint(cases[in_train], fingerprint_of),
+            "labelled": bool(cases["label"].notna().any()),
+        },
+        "input_contract": input_contract,
+        # an infinite threshold (alpha below the floor) is not JSON: null says that nothing can be flagged
+        "thresholds": {"alpha": alpha, "score": threshold if np.isfinite(threshold) else None},
+        "p_value_floor": 1.0 / (len(calibration) + 1),
+    }
+    return make_bundle(
+        manifest | (more or {}) | (stamp or {}), files | {"calibration.npy": array_bytes(calibration)}
+    )
+
+
+def _fingerprint(cases: pd.DataFrame, values: np.ndarray | pd.DataFrame | None) -> str:
+    digest = hashlib.sha256()
+    digest.update(
+        pd.util.hash_pandas_object(cases[["case_id", "patient_id"]], index=False).to_numpy().tobytes()
+    )
+    if isinstance(values, pd.DataFrame):
+        digest.update(pd.util.hash_pandas_object(values, index=False).to_numpy().tobytes())
+    elif values is not None:
+        digest.update(np.ascontiguousarray(values).tobytes())
+    return digest.hexdigest()

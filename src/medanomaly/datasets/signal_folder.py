@@ -1,0 +1,150 @@
+"""A user's own folder of recordings."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from medanomaly.core.errors import DataNotFoundError, InputError
+from medanomaly.datasets.recordings import RecordingsDataset
+from medanomaly.signals.annotation_files import read_annotations_csv
+from medanomaly.signals.csv_files import read_csv
+from medanomaly.signals.edf_files import edf_patient, read_edf
+from medanomaly.signals.npz_files import npz_patient, read_npz
+from medanomaly.signals.recording import Recording
+from medanomaly.signals.recording_set import RecordingSet
+from medanomaly.signals.wfdb_files import read_wfdb
+
+READERS = {".hea": "wfdb", ".edf": "edf", ".bdf": "edf", ".csv": "csv", ".tsv": "csv", ".npz": "npz"}
+
+
+class SignalFolderDataset(RecordingsDataset):
+    """A user's own folder: WFDB, EDF, EDF+, BDF, CSV and npz side by side.
+
+    ``patients.csv`` in it (``record, patient_id``, and any further columns) says whose each recording is; its other columns
+    become attributes. ``<record>.annotations.csv`` beside a recording holds its annotations (``.atr`` for WFDB).
+
+    Args:
+        folder: read with its subfolders; a record is named by its path without suffix, ``/`` as ``.``.
+        leads: as for :class:`RecordingsDataset`.
+        fs: rate in Hz of CSV and npz files that state none.
+        units: of the leads of CSV files that state none, or one a lead.
+        csv: further options of :func:`medanomaly.signals.csv_files.read_csv` (``delimiter``, ``decimal``, ``time``).
+    """
+
+    def __init__(
+        self,
+        *,
+        folder: str,
+        leads: Sequence[str] | None = None,
+        fs: float | None = None,
+        units: str | dict[str, str] | None = None,
+        csv: dict | None = None,
+        metadata: dict | None = None,
+    ):
+        super().__init__(folder=folder, leads=leads, metadata=metadata)
+        self.fs, self.units, self.csv = fs, units, dict(csv or {})
+
+    def recordings(self) -> RecordingSet:
+        """Every file of a known kind; segments of a multi-segment WFDB record count as parts of it."""
+        if not self.folder.is_dir():
+            raise DataNotFoundError(
+                "the folder does not exist", remedy="Correct folder in the catalog entry.", source=self.folder
+            )
+        known = self._known()
+        parts = self._segments()
+        readers, patients, left_out = {}, {}, {}
+        for path in sorted(p for p in self.folder.rglob("*") if p.is_file() and p.suffix.lower() in READERS):
+            if path.name == "patients.csv" or path.name.endswith(".annotations.csv") or path in parts:
+                continue
+            record = ".".join(path.relative_to(self.folder).with_suffix("").parts)
+            if record in readers:
+                left_out[f"{record}{path.suffix}"] = f"another file is called {record}"
+                continue
+            patients[record] = known.get(record, {}).get("patient_id") or _stated_patient(path) or record
+            readers[record] = partial(self._read, path, record, patients[record], known.get(record, {}))
+        if not readers:
+            raise DataNotFoundError(
+                f"there are no files that end in {', '.join(READERS)}", source=self.folder
+            )
+        absent = sorted(set(known) - set(readers))
+        notes = [f"{len(readers)} recordings of {len(set(patients.values()))} patients"]
+        if not known:
+            notes.append(
+                "there is no patients.csv: a recording whose file names no patient counts as one of its own"
+            )
+        elif unknown := sorted(set(readers) - set(known)):
+            notes.append(
+                f"not in patients.csv, so as their files say or patients of their own: {', '.join(unknown)}"
+            )
+        if absent:
+            notes.append(f"in patients.csv but not there: {', '.join(absent)}")
+        return RecordingSet(
+            name=self.folder.name,
+            readers=readers,
+            patients=patients,
+            left_out=left_out,
+            notes=tuple(notes),
+        )
+
+    def _known(self) -> dict[str, dict[str, str]]:
+        path = self.folder / "patients.csv"
+        if not path.is_file():
+            return {}
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        if not {"record", "patient_id"} <= set(table.columns):
+            raise InputError(
+                f"columns are {list(table.columns)}", remedy="Expected record, patient_id.", source=path
+            )
+        if table["record"].duplicated().any():
+            raise InputError(
+                f"record {table.loc[table['record'].duplicated(), 'record'].iloc[0]} stands twice",
+                source=path,
+            )
+        return {row["record"]: {k: v for k, v in row.items() if v} for row in table.to_dict("records")}
+
+    def _segments(self) -> set[Path]:
+        """Headers that are segments of a multi-segment record."""
+        parts = set()
+        for path in self.folder.rglob("*.hea"):
+            lines = [
+                line.split()
+                for line in path.read_text("utf-8", errors="replace").splitlines()
+                if line.split() and not line.startswith("#")
+            ]
+            if lines and "/" in lines[0][0]:
+                parts |= {path.with_name(f"{words[0]}.hea") for words in lines[1:] if words[0] != "~"}
+        return parts
+
+    def _read(self, path: Path, record: str, patient: str, known: dict[str, str]) -> Recording:
+        kind = READERS[path.suffix.lower()]
+        if kind == "wfdb":
+            recording = read_wfdb(path)
+        elif kind == "edf":
+            recording = read_edf(path)
+        elif kind == "npz":
+            recording = read_npz(path, fs=self.fs)
+        else:
+            options = ({"delimiter": "\t"} if path.suffix.lower() == ".tsv" else {}) | self.csv
+            recording = read_csv(path, fs=self.fs, units=self.units, **options)
+        marks = path.with_name(f"{path.stem}.annotations.csv")
+        if marks.is_file():
+            recording = replace(recording, annotations=read_annotations_csv(marks, recording.fs))
+        return replace(
+            recording,
+            record=record,
+            # one answer to "whose is it" before and after reading
+            patient_id=patient,
+            attributes=recording.attributes
+            | {key: value for key, value in known.items() if key not in {"record", "patient_id"}},
+        )
+
+
+def _stated_patient(path: Path) -> str | None:
+    """The patient that a file names itself, read without its signal."""
+    kind = READERS[path.suffix.lower()]
+    if kind == "edf":
+        return edf_patient(path)
+    return npz_patient(path) if kind == "npz" else None

@@ -1,0 +1,51 @@
+"""Chest phantoms of the embedded cohort as an image source: drawn when loaded, the same for the same seed."""
+
+from kedro.io import AbstractDataset
+
+from medanomaly.core.errors import InputError
+from medanomaly.imaging.manifest import ImageSource, manifest_table
+from medanomaly.imaging.readers import MemoryReader
+from medanomaly.synthetic.chest import ChestParams, chest_films
+from medanomaly.synthetic.patients import draw_patients
+
+
+class SyntheticChestDataset(AbstractDataset[None, ImageSource]):
+    """One film a patient of the synthetic cohort, lesions with exact masks.
+
+    Args:
+        n_patients: how many patients; the same ones as in the clinical table of the same seed.
+        seed: of the cohort.
+        lesion_share: share of films with a lesion.
+        height: of a film, px.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_patients: int,
+        seed: int = 0,
+        lesion_share: float = 0.15,
+        height: int = 96,
+        metadata: dict | None = None,
+    ):
+        self.n_patients, self.metadata = n_patients, metadata
+        self.params = ChestParams(seed=seed, lesion_share=lesion_share, height=height)
+
+    def load(self) -> ImageSource:
+        """Draw the films."""
+        drawn = chest_films(draw_patients(self.n_patients, self.params.seed), self.params)
+        rows = drawn.table.drop(columns=["width", "height", "contrast"]).assign(path=drawn.table["case_id"])
+        # normal films have an exact mask too: an empty one
+        rows["mask_path"] = "mask/" + rows["case_id"]
+        images = dict(zip(rows["path"], drawn.films, strict=True))
+        images |= {m: mask.astype("float32") for m, mask in zip(rows["mask_path"], drawn.masks, strict=True)}
+        return ImageSource(
+            manifest_table(rows, "synthetic cohort"), MemoryReader(images), name="synthetic cohort"
+        )
+
+    def save(self, data: None) -> None:
+        """The cohort is generated, never written."""
+        raise InputError("the synthetic cohort is read only", source="synthetic cohort")
+
+    def _describe(self) -> dict:
+        return {"n_patients": self.n_patients} | self.params.model_dump()

@@ -1,0 +1,176 @@
+"""Nodes of the signal models."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle, make_bundle
+from medanomaly.core.scores import check_scores, score_table
+from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.pipelines.provenance import bundle_stamp
+from medanomaly.signals.beat_models import BeatDetectorParams, LSTMModelParams
+from medanomaly.signals.recording_set import RecordingSet
+from medanomaly.tabular.training import DetectorParams
+
+EXPLAINED_CASES = 20
+
+
+def fit_on_features(
+    cases: pd.DataFrame,
+    features: pd.DataFrame,
+    params: DetectorParams,
+    alarm: AlarmParams,
+    run: RunParams,
+    *,
+    name: str,
+) -> Bundle:
+    """A detector of tables on the features of beats."""
+    from medanomaly.signals.beat_table import feature_units
+    from medanomaly.tabular.training import train_bundle
+
+    return _with_card(
+        train_bundle(
+            cases,
+            features,
+            params,
+            name=name,
+            alpha=alarm.alpha,
+            seed=run.seed,
+            units=feature_units(),
+            group_by=alarm.group_by,
+            stamp=bundle_stamp(run.dataset),
+            modality="signals",
+        )
+    )
+
+
+def score_features(
+    cases: pd.DataFrame, features: pd.DataFrame, bundle: Bundle, alarm: AlarmParams
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score table of every case, and explanations of the most anomalous test cases."""
+    from medanomaly.tabular.scorer import TabularScorer, explanation_table
+
+    scorer = TabularScorer(bundle)
+    scores = _scores(cases, scorer.score(features), bundle, alarm)
+    return scores, explanation_table(scorer, cases, features, scores, EXPLAINED_CASES)
+
+
+def fit_lstm(
+    cases: pd.DataFrame,
+    waveforms: dict[str, np.ndarray],
+    params: LSTMModelParams,
+    alarm: AlarmParams,
+    run: RunParams,
+    *,
+    name: str,
+) -> Bundle:
+    """An LSTM autoencoder on waveforms; a training that was interrupted goes on from its last epoch."""
+    from medanomaly.signals.beat_models import lstm_bundle
+
+    return _with_card(
+        lstm_bundle(
+            waveforms["waveforms"],
+            cases,
+            params,
+            name=name,
+            alpha=alarm.alpha,
+            seed=run.seed,
+            folder=Path(run.checkpoints) / "signals" / name,
+            stamp=bundle_stamp(run.dataset),
+        )
+    )
+
+
+def score_waveforms(
+    cases: pd.DataFrame, waveforms: dict[str, np.ndarray], bundle: Bundle, alarm: AlarmParams
+) -> pd.DataFrame:
+    """Score table of every case."""
+    from medanomaly.signals.beat_models import onnx_scores
+
+    return _scores(cases, onnx_scores(bundle.files["model.onnx"], waveforms["waveforms"]), bundle, alarm)
+
+
+def fit_beat_detector(
+    raw: RecordingSet,
+    beats: pd.DataFrame,
+    cases: pd.DataFrame,
+    params: BeatDetectorParams,
+    alarm: AlarmParams,
+    run: RunParams,
+    *,
+    name: str,
+) -> Bundle:
+    """The beat detector: population tails from train, threshold from calibration."""
+    from medanomaly.signals.beat_models import beat_detector_bundle
+
+    return _with_card(
+        beat_detector_bundle(
+            raw,
+            beats,
+            cases,
+            params,
+            name=name,
+            alpha=alarm.alpha,
+            seed=run.seed,
+            stamp=bundle_stamp(run.dataset),
+        )
+    )
+
+
+def score_recordings(
+    raw: RecordingSet, beats: pd.DataFrame, cases: pd.DataFrame, bundle: Bundle, alarm: AlarmParams
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score table of every case, and which terms make up the highest scores."""
+    from medanomaly.signals.beat_detector.fusion import CONTRIBUTIONS
+    from medanomaly.signals.beat_models import TERMS, beat_contributions
+    from medanomaly.tabular.scorer import most_anomalous
+
+    parts = beat_contributions(bundle, raw, beats, cases)
+    scores = _scores(cases, parts.sum(axis=1), bundle, alarm)
+    chosen = most_anomalous(cases, scores, EXPLAINED_CASES)
+    rows = [
+        {
+            "case_id": cases["case_id"].iloc[i],
+            "model": bundle.manifest["name"],
+            "feature": TERMS[name],
+            "value": f"{parts[i, j]:.2f}",
+            "unit": "",
+            "usual_low": np.nan,
+            "usual_high": np.nan,
+            "contribution": parts[i, j],
+            "exact": True,
+        }
+        for i in chosen
+        for j, name in sorted(enumerate(CONTRIBUTIONS), key=lambda term, i=i: -parts[i, term[0]])
+    ]
+    return scores, pd.DataFrame(rows)
+
+
+def gather_scores(*scores: pd.DataFrame) -> pd.DataFrame:
+    """One score table of all models."""
+    return check_scores(pd.concat(scores, ignore_index=True))
+
+
+def gather(*tables: pd.DataFrame) -> pd.DataFrame:
+    """One table of all models."""
+    return pd.concat(tables, ignore_index=True)
+
+
+def _scores(cases: pd.DataFrame, score: np.ndarray, bundle: Bundle, alarm: AlarmParams) -> pd.DataFrame:
+    return score_table(
+        cases,
+        score,
+        bundle.manifest["name"],
+        alarm.alpha,
+        group_by=alarm.group_by,
+        min_group_size=alarm.min_group_size,
+    )
+
+
+def _with_card(bundle: Bundle) -> Bundle:
+    from medanomaly.reporting.model_card import render_card
+
+    return make_bundle(
+        bundle.manifest, bundle.files | {"card.md": render_card(bundle.manifest, None).encode()}
+    )

@@ -1,0 +1,70 @@
+"""Beat codes of PhysioNet to the classes of AAMI EC57, and the record lists of the inter-patient MIT-BIH protocol.
+
+Sources: ANSI/AAMI EC57 (classes); de Chazal, O'Dwyer, Reilly 2004, "Automatic classification of heartbeats using ECG
+morphology and heartbeat interval features", IEEE TBME 51(7), tables I and II (codes of each class, DS1 and DS2, the four
+paced records left out); Moody, Mark 2001, "The impact of the MIT-BIH Arrhythmia Database", IEEE Eng Med Biol 20(3) (48
+records of 47 subjects).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+# codes beyond the table of de Chazal et al. that other PhysioNet sets use: B, n, r and ?
+AAMI_CODES = {
+    "N": ("N", "L", "R", "B", "e", "j", "n"),
+    "S": ("A", "a", "J", "S"),
+    "V": ("V", "E", "r"),
+    "F": ("F",),
+    "Q": ("/", "f", "Q", "?"),
+}
+AAMI_NAMES = {
+    "N": "normal or bundle branch block",
+    "S": "supraventricular ectopic",
+    "V": "ventricular ectopic",
+    "F": "fusion of ventricular and normal",
+    "Q": "paced or unclassifiable",
+}
+CLASS_OF_CODE = {code: name for name, codes in AAMI_CODES.items() for code in codes}
+
+DS1 = (
+    "101", "106", "108", "109", "112", "114", "115", "116", "118", "119", "122",
+    "124", "201", "203", "205", "207", "208", "209", "215", "220", "223", "230",
+)  # fmt: skip
+DS2 = (
+    "100", "103", "105", "111", "113", "117", "121", "123", "200", "202", "210",
+    "212", "213", "214", "219", "221", "222", "228", "231", "232", "233", "234",
+)  # fmt: skip
+PACED = ("102", "104", "107", "217")
+# two recordings of one man (Moody, Mark 2001), on different sides of the de Chazal split
+SAME_PATIENT = {"202": "201"}
+
+_LABELS = {"N": 0, "S": 1, "V": 1, "F": 1}
+
+
+def aami_class(symbols: Sequence[str] | np.ndarray) -> pd.Series:
+    """AAMI class of each annotation code.
+
+    Args:
+        symbols: (n,) codes as PhysioNet writes them (``N``, ``L``, ``V``, ...).
+
+    Returns:
+        (n,) string: N, S, V, F or Q; NA for codes that mark no beat (rhythm changes, noise, waves) and unknown codes.
+    """
+    return pd.Series(np.asarray(symbols, dtype=object)).map(CLASS_OF_CODE).astype("string")
+
+
+def is_beat(symbols: Sequence[str] | np.ndarray) -> np.ndarray:
+    """(n,) bool, True where the code marks a heart beat."""
+    return np.isin(np.asarray(symbols, dtype=str), list(CLASS_OF_CODE))
+
+
+def label_of_class(classes: pd.Series) -> pd.Series:
+    """(n,) Int8 labels of AAMI classes: 0 for N, 1 for S, V and F, NA for Q and where there is no class."""
+    return pd.Series(classes).map(_LABELS).astype("Int8")
+
+
+def mitbih_patient(record: str) -> str:
+    """Patient of a MIT-BIH record: the record itself, but for 202, whose patient is that of 201."""
+    return SAME_PATIENT.get(record, record)

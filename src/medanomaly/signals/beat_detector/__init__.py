@@ -1,0 +1,1 @@
+"""Unsupervised detector of abnormal heart beats that adapts to the patient."""

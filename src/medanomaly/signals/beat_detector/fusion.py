@@ -1,0 +1,88 @@
+"""From terms to one score: how rare each is among normal beats of other people, added up with weights.
+
+A sum of tails is what independent p-values are combined to (Fisher 1932); the weights are lower for the terms that say
+much the same. Every contribution is 0 or more, and together they are the score, so that it explains itself.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.signals.beat_detector.terms import ABS, COLUMNS, CPM, LOCAL_RR, RESID, RR, SHAPE, SLOW_RR, P
+
+CONTRIBUTIONS = ("cpm", "rr", "shape", "resid", "P", "abs", "ifr")
+# the contributions that need no RR interval, and the ones that do
+SHAPE_CONTRIBUTIONS, RHYTHM_CONTRIBUTIONS = ("shape", "resid"), ("cpm", "rr", "abs", "ifr")
+IFR = COLUMNS
+TAILED = (CPM, RR, SLOW_RR, SHAPE, RESID, P, ABS, IFR)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Weights of the terms.
+
+    Attributes:
+        cpm: prematurity of the beat's shape.
+        rr: RR interval.
+        shape, resid, P, abs: the other terms of the patient.
+        ifr: RR interval among other people.
+        slow: which of the slow beats the RR interval is compared with: ``usual`` (0.75 quantile), ``rare`` (0.90) or
+            ``either``, the larger of both tails.
+    """
+
+    cpm: float = 1.0
+    rr: float = 1.0
+    shape: float = 0.5
+    resid: float = 0.5
+    P: float = 0.5
+    abs: float = 0.5
+    ifr: float = 0.0
+    slow: str = "either"
+
+    def __post_init__(self):
+        if self.slow not in ("usual", "rare", "either"):
+            raise ConfigurationError(
+                f"slow beats '{self.slow}' are unknown", remedy="Give usual, rare or either."
+            )
+        if any(getattr(self, name) < 0 for name in CONTRIBUTIONS):
+            raise ConfigurationError("a weight is below 0", remedy="Give weights of 0 and more.")
+
+
+VARIANTS = {
+    # follows the patient alone
+    "A": Variant(slow="usual"),
+    # anchored to other people, for patients whose ruling rhythm is itself abnormal
+    "B": Variant(slow="rare", ifr=1.0),
+    # both references of the patient, no anchor: as good as A on ordinary patients, better where ectopic beats rule
+    "either": Variant(),
+}
+
+
+def named_variant(variant: "str | Variant") -> Variant:
+    """A variant by its name, or as it is given."""
+    if isinstance(variant, Variant):
+        return variant
+    if variant not in VARIANTS:
+        raise ConfigurationError(
+            f"there is no beat detector '{variant}'", remedy=f"Give one of {', '.join(VARIANTS)}."
+        )
+    return VARIANTS[variant]
+
+
+def contributions(tails: np.ndarray, variant: Variant) -> np.ndarray:
+    """(n, 7) contributions in the order of ``CONTRIBUTIONS`` from the (n, 9) tails of the columns of the terms."""
+    rr = {
+        "usual": tails[:, RR],
+        "rare": tails[:, SLOW_RR],
+        "either": np.maximum(tails[:, RR], tails[:, SLOW_RR]),
+    }[variant.slow]
+    columns = (tails[:, CPM], rr, *(tails[:, c] for c in (SHAPE, RESID, P, ABS, IFR)))
+    weights = [getattr(variant, name) for name in CONTRIBUTIONS]
+    return np.column_stack(columns) * np.array(weights)
+
+
+def rhythm_features(terms: np.ndarray) -> np.ndarray:
+    """(n, 3) log RR, log of the local RR, their difference: what the anchor looks at."""
+    rr, local = -terms[:, ABS], terms[:, LOCAL_RR]
+    return np.column_stack([rr, local, rr - local])

@@ -1,0 +1,1 @@
+"""Networks for signals: plain modules, their losses, and their Lightning training."""

@@ -1,0 +1,61 @@
+"""Faults that any lead can have: nothing recorded, a flat line, values at the limit of the converter."""
+
+import numpy as np
+
+FLAT_S = 1.0  # equal samples for so long are a flat line, s
+_SATURATED_SAMPLES = 3
+
+
+def run_lengths(x: np.ndarray) -> np.ndarray:
+    """(n,) int64: for each sample, how many equal samples in a row it belongs to; NaN equals nothing."""
+    if len(x) == 0:
+        return np.empty(0, dtype=np.int64)
+    starts = np.concatenate([[0], np.flatnonzero(x[1:] != x[:-1]) + 1])
+    lengths = np.diff(np.concatenate([starts, [len(x)]]))
+    return np.repeat(lengths, lengths)
+
+
+def flat_samples(x: np.ndarray, fs: float) -> np.ndarray:
+    """(n,) bool: part of a stretch of one second or more without any change."""
+    return run_lengths(x) >= max(2, round(FLAT_S * fs))
+
+
+def saturated_samples(x: np.ndarray, fs: float, held_s: float) -> np.ndarray:
+    """(n,) bool: the lead's lowest or highest value, held for ``held_s`` and at least three samples.
+
+    An amplifier at its limit holds it longer than the top of a wave does: 20 ms for an ECG, more for slower signals.
+    """
+    if np.isnan(x).all():
+        return np.zeros(len(x), dtype=bool)
+    low, high = np.nanmin(x), np.nanmax(x)
+    if low == high:
+        # a constant lead is flat, not saturated
+        return np.zeros(len(x), dtype=bool)
+    held = run_lengths(x) >= max(_SATURATED_SAMPLES, round(held_s * fs))
+    return held & ((x == low) | (x == high))
+
+
+def bridged(x: np.ndarray) -> np.ndarray:
+    """(n,) float64 with gaps as straight lines, so that a filter can run over them; a lead of gaps alone is 0."""
+    x = np.asarray(x, dtype=np.float64)
+    missing = np.isnan(x)
+    if missing.all():
+        return np.zeros(len(x))
+    if not missing.any():
+        return x
+    return np.interp(np.arange(len(x)), np.flatnonzero(~missing), x[~missing])
+
+
+def in_windows(x: np.ndarray, width: int) -> np.ndarray:
+    """(n_windows, width): windows side by side; the last one ends with the signal and may overlap the one before.
+
+    A signal shorter than one window is one window.
+    """
+    width = min(width, len(x))
+    if width == 0:
+        return np.empty((0, 0), dtype=x.dtype)
+    whole = len(x) // width
+    windows = x[: whole * width].reshape(whole, width)
+    if whole * width == len(x):
+        return windows
+    return np.concatenate([windows, x[None, -width:]])

@@ -1,0 +1,100 @@
+"""Segments of a multi-segment WFDB record joined in time; what no segment covers is missing."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import wfdb
+
+from medanomaly.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Leads:
+    """Leads as they are stored, each at its own rate.
+
+    Attributes:
+        names: of the leads.
+        units: of the leads.
+        columns: one (n_i,) array of physical values a lead, NaN = missing.
+        samples_per_frame: of each lead; its rate is that many times the frame rate.
+        skew: of each lead in frames, already taken out.
+    """
+
+    names: list[str]
+    units: list[str]
+    columns: list[np.ndarray]
+    samples_per_frame: list[int]
+    skew: list[int]
+
+
+def single_segment(record: wfdb.Record, names: list[str]) -> Leads:
+    """Leads of a record of one segment, read with ``smooth_frames=False``."""
+    n = len(names)
+    return Leads(
+        names=names,
+        units=[str(u or "") for u in record.units or [""] * n],
+        columns=list(record.e_p_signal),
+        samples_per_frame=[max(1, int(s or 1)) for s in record.samps_per_frame or [1] * n],
+        skew=[int(s or 0) for s in record.skew or [0] * n],
+    )
+
+
+def join_segments(record: wfdb.MultiRecord, names: list[str]) -> Leads:
+    """Leads of a multi-segment record, read with ``m2s=False`` and ``smooth_frames=False``.
+
+    Args:
+        record: fixed layout (every segment has the leads in the same order) or variable (they are found by name).
+        names: the leads wanted.
+
+    Raises:
+        InputError: a lead changes its unit or its rate from segment to segment.
+    """
+    variable = record.layout == "variable"
+    segments = [
+        (segment, int(length))
+        for i, (segment, length) in enumerate(zip(record.segments, record.seg_len, strict=True))
+        # the first of a variable layout is its description, without samples
+        if not (variable and i == 0)
+    ]
+    units: list[str | None] = [None] * len(names)
+    rates: list[int | None] = [None] * len(names)
+    parts: list[list[tuple[int, int, np.ndarray]]] = [[] for _ in names]
+    frame = 0
+    for segment, length in segments:
+        for j, name in enumerate(names):
+            column = _column(segment, name, j, variable)
+            if column is None:
+                continue
+            rate = max(1, int((segment.samps_per_frame or [1] * segment.n_sig)[column] or 1))
+            unit = str(segment.units[column] or "")
+            if rates[j] not in {None, rate} or units[j] not in {None, unit}:
+                raise InputError(
+                    f"lead {name} changes from {units[j]}, {rates[j]} a frame, to {unit}, {rate} a frame, in segment "
+                    f"{segment.record_name}",
+                    remedy="Read the segments one by one.",
+                    record=record.record_name,
+                )
+            units[j], rates[j] = unit, rate
+            parts[j].append((frame * rate, rate * length, segment.e_p_signal[column]))
+        frame += length
+    columns = []
+    for j in range(len(names)):
+        column = np.full(frame * (rates[j] or 1), np.nan, dtype=np.float32)
+        for start, length, values in parts[j]:
+            column[start : start + length] = values[:length]
+        columns.append(column)
+    return Leads(
+        names=names,
+        units=[u or "" for u in units],
+        columns=columns,
+        samples_per_frame=[r or 1 for r in rates],
+        skew=[0] * len(names),
+    )
+
+
+def _column(segment: wfdb.Record | None, name: str, number: int, variable: bool) -> int | None:
+    if segment is None:
+        return None
+    if not variable:
+        return number
+    return segment.sig_name.index(name) if name in segment.sig_name else None

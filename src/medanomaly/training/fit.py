@@ -1,0 +1,202 @@
+"""Train a network: deterministic, resumable, ending with its best weights."""
+
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.training.checkpoints import read_checkpoint, run_hash
+from medanomaly.training.params import TrainingParams
+from medanomaly.training.run_keeper import RunKeeper
+from medanomaly.training.seeding import EpochSeeds, EpochShuffle, seeded
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What came of a training run. Epochs count from 1.
+
+    Attributes:
+        epochs_run: epochs altogether, those before an interruption included.
+        best_epoch: the one whose weights the module now has.
+        resumed_from_epoch: the last epoch of the checkpoint that the run went on from, None where it began anew.
+        history: ``epoch, metric, value``, every metric that the module logged.
+    """
+
+    epochs_run: int
+    best_epoch: int
+    resumed_from_epoch: int | None
+    history: pd.DataFrame
+
+
+def fit(
+    module: pl.LightningModule,
+    train: Dataset,
+    validation: Dataset | None,
+    params: TrainingParams,
+    *,
+    seed: int,
+    folder: Path | None = None,
+    fingerprint: str = "",
+    loggers: Sequence = (),
+) -> TrainingRun:
+    """Train ``module`` in place; it ends on the CPU, in evaluation mode, with the weights of its best epoch.
+
+    The best epoch is that of the smallest ``validation_loss``, which the module logs in its ``validation_step``; without
+    validation data it is the last one. Order of the rows, dropout and noise depend on the seed and the epoch alone: the
+    same call gives the same weights, bit for bit on a CPU, interrupted or not. The global random generators are left as
+    they were. The initial weights are the caller's: build the module inside :func:`medanomaly.training.seeding.seeded`.
+
+    With a folder, ``last.ckpt`` is written there after each epoch. It is resumed where settings, seed, the module's class,
+    hyper-parameters (``save_hyperparameters``) and ``fingerprint`` agree; otherwise training starts anew and a warning
+    says so. A finished run is not repeated.
+
+    Args:
+        module: with ``training_step``, ``configure_optimizers`` and, for validation, ``validation_step``; manual
+            optimisation is fine.
+        train: map-style dataset, 2 or more items where the module has batch normalisation.
+        validation: the same kind, or None.
+        params: how long, how fast, where.
+        seed: of everything that is drawn, >= 0.
+        folder: of the checkpoint.
+        fingerprint: of the training data, and of initial weights that come from elsewhere.
+        loggers: Lightning loggers; none by default.
+
+    Raises:
+        InputError: ``train`` or ``validation`` is empty.
+        ConfigurationError: losses or weights are no longer finite, ``validation_loss`` is not logged, or the precision
+            does not fit the device.
+    """
+    _refuse_unusable(train, validation)
+    precision = _precision(params)
+    wanted = run_hash(module, params, seed, fingerprint)
+    checkpoint = None
+    if folder is not None:
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoint = read_checkpoint(folder, wanted)
+    keeper = RunKeeper(wanted, params.patience, validation is not None, folder, checkpoint)
+    resumed = keeper.epochs or None
+    if resumed:
+        logger.info("resuming after epoch %d of at most %d", resumed, params.max_epochs)
+    if not keeper.finished:
+        with seeded(seed), _quiet(), _torch_flags():
+            _run(module, train, validation, params, precision, seed, keeper, list(loggers))
+    module.cpu().load_state_dict(keeper.best_weights)
+    module.eval()
+    history = pd.DataFrame(keeper.history, columns=["epoch", "metric", "value"])
+    return TrainingRun(keeper.epochs, keeper.best_epoch, resumed, history)
+
+
+def _run(module, train, validation, params, precision, seed, keeper, loggers) -> None:
+    on_gpu = _device(params) == "cuda"
+    # batch normalisation cannot learn from one case; each epoch leaves out another one
+    lonely = len(train) > params.batch_size and len(train) % params.batch_size == 1
+    loaders = [
+        _loader(train, params.batch_size, on_gpu, EpochShuffle(train, seed), lonely),
+        _loader(validation, params.batch_size, on_gpu) if validation is not None else None,
+    ]
+    if params.channels_last:
+        module.to(memory_format=torch.channels_last)
+    trainer = pl.Trainer(
+        max_epochs=params.max_epochs,
+        accelerator=params.accelerator,
+        devices=params.devices,
+        strategy=params.strategy,
+        precision=precision,
+        deterministic=params.deterministic,
+        callbacks=[EpochSeeds(seed), keeper],
+        logger=loggers or False,
+        log_every_n_steps=max(1, min(50, len(loaders[0]))),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        limit_val_batches=1.0 if validation is not None else 0,
+        default_root_dir=keeper.folder,
+    )
+    module.train()
+    trainer.fit(module, *loaders)
+    # otherwise the module keeps data and optimisers alive
+    module.trainer = None
+
+
+def _loader(dataset, batch_size, pin_memory, sampler=None, drop_last=False) -> DataLoader:
+    collate = None
+    if type(dataset) is TensorDataset:
+        # a batch of rows at once, not row by row: for small networks that is most of the time
+        collate, dataset = partial(_rows_at, dataset.tensors), range(len(dataset))
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=sampler,
+        drop_last=drop_last,
+        collate_fn=collate,
+        pin_memory=pin_memory,
+    )
+
+
+def _rows_at(tensors: tuple[torch.Tensor, ...], rows: list[int]) -> list[torch.Tensor]:
+    return [tensor[rows] for tensor in tensors]
+
+
+def _refuse_unusable(train: Dataset, validation: Dataset | None) -> None:
+    for name, dataset in (("training", train), ("validation", validation)):
+        if dataset is not None and len(dataset) == 0:
+            raise InputError(f"the {name} data are empty", remedy="Bring at least one case.")
+
+
+def _device(params: TrainingParams) -> str:
+    """``cuda`` where the run will be on a GPU of CUDA, else ``other``."""
+    wants = params.accelerator in ("auto", "gpu", "cuda")
+    return "cuda" if wants and torch.cuda.is_available() else "other"
+
+
+def _precision(params: TrainingParams) -> str:
+    on_gpu = _device(params) == "cuda"
+    if params.precision == "auto":
+        return "bf16-mixed" if on_gpu and torch.cuda.is_bf16_supported() else "32-true"
+    if params.precision.endswith("mixed") and not on_gpu:
+        raise ConfigurationError(
+            f"precision '{params.precision}' without a GPU", remedy="Set precision to 'auto' or '32'."
+        )
+    return params.precision
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning without advice: what matters is in the returned run and in errors."""
+    names = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
+    levels = {name: logging.getLogger(name).level for name in names}
+    names += ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.rank_zero")
+    levels |= {name: logging.getLogger(name).level for name in names}
+    try:
+        for name in names:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            for module in ("pytorch_lightning", "lightning_fabric"):
+                warnings.filterwarnings("ignore", module=module)
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+@contextmanager
+def _torch_flags() -> Iterator[None]:
+    """Lightning sets flags of the whole process; give them back."""
+    deterministic, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        torch.backends.cudnn.benchmark = benchmark

@@ -1,0 +1,40 @@
+"""What can be set about the training of a network; importable without torch."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrainingParams(BaseModel):
+    """Settings of :func:`medanomaly.training.fit.fit`.
+
+    ``learning_rate`` and ``weight_decay`` are for whoever builds the module, which owns its optimisers; ``fit`` itself
+    only takes them into the hash that decides whether a checkpoint may be resumed.
+
+    Attributes:
+        max_epochs: most passes over the training data.
+        batch_size: cases a step, on each device.
+        learning_rate: step size of the optimiser.
+        weight_decay: of the optimiser.
+        patience: epochs without a better validation loss before training stops, 0 to never stop early.
+        precision: as Lightning names it; ``auto`` is bf16-mixed on a GPU that has it and 32 bits elsewhere.
+        accelerator: ``auto``, ``cpu``, ``gpu`` or another of Lightning's.
+        devices: how many of them, or the processes on a CPU.
+        strategy: ``ddp`` for several devices.
+        deterministic: only operations that give the same bits each time; without it a GPU may be faster.
+        channels_last: memory layout that convolutions on a GPU prefer; networks of images only.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    max_epochs: int = Field(20, ge=1)
+    batch_size: int = Field(64, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    patience: int = Field(5, ge=0)
+    precision: Literal["auto", "32", "32-true", "bf16-mixed", "64-true"] = "auto"
+    accelerator: str = "auto"
+    devices: int = Field(1, ge=1)
+    strategy: str = "auto"
+    deterministic: bool = True
+    channels_last: bool = False
