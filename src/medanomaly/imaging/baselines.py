@@ -1,0 +1,150 @@
+"""What a model of films has to beat: three numbers of the film as a whole, and three floors fitted on normal films.
+
+All share ``fit(images, aspect)`` and ``score(images, aspect)`` with images (n, H, W) float in [0, 1] and aspect (n,) width /
+height of the film as it was taken; scores are (n,), higher = more anomalous.
+"""
+
+from typing import Protocol
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+from scipy.spatial.distance import cdist
+from sklearn.covariance import ledoit_wolf
+
+from medanomaly.imaging.band_energies import block_mean
+from medanomaly.imaging.contract import zscore
+
+COMPONENTS = 8
+_BLOCK = 512
+
+
+class Baseline(Protocol):
+    """Fitted on normal films alone."""
+
+    def fit(self, images: np.ndarray, aspect: np.ndarray) -> "Baseline":
+        """Learn from (m, H, W) normal films."""
+
+    def score(self, images: np.ndarray, aspect: np.ndarray) -> np.ndarray:
+        """(n,) scores."""
+
+
+class _Constant:
+    def fit(self, images: np.ndarray, aspect: np.ndarray) -> "_Constant":
+        """Nothing to learn; the direction is declared, not chosen on labels."""
+        return self
+
+
+class AspectRatio(_Constant):
+    """Width over height of the film: says nothing about lungs, only about how a patient was placed."""
+
+    def score(self, images: np.ndarray, aspect: np.ndarray) -> np.ndarray:
+        """Wider is stranger."""
+        return np.asarray(aspect, dtype=np.float64)
+
+
+class MeanIntensity(_Constant):
+    """Mean grey value."""
+
+    def score(self, images: np.ndarray, aspect: np.ndarray) -> np.ndarray:
+        """Brighter is stranger."""
+        return np.asarray(images).mean(axis=(1, 2), dtype=np.float64)
+
+
+class Sharpness(_Constant):
+    """Mean absolute Laplacian, which acquisition changes as much as illness does."""
+
+    def score(self, images: np.ndarray, aspect: np.ndarray) -> np.ndarray:
+        """Smoother is stranger."""
+        x = np.asarray(images, dtype=np.float64)
+        inner = x[:, 1:-1, 1:-1]
+        around = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
+        return -np.abs(4 * inner - around).mean(axis=(1, 2))
+
+
+class PrincipalComponents:
+    """Mean squared residual of the z-scored film outside the first 8 principal components of normal films."""
+
+    def fit(self, images: np.ndarray, aspect: np.ndarray) -> "PrincipalComponents":
+        """Components by SVD of the centred films."""
+        x = _standardised(images)
+        self.mean_ = x.mean(axis=0)
+        _, _, rows = np.linalg.svd(x - self.mean_, full_matrices=False)
+        self.components_ = rows[:COMPONENTS]
+        return self
+
+    def score(self, images: np.ndarray, aspect: np.ndarray) -> np.ndarray:
+        """Reconstruction error."""
+        x = _standardised(images) - self.mean_
+        return ((x - (x @ self.components_.T) @ self.components_) ** 2).mean(axis=1, dtype=np.float64)
+
+
+class NearestFilm:
+    """Euclidean distance of the z-scored film, 32 px, to the nearest normal one."""
+
+    def fit(self, images: np.ndarray, aspect: np.ndarray) -> "NearestFilm":
+        """Keep the films."""
+        self.train_ = self._view(images)
+        return self
+
+    def score(self, images: np.ndarray, aspect: np.ndarray) -> np.ndarray:
+        """Distance."""
+        return _nearest(self._view(images), self.train_)
+
+    @staticmethod
+    def _view(images: np.ndarray) -> np.ndarray:
+        side = images.shape[1]
+        return _standardised(block_mean(np.asarray(images), 32) if side % 32 == 0 else images)
+
+
+class LocalNorm:
+    """Mahalanobis distance of locally normalised grey values in 8 x 8 blocks, covariance shrunk (Ledoit & Wolf 2004)."""
+
+    def fit(self, images: np.ndarray, aspect: np.ndarray) -> "LocalNorm":
+        """Mean and covariance."""
+        x = self._view(images)
+        self.mean_ = x.mean(axis=0)
+        self.precision_ = np.linalg.inv(ledoit_wolf(x)[0])
+        return self
+
+    def score(self, images: np.ndarray, aspect: np.ndarray) -> np.ndarray:
+        """Squared distance."""
+        x = self._view(images) - self.mean_
+        return np.einsum("ij,jk,ik->i", x, self.precision_, x, optimize=True)
+
+    @staticmethod
+    def _view(images: np.ndarray) -> np.ndarray:
+        x = np.asarray(images, dtype=np.float64)
+        sigma = x.shape[1] / 8
+        centred = x - gaussian_filter(x, (0, sigma, sigma))
+        local = centred / (np.sqrt(gaussian_filter(centred**2, (0, sigma, sigma))) + 0.03)
+        return block_mean(local, 8).reshape(len(x), -1)
+
+
+def baselines() -> dict[str, Baseline]:
+    """New, unfitted baselines by name."""
+    return {
+        "aspect ratio": AspectRatio(),
+        "mean intensity": MeanIntensity(),
+        "sharpness": Sharpness(),
+        f"PCA {COMPONENTS} (z-score)": PrincipalComponents(),
+        "1-NN (z-scored pixels)": NearestFilm(),
+        "local norm": LocalNorm(),
+    }
+
+
+def _standardised(images: np.ndarray) -> np.ndarray:
+    return np.stack([zscore(image).ravel() for image in images])
+
+
+def _nearest(rows: np.ndarray, train: np.ndarray) -> np.ndarray:
+    train = train.astype(np.float32)
+    norm = (train.astype(np.float64) ** 2).sum(axis=1)
+    out = np.empty(len(rows))
+    for start in range(0, len(rows), _BLOCK):
+        block = rows[start : start + _BLOCK].astype(np.float32)
+        # the product finds the neighbour, its distance is then taken exactly
+        nearest = np.argmin(norm - 2.0 * (block @ train.T), axis=1)
+        out[start : start + _BLOCK] = [
+            cdist(a[None], b[None])[0, 0] for a, b in zip(block, train[nearest], strict=True)
+        ]
+    return out

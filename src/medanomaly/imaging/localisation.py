@@ -1,0 +1,106 @@
+"""How well do score maps find lesions? Pixel figures with intervals over films."""
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.errors import InputError
+
+BINS = 2048
+HEALTHY_PIXELS = 0.05
+METRICS = ("pixel_ap", "pixel_auroc", "dice_healthy_threshold", "best_dice", "healthy_pixels_flagged")
+
+
+def healthy_threshold(maps: np.ndarray, share: float = HEALTHY_PIXELS) -> float:
+    """The map value that a share of all pixels of healthy films exceeds.
+
+    Args:
+        maps: (n, H, W) score maps of normal films that are not evaluated.
+        share: of pixels that may fire.
+    """
+    if not len(maps) or not np.isfinite(maps).all():
+        raise InputError("healthy maps are missing or not finite", remedy="Give maps of normal films.")
+    return float(np.quantile(maps, 1.0 - share))
+
+
+def localisation(
+    maps: np.ndarray,
+    masks: np.ndarray,
+    threshold: float,
+    n_resamples: int = 1000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> pd.DataFrame:
+    """Pixel figures over all films, with percentile intervals of a bootstrap over films.
+
+    Args:
+        maps: (n, H, W) higher = more anomalous.
+        masks: (n, H, W) bool.
+        threshold: of :func:`healthy_threshold`; a pixel above it is flagged.
+        n_resamples, seed, confidence: of the bootstrap.
+
+    Returns:
+        One row a metric (value, ci_low, ci_high): ``pixel_ap`` and ``pixel_auroc`` over the pixels of all films,
+        ``dice_healthy_threshold`` (mean over films, no choice made on masks), ``best_dice`` (over all pixels, at the best of
+        all thresholds: an upper bound, chosen on the masks), ``healthy_pixels_flagged`` (share of the pixels outside lesions
+        above the threshold). Values are binned in 2,048 quantiles, pixels of a bin count as ties.
+    """
+    maps, masks = np.asarray(maps, dtype=np.float64), np.asarray(masks, dtype=bool)
+    if maps.shape != masks.shape or maps.ndim != 3 or not len(maps):
+        raise InputError(
+            f"maps {maps.shape} and masks {masks.shape} do not fit", remedy="Give (n, H, W) of both."
+        )
+    if not np.isfinite(maps).all():
+        raise InputError("a score map holds NaN or infinity")
+    n = len(maps)
+    edges = np.unique(np.quantile(maps, np.linspace(0, 1, BINS + 1)[1:-1]))
+    level = np.searchsorted(edges, maps.reshape(n, -1), side="left")
+    flat = masks.reshape(n, -1)
+    hits, misses = np.zeros((n, len(edges) + 1)), np.zeros((n, len(edges) + 1))
+    for i in range(n):
+        hits[i] = np.bincount(level[i][flat[i]], minlength=len(edges) + 1)[::-1]
+        misses[i] = np.bincount(level[i][~flat[i]], minlength=len(edges) + 1)[::-1]
+    flagged = maps.reshape(n, -1) > threshold
+    overlap = (flagged & flat).sum(axis=1)
+    size = flagged.sum(axis=1) + flat.sum(axis=1)
+    dice = np.divide(2.0 * overlap, size, out=np.zeros(n), where=size > 0)
+    outside = np.array([(flagged & ~flat).sum(axis=1), (~flat).sum(axis=1)], dtype=np.float64)
+
+    def figures(weight: np.ndarray) -> list[float]:
+        positive, negative = weight @ hits, weight @ misses
+        return [
+            *_ranking(positive, negative),
+            float(weight @ dice / weight.sum()),
+            _best_dice(positive, negative),
+            float(weight @ outside[0] / max(weight @ outside[1], 1.0)),
+        ]
+
+    value = figures(np.ones(n))
+    rng = np.random.default_rng(seed)
+    draws = np.array([figures(np.bincount(rng.integers(n, size=n), minlength=n)) for _ in range(n_resamples)])
+    tail = (1 - confidence) / 2
+    low, high = (
+        np.nanquantile(draws, [tail, 1 - tail], axis=0)
+        if n_resamples
+        else (np.full(len(METRICS), np.nan),) * 2
+    )
+    return pd.DataFrame({"metric": METRICS, "value": value, "ci_low": low, "ci_high": high})
+
+
+def _ranking(positive: np.ndarray, negative: np.ndarray) -> tuple[float, float]:
+    """Average precision and AUROC from counts by level, highest first."""
+    p, n = positive.sum(), negative.sum()
+    if p == 0 or n == 0:
+        return float("nan"), float("nan")
+    found, wrong = np.cumsum(positive), np.cumsum(negative)
+    seen = found + wrong
+    precision = np.divide(found, seen, out=np.zeros_like(found, dtype=float), where=seen > 0)
+    won = (positive * (n - wrong + negative / 2)).sum()
+    return float((positive * precision).sum() / p), float(won / (p * n))
+
+
+def _best_dice(positive: np.ndarray, negative: np.ndarray) -> float:
+    found, wrong = np.cumsum(positive), np.cumsum(negative)
+    total = found + wrong + positive.sum()
+    return float(
+        np.max(np.divide(2.0 * found, total, out=np.zeros_like(found, dtype=float), where=total > 0))
+    )

@@ -1,0 +1,79 @@
+"""Building blocks that several networks share."""
+
+import torch
+from torch import Tensor, nn
+
+from medanomaly.core.errors import ConfigurationError
+
+
+def group_norm(channels: int) -> nn.GroupNorm:
+    """Normalisation that looks at one image alone, so that an image scores the same in any batch (Wu & He 2018).
+
+    Groups of eight channels or more: smaller ones would take each channel's brightness out, which a reconstruction needs.
+    """
+    return nn.GroupNorm(channels // 8 if channels % 8 == 0 else 1, channels)
+
+
+class DoubleConvolution(nn.Sequential):
+    """Two 3x3 convolutions, each normalised and followed by SiLU."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(
+            nn.Conv2d(inputs, outputs, 3, padding=1),
+            group_norm(outputs),
+            nn.SiLU(),
+            nn.Conv2d(outputs, outputs, 3, padding=1),
+            group_norm(outputs),
+            nn.SiLU(),
+        )
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut, LeakyReLU after the sum (He et al. 2016).
+
+    Args:
+        inputs: channels in.
+        outputs: channels out; the shortcut becomes a 1x1 convolution where they or the size differ.
+        stride: of the first convolution.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int = 1):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+            group_norm(outputs),
+            nn.LeakyReLU(0.2),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            group_norm(outputs),
+        )
+        same = inputs == outputs and stride == 1
+        self.shortcut = nn.Identity() if same else nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False)
+        self.activation = nn.LeakyReLU(0.2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, inputs, H, W) to (n, outputs, H / stride, W / stride)."""
+        return self.activation(self.body(x) + self.shortcut(x))
+
+
+def check_size(image_size: int, halvings: int) -> int:
+    """Side of the coarsest feature map.
+
+    Raises:
+        ConfigurationError: the image cannot be halved that often.
+    """
+    if image_size < 2**halvings or image_size % 2**halvings:
+        raise ConfigurationError(
+            f"images of {image_size} px cannot be halved {halvings} times",
+            remedy=f"Take a side that is a multiple of {2**halvings}, or a network with fewer resolutions.",
+        )
+    return image_size // 2**halvings
+
+
+def step_generator(seed: int, epoch: int, batch: int, device: torch.device) -> torch.Generator:
+    """Random numbers of one training step.
+
+    They depend on the step and on nothing that came before it, so a resumed run draws what an unbroken one would have.
+    """
+    generator = torch.Generator(device=device)
+    generator.manual_seed(((seed * 1_000_003 + epoch) * 1_000_003 + batch) % 2**63)
+    return generator

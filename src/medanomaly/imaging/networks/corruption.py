@@ -1,0 +1,80 @@
+"""What a U-Net is asked to undo: coarse noise, or holes."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from medanomaly.core.errors import ConfigurationError
+
+
+def coarse_noise(images: Tensor, sigma: float, scale: int, generator: torch.Generator) -> Tensor:
+    """Smooth random patches of the size of lesions (Kascenas et al. 2022, "Denoising autoencoders ... in brain MRI").
+
+    Normal noise on a grid ``scale`` times coarser than the image, upsampled bilinearly and shifted by a random part of a
+    grid cell, so that no pixel is always a grid point.
+
+    Args:
+        images: (n, 1, H, W), for the shape.
+        sigma: standard deviation at the grid points.
+        scale: pixels from one grid point to the next.
+        generator: random numbers, on the images' device.
+
+    Returns:
+        (n, 1, H, W) noise.
+    """
+    n, _, height, width = images.shape
+    rows, columns = -(-height // scale) + 1, -(-width // scale) + 1
+    grid = sigma * torch.randn(
+        n, 1, rows, columns, generator=generator, device=images.device, dtype=images.dtype
+    )
+    noise = functional.interpolate(grid, scale_factor=float(scale), mode="bilinear", align_corners=False)
+    shift = torch.randint(0, scale, (2,), generator=generator, device=images.device)
+    top, left = int(shift[0]), int(shift[1])
+    return noise[:, :, top : top + height, left : left + width]
+
+
+def hole_masks(height: int, width: int, hole: int) -> tuple[Tensor, Tensor]:
+    """Complementary holes that together score every pixel once.
+
+    Holes of ``hole`` pixels stand ``2 * hole`` apart; of each the middle half is scored. Sixteen shifts of the pattern
+    cover the image.
+
+    Args:
+        height: of the image.
+        width: of the image.
+        hole: side of a hole, a multiple of 4.
+
+    Returns:
+        ``(hidden, scored)``, both (16, 1, height, width) float32 of 0 and 1. ``scored`` adds up to 1 at each pixel and
+        lies inside ``hidden``.
+
+    Raises:
+        ConfigurationError: ``hole`` is no multiple of 4, or larger than half the image.
+    """
+    if hole % 4 or 2 * hole > min(height, width):
+        raise ConfigurationError(
+            f"holes of {hole} px in images of {height} x {width}",
+            remedy="Take a multiple of 4, at most half the image's side.",
+        )
+    period, cell, margin = 2 * hole, hole // 2, hole // 4
+    masks = []
+    for phase in range(16):
+        down, right = divmod(phase, 4)
+        y = (torch.arange(height) - cell * down) % period
+        x = (torch.arange(width) - cell * right) % period
+        # the scored cell starts at 0, the hole a margin before it
+        scored = (y < cell)[:, None] & (x < cell)[None, :]
+        hidden = ((y + margin) % period < hole)[:, None] & ((x + margin) % period < hole)[None, :]
+        masks.append(torch.stack([hidden, scored]))
+    both = torch.stack(masks).float()
+    return both[:, :1], both[:, 1:]
+
+
+def random_holes(images: Tensor, hole: int, generator: torch.Generator) -> Tensor:
+    """For each image one of the patterns of :func:`hole_masks`, at a random place: (n, 1, H, W) of 0 and 1."""
+    n, _, height, width = images.shape
+    period = 2 * hole
+    shift = torch.randint(0, period, (2, n), generator=generator, device=images.device)
+    y = (torch.arange(height, device=images.device) + shift[0, :, None]) % period < hole
+    x = (torch.arange(width, device=images.device) + shift[1, :, None]) % period < hole
+    return (y[:, None, :, None] & x[:, None, None, :]).to(images.dtype)

@@ -1,0 +1,83 @@
+"""What the Lightning modules of all image networks share: optimiser, augmentation, step-wise random numbers."""
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from medanomaly.imaging.networks.blocks import step_generator
+from medanomaly.imaging.networks.contrast import ContrastLayer
+from medanomaly.imaging.networks.params import AugmentationParams, NetworkParams
+
+
+class ImageModule(pl.LightningModule):
+    """Trains ``network`` on batches ``(images, ...)`` of (n, 1, H, W) images in [0, 1].
+
+    A subclass builds ``network`` and implements :meth:`loss`.
+
+    Args:
+        params: of the network.
+        learning_rate: of AdamW.
+        weight_decay: of AdamW.
+        seed: of augmentation and of everything else that a step draws.
+    """
+
+    # validation draws the same numbers in every epoch, so that losses of epochs can be compared
+    VALIDATION_EPOCH = 1_000_000
+
+    def __init__(
+        self,
+        params: NetworkParams,
+        learning_rate: float = 1e-3,
+        weight_decay: float = 0.0,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.save_hyperparameters(
+            {
+                "params": params.model_dump(mode="json"),
+                "learning_rate": learning_rate,
+                "weight_decay": weight_decay,
+                "seed": seed,
+            }
+        )
+        self.params = params
+        self.learning_rate, self.weight_decay, self.seed = learning_rate, weight_decay, seed
+        self.contrast = ContrastLayer(params.contrast)
+
+    def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
+        """Loss of a batch; random numbers come from ``generator``."""
+        raise NotImplementedError
+
+    def generator(self, batch_index: int, training: bool) -> torch.Generator:
+        """Random numbers of this step on this process."""
+        epoch = self.current_epoch if training else self.VALIDATION_EPOCH
+        return step_generator(self.seed + 7919 * self.global_rank, epoch, batch_index, self.device)
+
+    def augmented(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, ...]:
+        """The batch with its images (and a mask that comes with them) augmented."""
+        augmentation: AugmentationParams | None = self.params.augmentation
+        if augmentation is None:
+            return batch
+        from medanomaly.imaging.augmentation import augment
+
+        images, *rest = batch
+        if rest and rest[0].ndim == images.ndim:
+            images, mask = augment(images, augmentation, generator, mask=rest[0])
+            return images, mask
+        return augment(images, augmentation, generator), *rest
+
+    def training_step(self, batch: tuple[Tensor, ...], batch_index: int) -> Tensor:
+        """One step; Lightning's."""
+        generator = self.generator(batch_index, training=True)
+        loss = self.loss(self.augmented(batch, generator), generator)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch[0]), sync_dist=True)
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, ...], batch_index: int) -> None:
+        """Loss on held-out images without augmentation; Lightning's."""
+        loss = self.loss(batch, self.generator(batch_index, training=False))
+        self.log("validation_loss", loss, batch_size=len(batch[0]), sync_dist=True)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW over all parameters."""
+        return torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)

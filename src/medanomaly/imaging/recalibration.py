@@ -1,0 +1,186 @@
+"""P-values at a new site from unlabelled films of that site.
+
+Scores of the new site are a mixture: normal films, whose scores have moved and spread, and an unknown share of abnormal ones
+further up. On a scale where calibration scores are symmetric, a mixture of two normal distributions is fitted to the
+batch (EM); its lower component is taken for the normal films. Scores are then moved and stretched so that this component
+has the mean and the spread of the calibration scores, and compared with them as usual. Standardising a site by its
+own median would take half of the abnormal films for normal ones; this does not as long as the two components can be told
+apart.
+
+What it cannot do: with abnormal films that score like normal ones, or in a batch with hardly any normal film, the
+lower component is not the normal films, and nothing in unlabelled data shows it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from sklearn.mixture import GaussianMixture
+
+from medanomaly.core.conformal import p_values, score_threshold
+from medanomaly.core.errors import InputError
+
+SMALLEST_BATCH = 50
+# two components have to be better than one by this much (Kass & Raftery 1995: "very strong" evidence)
+BIC_GAIN = 10.0
+_STARTS = 4
+
+
+@dataclass(frozen=True)
+class SymmetricScale:
+    """``log(1 + (s - start) / width)`` above ``start``, a straight line of the same slope below.
+
+    Attributes:
+        start: a low quantile of the calibration scores.
+        width: chosen so that the calibration scores are not skewed on this scale.
+    """
+
+    start: float
+    width: float
+
+    @classmethod
+    def fit(cls, calibration: np.ndarray) -> "SymmetricScale":
+        """The width under which (m,) calibration scores have the least skewness."""
+        start, spread = float(np.quantile(calibration, 0.005)), float(np.std(calibration))
+        if np.ptp(calibration) == 0:
+            raise InputError("all calibration scores are equal")
+        widths = spread * np.geomspace(0.1, 100, 61)
+        skew = [abs(stats.skew(cls(start, w)(calibration))) for w in widths]
+        return cls(start, float(widths[int(np.argmin(skew))]))
+
+    def __call__(self, scores: np.ndarray) -> np.ndarray:
+        """(n,) scores on the scale; strictly increasing."""
+        x = (np.asarray(scores, dtype=np.float64) - self.start) / self.width
+        return np.where(x > 0, np.log1p(np.maximum(x, 0)), x)
+
+    def inverse(self, values: np.ndarray) -> np.ndarray:
+        """Scores of (n,) values."""
+        v = np.asarray(values, dtype=np.float64)
+        return self.start + self.width * np.where(v > 0, np.expm1(np.maximum(v, 0)), v)
+
+
+@dataclass(frozen=True)
+class SiteCalibration:
+    """How scores of a site map onto the calibration scores.
+
+    Attributes:
+        calibration: (m,) calibration scores.
+        scale: on which the mapping is linear.
+        location, spread: of the site's normal films on that scale.
+        abnormal_share: estimated share of the batch in the upper component, 0 where one component is enough.
+        separation: distance of the components in standard deviations of the lower one; NaN where there is one.
+        n: films it was estimated from.
+    """
+
+    calibration: np.ndarray
+    scale: SymmetricScale
+    location: float
+    spread: float
+    abnormal_share: float
+    separation: float
+    n: int
+
+    def transform(self, scores: np.ndarray) -> np.ndarray:
+        """(n,) scores of the site as scores of the calibration site; keeps their order."""
+        own = self.scale(self.calibration)
+        moved = (self.scale(scores) - self.location) / self.spread * own.std() + own.mean()
+        return self.scale.inverse(moved)
+
+    def p_values(self, scores: np.ndarray) -> np.ndarray:
+        """(n,) p-values of scores of the site; approximate, since the mapping is estimated."""
+        return p_values(self.transform(scores), self.calibration)
+
+    def threshold(self, alpha: float) -> float:
+        """The site's score above which ``p <= alpha``."""
+        limit = score_threshold(self.calibration, alpha)
+        if not np.isfinite(limit):
+            return limit
+        own = self.scale(self.calibration)
+        z = (float(self.scale(np.array(limit))) - own.mean()) / own.std()
+        return float(self.scale.inverse(np.array(self.location + self.spread * z)))
+
+
+def recalibrate(calibration: np.ndarray, batch: np.ndarray, seed: int = 0) -> SiteCalibration:
+    """Learn from an unlabelled batch of a new site how its normal films score.
+
+    Args:
+        calibration: (m,) scores of normal films of the old site, not fitted on.
+        batch: (n,) scores of the new site, normal and abnormal, n >= 50, better some hundreds.
+        seed: of the starts of EM.
+
+    Raises:
+        InputError: too few scores, a NaN, or scores without spread.
+    """
+    calibration, batch = (np.asarray(s, dtype=np.float64).ravel() for s in (calibration, batch))
+    if min(len(calibration), len(batch)) < SMALLEST_BATCH:
+        raise InputError(
+            f"{len(calibration)} calibration films and {len(batch)} films of the site are too few",
+            remedy=f"Bring {SMALLEST_BATCH} of each, better some hundreds.",
+        )
+    if not np.isfinite(calibration).all() or not np.isfinite(batch).all():
+        raise InputError("a score is NaN or infinite", remedy="Detectors must give finite scores.")
+    scale = SymmetricScale.fit(calibration)
+    x = scale(batch)[:, None]
+    if np.ptp(x) == 0:
+        raise InputError("all scores of the site are equal")
+    one = GaussianMixture(1).fit(x)
+    two = GaussianMixture(2, n_init=_STARTS, random_state=seed).fit(x)
+    if two.bic(x) > one.bic(x) - BIC_GAIN:
+        return SiteCalibration(calibration, scale, float(x.mean()), float(x.std()), 0.0, float("nan"), len(x))
+    means, spreads = two.means_.ravel(), np.sqrt(two.covariances_.ravel())
+    low, high = np.argsort(means)
+    return SiteCalibration(
+        calibration,
+        scale,
+        float(means[low]),
+        float(spreads[low]),
+        float(two.weights_[high]),
+        float((means[high] - means[low]) / spreads[low]),
+        len(x),
+    )
+
+
+def weighted_p_values(
+    scores: np.ndarray,
+    weights: np.ndarray,
+    calibration: np.ndarray,
+    calibration_weights: np.ndarray,
+) -> np.ndarray:
+    """Conformal p-values under covariate shift (Tibshirani, Barber, Candès & Ramdas 2019, eq. 8).
+
+    Args:
+        scores: (n,) of the new site; weights: (n,) density ratio new over old of their covariates.
+        calibration: (m,) scores; calibration_weights: (m,) density ratio of theirs.
+
+    Returns:
+        (n,) in (0, 1]; valid where the ratio is right and covers the new site.
+    """
+    order = np.argsort(calibration, kind="stable")
+    ordered, w = np.asarray(calibration)[order], np.asarray(calibration_weights, dtype=np.float64)[order]
+    at_least = np.append(np.cumsum(w[::-1])[::-1], 0.0)[np.searchsorted(ordered, scores, side="left")]
+    return (at_least + weights) / (w.sum() + weights)
+
+
+def density_ratio(
+    calibration: np.ndarray, batch: np.ndarray, cap: float = 20.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """New over old density of covariates, by a logistic classifier (Bickel, Brückner & Scheffer 2009), cut at ``cap``.
+
+    The classifier sees all films of the batch, abnormal ones too: covariates that an illness changes as well are
+    then reweighted as if the apparatus had changed them.
+
+    Args:
+        calibration: (m, k) covariates; batch: (n, k).
+        cap: largest ratio.
+
+    Returns:
+        (m,) and (n,) ratios.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    both = np.concatenate([calibration, batch])
+    x = (both - both.mean(axis=0)) / (both.std(axis=0) + 1e-12)
+    new = np.repeat([0, 1], [len(calibration), len(batch)])
+    odds = np.exp(LogisticRegression(C=1.0).fit(x, new).decision_function(x))
+    ratio = np.minimum(odds * len(calibration) / len(batch), cap)
+    return ratio[: len(calibration)], ratio[len(calibration) :]

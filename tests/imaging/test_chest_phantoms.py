@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from medanomaly.core.errors import InputError
+from medanomaly.imaging.baselines import Sharpness
+from medanomaly.imaging.contract import InputContract
+from medanomaly.imaging.lbe import LBEDetector
+from medanomaly.imaging.stratified import StratifiedRanking
+from medanomaly.synthetic.chest import LESIONS, ChestParams, chest_films
+from medanomaly.synthetic.patients import draw_patients
+
+PARAMS = ChestParams(height=64, lesion_share=0.3)
+
+
+@pytest.fixture(scope="module")
+def drawn():
+    return chest_films(draw_patients(500, 0), PARAMS)
+
+
+@pytest.fixture(scope="module")
+def squares(drawn) -> np.ndarray:
+    return np.stack([InputContract().prepare(film) for film in drawn.films])
+
+
+def test_one_film_a_patient_in_range_with_the_cohorts_own_ids(drawn):
+    assert drawn.table["patient_id"].tolist() == draw_patients(500, 0)["patient_id"].tolist()
+    for film, row in zip(drawn.films, drawn.table.itertuples(), strict=True):
+        assert film.shape == (row.height, row.width)
+        assert film.dtype == np.float32
+        assert 0 <= film.min() < film.max() <= 1
+
+
+def test_a_patient_keeps_the_film_in_a_larger_cohort(drawn):
+    fewer = chest_films(draw_patients(20, 0), PARAMS)
+    assert all(np.array_equal(a, b) for a, b in zip(fewer.films, drawn.films, strict=False))
+    other = chest_films(draw_patients(20, 1), ChestParams(height=64, lesion_share=0.3, seed=1))
+    assert not any(np.array_equal(a, b) for a, b in zip(other.films, fewer.films, strict=True))
+
+
+def test_masks_are_empty_on_normal_films_and_never_on_lesions(drawn):
+    ill = drawn.table["label"].to_numpy() == 1
+    area = np.array([mask.sum() for mask in drawn.masks])
+    assert (area[~ill] == 0).all()
+    assert (area[ill] > 0).all()
+    assert set(drawn.table.loc[ill, "kind"]) == set(LESIONS)
+    assert abs(ill.mean() - 0.3) < 0.07
+
+
+def test_a_lesion_brightens_its_mask_and_leaves_the_rest(drawn):
+    patients = draw_patients(500, 0)
+    params = PARAMS.model_copy(update={"noise": 0.0})
+    without = chest_films(patients, params.model_copy(update={"lesion_share": 0.0}))
+    with_lesion = chest_films(patients, params)
+    for i in np.flatnonzero(with_lesion.table["label"])[:40]:
+        change = with_lesion.films[i] - without.films[i]
+        mask = with_lesion.masks[i]
+        assert change[mask].mean() > 0.03
+        assert change[mask].mean() > 5 * np.abs(change[~mask]).mean()
+
+
+def test_films_differ_in_shape_and_sites_in_sharpness(drawn, squares):
+    aspect = drawn.table["width"] / drawn.table["height"]
+    assert aspect.std() > 0.05
+    blur = Sharpness().score(squares, aspect)
+    site = drawn.table["site"]
+    assert blur[site == "Hillside"].mean() > blur[site == "Northgate"].mean()
+
+
+def test_a_density_of_normal_films_finds_opacities_and_effusions(drawn, squares):
+    ill = drawn.table["label"].to_numpy() == 1
+    fit = ~ill & (np.arange(len(ill)) < 250)
+    score = LBEDetector().fit(squares[fit]).score(squares[~fit])
+    kind, positive = drawn.table["kind"].to_numpy()[~fit], ill[~fit]
+    for lesion, least in (("opacity", 0.85), ("effusion", 0.95)):
+        some = ~positive | (kind == lesion)
+        assert StratifiedRanking(score[some], positive[some]).auroc() > least
+
+
+def test_patients_without_a_needed_column_are_refused():
+    with pytest.raises(InputError, match="bmi"):
+        chest_films(draw_patients(3, 0).drop(columns="bmi"), PARAMS)
