@@ -16,7 +16,7 @@ from medanomaly.synthetic.patients import draw_patients
 from medanomaly.synthetic.signal_anomalies import SignalAnomalyParams
 from medanomaly.synthetic.vitals import synthetic_vitals
 
-SEED, CALIBRATION, TEST, ALPHA = 0, 40, 12, 0.1
+SEED, CALIBRATION, TEST, ALPHA = 0, 40, 16, 0.1
 RATIOS = (6.0, 12.0, 18.0)
 TARGETS = {6.0: 0.80, 12.0: 0.80, 18.0: 0.95}
 # signal: generator, seconds of a record, detector

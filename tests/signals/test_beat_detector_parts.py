@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import IsolationForest
 
-from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.signals.beat_detector.alarm_score import alarm_score, ectopic_shape
 from medanomaly.signals.beat_detector.clusters import (
     CORE_START,
     MAX_CLUSTERS,
@@ -119,3 +120,16 @@ def test_never_more_clusters_than_there_is_room_for():
         correlate(clusters, odd, correlation, shift)
         follow(clusters, odd, 0.0, 0.0, correlation, shift)
         assert 1 <= clusters.count[0] <= MAX_CLUSTERS
+
+
+def test_in_fibrillation_only_shape_alarms_and_elsewhere_the_larger_view():
+    late_but_wide, early = np.array(
+        [[3.0, 0.1, 3.0, 3.0, 0.5, 0.1, 0.0], [5.0, 6.0, 0.2, 0.2, 1.0, 1.0, 0.0]]
+    )
+    rows = np.stack([late_but_wide, early])
+    outside, within = alarm_score(rows, np.zeros(2, bool)), alarm_score(rows, np.ones(2, bool))
+    np.testing.assert_allclose(outside, [15.0, early.sum()])
+    np.testing.assert_allclose(within, [15.0, 5.8])
+    assert ectopic_shape(rows).tolist() == [True, False]
+    with pytest.raises(InputError, match="2 beats and 1 flags"):
+        alarm_score(rows, np.zeros(1, bool))

@@ -21,6 +21,7 @@ def an_ecg(seconds=60.0, fs=250.0, seed=0):
     ):
         for beat in beats:
             x += height * np.exp(-0.5 * ((t - beat - centre) / width) ** 2)
+    x += 0.05 * np.sin(2 * np.pi * 0.2 * t + seed)
     return np.stack([x, 0.5 * x], axis=1) + rng.normal(0, 0.01, (len(t), 2))
 
 

@@ -21,8 +21,8 @@ class MatrixProfile:
     """Distances of each window to its nearest neighbour, window i = samples i .. i + m - 1.
 
     Attributes:
-        shape_past: (n - m + 1,) Euclidean distance of z-normalised windows to the nearest one that started at least
-            m / 4 samples earlier; sqrt(2 m) at most, and where there is none.
+        shape_past: (n - m + 1,) Euclidean distance of z-normalised windows to the nearest one that started more
+            than m / 4 samples earlier; sqrt(2 m) at most, and where there is none.
         shape_all: likewise, to the nearest one of the whole series.
         size_past: distance of mean-free windows to the nearest earlier one, infinite where there is none.
         size_all: likewise, whole series.
@@ -35,7 +35,7 @@ class MatrixProfile:
 
 
 def matrix_profile(series: np.ndarray, m: int) -> MatrixProfile:
-    """Profile of a series against itself; windows closer than m / 4 samples are no neighbours.
+    """Profile of a series against itself; windows within m / 4 samples are no neighbours.
 
     Args:
         series: (n,) finite, n >= 2 m.
@@ -64,7 +64,7 @@ def matrix_profile(series: np.ndarray, m: int) -> MatrixProfile:
     half, sums = np.zeros(count), np.zeros(count)
     half[1:] = (series[m:] - series[: count - 1]) / 2
     sums[1:] = (series[m:] - mean[1:]) + (series[: count - 1] - mean[:-1])
-    start = -(-m // 4)
+    start = -(-m // 4) + 1
     centred = series[:m] - mean[0]
     first = np.correlate(series[: count + m - 1], centred, mode="valid")
     past_r, all_r, past_d, all_d = _profile(first, half, sums, inverse, spread, start)

@@ -24,7 +24,7 @@ from medanomaly.signals.r_peaks import detect_r_peaks
 
 BEFORE_S, AFTER_S = 0.30, 0.60  # of a beat, around its R peak
 SHIFT_S = 0.012
-QRS_S, ALIKE = 0.08, 0.55  # a peak less like the median QRS is none
+QRS_S, ALIKE = 0.08, 0.5  # a peak less like the median QRS is none
 EDGE = 0.5  # of a threshold, where an alarm ends
 LARGER = 1.3  # times the median QRS: no beat
 MAD = 1.4826  # of a Gaussian's deviation in median absolute deviations
@@ -32,7 +32,7 @@ MAD = 1.4826  # of a Gaussian's deviation in median absolute deviations
 
 @dataclass(frozen=True)
 class SpikeDriftScore:
-    """Scores of one record, (n, n_leads) each, in robust deviations, NaN where nothing was recorded."""
+    """Scores of one record, (n, n_leads) each, in robust deviations, NaN where nothing was recorded or can be said."""
 
     spike: np.ndarray
     drift: np.ndarray
@@ -85,7 +85,7 @@ class SpikeDriftDetector:
         alarm = np.zeros(len(signal), dtype=bool)
         for part, on in ((score.spike, self.spike_threshold_), (score.drift, self.drift_threshold_)):
             for lead in np.nan_to_num(part, nan=0.0).T:
-                alarm |= hysteresis(lead, on, EDGE * on) | hysteresis(lead[::-1], on, EDGE * on)[::-1]
+                alarm |= _both_ways(lead, on, EDGE * on)
         return alarm
 
 
@@ -108,8 +108,7 @@ def spike_drift_score(
     if signal.ndim != 2:
         raise InputError(f"a signal of shape {signal.shape}", remedy="Expected (n_samples, n_leads).")
     base = _moving_median(signal, round(beat_s * fs))
-    far = _long_median(base, fs, beat_s, long_s)
-    drift = np.abs(base - far)
+    drift = np.where(np.isfinite(signal), np.abs(base - _long_median(base, fs, beat_s, long_s)), np.nan)
     rest = signal - base
     peaks = np.zeros(0, dtype=np.int64)
     if beats:
@@ -117,7 +116,8 @@ def spike_drift_score(
         larger = _larger_than_beats(rest, detect_r_peaks(signal, fs), fs)
         peaks = _alike(rest, detect_r_peaks(np.where(larger, np.nan, signal), fs), fs)
         peaks = _with_hidden(rest, peaks, fs)
-    spike = _outside(rest, _with_ends(peaks, len(rest)), fs)
+    spike = _outside(rest, peaks, fs)
+    _leave_out_cut_beats(spike, peaks, fs)
     drift /= np.array([_deviation(column) for column in drift.T])
     return SpikeDriftScore(spike, drift)
 
@@ -149,6 +149,11 @@ def _deviation(values: np.ndarray) -> float:
     return MAD * middle if middle > 0 else 1.0
 
 
+def _both_ways(values: np.ndarray, on: float, off: float) -> np.ndarray:
+    """What is above ``off`` before and after something above ``on``."""
+    return hysteresis(values, on, off) | hysteresis(values[::-1], on, off)[::-1]
+
+
 def _outside(rest: np.ndarray, peaks: np.ndarray, fs: float) -> np.ndarray:
     """(n, n_leads) how far each sample lies outside the band of its beat, in usual deviations."""
     spike = np.empty(rest.shape)
@@ -166,18 +171,22 @@ def _larger_than_beats(rest: np.ndarray, peaks: np.ndarray, fs: float) -> np.nda
     if len(whole) < 5:
         return np.zeros(rest.shape, dtype=bool)
     beat = np.nanmedian(rest[whole[:, None] + np.arange(-reach, reach + 1)], axis=0)
-    far = (rest > LARGER * beat.max(axis=0)) | (rest < LARGER * beat.min(axis=0))
+    top, bottom = np.maximum(beat.max(axis=0), 1e-9), np.minimum(beat.min(axis=0), -1e-9)
+    times = np.nan_to_num(np.maximum(rest / top, rest / bottom))
+    far = np.stack([_both_ways(column, LARGER, 0.2) for column in times.T], axis=1)
     return maximum_filter1d(far, 2 * max(1, round(SHIFT_S * fs)) + 1, axis=0)
 
 
 def _with_hidden(rest: np.ndarray, peaks: np.ndarray, fs: float) -> np.ndarray:
-    """The peaks, and in each interval of nearly two the place where the median QRS fits most of the samples."""
+    """The peaks, and in each interval of nearly two the place where the median QRS explains most."""
     reach = round(QRS_S * fs)
     whole = peaks[(peaks >= reach) & (peaks + reach < len(rest))]
     if len(whole) < 5:
         return peaks
     around = np.arange(-reach, reach + 1)
     beat = np.nanmedian(rest[whole[:, None] + around], axis=0)
+    # whatever lies over a beat may be as large as it will
+    cap = 0.5 * np.abs(beat).max(axis=0)
     interval = np.diff(peaks)
     usual = np.median(interval)
     hidden = []
@@ -187,25 +196,27 @@ def _with_hidden(rest: np.ndarray, peaks: np.ndarray, fs: float) -> np.ndarray:
         places = np.arange(left + round(0.6 * usual), right - round(0.6 * usual) + 1)
         if right - left > 3 * usual or not len(places):
             continue
-        off = np.nanmedian(np.abs(rest[places[:, None] + around] - beat), axis=(1, 2))
-        if np.nanmin(off, initial=np.inf) < 0.5 * np.median(np.abs(beat)):
-            hidden.append(places[int(np.nanargmin(off))])
+        here = rest[places[:, None] + around]
+        gain = np.nanmean(np.minimum(np.abs(here), cap) - np.minimum(np.abs(here - beat), cap), axis=(1, 2))
+        if np.nanmax(gain, initial=-np.inf) > 0.4 * np.mean(np.minimum(np.abs(beat), cap)):
+            hidden.append(places[int(np.nanargmax(gain))])
     return np.sort(np.concatenate([peaks, np.array(hidden, dtype=np.int64)]))
 
 
-def _with_ends(peaks: np.ndarray, n: int) -> np.ndarray:
-    """The peaks, and one before the first and after the last where the next would have been."""
+def _leave_out_cut_beats(spike: np.ndarray, peaks: np.ndarray, fs: float) -> None:
+    """Nothing is said of the beats that the ends of the record cut in two."""
     if len(peaks) < 5:
-        return peaks
-    usual = int(np.median(np.diff(peaks)))
-    ends = [peaks[:1] - usual] if peaks[0] < 1.5 * usual else []
-    return np.concatenate(
-        [*ends, peaks, peaks[-1:] + usual] if n - peaks[-1] < 1.5 * usual else [*ends, peaks]
-    )
+        return
+    usual, before, after = np.median(np.diff(peaks)), round(BEFORE_S * fs), round(AFTER_S * fs)
+    whole = peaks[(peaks >= before) & (peaks + after <= len(spike))]
+    if whole[0] < 2.5 * usual:
+        spike[: whole[0] - before] = np.nan
+    if len(spike) - whole[-1] < 2.5 * usual:
+        spike[whole[-1] + after :] = np.nan
 
 
 def _alike(rest: np.ndarray, peaks: np.ndarray, fs: float) -> np.ndarray:
-    """The peaks whose QRS correlates with the median one, on average over leads."""
+    """The peaks whose QRS correlates with the median one in every lead."""
     reach = round(QRS_S * fs)
     whole = (peaks >= reach) & (peaks + reach < len(rest))
     if whole.sum() < 5:
@@ -215,8 +226,10 @@ def _alike(rest: np.ndarray, peaks: np.ndarray, fs: float) -> np.ndarray:
     windows, beat = windows - windows.mean(axis=1, keepdims=True), beat - beat.mean(axis=0)
     length = np.sqrt((windows**2).sum(axis=1) * (beat**2).sum(axis=0))
     correlation = (windows * beat).sum(axis=1) / np.where(length > 0, length, 1.0)
+    # a lead in which beats do not show has no say
+    correlation = correlation[:, np.median(correlation, axis=0) >= 0.7]
     kept = np.ones(len(peaks), dtype=bool)
-    kept[whole] = correlation.mean(axis=1) >= ALIKE
+    kept[whole] = correlation.min(axis=1, initial=1.0) >= ALIKE
     return peaks[kept]
 
 

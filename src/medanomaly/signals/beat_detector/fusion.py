@@ -12,8 +12,6 @@ from medanomaly.core.errors import ConfigurationError
 from medanomaly.signals.beat_detector.terms import ABS, COLUMNS, CPM, LOCAL_RR, RESID, RR, SHAPE, SLOW_RR, P
 
 CONTRIBUTIONS = ("cpm", "rr", "shape", "resid", "P", "abs", "ifr")
-# the contributions that need no RR interval, and the ones that do
-SHAPE_CONTRIBUTIONS, RHYTHM_CONTRIBUTIONS = ("shape", "resid"), ("cpm", "rr", "abs", "ifr")
 IFR = COLUMNS
 TAILED = (CPM, RR, SLOW_RR, SHAPE, RESID, P, ABS, IFR)
 
