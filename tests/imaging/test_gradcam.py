@@ -105,8 +105,21 @@ def test_deletion_starts_at_the_image_and_ends_at_its_blur():
     deletion_insertion(probability, images, images, steps=2)
     np.testing.assert_array_equal(seen[0], images)
     np.testing.assert_array_equal(seen[5], images)
-    np.testing.assert_array_equal(seen[1], seen[1])
+    np.testing.assert_array_equal(seen[1], seen[4])
     assert np.abs(np.diff(seen[4], axis=1)).max() < 0.1
+
+
+def test_deletion_ends_at_the_reference_that_was_given():
+    images, seen = np.random.default_rng(0).random((3, 16, 16)).astype(np.float32), []
+
+    def probability(x):
+        seen.append(x)
+        return x.mean(axis=(1, 2))
+
+    deletion_insertion(probability, images, images, steps=2, reference=images[::-1])
+    np.testing.assert_array_equal(seen[4], images[::-1])
+    with pytest.raises(InputError, match="reference"):
+        deletion_insertion(probability, images, images, reference=images[:1])
 
 
 def test_platt_is_logistic_regression_and_temperature_has_no_offset():

@@ -1,12 +1,14 @@
 """The losses against hand-written sums, and which half of the Reversed Autoencoder each of its losses moves."""
 
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from skimage.exposure import equalize_adapthist
 from torch.distributions import Normal, kl_divergence
 
 from medanomaly.imaging.networks.autoencoder_loss import reconstruction_loss
+from medanomaly.imaging.networks.blocks import group_norm
 from medanomaly.imaging.networks.clahe import clahe
 from medanomaly.imaging.networks.contrast import ContrastLayer, gaussian_blur
 from medanomaly.imaging.networks.lesion_pasting import FULL_CHANGE, lesion_shapes, paste_lesions
@@ -21,6 +23,7 @@ from medanomaly.imaging.networks.reversed_autoencoder_loss import (
 )
 from medanomaly.imaging.networks.segmenter import soft_dice_loss
 from medanomaly.imaging.networks.unet_loss import hidden_error
+from medanomaly.training.export import onnx_bytes
 
 PARAMS = ReversedAutoencoderParams(latent=4, widths=(4, 8))
 
@@ -161,6 +164,17 @@ def test_soft_dice_of_a_perfect_answer_is_near_zero():
     mask = (films() > 0.5).float()
     assert float(soft_dice_loss(40 * (mask - 0.5), mask)) < 1e-3
     assert float(soft_dice_loss(-40 * (mask - 0.5), mask)) > 0.99
+
+
+def test_an_exported_normalisation_rounds_no_worse_than_torch_on_large_images():
+    torch.manual_seed(0)
+    layer = torch.nn.Sequential(*(group_norm(8) for _ in range(3))).eval()
+    x = 5 + torch.randn(2, 8, 128, 128)
+    model = onnxruntime.InferenceSession(
+        onnx_bytes(layer, (x,), ["x"], ["y"]), providers=["CPUExecutionProvider"]
+    )
+    exact = layer.double()(x.double()).detach().numpy()
+    assert np.abs(model.run(None, {"x": x.numpy()})[0] - exact).max() < 3e-6
 
 
 def test_blur_is_that_of_scipy_inside_and_keeps_a_flat_image_flat():

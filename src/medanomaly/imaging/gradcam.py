@@ -74,11 +74,13 @@ def deletion_insertion(
     steps: int = 16,
     seed: int = 0,
     patch: int = 4,
+    reference: np.ndarray | None = None,
 ) -> DeletionInsertion:
     """Take the highlighted pixels away, and put them back, and see what the classifier says.
 
-    What is taken away becomes a strong blur of the image, which keeps its brightness and leaves no sharp edges.
-    The random order moves whole patches, since scattered single pixels would be another kind of damage.
+    What is taken away becomes the reference. A strong blur keeps brightness and leaves no edges; but where disease is itself
+    a loss of sharpness, as consolidation is, a blur looks ill: give normal images there. The random order moves whole
+    patches, since scattered single pixels would be another kind of damage.
 
     Args:
         probability: (n, H, W) images to (n,) probabilities.
@@ -87,6 +89,7 @@ def deletion_insertion(
         steps: shares of pixels looked at.
         seed: of the random order.
         patch: side of the patches that are moved together.
+        reference: (n, H, W) what pixels are replaced by; None for a blur of the image itself.
 
     Returns:
         (n,) areas of each kind.
@@ -100,8 +103,11 @@ def deletion_insertion(
     n, height, width = images.shape
     if height % patch or width % patch:
         raise InputError(f"images of {height} x {width} cannot be cut into patches of {patch}")
-    batch: Tensor = torch.from_numpy(images)[:, None]
-    blurred = gaussian_blur(batch, height / 8)[:, 0].numpy()
+    if reference is None:
+        batch: Tensor = torch.from_numpy(images)[:, None]
+        reference = gaussian_blur(batch, height / 8)[:, 0].numpy()
+    elif reference.shape != images.shape:
+        raise InputError(f"reference of shape {reference.shape} for images of shape {images.shape}")
     rows, columns = height // patch, width // patch
     importance = heat.reshape(n, rows, patch, columns, patch).mean(axis=(2, 4)).reshape(n, -1)
     chance = np.random.default_rng(seed).random(importance.shape)
@@ -114,8 +120,8 @@ def deletion_insertion(
             first = rank < step / steps * importance.shape[1]
             chosen = first.reshape(n, rows, 1, columns, 1)
             chosen = np.broadcast_to(chosen, (n, rows, patch, columns, patch)).reshape(images.shape)
-            taken.append(probability(np.where(chosen, blurred, images)))
-            put.append(probability(np.where(chosen, images, blurred)))
+            taken.append(probability(np.where(chosen, reference, images)))
+            put.append(probability(np.where(chosen, images, reference)))
         return tuple(np.trapezoid(np.stack(curve), dx=1 / steps, axis=0) for curve in (taken, put))
 
     return DeletionInsertion(*areas(importance), *areas(chance))
