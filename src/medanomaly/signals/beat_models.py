@@ -86,19 +86,21 @@ def beat_detector_bundle(
     """
     check_reference(cases, name)
     ids = case_id(beats["record"], beats["sample"])
-    part = ids.map(cases.set_index("case_id")["split"])
-    # a patient is in one part of the split, and so are its recordings; patients without a label teach as normal
-    labelled = cases["label"].notna().any()
-    records = {str(r): p for r, p in part.groupby(beats["record"]).first().items() if pd.notna(p)}
+    by_case = cases.set_index("case_id")
+    part, label = ids.map(by_case["split"]), ids.map(by_case["label"])
+    normal = label.eq(0).fillna(False) if cases["label"].notna().any() else part.notna()
+    # patients without a label teach as normal
+    taught = np.where(part.eq("train").fillna(False) & normal, "N", "")
+    used = part.isin(["train", "calibration"])
     detector = BeatDetector(params.variant, params.causal, params.learn_s, seed)
     population, terms = [], {}
-    for record, of_record in beats.groupby("record", sort=False):
-        if records.get(str(record)) not in ("train", "calibration"):
+    for record, rows in beats.groupby("record", sort=False).indices.items():
+        if not used.iloc[rows].any():
             continue
-        known = of_record if labelled else of_record.assign(aami="N")
-        patient = detector.patient_terms(series_of(raw[str(record)], known))
+        of_record = beats.iloc[rows].assign(aami=taught[rows])
+        patient = detector.patient_terms(series_of(raw[str(record)], of_record))
         terms[str(record)] = patient.terms
-        if records[str(record)] == "train":
+        if patient.normal.any():
             population.append(patient)
     detector.fit_terms(population)
     scores = pd.Series(0.0, index=cases["case_id"])

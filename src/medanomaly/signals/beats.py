@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from medanomaly.core.cases import age_band
 from medanomaly.core.errors import InputError
 from medanomaly.signals.aami import aami_class, is_beat, label_of_class
+from medanomaly.signals.intervals import interval_mask, intervals
 from medanomaly.signals.quality import QualityParams, assess_quality, quality_at
 from medanomaly.signals.r_peaks import detect_r_peaks
 from medanomaly.signals.recording import Recording
@@ -17,6 +18,8 @@ from medanomaly.signals.recording import Recording
 MIN_BEATS = 16
 BAD_SIGNAL, UNCLASSIFIABLE = "bad signal", "paced or unclassifiable beat"
 ATTRIBUTES = ("sex", "age")
+# stretches of this name are what a source without beat codes calls anomalous
+STRETCH = "anomaly"
 
 
 class BeatParams(BaseModel):
@@ -43,7 +46,8 @@ def beats_of(recording: Recording, params: BeatParams) -> tuple[pd.DataFrame, pd
 
     Returns:
         Beats: ``record``, ``patient_id``, ``sample``, ``time_s``, ``symbol`` (empty where unknown), ``aami`` (NA where
-        unknown), ``quality`` (good or bad), then the attributes ``sex`` and ``age`` where the recording has them. Quality:
+        unknown), ``quality`` (good or bad), ``stretch`` (1 inside a stretch that the source calls anomalous, where it gives no
+        codes of beats but such stretches), then the attributes ``sex`` and ``age`` where the recording has them. Quality:
         see :func:`~medanomaly.signals.quality.assess_quality`.
 
     Raises:
@@ -84,6 +88,11 @@ def beats_of(recording: Recording, params: BeatParams) -> tuple[pd.DataFrame, pd
         }
     )
     table["aami"] = table["aami"].astype("string")
+    if marks is not None and not known:
+        stretches = intervals(marks, recording.n_samples)
+        if stretches["kind"].eq(STRETCH).any():
+            inside = interval_mask(marks, recording.n_samples)[table["sample"]]
+            table["stretch"] = pd.array(inside.astype(np.int8), dtype="Int8")
     for name in ATTRIBUTES:
         if name in recording.attributes:
             table[name] = recording.attributes[name]
@@ -115,12 +124,16 @@ def beat_cases(beats: pd.DataFrame) -> pd.DataFrame:
     """
     good = beats[beats["quality"].eq("good")].reset_index(drop=True)
     label = label_of_class(good["aami"])
+    kind = good["aami"].mask((label != 1).fillna(True))
+    if "stretch" in good:
+        label = label.fillna(good["stretch"])
+        kind = kind.fillna(good["stretch"].map({1: STRETCH}).astype("string"))
     cases = pd.DataFrame(
         {
             "case_id": case_id(good["record"], good["sample"]),
             "patient_id": good["patient_id"].astype("string"),
             "label": label,
-            "kind": good["aami"].mask((label != 1).fillna(True)),
+            "kind": kind,
         }
     )
     if "sex" in good:
@@ -129,6 +142,26 @@ def beat_cases(beats: pd.DataFrame) -> pd.DataFrame:
         cases["age_band"] = age_band(pd.to_numeric(good["age"], errors="coerce"))
     cases["record"] = good["record"].astype("string")
     return cases
+
+
+def cut_beats(cases: pd.DataFrame) -> pd.DataFrame:
+    """Beats table of beats that were cut out of their recording, which nobody has: no position, no time, no class.
+
+    Args:
+        cases: ``case_id``, ``patient_id``.
+    """
+    n = len(cases)
+    return pd.DataFrame(
+        {
+            "record": cases["case_id"].astype("string"),
+            "patient_id": cases["patient_id"].astype("string"),
+            "sample": np.zeros(n, dtype=np.int64),
+            "time_s": np.full(n, np.nan),
+            "symbol": pd.array([""] * n, dtype="string"),
+            "aami": pd.array([pd.NA] * n, dtype="string"),
+            "quality": pd.array(["good"] * n, dtype="string"),
+        }
+    )
 
 
 def quarantined_beats(beats: pd.DataFrame, refused: Sequence[tuple[str, str]] = ()) -> pd.DataFrame:

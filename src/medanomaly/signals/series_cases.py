@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.signals.features.windows import WINDOW_FEATURES, feature_matrix
-from medanomaly.signals.intervals import intervals_of
+from medanomaly.signals.intervals import intervals
 from medanomaly.signals.recording import Recording
 from medanomaly.signals.series_detectors import (
     Discord,
@@ -140,8 +140,8 @@ def series_windows(recording: Recording, patient_id: str, params: SeriesParams) 
 
 def anomalies(recording: Recording) -> list[tuple[int, int]]:
     """Annotated stretches, (start, end) in samples, end excluded."""
-    stretches = intervals_of(recording.annotations) if recording.annotations is not None else []
-    return [(int(row.start), int(row.end)) for row in stretches.itertuples()] if len(stretches) else []
+    stretches = intervals(recording.annotations, recording.n_samples)
+    return [(int(row.start), int(row.end)) for row in stretches.itertuples()]
 
 
 def window_features(recording: Recording, windows: pd.DataFrame) -> pd.DataFrame:
