@@ -45,6 +45,86 @@ AREAS = {
 }
 
 
+# what the README shows of each modality, good or not: benchmark, name of the result, what it is called there
+HEADLINES = {
+    "Tables": (
+        (
+            "tabular_oneclass",
+            "one-class auroc, two-view ensemble",
+            "two-view ensemble, AUROC, mean of 7 ADBench sets",
+        ),
+        (
+            "tabular_oneclass",
+            "one-class auroc, two-view ensemble minus isolation forest (scikit-learn, 100 trees)",
+            "two-view ensemble less isolation forest, paired",
+        ),
+        (
+            "tabular_networks",
+            "one-class auroc, denoising autoencoder minus isolation forest (scikit-learn, 100 trees)",
+            "denoising autoencoder less isolation forest, paired",
+        ),
+        (
+            "conformal_validity",
+            "realised false-alarm rate at alpha = 0.05, mammography",
+            "false alarms where 5 % were asked, mammography",
+        ),
+        (
+            "group_calibration",
+            "appointments, age_band: gap in one split, calibrated by group",
+            "gap of false-alarm rates between age bands of one split, appointments, calibrated by group",
+        ),
+        (
+            "physionet_mortality",
+            "gradient boosting, wide: auroc",
+            "risk of death in hospital, PhysioNet 2012, AUROC",
+        ),
+        (
+            "physionet_mortality",
+            "isolation forest (anomaly score): auroc",
+            "an anomaly score taken for that risk, AUROC",
+        ),
+    ),
+    "Signals": (
+        (
+            "mitbih_beats",
+            "variant either, causal: AUROC",
+            "abnormal beats, MIT-BIH, reference R marks, AUROC",
+        ),
+        (
+            "mitbih_beats",
+            "variant either, causal, own R peaks, missed beats score 0 and false ones are normal: AUPRC",
+            "the same, own R peaks, every missed beat counted, AUPRC",
+        ),
+        (
+            "mitbih_beats",
+            "stress, all conditions pooled, variant A: AUROC",
+            "the same under stress (ectopic rhythm, fibrillation, noise), AUROC",
+        ),
+        ("r_peaks", "R peaks, sensitivity, ours, two leads", "R peaks found, MIT-BIH"),
+        ("ucr", "share located, six profiles, earlier neighbours", "anomalies located, UCR archive"),
+    ),
+    "Images": (
+        ("imaging_lbe", "AUROC, LBE", "pneumonia, paediatric films, band energies, AUROC"),
+        (
+            "imaging_lbe",
+            "AUROC within 8 strata of aspect ratio, LBE",
+            "the same among films of one shape, AUROC",
+        ),
+        ("imaging_lbe", "AUROC, aspect ratio", "the shape of the film alone, AUROC"),
+        (
+            "imaging_shift",
+            "false alarms at 10 % asked: blurrier and wider, 40% abnormal, none",
+            "false alarms where 10 % were asked, blurrier and wider films (lowest to highest of 10 splits)",
+        ),
+        (
+            "imaging_shift",
+            "false alarms at 10 % asked: blurrier and wider, 40% abnormal, mixture",
+            "the same after recalibration without labels (likewise)",
+        ),
+    ),
+}
+
+
 def number(value: float | None) -> str:
     if value is None:
         return ""
@@ -105,12 +185,38 @@ def readme_table() -> str:
     return "\n".join(lines)
 
 
+def headline_table() -> str:
+    """A few figures of each modality, with the command that prints each; results that are not there are left out."""
+    lines = ["| | what | value | 95 % interval | beside it | command |", "|---|---|---:|---|---|---|"]
+    for modality, headlines in HEADLINES.items():
+        first = modality
+        for benchmark, name, called in headlines:
+            path = ROOT / "results" / f"{benchmark}.json"
+            found = [r for r in json.loads(path.read_text()) if r["name"] == name] if path.exists() else []
+            if not found:
+                print(f"README.md: {benchmark} has no '{name}', left out")
+                continue
+            r = found[0]
+            known = r["ci_low"] is not None
+            interval = f"{number(r['ci_low'])} to {number(r['ci_high'])}" if known else ""
+            peer = f"{r['peer']}: {number(r['peer_value'])}" if r["peer"] else ""
+            unit = r["unit"] if r["unit"] in ("%", "points") else ""
+            value = f"{number(r['value'])} {unit}".strip()
+            cells = [first, called, value, interval, peer, f"`{r['command']}`"]
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+            first = ""
+    return "\n".join(lines)
+
+
 def write_readme() -> None:
     path = ROOT.parent / "README.md"
     text = path.read_text()
-    start, end = "<!-- results: rendered by make results -->", "<!-- end of results -->"
-    before, _, rest = text.partition(start)
-    path.write_text(f"{before}{start}\n{readme_table()}\n{end}{rest.partition(end)[2]}")
+    for what, table in (("results", readme_table), ("headlines", headline_table)):
+        start, end = f"<!-- {what}: rendered by make results -->", f"<!-- end of {what} -->"
+        before, found, rest = text.partition(start)
+        if found:
+            text = f"{before}{start}\n{table()}\n{end}{rest.partition(end)[2]}"
+    path.write_text(text)
     print("README.md")
 
 

@@ -1,3 +1,7 @@
+import os
+import shutil
+import socket
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -6,6 +10,9 @@ from hypothesis import settings
 # a shared machine can be slow; time is measured in benchmarks, never in tests. Same examples on every run.
 settings.register_profile("project", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("project")
+
+# no test logs anywhere, unless it says so itself
+os.environ["WANDB_MODE"] = "disabled"
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,3 +34,44 @@ def finished_run(finished_outputs):
     with KedroSession.create(ROOT, env="test", runtime_params=outputs) as session:
         session.run()
         return session.load_context().catalog
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory):
+    """URL of an empty database in a server of its own, which no one else can reach."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [shutil.which("initdb")]
+    if not found[-1]:
+        pytest.skip("no PostgreSQL server is installed")
+    programs = Path(found[-1]).parent
+    folder = tmp_path_factory.mktemp("postgresql")
+    # the server refuses to run as root
+    user = []
+    if os.getuid() == 0:
+        if not shutil.which("runuser") or subprocess.call(
+            ["id", "postgres"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ):
+            pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
+        user = ["runuser", "-u", "postgres", "--"]
+        for parent in (folder, *folder.parents):
+            if parent.stat().st_uid == 0 and parent.name.startswith("pytest"):
+                parent.chmod(0o755)
+        shutil.chown(folder, "postgres")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def run(*command):
+        subprocess.run(
+            [*user, str(programs / command[0]), *command[1:]], check=True, capture_output=True, cwd=folder
+        )
+
+    run("initdb", "-D", str(folder / "data"), "-U", "ward", "-A", "trust")
+    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={folder}"
+    log = str(folder / "log")
+    # detached from our pipes, which the server would hold open
+    subprocess.run(
+        [*user, str(programs / "pg_ctl"), "-D", str(folder / "data"), "-l", log, "-w", "-o", options, "start"],
+        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
+    )  # fmt: skip
+    yield f"postgresql+pg8000://ward@127.0.0.1:{port}/postgres"
+    run("pg_ctl", "-D", str(folder / "data"), "-m", "immediate", "stop")

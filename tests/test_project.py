@@ -53,8 +53,18 @@ def config_files(kind):
     )
 
 
-def test_no_catalog_entry_is_unused():
-    used = set().union(*(p.datasets() for p in pipelines.values()))
+@pytest.fixture(scope="module")
+def used_anywhere():
+    """Names that the pipelines of any environment read or write; what is wired depends on the environment."""
+    used = set()
+    for env in ENVIRONMENTS:
+        context(env)
+        used |= set().union(*(p.datasets() for p in pipelines.values()))
+    return used
+
+
+def test_no_catalog_entry_is_unused(used_anywhere):
+    used = used_anywhere
     for path in config_files("catalog"):
         for name in yaml.safe_load(path.read_text()) or {}:
             if name.startswith("_"):
@@ -63,10 +73,8 @@ def test_no_catalog_entry_is_unused():
             assert any(pattern.match(u) for u in used), f"{path.name}: '{name}' is used by no pipeline"
 
 
-def test_no_parameter_is_unused():
-    used = {
-        d.removeprefix("params:") for p in pipelines.values() for d in p.datasets() if d.startswith("params:")
-    }
+def test_no_parameter_is_unused(used_anywhere):
+    used = {d.removeprefix("params:") for d in used_anywhere if d.startswith("params:")}
     for path in config_files("parameters"):
         for block, content in (yaml.safe_load(path.read_text()) or {}).items():
             names = {block, *(f"{block}.{key}" for key in content)} if isinstance(content, dict) else {block}

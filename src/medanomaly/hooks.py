@@ -101,58 +101,77 @@ class SummaryHooks:
         ):
             if name in made:
                 _print_summary(catalog[name].load(), catalog["params:alarm"].load().alpha, title)
-        if "report" in made:
-            sys.stdout.write(f"Report: {Path(catalog['report']._filepath)}\n")
+        for name, title in (("report", "Report"), ("tabular_risk.report", "Risk report")):
+            if name in made:
+                sys.stdout.write(f"{title}: {Path(catalog[name]._filepath)}\n")
 
 
 class TrackingHooks:
     """Send what a run measured to W&B, and to MLflow where its plugin has started a run."""
 
     @hook_impl
-    def after_node_run(self, node, outputs):
+    def after_node_run(self, inputs, outputs):
         """Metrics to MLflow while its run is open."""
         mlflow = sys.modules.get("mlflow")
-        if "metrics" in outputs and mlflow is not None and mlflow.active_run() is not None:
-            from medanomaly.tracking.results import metric_values
+        if "metrics" not in outputs or mlflow is None or mlflow.active_run() is None:
+            return
+        from medanomaly.tracking.results import git_commit, metric_values
 
-            mlflow.log_metrics(metric_values(outputs["metrics"]))
+        about = {"dataset": _plain(inputs["params:run"])["dataset"], "git_commit": git_commit(Path.cwd())}
+        mlflow.set_tags({name: value for name, value in about.items() if value})
+        mlflow.log_metrics(metric_values(outputs["metrics"]))
 
     @hook_impl
     def after_pipeline_run(self, run_params, pipeline, catalog):
-        """Metrics, figures and bundles to W&B."""
-        made = pipeline.all_outputs()
-        if not {"metrics", "comparisons", "figures"} <= made:
+        """Metrics, figures and bundles to W&B; a tracker that fails costs its own log, never the run."""
+        if not {"metrics", "comparisons", "figures"} <= pipeline.all_outputs():
             return
         from medanomaly.tracking.params import TrackingParams
-        from medanomaly.tracking.results import git_commit
-        from medanomaly.tracking.wandb_runs import active_mode, log_results, wandb_run
+        from medanomaly.tracking.wandb_runs import active_mode
 
         params = TrackingParams.model_validate(_plain(catalog["params:tracking"].load())).wandb
         if active_mode(params) == "disabled":
             return
-        run = _plain(catalog["params:run"].load())
-        bundles = {name: catalog[name] for name in made if name.endswith(".bundle")}
-        about = {
-            "name": run["dataset"],
-            "job_type": "pipeline",
-            "tags": [run["dataset"]],
-            "config": {
-                "run": run,
-                "alarm": _plain(catalog["params:alarm"].load()),
-                "environment": run_params.get("env"),
-                "git_commit": git_commit(Path.cwd()),
+        try:
+            _log_to_wandb(params, run_params, pipeline, catalog)
+        except Exception as error:
+            logger.warning("Nothing was logged to W&B: %s", error, exc_info=True)
+        else:
+            sys.stdout.write(f"W&B: {active_mode(params)}, {params.folder}\n")
+
+
+def _log_to_wandb(params, run_params, pipeline, catalog):
+    from medanomaly.tracking.results import git_commit
+    from medanomaly.tracking.wandb_runs import log_results, wandb_run
+
+    run = _plain(catalog["params:run"].load())
+    entries = [catalog[name] for name in sorted(pipeline.datasets()) if name.endswith(".bundle")]
+    bundles = {entry.folder: entry.load() for entry in entries}
+    manifests = {f"{b.manifest['modality']}.{b.manifest['name']}": b.manifest for b in bundles.values()}
+    about = {
+        "name": run["dataset"],
+        "job_type": "pipeline",
+        "tags": [run["dataset"]],
+        "config": {
+            "run": run,
+            "alarm": _plain(catalog["params:alarm"].load()),
+            "environment": run_params.get("env"),
+            "git_commit": git_commit(Path.cwd()),
+            "training_data": {
+                name: m.get("training_data", {}).get("fingerprint") for name, m in manifests.items()
             },
-        }
-        with wandb_run(params, **about) as tracked:
-            log_results(
-                tracked,
-                params,
-                catalog["metrics"].load(),
-                catalog["comparisons"].load(),
-                catalog["figures"].load(),
-                {Path(dataset._filepath): dataset.load() for dataset in bundles.values()},
-            )
-        sys.stdout.write(f"W&B: {active_mode(params)}, {params.folder}\n")
+            "options": {name: m.get("options", {}) for name, m in manifests.items()},
+        },
+    }
+    with wandb_run(params, **about) as tracked:
+        log_results(
+            tracked,
+            params,
+            catalog["metrics"].load(),
+            catalog["comparisons"].load(),
+            catalog["figures"].load(),
+            bundles,
+        )
 
 
 def _plain(block):

@@ -34,13 +34,15 @@ def tune(target: str) -> bool:
     return _target != before
 
 
-def active_models(modality: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    """Models of a modality that pipelines are built for: those that the environment names, else all that are known.
+def active_models(
+    modality: str, known: tuple[str, ...], usual: tuple[str, ...] | None = None
+) -> tuple[str, ...]:
+    """Models of a modality that pipelines are built for: those that the environment names, else the usual ones, else all.
 
     Raises:
         ConfigurationError: a name is unknown.
     """
-    names = _models.get(modality, known)
+    names = _models.get(modality, known if usual is None else usual)
     unknown = sorted(set(names) - set(known))
     if unknown:
         raise ConfigurationError(

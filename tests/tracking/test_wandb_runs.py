@@ -2,11 +2,13 @@
 
 import json
 import socket
+import time
 
 import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from kedro.io import MemoryDataset
 
 from medanomaly.core.bundle import array_bytes, make_bundle, write_bundle
 from medanomaly.tracking.params import WandbParams
@@ -20,6 +22,7 @@ SVG = '<svg xmlns="http://www.w3.org/2000/svg"></svg>'
 @pytest.fixture
 def params(tmp_path, monkeypatch):
     monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "copies"))
     return WandbParams(folder=str(tmp_path / "logged"))
 
 
@@ -39,7 +42,7 @@ def metrics():
     ]
     return pd.DataFrame(
         [
-            ["tabular", "ecdf", "test", "", "auroc", 0.9, 0.8, 0.95, 100, 10],
+            ["tabular", "ecdf", "test", pd.NA, "auroc", 0.9, 0.8, 0.95, 100, 10],
             ["tabular", "ecdf", "test", "sex=F", "auroc", 0.7, 0.5, 0.9, 50, 5],
             ["tabular", "baseline: 1-NN", "test", "", "brier", np.nan, np.nan, np.nan, 100, 10],
         ],
@@ -48,10 +51,20 @@ def metrics():
 
 
 def records(folder):
-    """Every record of the one run under ``folder``: a log in the format of LevelDB behind a header of seven bytes."""
+    """Every record of the one run under ``folder``, whose last ones a process of W&B writes a moment after the run's end."""
+    (path,) = folder.rglob("run-*.wandb")
+    for _ in range(200):
+        found = read_log(path)
+        if found and found[-1].WhichOneof("record_type") == "exit":
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"the run was never finished: {[r.WhichOneof('record_type') for r in found]}")
+
+
+def read_log(path):
+    """A log in the format of LevelDB behind a header of seven bytes."""
     from wandb.proto import wandb_internal_pb2
 
-    (path,) = folder.rglob("run-*.wandb")
     content, at, part, found = path.read_bytes(), 7, b"", []
     while at + 7 <= len(content):
         left = 32768 - at % 32768
@@ -80,7 +93,12 @@ def test_only_figures_of_many_patients_are_values(metrics):
         "tabular/ecdf/auroc/ci_low": 0.8,
         "tabular/ecdf/auroc/ci_high": 0.95,
     }
-    assert list(shareable_figures({"tabular_roc": SVG, "tabular_explanation_1": SVG})) == ["tabular_roc"]
+
+
+def test_a_figure_is_logged_only_if_it_is_known_to_show_many_cases():
+    figures = dict.fromkeys(["tabular_roc", "signals_p_value_calibration", "tabular_explanation_1"], SVG)
+    figures |= dict.fromkeys(["imaging_film_17", "roc"], SVG)
+    assert list(shareable_figures(figures)) == ["tabular_roc", "signals_p_value_calibration"]
 
 
 def test_a_run_is_written_offline_without_an_account_or_a_network(params, metrics, tmp_path, monkeypatch):
@@ -143,3 +161,47 @@ def test_disabled_writes_nothing(params, tmp_path, monkeypatch):
 
 def test_the_commit_says_when_files_differ_from_it(tmp_path):
     assert git_commit(tmp_path) is None
+
+
+@pytest.mark.xdist_group("finished run")
+def test_the_hook_logs_a_whole_run_and_nothing_of_it_names_a_patient(finished_run, tmp_path, monkeypatch):
+    from kedro.framework.project import pipelines
+
+    from medanomaly.hooks import TrackingHooks
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "copies"))
+    monkeypatch.setitem(
+        finished_run, "params:tracking", MemoryDataset({"wandb": {"folder": str(tmp_path / "logged")}})
+    )
+    TrackingHooks().after_pipeline_run({"env": "test"}, pipelines["__default__"], finished_run)
+    found = records(tmp_path / "logged")
+    measured = metric_values(finished_run["metrics"].load())
+    logged = summary(found)
+    assert {name: logged.get(name) for name in measured} == pytest.approx(measured)
+    artifacts = [r.artifact for r in found if r.WhichOneof("record_type") == "artifact"]
+    assert len([a for a in artifacts if a.type == "model"]) == 6
+    config = {u.key: json.loads(u.value_json) for r in found for u in r.run.config.update}
+    fingerprint = finished_run["tabular.ecdf.bundle"].load().manifest["training_data"]["fingerprint"]
+    assert config["training_data"]["tabular.ecdf"] == fingerprint
+    cases = finished_run["tabular.cases"].load()
+    names = [str(name).encode() for name in pd.concat([cases["case_id"], cases["patient_id"]]).unique()]
+    for path in (tmp_path / "logged").rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not [name for name in names if name in content], path.name
+
+
+@pytest.mark.xdist_group("finished run")
+def test_a_tracker_that_fails_does_not_fail_the_run(finished_run, tmp_path, monkeypatch, caplog):
+    from kedro.framework.project import pipelines
+
+    from medanomaly import hooks
+
+    def broken(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setattr(hooks, "_log_to_wandb", broken)
+    hooks.TrackingHooks().after_pipeline_run({}, pipelines["__default__"], finished_run)
+    assert "no space left" in caplog.text

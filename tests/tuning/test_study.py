@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import optuna
 import pytest
 
@@ -36,6 +39,10 @@ def storage(request, tmp_path):
     return request.param.format(tmp_path)
 
 
+def draws(study):
+    return trials_table(study)[["number", "state", "value", "x", "n", "how"]]
+
+
 def test_a_study_goes_on_where_it_stopped(storage):
     run_study(open_study(params(storage, n_trials=3), "d", 0), objective, params(storage, n_trials=3))
     study = open_study(params(storage), "d", 0)
@@ -43,9 +50,87 @@ def test_a_study_goes_on_where_it_stopped(storage):
     run_study(study, objective, params(storage))
     assert len(study.trials) == 8
     run_study(open_study(params(storage), "d", 0), objective, params(storage))
-    table = trials_table(open_study(params(storage), "d", 0))
+    table = draws(open_study(params(storage), "d", 0))
     assert len(table) == 8
     assert table["x"].nunique() == 8, "a resumed sampler repeated its trials"
+
+
+def test_a_study_that_was_stopped_ends_as_one_that_was_not(storage, tmp_path):
+    # beyond the ten random trials that the Parzen estimator starts with
+    whole = open_study(params(f"sqlite:///{tmp_path}/whole.db", n_trials=16), "d", 3)
+    run_study(whole, objective, params("sqlite://", n_trials=16))
+    for n_trials in (1, 12, 16):
+        study = open_study(params(storage, n_trials=n_trials), "d", 3)
+        run_study(study, objective, params(storage, n_trials=n_trials))
+    assert draws(study).equals(draws(whole))
+
+
+WORKER = """
+import sys, time
+from medanomaly.tuning.study import TuningParams, open_study, run_study
+
+space = {"x": {"type": "float", "low": -2.0, "high": 2.0}}
+params = TuningParams(target="t.m", n_trials=12, storage=sys.argv[1], search={"t.m": space})
+
+def objective(drawn, report):
+    time.sleep(0.05)
+    return -(drawn["x"] - 1) ** 2
+
+study = open_study(params, "d", 0)
+print("ready", flush=True)
+sys.stdin.readline()
+mine = []
+run_study(study, objective, params, lambda trial: mine.append(trial.number))
+print(len(mine))
+"""
+
+
+def assert_two_workers_share(storage):
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKER, storage], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    assert [worker.stdout.readline() for worker in workers] == ["ready\n"] * 2
+    for worker in workers:
+        worker.stdin.write("go\n")
+        worker.stdin.flush()
+    done = [int(worker.communicate(timeout=60)[0]) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0]
+    space = {"t.m": {"x": SPACE["x"]}}
+    table = trials_table(open_study(params(storage, n_trials=12, search=space), "d", 0))
+    assert min(done) >= 1
+    assert sum(done) == len(table)
+    # each ends the trial that it is at
+    assert 12 <= len(table) <= 13
+    assert table["number"].tolist() == list(range(len(table)))
+    assert table["x"].nunique() == len(table), "two workers drew the same trial"
+
+
+def test_two_workers_share_a_journal(tmp_path):
+    assert_two_workers_share(f"journal:{tmp_path}/study.log")
+
+
+def test_a_study_lives_in_postgresql(postgresql):
+    settings = params(postgresql, n_trials=6)
+    run_study(open_study(settings, "d", 0), objective, settings)
+    assert best_parameters(open_study(settings, "d", 0))["n_trials"] == 6
+    assert_two_workers_share(postgresql)
+
+
+def test_a_study_starts_anew_where_its_values_would_not_compare(storage):
+    def trials(seed=0, about=None, **changes):
+        return len(open_study(params(storage, **changes), "d", seed, about).trials)
+
+    study = open_study(params(storage), "d", 0, {"train": "abc"})
+    run_study(study, objective, params(storage))
+    assert trials(about={"train": "abc"}) == trials(about={"train": "abc"}, n_trials=99) == 8
+    assert trials(about={"train": "abd"}) == 0
+    assert trials(about={"train": "abc"}, n_folds=4) == 0
+    assert trials(about={"train": "abc"}, seed=1) == 0
+    narrower = {"t.m": {**SPACE, "how": {"type": "choice", "of": ["a", "b"]}}}
+    assert trials(about={"train": "abc"}, search=narrower) == 0
 
 
 def test_studies_of_two_data_sets_in_one_storage_do_not_mix(storage):
@@ -95,7 +180,7 @@ def test_every_trial_is_told_of(storage):
 
 def test_what_cannot_be_searched_is_named(storage):
     with pytest.raises(ConfigurationError, match=r"t\.other.*t\.m"):
-        _ = params(storage, target="t.other").space
+        open_study(params(storage, target="t.other"), "d", 0)
     with pytest.raises(ConfigurationError, match="cannot be opened"):
         open_study(params("nonsense://somewhere"), "d", 0)
     with pytest.raises(ConfigurationError, match="no trial was finished"):

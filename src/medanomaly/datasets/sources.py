@@ -80,6 +80,15 @@ SOURCES = {
         "ECG5000_TRAIN.txt and ECG5000_TEST.txt",
         "none stated: evaluation only",
     ),
+    "chest_xray": Source(
+        "Labeled Chest X-Ray Images (Kermany et al. 2018)",
+        "https://data.mendeley.com/datasets/rscbjbr9sj/3",
+        "ChestXRay2017.zip, unpacked (train/NORMAL, train/PNEUMONIA, test/NORMAL, test/PNEUMONIA)",
+        "CC BY 4.0",
+    ),
+    "medmnist": Source(
+        "MedMNIST v2 (Yang et al. 2023)", "https://medmnist.com", "pneumoniamnist.npz", "CC BY 4.0"
+    ),
 }
 
 

@@ -1,4 +1,4 @@
-"""How well each kind of anomaly is told from the normal cases: ranking, share found, and how many of its alarms are right."""
+"""How well each kind of anomaly is told from the normal cases: ranking, share found, and share of alarms that are right."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -13,7 +13,12 @@ METRICS = ("auroc", "sensitivity", "ppv")
 
 
 def class_performance(
-    tested: pd.DataFrame, kinds: Mapping[str, Sequence[str]], *, n_resamples: int, seed: int, confidence: float = 0.95
+    tested: pd.DataFrame,
+    kinds: Mapping[str, Sequence[str]],
+    *,
+    n_resamples: int,
+    seed: int,
+    confidence: float = 0.95,
 ) -> pd.DataFrame:
     """Each kind against the normal cases, with patient-bootstrap intervals.
 
@@ -25,7 +30,8 @@ def class_performance(
         confidence: level.
 
     Returns:
-        ``name, n, patients``, then for each of :data:`METRICS` value, ``_low`` and ``_high``. The PPV of a kind is its share of
+        ``name, n, patients``, then for each of :data:`METRICS` value, ``_low`` and ``_high``. The PPV of a kind is
+        its share of
         the alarms on it and on normal cases. Kinds that are not there are left out.
     """
     rows = []
@@ -42,7 +48,11 @@ def class_performance(
             part["flagged"].to_numpy(dtype=bool)[:, None],
         )
         drawn = bootstrap(population, n_resamples, seed)
-        row = {"name": name, "n": int(positive.sum()), "patients": tested.loc[positive, "patient_id"].nunique()}
+        row = {
+            "name": name,
+            "n": int(positive.sum()),
+            "patients": tested.loc[positive, "patient_id"].nunique(),
+        }
         for metric in METRICS:
             values = drawn.metric(metric)[:, 0]
             low, high = metric_interval(metric, values, population, 0, confidence)
@@ -89,7 +99,8 @@ def auroc_lost(
         if table[name].isna().all():
             continue
         losses = [
-            whole - roc_auc_score(label, score(table.assign(**{name: table[name].to_numpy()[order]}))) for order in orders
+            whole - roc_auc_score(label, score(table.assign(**{name: table[name].to_numpy()[order]})))
+            for order in orders
         ]
         found.append({"name": name, "loss": float(np.mean(losses)), "spread": float(np.std(losses))})
     return pd.DataFrame(found).sort_values("loss", ascending=False, kind="stable", ignore_index=True)

@@ -89,7 +89,10 @@ def strip_around(
             {
                 "time_s": inside["sample"] / fs,
                 "mark": marks.to_numpy(dtype=object),
-                "flagged": case_id(inside["record"], inside["sample"]).map(flagged).fillna(False).to_numpy(dtype=bool),
+                "flagged": case_id(inside["record"], inside["sample"])
+                .map(flagged)
+                .fillna(False)
+                .to_numpy(dtype=bool),
             }
         ),
     )
@@ -102,7 +105,9 @@ def rr_pairs(beats: pd.DataFrame) -> pd.DataFrame:
     bad signal are left out.
     """
     aami, good = beats["aami"], beats["quality"].eq("good").to_numpy()
-    normal = aami.eq("N").fillna(False).to_numpy(dtype=bool) if aami.notna().any() else np.ones(len(beats), bool)
+    normal = (
+        aami.eq("N").fillna(False).to_numpy(dtype=bool) if aami.notna().any() else np.ones(len(beats), bool)
+    )
     intervals, counts = nn_intervals(beats["time_s"].to_numpy() * 1000.0, 1000.0, normal)
     pairs = pd.DataFrame(
         {
@@ -122,6 +127,17 @@ def reference_beats(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype="U1")
     beat = is_beat(marks.symbol)
     return marks.sample[beat], aami_class(marks.symbol[beat]).to_numpy(dtype=str)
+
+
+def flutter(recording: Recording) -> list[tuple[int, int]]:
+    """Stretches of ventricular flutter or fibrillation that the source marked with ``[`` and ``]``, in samples."""
+    marks = recording.annotations
+    if marks is None:
+        return []
+    return [
+        (int(start), int(end))
+        for start, end in zip(*(marks.sample[marks.symbol == bracket] for bracket in "[]"), strict=False)
+    ]
 
 
 def detected_beats(recording: Recording) -> np.ndarray:

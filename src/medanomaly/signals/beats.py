@@ -46,7 +46,8 @@ def beats_of(recording: Recording, params: BeatParams) -> tuple[pd.DataFrame, pd
 
     Returns:
         Beats: ``record``, ``patient_id``, ``sample``, ``time_s``, ``symbol`` (empty where unknown), ``aami`` (NA where
-        unknown), ``quality`` (good or bad), ``stretch`` (1 inside a stretch that the source calls anomalous, where it gives no
+        unknown), ``quality`` (good or bad), ``stretch`` (1 inside a stretch that the source calls anomalous, where
+        it gives no
         codes of beats but such stretches), then the attributes ``sex`` and ``age`` where the recording has them. Quality:
         see :func:`~medanomaly.signals.quality.assess_quality`.
 

@@ -1,6 +1,7 @@
 """Long series with a normal beginning as cases: windows, point scores on one scale, and where each detector points to.
 
-The beginning of a series teaches (first part) and calibrates (the rest of it); what follows is tested. Scores of different series
+The beginning of a series teaches (first part) and calibrates (the rest of it); what follows is tested. Scores of
+different series
 are not comparable as they stand, so every series is measured in units of its own calibration: a point score is divided
 by what the largest score of a calibration window usually is.
 """
@@ -105,7 +106,8 @@ def series_windows(recording: Recording, patient_id: str, params: SeriesParams) 
         params: length and parts.
 
     Returns:
-        ``case_id`` (``record:start``), ``record``, ``source``, ``start``, ``end`` (samples), ``split``, ``label`` (1 where it
+        ``case_id`` (``record:start``), ``record``, ``source``, ``start``, ``end`` (samples), ``split``, ``label`` (1
+        where it
         overlaps an annotated stretch), in order.
 
     Raises:
@@ -113,8 +115,15 @@ def series_windows(recording: Recording, patient_id: str, params: SeriesParams) 
     """
     parts = parts_of(recording, params)
     series = recording.signal[:, 0].astype(np.float64)
-    width = int(np.clip(params.periods * period(series[: parts.train]), SHORTEST_WINDOW, LONGEST_WINDOW))
-    edges = {"train": (0, parts.train), "calibration": (parts.train, parts.calibration), "test": (parts.calibration, len(series))}
+    shortest = min(parts.train, parts.calibration - parts.train, len(series) - parts.calibration)
+    width = np.clip(params.periods * period(series[: parts.train]), SHORTEST_WINDOW, LONGEST_WINDOW)
+    # short beginnings get shorter windows, so that there are some to calibrate by
+    width = max(int(min(width, shortest // FEWEST_WINDOWS)), SHORTEST_WINDOW)
+    edges = {
+        "train": (0, parts.train),
+        "calibration": (parts.train, parts.calibration),
+        "test": (parts.calibration, len(series)),
+    }
     rows = [
         (start, start + width, part)
         for part, (low, high) in edges.items()
@@ -157,7 +166,8 @@ def window_features(recording: Recording, windows: pd.DataFrame) -> pd.DataFrame
     series = recording.signal[:, 0].astype(np.float64)
     width = int(windows["end"].iloc[0] - windows["start"].iloc[0])
     cut = np.stack([series[start : start + width] for start in windows["start"]])
-    values = feature_matrix(cut, 1.0)
+    # no rate is known: a window counts as a second
+    values = feature_matrix(cut, float(width))
     train = values[(windows["split"] == "train").to_numpy()]
     low, middle, high = np.quantile(train, [0.25, 0.5, 0.75], axis=0)
     spread = high - low
@@ -190,7 +200,7 @@ def point_scores(recording: Recording, params: SeriesDetectorParams, settings: S
 
 
 def window_scores(points: np.ndarray, windows: pd.DataFrame) -> np.ndarray:
-    """(n,) largest point score of each window, divided by the 90 % quantile of those of the series' own calibration windows."""
+    """(n,) largest point score of each window, in units of the 90 % quantile of its series' calibration windows."""
     largest = np.array([points[a:b].max() for a, b in zip(windows["start"], windows["end"], strict=True)])
     unit = np.quantile(largest[(windows["split"] == "calibration").to_numpy()], 0.9)
     return largest / max(float(unit), 1e-12)

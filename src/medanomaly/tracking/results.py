@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pandas as pd
 
-# drawings of single cases carry their ids
-ABOUT_ONE_CASE = "explanation_"
+# drawings of many cases; any other may show one, with its id or its picture
+OF_MANY_CASES = (
+    "roc",
+    "precision_recall",
+    "p_value_calibration",
+    "reliability",
+    "score_distributions",
+    "confusion",
+    "sensitivity_by_kind",
+    "subgroups",
+)
 
 
 def metric_values(metrics: pd.DataFrame) -> dict[str, float]:
@@ -31,8 +40,8 @@ def metric_values(metrics: pd.DataFrame) -> dict[str, float]:
 
 
 def shareable_figures(figures: Mapping[str, str]) -> dict[str, str]:
-    """The drawings that show no single case."""
-    return {name: svg for name, svg in figures.items() if ABOUT_ONE_CASE not in name}
+    """The drawings that are known to show no single case; names are ``<modality>_<what it shows>``."""
+    return {name: svg for name, svg in figures.items() if name.partition("_")[2] in OF_MANY_CASES}
 
 
 def git_commit(folder: str | Path) -> str | None:

@@ -47,6 +47,9 @@ def wandb_run(params: WandbParams, **about: Any) -> Iterator[Any]:
     import wandb
 
     Path(params.folder).mkdir(parents=True, exist_ok=True)
+    # copies of what is logged stay among the outputs instead of in the home folder
+    os.environ.setdefault("WANDB_DATA_DIR", params.folder)
+    wandb.setup(settings=wandb.Settings(silent=True))
     # offline it must neither ask for an account nor write to the terminal; the host's name and code stay here
     settings = wandb.Settings(
         silent=True, console="off", disable_code=True, x_disable_machine_info=True, x_disable_stats=True
@@ -93,13 +96,11 @@ def log_results(
     run.log({f"figures/{name}": wandb.Html(svg) for name, svg in shareable_figures(figures).items()})
     for folder, bundle in bundles.items():
         manifest = bundle.manifest
+        fingerprint = manifest.get("training_data", {}).get("fingerprint")
         artifact = wandb.Artifact(
             f"{manifest['dataset']}-{manifest['modality']}-{manifest['name']}".replace(" ", "_"),
             type="model",
-            metadata={
-                "bundle_sha256": bundle.bundle_hash,
-                "training_fingerprint": manifest["training_data"]["fingerprint"],
-            },
+            metadata={"bundle_sha256": bundle.bundle_hash, "training_fingerprint": fingerprint},
         )
         if params.bundles == "upload":
             artifact.add_dir(str(folder))
@@ -125,7 +126,12 @@ def log_trial(params: WandbParams, study_name: str, trial: "optuna.trial.FrozenT
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """Types that the table of W&B takes: text and numbers of numpy."""
-    return table.astype(
-        {name: "float64" if pd.api.types.is_numeric_dtype(table[name]) else object for name in table}
+    """Columns that a table of W&B takes: plain text without gaps, or numbers of NumPy."""
+    return pd.DataFrame(
+        {
+            name: column.astype("float64")
+            if pd.api.types.is_numeric_dtype(column)
+            else column.astype("string").fillna("").astype(object)
+            for name, column in table.items()
+        }
     )

@@ -1,5 +1,7 @@
 """An Optuna study of one model: where it is kept, how it goes on after a stop, what it found."""
 
+import hashlib
+import json
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -54,22 +56,39 @@ class TuningParams(BaseModel):
         return self.search[self.target]
 
 
-def open_study(params: TuningParams, dataset: str, seed: int) -> "optuna.Study":
+def open_study(
+    params: TuningParams, dataset: str, seed: int, about: Mapping[str, Any] | None = None
+) -> "optuna.Study":
     """The study of a target on a data set, made where it is not there yet.
+
+    Its name ends in a digest of what a value depends on (search space, folds, seed, ``about``): where any of it changes,
+    a new study starts, since values of the old one would not compare.
 
     TPE draws the trials (Bergstra et al., NeurIPS 2011); a trial below the median of the earlier ones at the same fold or
     epoch is stopped.
 
+    Args:
+        params: target, search space, storage.
+        dataset: name of the data set.
+        seed: of the sampler.
+        about: what else values depend on, as JSON takes it: training data, options that are not searched.
+
     Raises:
-        ConfigurationError: the storage cannot be opened.
+        ConfigurationError: no space is described for the target, or the storage cannot be opened.
     """
     import optuna
 
+    from medanomaly.tuning.sampler import SampledByNumber
+
+    space = {name: part.model_dump() for name, part in params.space.items()}
+    depends_on = json.dumps([space, params.n_folds, seed, dict(about or {})], sort_keys=True, default=str)
+    digest = hashlib.sha256(depends_on.encode()).hexdigest()[:8]
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        study = optuna.create_study(
-            study_name=f"{dataset}/{params.target}",
+        return optuna.create_study(
+            study_name=f"{dataset}/{params.target}/{digest}",
             storage=_storage(params.storage),
+            sampler=SampledByNumber(seed),
             direction="maximize",
             load_if_exists=True,
             pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=0),
@@ -80,9 +99,6 @@ def open_study(params: TuningParams, dataset: str, seed: int) -> "optuna.Study":
             source=params.storage.split("@")[-1],
             remedy="tuning.storage is an SQLAlchemy URL or journal:<file>.",
         ) from error
-    # a sampler that starts from the same seed each time would repeat the trials that are there
-    study.sampler = optuna.samplers.TPESampler(seed=seed + len(study.trials))
-    return study
 
 
 def _storage(url: str) -> Any:
@@ -104,7 +120,9 @@ def run_study(
     params: TuningParams,
     on_trial: Callable[["optuna.trial.FrozenTrial"], None] | None = None,
 ) -> None:
-    """Go on until ``params.n_trials`` trials are finished, failed ones not counted.
+    """Go on until ``params.n_trials`` trials are finished by all workers together, failed ones not counted.
+
+    Several processes may run the same study; each finishes the trial it is at, so that there can be a few more.
 
     Args:
         study: as opened.
@@ -125,14 +143,17 @@ def run_study(
             raise optuna.TrialPruned
         return value
 
-    finished = [t for t in study.trials if t.state.is_finished() and t.state.name != "FAIL"]
+    counted = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    finished = study.get_trials(deepcopy=False, states=counted)
     remaining = params.n_trials - len(finished)
     if remaining <= 0:
         logger.info("Study '%s' has its %d trials already", study.study_name, len(finished))
         return
     if finished:
         logger.info("Study '%s' goes on after %d trials", study.study_name, len(finished))
-    callbacks = [_log] + ([lambda _, trial: on_trial(trial)] if on_trial is not None else [])
+    callbacks = [_log, optuna.study.MaxTrialsCallback(params.n_trials, states=counted)]
+    if on_trial is not None:
+        callbacks.append(lambda _, trial: on_trial(trial))
     study.optimize(one, n_trials=remaining, timeout=params.timeout_s, callbacks=callbacks)
 
 
@@ -157,7 +178,7 @@ def best_parameters(study: "optuna.Study") -> dict[str, Any]:
         "options": dict(best.params),
         "value": best.value,
         "trial": best.number,
-        "n_trials": len(study.trials),
+        "n_trials": sum(t.state.name in ("COMPLETE", "PRUNED") for t in study.trials),
         "study": study.study_name,
     }
 

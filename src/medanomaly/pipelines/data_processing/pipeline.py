@@ -2,13 +2,15 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from medanomaly.pipelines.data_processing.images import images
 from medanomaly.pipelines.data_processing.nodes import check_quality, clean_records, split_cases
-from medanomaly.pipelines.data_processing.signal_nodes import find_beats, split_beats
+from medanomaly.pipelines.data_processing.signal_nodes import cut_windows, find_beats, split_beats
+from medanomaly.pipelines.signal_wiring import cases_are_windows
 
 
 def create_pipeline(**_) -> Pipeline:
     """Tables, signals and images to cases, quarantine and counts that add up."""
-    return tables() + signals()
+    return tables() + signals() + images()
 
 
 def tables() -> Pipeline:
@@ -36,9 +38,19 @@ def tables() -> Pipeline:
 
 
 def signals() -> Pipeline:
-    """Recordings to beats, their quality, quarantine and cases."""
-    return Pipeline(
-        [
+    """Recordings to beats (or windows of series), their quality, quarantine and cases."""
+    if cases_are_windows():
+        nodes = [
+            Node(
+                cut_windows,
+                ["raw", "params:series_processing", "params:run"],
+                ["windows", "cases", "quarantine", "summary"],
+                name="cut_windows",
+            )
+        ]
+        parameters = {"params:series_processing", "params:run"}
+    else:
+        nodes = [
             Node(
                 find_beats,
                 ["raw", "params:signal_processing", "params:run"],
@@ -46,8 +58,6 @@ def signals() -> Pipeline:
                 name="find_beats",
             ),
             Node(split_beats, ["raw", "beats", "params:data_processing"], "cases", name="split_beats"),
-        ],
-        namespace="signals",
-        parameters={"params:signal_processing", "params:run", "params:data_processing"},
-        tags="signals",
-    )
+        ]
+        parameters = {"params:signal_processing", "params:run", "params:data_processing"}
+    return Pipeline(nodes, namespace="signals", parameters=parameters, tags="signals")

@@ -1,24 +1,41 @@
-"""Nodes of data processing for signals: from recordings to beats, their quality, and cases."""
+"""Nodes of data processing for signals: from recordings to beats or windows, their quality, and cases."""
 
 import logging
 
 import pandas as pd
 
-from medanomaly.core.cases import SPLITS, check_cases
+from medanomaly.core.cases import check_cases
 from medanomaly.core.errors import ConfigurationError, MedanomalyError
-from medanomaly.core.splits import SplitParams, split_by_patient
+from medanomaly.datasets.ecg5000 import CutBeats
 from medanomaly.parameters import RunParams
 from medanomaly.pipelines.data_processing.nodes import DataProcessingParams
-from medanomaly.signals.beats import BeatParams, beat_cases, beats_of, quarantined_beats
+from medanomaly.signals.beats import BeatParams, beat_cases, beats_of, cut_beats, quarantined_beats
 from medanomaly.signals.recording_set import RecordingSet
+from medanomaly.signals.series_cases import SeriesParams
 
 logger = logging.getLogger(__name__)
 
+IN_TIME = (
+    "too few patients to divide: every recording is divided in time, so its figures are those of the same person later "
+    "and say nothing of other people"
+)
+
 
 def find_beats(
-    raw: RecordingSet, params: BeatParams, run: RunParams
+    raw: RecordingSet | CutBeats, params: BeatParams, run: RunParams
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     """Beats of every recording, quality of every window, what is set aside and why, and counts that add up."""
+    from medanomaly.signals.beat_split import divided_in_time
+
+    if isinstance(raw, CutBeats):
+        beats = cut_beats(raw.cases)
+        windows = pd.DataFrame({"record": pd.Series(dtype="string")})
+        return (
+            beats,
+            windows,
+            quarantined_beats(beats),
+            _summary(run.dataset, beats, quarantined_beats(beats), raw.notes),
+        )
     beats, windows, refused = [], [], []
     notes = list(raw.notes)
     for record, recording in raw.each():
@@ -33,53 +50,109 @@ def find_beats(
         notes += [f"{record}: {note}" for note in recording.notes]
         beats.append(of_record)
         windows.append(quality)
-    if not beats:
+    _some(beats, refused, raw, run)
+    table = pd.concat(beats, ignore_index=True)
+    quarantine = quarantined_beats(table, refused)
+    notes += [f"record {record} is left out: {why}" for record, why in raw.left_out.items()]
+    if "stretch" in table:
+        notes.append(
+            "recordings without beat codes: a beat counts as anomalous where the source marked the stretch it lies "
+            "in, so no "
+            "class is known and the edges of stretches blur labels"
+        )
+    if divided_in_time(table["patient_id"].nunique()):
+        notes.append(IN_TIME)
+    summary = _summary(raw.name, table, quarantine, notes) | {"n_recordings": len(beats)}
+    return table, pd.concat(windows, ignore_index=True), quarantine, summary
+
+
+def split_beats(
+    raw: RecordingSet | CutBeats, beats: pd.DataFrame, params: DataProcessingParams
+) -> pd.DataFrame:
+    """The case table of the beats that can be trusted; the data set's own test records stay test where they are there."""
+    from medanomaly.signals.beat_split import split_cases
+
+    official = raw.official_split
+    if isinstance(raw, CutBeats):
+        cases = raw.cases.drop(columns="split_official").assign(record=raw.cases["case_id"])
+    else:
+        cases = beat_cases(beats)
+    return check_cases(split_cases(cases, official, params.split).drop(columns="record"))
+
+
+def cut_windows(
+    raw: RecordingSet, params: SeriesParams, run: RunParams
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
+    """Windows of every series, cases, what is set aside and why, and counts that add up.
+
+    A series teaches and calibrates its own detectors, so the person is in every part; patient ids name the part.
+    """
+    from medanomaly.signals.series_cases import series_windows
+
+    tables, refused = [], []
+    for record, recording in raw.each():
+        try:
+            if isinstance(recording, MedanomalyError):
+                raise recording
+            tables.append(series_windows(recording, raw.patients.get(record, record), params))
+        except MedanomalyError as error:
+            refused.append((record, str(error)))
+            logger.warning("%s is left out: %s", record, error)
+    _some(tables, refused, raw, run)
+    windows = pd.concat(tables, ignore_index=True).astype(
+        {"record": "string", "source": "string", "split": "string"}
+    )
+    cases = pd.DataFrame(
+        {
+            "case_id": windows["case_id"],
+            "patient_id": windows["source"] + " (" + windows["split"] + ")",
+            "label": windows["label"],
+            "kind": pd.NA,
+            "split": windows["split"],
+        }
+    )
+    quarantine = quarantined_beats(
+        pd.DataFrame({"quality": [], "record": [], "sample": [], "time_s": []}), refused
+    )
+    notes = [
+        *raw.notes,
+        "every series is learnt and calibrated on its own normal beginning: figures say nothing of people never seen",
+        "cases are windows of one period; a window is anomalous where it overlaps the annotated stretch",
+        "scores are divided by the 90 % quantile of the series' own calibration windows, so that series can be pooled",
+        *(f"{record} is left out: {why}" for record, why in raw.left_out.items()),
+    ]
+    summary = {
+        "source": raw.name,
+        "noun": "window",
+        "n_records": len(windows),
+        "n_kept": len(windows),
+        "n_quarantined": 0,
+        "n_recordings": len(tables),
+        "reasons": [],
+        "notes": notes,
+    }
+    return windows, check_cases(cases), quarantine, summary
+
+
+def _some(found: list, refused: list[tuple[str, str]], raw: RecordingSet, run: RunParams) -> None:
+    if not found:
         raise ConfigurationError(
             f"none of {len(raw)} recordings could be read",
             source=run.dataset,
             remedy=refused[0][1] if refused else "Bring recordings.",
         )
-    table = pd.concat(beats, ignore_index=True)
-    quarantine = quarantined_beats(table, refused)
-    notes += [f"record {record} is left out: {why}" for record, why in raw.left_out.items()]
-    kept = int(table["quality"].eq("good").sum())
-    summary = {
-        "source": raw.name,
-        "n_records": len(table),
+
+
+def _summary(source: str, beats: pd.DataFrame, quarantine: pd.DataFrame, notes) -> dict:
+    kept = int(beats["quality"].eq("good").sum())
+    return {
+        "source": source,
+        "n_records": len(beats),
         "n_kept": kept,
-        "n_quarantined": len(table) - kept,
-        "n_recordings": len(beats),
+        "n_quarantined": len(beats) - kept,
         "reasons": [
             {"column": column, "reason": reason, "n_records": int(n)}
             for (column, reason), n in quarantine.groupby(["column", "reason"]).size().items()
         ],
         "notes": list(dict.fromkeys(notes)),
     }
-    return table, pd.concat(windows, ignore_index=True), quarantine, summary
-
-
-def split_beats(raw: RecordingSet, beats: pd.DataFrame, params: DataProcessingParams) -> pd.DataFrame:
-    """The case table of the beats that can be trusted; the data set's own test records stay test where they are there."""
-    cases, split = beat_cases(beats), params.split
-    own = cases["record"].map(dict(raw.official_split))
-    part = split_by_patient(cases["patient_id"], cases["label"], split)
-    if own.eq("test").any():
-        # what is left is divided between train and calibration alone
-        rest = split.train / (split.train + split.calibration)
-        without = SplitParams(
-            train=rest * 0.999,
-            calibration=(1 - rest) * 0.999,
-            test=0.001,
-            seed=split.seed,
-            anomalous_patients="split",
-        )
-        part = split_by_patient(cases["patient_id"], cases["label"], without).replace("test", "calibration")
-        part = part.mask(own.eq("test").fillna(False), "test")
-    cases.insert(4, "split", part)
-    empty = [name for name in SPLITS if not cases["split"].eq(name).any()]
-    if empty:
-        raise ConfigurationError(
-            f"no beat falls into {' and '.join(empty)}: {cases['patient_id'].nunique()} patients are too few to divide",
-            remedy="Bring recordings of more patients.",
-        )
-    return check_cases(cases.drop(columns="record"))

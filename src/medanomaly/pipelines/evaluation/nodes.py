@@ -127,7 +127,8 @@ def _results(alarm: AlarmParams, parts: dict[str, object]) -> list:
     for modality, of in grouped.items():
         of["scores"] = pd.concat([of["scores"], of.pop("baselines")], ignore_index=True)
         of["sections"] = from_json(of.get("sections", []))
-        result = ModalityResults(name=modality, alpha=alarm.alpha, noun=NOUNS[modality], **of)
+        noun = (of.get("summary") or {}).get("noun", NOUNS[modality])
+        result = ModalityResults(name=modality, alpha=alarm.alpha, noun=noun, **of)
         results.append(replace(result, figures=standard_figures(result)))
     return results
 

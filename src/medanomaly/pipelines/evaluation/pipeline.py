@@ -3,6 +3,7 @@
 from kedro.pipeline import Node, Pipeline
 
 from medanomaly.modalities import active_modalities, active_models
+from medanomaly.pipelines.evaluation.images import image_sections
 from medanomaly.pipelines.evaluation.nodes import (
     audit_results,
     choose_alarms,
@@ -12,10 +13,14 @@ from medanomaly.pipelines.evaluation.nodes import (
     write_modality_report,
     write_report,
 )
-from medanomaly.pipelines.signal_models.pipeline import MODELS as SIGNAL_MODELS
+from medanomaly.pipelines.imaging_models.pipeline import MODELS as IMAGING_MODELS
+from medanomaly.pipelines.signal_wiring import BEAT_MODELS
+from medanomaly.pipelines.signal_wiring import MODELS as SIGNAL_MODELS
 from medanomaly.pipelines.tabular_models.pipeline import MODELS as TABULAR_MODELS
 
-MODELS = {"tabular": TABULAR_MODELS, "signals": tuple(SIGNAL_MODELS)}
+MODELS = {"tabular": TABULAR_MODELS, "signals": tuple(SIGNAL_MODELS), "imaging": tuple(IMAGING_MODELS)}
+# those of an environment that names none, where not all go together
+USUAL = {"signals": tuple(BEAT_MODELS)}
 
 SETTINGS = ["params:evaluation", "params:alarm", "params:run"]
 # what every modality brings to the report, and what only some do
@@ -39,7 +44,8 @@ ALSO_REPORTED = {
         "nearest_normals",
         "changes",
     ),
-    "signals": ("quarantine",),
+    "signals": ("quarantine", "sections"),
+    "imaging": ("quarantine", "sections"),
 }
 
 
@@ -94,7 +100,8 @@ def create_pipeline(**_) -> Pipeline:
         for modality in modalities
     ]
     pages = [_page(modality) for modality in modalities] if len(modalities) > 1 else []
-    return Pipeline([*evaluated, *pages, _report(modalities)])
+    own = [image_sections()] if "imaging" in modalities else []
+    return Pipeline([*evaluated, *own, *pages, _report(modalities)])
 
 
 def _settings() -> dict[str, str]:
@@ -115,7 +122,9 @@ def _page(modality: str) -> Pipeline:
 def _report(modalities: tuple[str, ...]) -> Pipeline:
     parts = {f"{m}__{what}": f"{m}.{what}" for m in modalities for what in reported(m)}
     bundles = {
-        f"{m}__{model}": f"{m}.{model}.bundle" for m in modalities for model in active_models(m, MODELS[m])
+        f"{m}__{model}": f"{m}.{model}.bundle"
+        for m in modalities
+        for model in active_models(m, MODELS[m], USUAL.get(m))
     }
     return Pipeline(
         [

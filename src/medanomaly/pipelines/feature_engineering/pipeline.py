@@ -2,13 +2,15 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from medanomaly.pipelines.feature_engineering.images import images
 from medanomaly.pipelines.feature_engineering.nodes import fit_table_features, make_features
-from medanomaly.pipelines.feature_engineering.signal_nodes import measure_beats
+from medanomaly.pipelines.feature_engineering.signal_nodes import measure_beats, measure_windows
+from medanomaly.pipelines.signal_wiring import cases_are_windows
 
 
 def create_pipeline(**_) -> Pipeline:
     """Records, beats and images to features."""
-    return tables() + signals()
+    return tables() + signals() + images()
 
 
 def tables() -> Pipeline:
@@ -34,11 +36,13 @@ def tables() -> Pipeline:
 
 
 def signals() -> Pipeline:
-    """Beats to rhythm, shape and waveforms."""
-    read = ("raw", "beats", "cases")
+    """Beats to rhythm, shape and waveforms; windows of series to their features."""
+    if cases_are_windows():
+        read = ("raw", "windows", "cases")
+        node = Node(measure_windows, list(read), "features", name="measure_windows")
+    else:
+        read = ("raw", "beats", "cases")
+        node = Node(measure_beats, list(read), ["features", "waveforms"], name="measure_beats")
     return Pipeline(
-        [Node(measure_beats, list(read), ["features", "waveforms"], name="measure_beats")],
-        namespace="signals",
-        inputs={name: f"signals.{name}" for name in read},
-        tags="signals",
+        [node], namespace="signals", inputs={name: f"signals.{name}" for name in read}, tags="signals"
     )

@@ -28,3 +28,15 @@ def measure_beats(
     features, waveforms = pd.concat(tables, ignore_index=True), np.concatenate(shapes)
     rows = pd.Index(features["case_id"]).get_indexer(cases["case_id"])
     return features.iloc[rows].reset_index(drop=True), {"waveforms": waveforms[rows]}
+
+
+def measure_windows(raw: RecordingSet, windows: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
+    """Features of every window, in the order of the case table."""
+    from medanomaly.signals.series_cases import window_features
+
+    tables = []
+    for record, mine in windows.groupby("record", sort=False):
+        table = window_features(raw[str(record)], mine)
+        table.insert(0, "case_id", mine["case_id"].to_numpy())
+        tables.append(table)
+    return pd.concat(tables).set_index("case_id").loc[cases["case_id"]].reset_index()

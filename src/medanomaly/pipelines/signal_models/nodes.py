@@ -9,6 +9,7 @@ from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.core.scores import check_scores, score_table
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.provenance import bundle_stamp
+from medanomaly.pipelines.tabular_models.nodes import with_tuned_options
 from medanomaly.signals.beat_models import BeatDetectorParams, LSTMModelParams
 from medanomaly.signals.recording_set import RecordingSet
 from medanomaly.tabular.training import DetectorParams
@@ -19,13 +20,14 @@ EXPLAINED_CASES = 20
 def fit_on_features(
     cases: pd.DataFrame,
     features: pd.DataFrame,
+    tuned: dict,
     params: DetectorParams,
     alarm: AlarmParams,
     run: RunParams,
     *,
     name: str,
 ) -> Bundle:
-    """A detector of tables on the features of beats."""
+    """A detector of tables on features; ``tuned`` is empty before a study."""
     from medanomaly.signals.beat_table import feature_units
     from medanomaly.tabular.training import train_bundle
 
@@ -33,13 +35,13 @@ def fit_on_features(
         train_bundle(
             cases,
             features,
-            params,
+            with_tuned_options(params, tuned, name),
             name=name,
             alpha=alarm.alpha,
             seed=run.seed,
             units=feature_units(),
             group_by=alarm.group_by,
-            stamp=bundle_stamp(run.dataset),
+            stamp=_stamp(run, tuned),
             modality="signals",
         )
     )
@@ -59,6 +61,7 @@ def score_features(
 def fit_lstm(
     cases: pd.DataFrame,
     waveforms: dict[str, np.ndarray],
+    tuned: dict,
     params: LSTMModelParams,
     alarm: AlarmParams,
     run: RunParams,
@@ -72,12 +75,12 @@ def fit_lstm(
         lstm_bundle(
             waveforms["waveforms"],
             cases,
-            params,
+            LSTMModelParams.model_validate(params.model_dump() | tuned.get("options", {})),
             name=name,
             alpha=alarm.alpha,
             seed=run.seed,
             folder=Path(run.checkpoints) / "signals" / name,
-            stamp=bundle_stamp(run.dataset),
+            stamp=_stamp(run, tuned),
         )
     )
 
@@ -120,8 +123,8 @@ def fit_beat_detector(
 
 def score_recordings(
     raw: RecordingSet, beats: pd.DataFrame, cases: pd.DataFrame, bundle: Bundle, alarm: AlarmParams
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Score table of every case, and which terms make up the highest scores."""
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Score table of every case, which terms make up the highest scores, and the terms of every case."""
     from medanomaly.signals.beat_detector.fusion import CONTRIBUTIONS
     from medanomaly.signals.beat_models import TERMS, beat_contributions
     from medanomaly.tabular.scorer import most_anomalous
@@ -144,7 +147,9 @@ def score_recordings(
         for i in chosen
         for j, name in sorted(enumerate(CONTRIBUTIONS), key=lambda term, i=i: -parts[i, term[0]])
     ]
-    return scores, pd.DataFrame(rows)
+    terms = pd.DataFrame(parts, columns=list(CONTRIBUTIONS))
+    terms.insert(0, "case_id", cases["case_id"])
+    return scores, pd.DataFrame(rows), terms
 
 
 def gather_scores(*scores: pd.DataFrame) -> pd.DataFrame:
@@ -166,6 +171,10 @@ def _scores(cases: pd.DataFrame, score: np.ndarray, bundle: Bundle, alarm: Alarm
         group_by=alarm.group_by,
         min_group_size=alarm.min_group_size,
     )
+
+
+def _stamp(run: RunParams, tuned: dict) -> dict:
+    return bundle_stamp(run.dataset) | ({"tuned": tuned} if tuned else {})
 
 
 def _with_card(bundle: Bundle) -> Bundle:

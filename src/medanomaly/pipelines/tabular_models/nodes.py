@@ -1,9 +1,14 @@
 """Nodes of the tabular models; one set of them serves every detector."""
 
+import logging
+from typing import Any
+
 import pandas as pd
+from pydantic import ValidationError
 
 from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.core.cases import reference_cases
+from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.scores import case_thresholds, check_scores, score_table
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.data_processing.nodes import DataProcessingParams
@@ -12,17 +17,22 @@ from medanomaly.tabular.training import DetectorParams
 
 EXPLAINED_CASES = 20
 
+logger = logging.getLogger(__name__)
+
 
 def fit_detector(
     cases: pd.DataFrame,
     features: pd.DataFrame,
     summary: dict,
+    tuned: dict,
     params: DetectorParams,
     data_params: DataProcessingParams,
     alarm: AlarmParams,
     run: RunParams,
+    *,
+    name: str,
 ) -> Bundle:
-    """Fit on train, calibrate on calibration, seal with preprocessing and card."""
+    """Fit on train, calibrate on calibration, seal with preprocessing and card; ``tuned`` is empty before a study."""
     from medanomaly.reporting.model_card import render_card
     from medanomaly.tabular.features import feature_units
     from medanomaly.tabular.training import train_bundle
@@ -30,16 +40,45 @@ def fit_detector(
     bundle = train_bundle(
         cases,
         features,
-        params,
-        name=params.detector,
+        with_tuned_options(params, tuned, name),
+        name=name,
         alpha=alarm.alpha,
         seed=run.seed,
         group_by=alarm.group_by,
         units=feature_units(data_params.table(run.table), summary["columns"]),
-        stamp=bundle_stamp(run.dataset),
+        stamp=bundle_stamp(run.dataset) | ({"tuned": tuned} if tuned else {}),
     )
     card = render_card(bundle.manifest, None)
     return make_bundle(bundle.manifest, bundle.files | {"card.md": card.encode()})
+
+
+def with_tuned_options(params: DetectorParams, tuned: dict[str, Any], name: str) -> DetectorParams:
+    """The block's options, with those that a study found in their place; what is used is logged.
+
+    Raises:
+        ConfigurationError: the study was of another detector.
+    """
+    if not tuned:
+        return params
+    try:
+        together = DetectorParams.model_validate(
+            params.model_dump() | {"options": params.options | tuned["options"]}
+        )
+    except ValidationError as error:
+        raise ConfigurationError(
+            f"tuned options {tuned['options']} do not fit '{name}': {error.errors()[0]['ctx']['error']}",
+            source=f"study {tuned['study']}",
+            remedy=f"Tune it again, or delete {name}.tuned.json beside its bundle.",
+        ) from error
+    logger.info(
+        "%s: %s from study %s, trial %d (%.4f)",
+        name,
+        ", ".join(f"{option}={value}" for option, value in tuned["options"].items()),
+        tuned["study"],
+        tuned["trial"],
+        tuned["value"],
+    )
+    return together
 
 
 def score_cases(

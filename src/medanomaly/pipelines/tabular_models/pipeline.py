@@ -1,7 +1,11 @@
 """Wiring of the tabular models: one template, one namespace a detector."""
 
+from collections.abc import Callable
+from functools import partial, update_wrapper
+
 from kedro.pipeline import Node, Pipeline
 
+from medanomaly.modalities import active_models
 from medanomaly.pipelines.tabular_models.nodes import (
     describe_unusual,
     find_changes,
@@ -11,7 +15,7 @@ from medanomaly.pipelines.tabular_models.nodes import (
     score_cases,
 )
 
-# those that every run compares; training.DETECTORS has more
+# those that a run compares unless globals.yml names fewer; training.DETECTORS has more
 MODELS = (
     "isolation_forest",
     "ecdf",
@@ -24,63 +28,12 @@ MODELS = (
 
 def create_pipeline(**_) -> Pipeline:
     """Features to bundles, scores, explanations, and what would make a case usual."""
-    template = Pipeline(
-        [
-            Node(
-                fit_detector,
-                [
-                    "cases",
-                    "features",
-                    "summary",
-                    "params:model",
-                    "params:data_processing",
-                    "params:alarm",
-                    "params:run",
-                ],
-                "bundle",
-                name="fit",
-            ),
-            Node(
-                score_cases,
-                ["cases", "features", "bundle", "params:alarm"],
-                ["scores", "explanations"],
-                name="score",
-            ),
-            Node(
-                find_changes,
-                [
-                    "cases",
-                    "features",
-                    "bundle",
-                    "scores",
-                    "params:data_processing",
-                    "params:alarm",
-                    "params:run",
-                ],
-                "changes",
-                name="find_changes",
-            ),
-        ]
-    )
-    models = [
-        Pipeline(
-            template,
-            namespace=f"tabular.{model}",
-            inputs={name: f"tabular.{name}" for name in ("cases", "features", "summary")},
-            parameters={
-                "params:model": f"params:tabular_models.{model}",
-                "params:data_processing": "params:data_processing",
-                "params:alarm": "params:alarm",
-                "params:run": "params:run",
-            },
-        )
-        for model in MODELS
-    ]
+    models = active_models("tabular", MODELS)
     together = Pipeline(
         [
-            Node(gather_scores, [f"{model}_scores" for model in MODELS], "scores", name="gather_scores"),
+            Node(gather_scores, [f"{model}_scores" for model in models], "scores", name="gather_scores"),
             *(
-                Node(gather, [f"{model}_{what}" for model in MODELS], what, name=f"gather_{what}")
+                Node(gather, [f"{model}_{what}" for model in models], what, name=f"gather_{what}")
                 for what in ("explanations", "changes")
             ),
             Node(
@@ -93,11 +46,47 @@ def create_pipeline(**_) -> Pipeline:
         namespace="tabular",
         inputs={
             f"{model}_{what}": f"tabular.{model}.{what}"
-            for model in MODELS
+            for model in models
             for what in ("scores", "explanations", "changes")
         }
         # units and usual ranges, which are the same in every bundle
-        | {"bundle": f"tabular.{MODELS[0]}.bundle", "cases": "tabular.cases", "features": "tabular.features"},
+        | {"bundle": f"tabular.{models[0]}.bundle", "cases": "tabular.cases", "features": "tabular.features"},
         parameters={"params:data_processing", "params:run"},
     )
-    return Pipeline([*models, together], tags="tabular")
+    return Pipeline([*(_model(model) for model in models), together], tags="tabular")
+
+
+def _model(model: str) -> Pipeline:
+    settings = ["params:data_processing", "params:alarm", "params:run"]
+    return Pipeline(
+        [
+            Node(
+                _named(fit_detector, model),
+                ["cases", "features", "summary", "best_parameters", "params:model", *settings],
+                "bundle",
+                name="fit",
+            ),
+            Node(
+                score_cases,
+                ["cases", "features", "bundle", "params:alarm"],
+                ["scores", "explanations"],
+                name="score",
+            ),
+            Node(
+                find_changes,
+                ["cases", "features", "bundle", "scores", *settings],
+                "changes",
+                name="find_changes",
+            ),
+        ],
+        namespace=f"tabular.{model}",
+        # where a study was, its best parameters; see the tuning pipeline
+        inputs={name: f"tabular.{name}" for name in ("cases", "features", "summary")}
+        | {"best_parameters": f"tabular.{model}.best_parameters"},
+        parameters={"params:model": f"params:tabular_models.{model}"} | {name: name for name in settings},
+    )
+
+
+def _named(function: Callable, name: str) -> Callable:
+    """The function for one model, whose name its bundle carries: two blocks may use one detector."""
+    return update_wrapper(partial(function, name=name), function)

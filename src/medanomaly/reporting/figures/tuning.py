@@ -31,13 +31,20 @@ def tuning_history(trials: pd.DataFrame) -> Drawing:
     figure, axes = canvas(HALF_WIDTH, 3.2)
     axes.plot(finished["number"], finished["value"], "o", ms=4, color=MUTED, label="trial")
     best = np.maximum.accumulate(finished["value"])
-    axes.step(finished["number"], best, where="post", color=MODEL_COLOURS[0], label="best so far")
+    axes.step(
+        [*finished["number"], trials["number"].max()],
+        [*best, best.iloc[-1]],
+        where="post",
+        color=MODEL_COLOURS[0],
+        label="best so far",
+    )
     if len(stopped):
         bottom = axes.get_ylim()[0]
         axes.plot(stopped["number"], [bottom] * len(stopped), "x", ms=4, color=MUTED, label="stopped early")
     axes.set_xlabel("trial")
     axes.set_ylabel("value (higher is better)")
-    axes.legend(loc="lower right")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3)
     return Drawing(
         figure, f"Best value {best.iloc[-1]:.3f} after {len(trials)} trials, {best.iloc[0]:.3f} at the first."
     )

@@ -1,0 +1,124 @@
+"""What is asked of a model of films beside its ranking: does it copy, does it find what was planted, do p-values hold?"""
+
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle
+from medanomaly.core.conformal import score_threshold
+from medanomaly.imaging.image_models import detector_of
+from medanomaly.imaging.image_scorer import ImageScorer
+from medanomaly.imaging.lesions import paste_lesions
+from medanomaly.imaging.localisation import healthy_threshold, localisation
+from medanomaly.imaging.recalibration import SMALLEST_BATCH, recalibrate
+from medanomaly.imaging.shift import check_shift
+
+FILMS = 200
+HEALTHY_MAPS = 50
+RESAMPLES = 500
+
+
+def reconstructs(bundle: Bundle) -> bool:
+    """Whether a bundle's model gives back an image."""
+    return "spec" in bundle.manifest and bundle.manifest["spec"]["params"]["network"] != "lesion_segmenter"
+
+
+def planted_lesions(scorer: ImageScorer, healthy: np.ndarray, seed: int) -> dict[str, float]:
+    """How well scores and maps find lesions that were pasted into real normal films.
+
+    One half of the films sets the threshold of the maps, the other half is judged.
+
+    Args:
+        scorer: the model.
+        healthy: (n, size, size) normal films that it was not fitted on.
+        seed: of the lesions.
+
+    Returns:
+        ``auroc`` of lesion against no lesion, and the figures of :func:`localisation` with ``_low`` and ``_high``.
+    """
+    lesions = paste_lesions(healthy, seed)
+    half = len(healthy) // 2
+    (normal, normal_maps), (found, maps) = scorer.look(healthy), scorer.look(lesions.images)
+    threshold = healthy_threshold(normal_maps[:half])
+    table = localisation(maps[half:], lesions.masks[half:], threshold, RESAMPLES, seed).set_index("metric")
+    return {"auroc": ranking(normal, found)} | _flat(table)
+
+
+def own_lesions(
+    scorer: ImageScorer, healthy: np.ndarray, films: np.ndarray, masks: np.ndarray, seed: int
+) -> dict[str, float]:
+    """The same for abnormal films that came with masks, at the threshold of the healthy ones."""
+    threshold = healthy_threshold(scorer.maps(healthy[:HEALTHY_MAPS]))
+    table = localisation(scorer.maps(films), masks, threshold, RESAMPLES, seed).set_index("metric")
+    return _flat(table)
+
+
+def _flat(table: pd.DataFrame) -> dict[str, float]:
+    found = {}
+    for metric, row in table.iterrows():
+        found |= {metric: row["value"], f"{metric}_low": row["ci_low"], f"{metric}_high": row["ci_high"]}
+    return {name: float(value) for name, value in found.items()}
+
+
+def ranking(normal: np.ndarray, anomalous: np.ndarray) -> float:
+    """Share of pairs ranked rightly, ties counted half (Mann-Whitney)."""
+    ordered = np.sort(normal)
+    below = np.searchsorted(ordered, anomalous, side="left")
+    not_above = np.searchsorted(ordered, anomalous, side="right")
+    return float((below + not_above).sum() / (2.0 * len(normal) * len(anomalous)))
+
+
+def leak(bundle: Bundle, healthy: np.ndarray, seed: int) -> dict[str, float] | None:
+    """Identity leak of a model that reconstructs, with a bootstrap interval over films; None for any other."""
+    from medanomaly.imaging.identity_leak import identity_leak
+
+    if not reconstructs(bundle):
+        return None
+    found = identity_leak(detector_of(bundle).reconstruct, healthy, seed=seed)
+    draws = np.random.default_rng(seed).integers(0, len(healthy), (RESAMPLES, len(healthy)))
+    low, high = np.quantile(found.per_image[draws].mean(axis=1), [0.025, 0.975])
+    return {"value": found.leak, "low": float(low), "high": float(high)}
+
+
+def batch_check(
+    calibration: np.ndarray,
+    batch: np.ndarray,
+    calibration_features: pd.DataFrame,
+    batch_features: pd.DataFrame,
+    alpha: float,
+    labels: np.ndarray,
+    seed: int,
+) -> dict:
+    """Whether p-values hold for a batch, and what unlabelled recalibration would give; labels only judge.
+
+    Args:
+        calibration: (m,) scores of calibration normals; batch: (n,) of the batch.
+        calibration_features, batch_features: how the films were taken.
+        alpha: false-alarm rate asked for.
+        labels: (n,) float, 0 normal, 1 anomalous, NaN unknown.
+        seed: of the recalibration.
+
+    Returns:
+        ``verdict``, ``reason``, ``p``; realised ``false_alarms`` and ``sensitivity`` as they are, and ``recalibrated_...``
+        where the batch is large enough; shares that no label tells are None.
+    """
+    check = asdict(check_shift(calibration, batch, calibration_features, batch_features))
+    normal, abnormal = labels == 0, labels == 1
+
+    def shares(threshold: float, prefix: str) -> dict:
+        flagged = batch > threshold
+        return {
+            f"{prefix}{name}": float(flagged[which].mean()) if which.any() else None
+            for name, which in (("false_alarms", normal), ("sensitivity", abnormal))
+        }
+
+    found = {"verdict": check["verdict"], "reason": check["reason"], "p": _or_none(check["p"])}
+    found |= shares(score_threshold(np.sort(calibration), alpha), "")
+    if min(len(calibration), len(batch)) >= SMALLEST_BATCH and np.ptp(batch) > 0 and np.ptp(calibration) > 0:
+        found |= shares(recalibrate(calibration, batch, seed).threshold(alpha), "recalibrated_")
+    return found
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

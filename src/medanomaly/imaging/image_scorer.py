@@ -1,0 +1,212 @@
+"""Score films with a bundle, and say which parts of a film make up its score."""
+
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle
+from medanomaly.core.conformal import p_values
+from medanomaly.core.errors import BundleError
+from medanomaly.imaging.band_energies import BandEnergies
+from medanomaly.imaging.contract import InputContract
+from medanomaly.imaging.film_array import FilmArray
+
+AT_ONCE = 64
+CELLS = 5
+ROWS = ("top", "upper", "middle", "lower", "bottom")
+COLUMNS = ("far left", "left", "centre", "right", "far right")
+DETAIL = ("finest detail", "fine detail", "coarse detail", "coarsest detail")
+
+
+def onnx_outputs(
+    model: bytes, images: np.ndarray | FilmArray, names: list[str], contract: InputContract
+) -> dict[str, np.ndarray]:
+    """Outputs of an ONNX model with input ``image`` for (n, H, W) images, some at a time, so that a memory map will do."""
+    return _run(_session(model), images, names, contract)
+
+
+def _session(model: bytes):
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _run(session, images, names: list[str], contract: InputContract) -> dict[str, np.ndarray]:
+    parts = []
+    for start in range(0, len(images), AT_ONCE):
+        batch = contract.check(np.asarray(images[start : start + AT_ONCE]))
+        parts.append(session.run(names, {"image": batch.astype(np.float32)[:, None]}))
+    return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(names)}
+
+
+def cell_names(grid: int = CELLS) -> list[str]:
+    """What the cells of a grid are called, row by row, as one looks at the film."""
+    if grid != CELLS:
+        return [f"row {i + 1}, column {j + 1} of {grid}" for i in range(grid) for j in range(grid)]
+    return [f"{row} {column}" for row in ROWS for column in COLUMNS]
+
+
+class ImageScorer:
+    """A bundle made ready: contract, ONNX session and calibration scores.
+
+    Args:
+        bundle: a verified bundle of the imaging modality.
+
+    Raises:
+        BundleError: a bundle of another modality.
+    """
+
+    def __init__(self, bundle: Bundle):
+        if "contract" not in bundle.manifest:
+            raise BundleError(
+                f"this bundle is of modality '{bundle.manifest.get('modality')}'",
+                remedy="Expected a bundle that scores images.",
+            )
+        self.bundle = bundle
+        self.contract = InputContract(**bundle.manifest["contract"])
+        self.calibration = bundle.array("calibration.npy")
+        self._session = _session(bundle.files["model.onnx"])
+
+    def score(self, images: np.ndarray | FilmArray) -> np.ndarray:
+        """(n,) float64 scores of (n, size, size) images under the contract, higher = more anomalous."""
+        return self._outputs(images, "score").astype(np.float64)
+
+    def _outputs(self, images: np.ndarray | FilmArray, name: str) -> np.ndarray:
+        return _run(self._session, images, [name], self.contract)[name]
+
+    def p_values(self, images: np.ndarray) -> np.ndarray:
+        """(n,) conformal p-values against the bundle's calibration normals."""
+        return p_values(self.score(images), self.calibration)
+
+    def maps(self, images: np.ndarray) -> np.ndarray:
+        """(n, size, size) float32: where each image is unusual."""
+        return self.look(images)[1]
+
+    def look(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and maps of (n, size, size) images at the price of one."""
+        names = ["score", self.bundle.manifest["map"]]
+        score, found = _run(self._session, images, names, self.contract).values()
+        if found.ndim == 4:
+            from medanomaly.imaging.lbe import interpolate_cells
+
+            found = interpolate_cells(found.sum(axis=1), self._energies, self.contract.size)
+        return score.astype(np.float64), found.astype(np.float32)
+
+    @cached_property
+    def _lbe(self) -> dict[str, np.ndarray]:
+        import safetensors.numpy
+
+        return safetensors.numpy.load(self.bundle.files["weights.safetensors"])
+
+    @property
+    def _energies(self) -> BandEnergies:
+        size, margin, grid, _ = (int(v) for v in self._lbe["spec"])
+        return BandEnergies(size=size, margin=margin, grid=grid)
+
+    def parts(self, images: np.ndarray, normals: np.ndarray) -> tuple[pd.DataFrame, np.ndarray, bool]:
+        """What each part of a film adds to its score, beyond what it adds for a usual film.
+
+        For LBE a part is the detail of one scale in one cell, and its value the log energy there; for a network it is a
+        cell of the map, and its value the mean error there.
+
+        Args:
+            images: (n, size, size) films.
+            normals: (m, size, size) normal films, for the usual range; LBE takes those that it was fitted on instead.
+
+        Returns:
+            ``(parts, contributions, exact)``: one row a part (``feature``, ``unit``, ``usual_low`` and ``usual_high``, 5th
+            and 95th percentile, then values of the n films in ``values``); (n, parts) contributions; and whether they add up
+            to the score, but for a constant.
+        """
+        if self.bundle.manifest["map"] == "contributions":
+            return self._lbe_parts(images)
+        return self._map_parts(images, normals)
+
+    def _lbe_parts(self, images: np.ndarray):
+        found = self._outputs(images, "contributions")
+        energies, arrays = self._energies, self._lbe
+        values = energies.features(np.asarray(images))
+        fitted = arrays["train"] * arrays["sd"] + arrays["mean"]
+        bands = (
+            DETAIL if len(energies.sigmas) == len(DETAIL) else [f"band {b}" for b in range(energies.shape[0])]
+        )
+        names = [f"{band}, {cell}" for band in bands for cell in cell_names(energies.grid)]
+        return _described(names, "log energy", fitted, values), found.reshape(len(images), -1), True
+
+    def _map_parts(self, images: np.ndarray, normals: np.ndarray):
+        params = self.bundle.manifest["spec"]["params"]
+        cut = self.contract.size // 8 if params["region"] == "central" else 0
+        inside = slice(cut, self.contract.size - cut)
+        values, usual = (_cells(self.maps(films)[:, inside, inside]) for films in (images, normals))
+        share = _cell_sizes(self.contract.size - 2 * cut) / (self.contract.size - 2 * cut) ** 2
+        exact = self.bundle.manifest["spec"]["members"] == 1 and params.get("score") != "neighbours"
+        table = _described([f"error, {name}" for name in cell_names()], "", usual, values)
+        return table, (values - usual.mean(axis=0)) * share, exact
+
+
+def _described(names: list[str], unit: str, usual: np.ndarray, values: np.ndarray) -> pd.DataFrame:
+    low, high = np.quantile(usual, [0.05, 0.95], axis=0)
+    return pd.DataFrame(
+        {"feature": names, "unit": unit, "usual_low": low, "usual_high": high, "values": list(values.T)}
+    )
+
+
+def _edges(side: int) -> np.ndarray:
+    return np.linspace(0, side, CELLS + 1).round().astype(int)
+
+
+def _cells(maps: np.ndarray) -> np.ndarray:
+    """(n, H, H) to (n, 25) means of cells."""
+    edges = _edges(maps.shape[1])
+    sums = np.add.reduceat(np.add.reduceat(maps.astype(np.float64), edges[:-1], axis=1), edges[:-1], axis=2)
+    return sums.reshape(len(maps), -1) / _cell_sizes(maps.shape[1])
+
+
+def _cell_sizes(side: int) -> np.ndarray:
+    width = np.diff(_edges(side))
+    return np.outer(width, width).ravel()
+
+
+def part_table(
+    scorer: ImageScorer, images: np.ndarray, case_ids: list[str], normals: np.ndarray
+) -> pd.DataFrame:
+    """Explanations of some films.
+
+    Args:
+        scorer: the model.
+        images: (n, size, size) films.
+        case_ids: their n ids.
+        normals: as of :meth:`ImageScorer.parts`.
+
+    Returns:
+        ``case_id, model, feature, value, unit, usual_low, usual_high, contribution, exact``, largest contribution of a
+        case first.
+    """
+    parts, contributions, exact = scorer.parts(images, normals)
+    values = np.stack(parts["values"].to_list())
+    rows = []
+    for i, case in enumerate(case_ids):
+        of_case = parts.drop(columns="values").assign(
+            case_id=case,
+            model=scorer.bundle.manifest["name"],
+            value=[f"{v:.4g}" for v in values[:, i]],
+            contribution=contributions[i],
+            exact=exact,
+        )
+        rows.append(of_case.sort_values("contribution", ascending=False, kind="stable"))
+    columns = [
+        "case_id",
+        "model",
+        "feature",
+        "value",
+        "unit",
+        "usual_low",
+        "usual_high",
+        "contribution",
+        "exact",
+    ]
+    return pd.concat(rows, ignore_index=True)[columns] if rows else pd.DataFrame(columns=columns)

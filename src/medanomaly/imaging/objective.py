@@ -1,0 +1,113 @@
+"""What a search for options of a model of films maximises: how well it finds planted lesions, inside train alone."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.cases import reference_cases
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.splits import patient_position
+from medanomaly.imaging.examination import ranking
+from medanomaly.imaging.film_array import FilmArray
+from medanomaly.imaging.image_models import LBEParams, NetworkModelParams, fitted_lbe
+from medanomaly.imaging.lesions import paste_lesions
+
+# the split uses the seed itself: with the same key, train would fill the lower folds alone
+FOLD_KEY = 1_000_003
+# other lesions than those that the examination plants
+LESION_KEY = 7_000_003
+SMALLEST_FOLD = 8
+
+Objective = Callable[[Mapping[str, Any], Callable[[float, int], None]], float]
+
+
+def film_objective(
+    films: FilmArray,
+    cases: pd.DataFrame,
+    params: LBEParams | NetworkModelParams,
+    *,
+    n_folds: int,
+    seed: int,
+) -> Objective:
+    """AUROC of lesions planted into normal train films that were left out; no abnormal film is ever looked at.
+
+    LBE reports after each fold. A network takes long, so it is trained once, on all folds but the first, and reports after
+    each epoch; its value is that of the epoch with the best loss on the healthy films left out.
+
+    Args:
+        films: of the cases.
+        cases: case table; only normals of its train part are used.
+        params: the model, and the options that are not searched.
+        n_folds: folds by patient.
+        seed: of folds, lesions, weights.
+
+    Returns:
+        Function of options and of a reporter (value, step) to the AUROC.
+
+    Raises:
+        ConfigurationError: a fold is too small.
+    """
+    rows = np.flatnonzero(reference_cases(cases, "train").to_numpy())
+    patients = cases["patient_id"].iloc[rows].reset_index(drop=True)
+    fold = np.floor(patient_position(patients, seed + FOLD_KEY) * n_folds).astype(int)
+    if np.bincount(fold, minlength=n_folds).min() < SMALLEST_FOLD:
+        raise ConfigurationError(
+            f"{len(rows)} normal train films in {n_folds} folds are too few",
+            remedy="Set tuning.n_folds lower.",
+        )
+    images = films[rows]
+    lesions = paste_lesions(images, seed + LESION_KEY).images
+
+    def density(options: Mapping[str, Any], report: Callable[[float, int], None]) -> float:
+        values = []
+        for k in range(n_folds):
+            out = fold == k
+            detector = fitted_lbe(images[~out], patients[~out].to_numpy(), params.tuned(options))
+            values.append(ranking(detector.score(images[out]), detector.score(lesions[out])))
+            report(float(np.mean(values)), k)
+        return float(np.mean(values))
+
+    def network(options: Mapping[str, Any], report: Callable[[float, int], None]) -> float:
+        out = fold == 0
+        return _trained(images[~out], images[out], lesions[out], params.tuned(options), report, seed)
+
+    return density if isinstance(params, LBEParams) else network
+
+
+def _trained(
+    train: np.ndarray,
+    healthy: np.ndarray,
+    lesions: np.ndarray,
+    params: NetworkModelParams,
+    report: Callable[[float, int], None],
+    seed: int,
+) -> float:
+    from torch.utils.data import TensorDataset
+
+    from medanomaly.imaging.network_detector import MODULES, as_batch, build_scorer, in_parts
+    from medanomaly.imaging.networks.scorers import NeighbourScorer
+    from medanomaly.training.fit import fit
+    from medanomaly.training.seeding import seeded
+
+    fitted, left_out, spoiled = as_batch(train), as_batch(healthy), as_batch(lesions)
+    settings = {name: getattr(params.training, name) for name in ("learning_rate", "weight_decay")}
+    with seeded(seed):
+        module = MODULES[params.network.network](params.network, train.shape[1], **settings, seed=seed)
+
+    def value() -> float:
+        scorer = (
+            build_scorer(params.network, module.network, train.shape[1], len(fitted)).to(module.device).eval()
+        )
+        if isinstance(scorer, NeighbourScorer):
+            scorer.fit_reference(in_parts(scorer.embed, fitted.to(module.device)))
+        both = [
+            in_parts(lambda x: scorer(x)[0], x.to(module.device)).cpu().numpy() for x in (left_out, spoiled)
+        ]
+        return ranking(*both)
+
+    # Lightning calls this after each epoch's validation; a pruned trial leaves through it
+    module.on_validation_epoch_end = lambda: report(value(), module.current_epoch)
+    fit(module, TensorDataset(fitted), TensorDataset(left_out), params.training, seed=seed)
+    return value()

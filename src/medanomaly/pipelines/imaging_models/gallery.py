@@ -1,0 +1,162 @@
+"""Figures of films: the most unusual ones, where models fail, what networks copy, what augmentation does."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle
+from medanomaly.imaging.examination import reconstructs
+from medanomaly.imaging.film_array import FilmArray
+from medanomaly.imaging.image_models import detector_of
+from medanomaly.imaging.image_scorer import ImageScorer
+from medanomaly.pipelines.imaging_models.sections import name_of
+from medanomaly.reporting.figures.images import contact_sheet_figure, film_grid, overlay
+from medanomaly.reporting.sections import Figure, Section
+from medanomaly.reporting.wording import p_value
+
+UNUSUAL, FAILURES, COPIED, AUGMENTED = 6, 3, 2, 4
+# whose reconstruction and map are shown beside the leading model's map, the first that are there
+SHOWN = ("reversed_autoencoder", "denoising_unet", "inpainting_unet", "autoencoder")
+COLOURED_FROM, COLOURED_TO = 0.95, 0.999
+
+
+def gallery_section(
+    films: FilmArray,
+    cases: pd.DataFrame,
+    scores: pd.DataFrame,
+    bundles: Mapping[str, Bundle],
+    leading: str,
+) -> Section:
+    """The most unusual test films, and false alarms and misses, with maps and reconstructions."""
+    of_leading = cases.merge(scores[scores["model"] == leading], on="case_id", validate="one_to_one")
+    test = of_leading[of_leading["split"] == "test"]
+    ranked = test.sort_values("score", ascending=False, kind="stable")
+    flagged = ranked["flagged"].fillna(False).astype(bool)
+    wrong = ranked[ranked["label"].eq(0).fillna(False) & flagged].head(FAILURES)
+    missed = ranked[ranked["label"].eq(1).fillna(False) & ~flagged].tail(FAILURES).iloc[::-1]
+    view = _View(films, cases, bundles, leading)
+    reading = (
+        "Colour: where a map exceeds what 95 % of pixels of normal films show. "
+        "Beside it what a network makes of the film, and its map."
+    )
+    figures = [
+        Figure("The most unusual test films", reading, view.draw(ranked.head(UNUSUAL), "most unusual"))
+    ]
+    failures = pd.concat([wrong, missed])
+    if len(failures):
+        words = f"{len(wrong)} normal films flagged, {len(missed)} abnormal films that look most usual."
+        figures.append(Figure("Where it fails", words, view.draw(failures, "failures")))
+    return Section(
+        "Films, maps and reconstructions",
+        f"Ordered by {name_of(leading)}. A map says where a film is unlike normal ones, not what is wrong there.",
+        figures,
+    )
+
+
+class _View:
+    """Columns of the gallery: the film, the leading model's map, then reconstruction and map of some networks."""
+
+    def __init__(self, films: FilmArray, cases: pd.DataFrame, bundles: Mapping[str, Bundle], leading: str):
+        self.films = films
+        self.row = pd.Series(np.arange(len(cases)), index=cases["case_id"])
+        normal = ((cases["split"] == "calibration") & ~cases["label"].eq(1).fillna(False)).to_numpy()
+        self.healthy = films[np.flatnonzero(normal)[:50]]
+        networks = [m for m in SHOWN if m in bundles and m != leading][:2]
+        self.scorers = {m: ImageScorer(bundles[m]) for m in (leading, *networks)}
+        self.detectors = {
+            m: detector_of(bundles[m]) for m in (leading, *networks) if reconstructs(bundles[m])
+        }
+        self.leading = leading
+
+    def draw(self, chosen: pd.DataFrame, what: str) -> str:
+        images = self.films[self.row[chosen["case_id"]].to_numpy()]
+        columns, headings = [list(images)], ["film"]
+        for model, scorer in self.scorers.items():
+            if model in self.detectors:
+                columns.append(list(self.detectors[model].reconstruct(images)))
+                headings.append(_heading(model, "reconstruction"))
+            low, high = np.quantile(scorer.maps(self.healthy), [COLOURED_FROM, COLOURED_TO])
+            maps = scorer.maps(images)
+            # the strongest film of the figure is not to be cut off at what normal films reach
+            high = max(high, float(np.quantile(maps, COLOURED_TO)))
+            columns.append([overlay(film, m, low, high) for film, m in zip(images, maps, strict=True)])
+            headings.append(_heading(model, "map"))
+        labels = [_label(row) for row in chosen.itertuples()]
+        return film_grid(
+            list(zip(*columns, strict=True)),
+            headings,
+            labels,
+            f"{len(labels)} test films ({what}) with maps of {', '.join(map(name_of, self.scorers))}.",
+        )
+
+
+def _heading(model: str, what: str) -> str:
+    return "\n".join([*name_of(model).rsplit(" ", 1), what])
+
+
+def _label(row) -> str:
+    name = str(row.case_id).rsplit("/", 1)[-1]
+    name = name if len(name) <= 24 else f"{name[:10]}…{name[-12:]}"
+    kind = row.kind if pd.notna(row.kind) else {0: "normal", 1: "anomalous"}.get(row.label, "no label")
+    return f"{name}\n{kind}, p = {p_value(row.p_value)}"
+
+
+def leak_figure(films: np.ndarray, bundles: Mapping[str, Bundle], seed: int) -> Figure | None:
+    """Normal films with a disc, and what each network makes of them.
+
+    Args:
+        films: (n, size, size) normal films; the first two are shown.
+        bundles: of the models.
+        seed: of the discs' places.
+    """
+    from medanomaly.imaging.identity_leak import paste_discs
+
+    detectors = {m: detector_of(b) for m, b in bundles.items() if reconstructs(b)}
+    if not detectors:
+        return None
+    films = films[:COPIED]
+    pasted = paste_discs(films, films.shape[1] / 10, 0.3, seed)
+    columns = [list(films), list(pasted), *(list(d.reconstruct(pasted)) for d in detectors.values())]
+    headings = ["normal film", "with a disc", *(name_of(m).replace(" ", "\n", 1) for m in detectors)]
+    svg = film_grid(
+        list(zip(*columns, strict=True)),
+        headings,
+        [""] * len(films),
+        f"A pasted disc, and reconstructions by {', '.join(map(name_of, detectors))}.",
+    )
+    return Figure("A pasted disc and its reconstructions", "The disc should be gone.", svg)
+
+
+def augmentation_section(films: np.ndarray, bundles: Mapping[str, Bundle], seed: int) -> Section | None:
+    """What each network's augmentation does to train films, one contact sheet a recipe; None where there is none.
+
+    Args:
+        films: (n, size, size) normal train films; the first four are shown.
+        bundles: of the models.
+        seed: of the changes.
+    """
+    from medanomaly.imaging.augmentation import contact_sheet
+    from medanomaly.imaging.networks.params import AugmentationParams
+
+    recipes: dict[str, list[str]] = {}
+    for model, bundle in bundles.items():
+        recipe = bundle.manifest.get("spec", {}).get("params", {}).get("augmentation")
+        if recipe:
+            recipes.setdefault(AugmentationParams(**recipe).model_dump_json(), []).append(name_of(model))
+    if not recipes:
+        return None
+    figures = []
+    for recipe, models in recipes.items():
+        params = AugmentationParams.model_validate_json(recipe)
+        words = (
+            f"Left: the film. Rotated by up to {params.degrees:g}°, shifted by up to {params.shift:.0%}, resized by up to "
+            f"{params.scale:.0%}, gamma by a factor of up to {np.exp(params.gamma):.2f}, noise of {params.noise:g}."
+        )
+        sheet = contact_sheet(films[:AUGMENTED], params, seed)
+        svg = contact_sheet_figure(sheet, f"Augmented films, {', '.join(models)}.")
+        figures.append(Figure(", ".join(models), words, svg))
+    return Section(
+        "Augmentation", "Small changes that leave a normal film normal. Films are never flipped: the heart is on the left.",
+        figures,
+    )  # fmt: skip

@@ -1,0 +1,180 @@
+"""Nodes of the models of films."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle, make_bundle
+from medanomaly.core.cases import reference_cases
+from medanomaly.core.scores import check_scores, score_table
+from medanomaly.imaging.film_array import FilmArray
+from medanomaly.imaging.image_cases import ImageParams
+from medanomaly.imaging.image_models import LBEParams, NetworkModelParams
+from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.pipelines.provenance import bundle_stamp
+
+EXPLAINED_CASES = 20
+AT_ONCE = 1024
+
+
+def fit_lbe(
+    images: np.ndarray,
+    manifest: pd.DataFrame,
+    cases: pd.DataFrame,
+    tuned: dict,
+    params: LBEParams,
+    image_params: ImageParams,
+    alarm: AlarmParams,
+    run: RunParams,
+    *,
+    name: str,
+) -> Bundle:
+    """The density of normal films on log band energies."""
+    from medanomaly.imaging.image_models import lbe_bundle
+
+    return _with_card(
+        lbe_bundle(
+            FilmArray(images, manifest["row"]),
+            cases,
+            params.tuned(tuned.get("options", {})),
+            image_params.contract,
+            name=name,
+            alpha=alarm.alpha,
+            seed=run.seed,
+            stamp=bundle_stamp(run.dataset),
+        )
+    )
+
+
+def fit_network(
+    images: np.ndarray,
+    manifest: pd.DataFrame,
+    cases: pd.DataFrame,
+    tuned: dict,
+    params: NetworkModelParams,
+    image_params: ImageParams,
+    alarm: AlarmParams,
+    run: RunParams,
+    *,
+    name: str,
+) -> Bundle:
+    """A network on normal films; a training that was interrupted goes on from its last epoch."""
+    from medanomaly.imaging.image_models import network_bundle
+
+    return _with_card(
+        network_bundle(
+            FilmArray(images, manifest["row"]),
+            cases,
+            params.tuned(tuned.get("options", {})),
+            image_params.contract,
+            name=name,
+            alpha=alarm.alpha,
+            seed=run.seed,
+            folder=Path(run.checkpoints) / "imaging" / name if run.checkpoints else None,
+            stamp=bundle_stamp(run.dataset),
+        )
+    )
+
+
+def score_films(
+    images: np.ndarray, manifest: pd.DataFrame, cases: pd.DataFrame, bundle: Bundle, alarm: AlarmParams
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score table of every case, and which parts of the most anomalous test films make up their scores."""
+    from medanomaly.imaging.image_scorer import ImageScorer, part_table
+
+    films, scorer = FilmArray(images, manifest["row"]), ImageScorer(bundle)
+    scores = _scores(cases, scorer.score(films), bundle.manifest["name"], alarm)
+    in_test = np.flatnonzero((cases["split"] == "test").to_numpy())
+    chosen = in_test[np.argsort(-scores["score"].to_numpy()[in_test], kind="stable")[:EXPLAINED_CASES]]
+    table = part_table(scorer, films[chosen], cases["case_id"].iloc[chosen].to_list(), _healthy(films, cases))
+    return scores, table
+
+
+def examine_model(
+    images: np.ndarray,
+    manifest: pd.DataFrame,
+    cases: pd.DataFrame,
+    features: pd.DataFrame,
+    masks: dict[str, np.ndarray],
+    bundle: Bundle,
+    scores: pd.DataFrame,
+    alarm: AlarmParams,
+    run: RunParams,
+) -> dict:
+    """Identity leak, planted lesions, own lesions where there are masks, and whether p-values hold for the test films."""
+    from medanomaly.imaging import examination
+    from medanomaly.imaging.image_scorer import ImageScorer
+
+    films, scorer = FilmArray(images, manifest["row"]), ImageScorer(bundle)
+    healthy = _healthy(films, cases)
+    found = {
+        "leak": examination.leak(bundle, healthy, run.seed),
+        "planted": examination.planted_lesions(scorer, healthy, run.seed),
+    }
+    shown = masks["masks"].any(axis=(1, 2)) if len(masks["rows"]) else np.zeros(0, dtype=bool)
+    if shown.any():
+        rows = masks["rows"][shown]
+        found["own"] = examination.own_lesions(scorer, healthy, films[rows], masks["masks"][shown], run.seed)
+    calibration = reference_cases(cases, "calibration").to_numpy()
+    test = (cases["split"] == "test").to_numpy()
+    numbers = features.drop(columns="case_id")
+    found["test batch"] = examination.batch_check(
+        scores["score"].to_numpy()[calibration],
+        scores["score"].to_numpy()[test],
+        numbers[calibration],
+        numbers[test],
+        alarm.alpha,
+        cases["label"][test].astype("Float64").to_numpy(dtype=float, na_value=np.nan),
+        run.seed,
+    )
+    return found
+
+
+def score_controls(
+    images: np.ndarray, manifest: pd.DataFrame, cases: pd.DataFrame, alarm: AlarmParams
+) -> pd.DataFrame:
+    """Score table of what every model has to beat: shape, brightness, sharpness, PCA, nearest film, local norm."""
+    from medanomaly.imaging.baselines import baselines
+
+    films, aspect = FilmArray(images, manifest["row"]), manifest["aspect"].to_numpy()
+    fitted = np.flatnonzero(reference_cases(cases, "train").to_numpy())
+    tables = []
+    for name, baseline in baselines().items():
+        baseline.fit(films[fitted], aspect[fitted])
+        parts = [
+            baseline.score(films[i : i + AT_ONCE], aspect[i : i + AT_ONCE])
+            for i in range(0, len(films), AT_ONCE)
+        ]
+        tables.append(_scores(cases, np.concatenate(parts), f"baseline: {name}", alarm))
+    return pd.concat(tables, ignore_index=True)
+
+
+def gather_scores(*scores: pd.DataFrame) -> pd.DataFrame:
+    """One score table of all models and controls."""
+    return check_scores(pd.concat(scores, ignore_index=True))
+
+
+def gather_explanations(*tables: pd.DataFrame) -> pd.DataFrame:
+    """One table of the explanations of all models."""
+    return pd.concat(tables, ignore_index=True)
+
+
+def _healthy(films: FilmArray, cases: pd.DataFrame) -> np.ndarray:
+    from medanomaly.imaging.examination import FILMS
+
+    return films[np.flatnonzero(reference_cases(cases, "calibration").to_numpy())[:FILMS]]
+
+
+def _scores(cases: pd.DataFrame, score: np.ndarray, name: str, alarm: AlarmParams) -> pd.DataFrame:
+    return score_table(
+        cases, score, name, alarm.alpha, group_by=alarm.group_by, min_group_size=alarm.min_group_size
+    )
+
+
+def _with_card(bundle: Bundle) -> Bundle:
+    from medanomaly.reporting.model_card import render_card
+
+    return make_bundle(
+        bundle.manifest, bundle.files | {"card.md": render_card(bundle.manifest, None).encode()}
+    )

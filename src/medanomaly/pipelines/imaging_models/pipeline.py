@@ -1,0 +1,93 @@
+"""Wiring of the models of films: one template, one namespace a model."""
+
+from collections.abc import Callable
+from functools import partial, update_wrapper
+
+from kedro.pipeline import Node, Pipeline
+
+from medanomaly.modalities import active_models
+from medanomaly.pipelines.imaging_models.nodes import (
+    examine_model,
+    fit_lbe,
+    fit_network,
+    gather_explanations,
+    gather_scores,
+    score_controls,
+    score_films,
+)
+
+# model -> how it is fitted
+MODELS = {
+    "lbe": fit_lbe,
+    "autoencoder": fit_network,
+    "unet": fit_network,
+    "denoising_unet": fit_network,
+    "inpainting_unet": fit_network,
+    "reversed_autoencoder": fit_network,
+    "lesion_segmenter": fit_network,
+}
+FILMS = ("images", "manifest", "cases")
+ALSO = ("features", "masks")
+SETTINGS = ("params:imaging_processing", "params:alarm", "params:run")
+
+
+def create_pipeline(**_) -> Pipeline:
+    """Films to bundles, scores, explanations and examinations of the models that the environment names."""
+    models = active_models("imaging", tuple(MODELS))
+    together = Pipeline(
+        [
+            Node(score_controls, [*FILMS, "params:alarm"], "control_scores", name="score_controls"),
+            Node(
+                gather_scores,
+                [*(f"{model}_scores" for model in models), "control_scores"],
+                "scores",
+                name="gather_scores",
+            ),
+            Node(
+                gather_explanations,
+                [f"{model}_explanations" for model in models],
+                "explanations",
+                name="gather_explanations",
+            ),
+        ],
+        namespace="imaging",
+        inputs={name: f"imaging.{name}" for name in FILMS}
+        | {f"{m}_scores": f"imaging.{m}.scores" for m in models}
+        | {f"{m}_explanations": f"imaging.{m}.explanations" for m in models},
+        parameters={"params:alarm"},
+    )
+    return Pipeline([*(_model(model) for model in models), together], tags="imaging")
+
+
+def _model(model: str) -> Pipeline:
+    return Pipeline(
+        [
+            Node(
+                _named(MODELS[model], model),
+                [*FILMS, "best_parameters", "params:model", *SETTINGS],
+                "bundle",
+                name="fit",
+            ),
+            Node(
+                score_films,
+                [*FILMS, "bundle", "params:alarm"],
+                ["scores", "explanations"],
+                name="score",
+            ),
+            Node(
+                examine_model,
+                [*FILMS, *ALSO, "bundle", "scores", "params:alarm", "params:run"],
+                "examination",
+                name="examine",
+            ),
+        ],
+        namespace=f"imaging.{model}",
+        inputs={name: f"imaging.{name}" for name in (*FILMS, *ALSO)}
+        | {"best_parameters": f"imaging.{model}.best_parameters"},
+        parameters={"params:model": f"params:imaging_models.{model}"} | {name: name for name in SETTINGS},
+    )
+
+
+def _named(function: Callable, name: str) -> Callable:
+    """The function for one model, whose name its bundle carries."""
+    return update_wrapper(partial(function, name=name), function)

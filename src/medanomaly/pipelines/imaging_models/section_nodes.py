@@ -1,0 +1,60 @@
+"""Node that writes the report's sections about films, once metrics and comparisons are there."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle
+from medanomaly.core.cases import reference_cases
+from medanomaly.imaging.film_array import FilmArray
+from medanomaly.parameters import AlarmParams, RunParams
+
+PREFERRED = "lbe"
+
+
+def write_sections(
+    images: np.ndarray,
+    manifest: pd.DataFrame,
+    cases: pd.DataFrame,
+    scores: pd.DataFrame,
+    baselines: pd.DataFrame,
+    metrics: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    alarm: AlarmParams,
+    run: RunParams,
+    **parts: Bundle | dict,
+) -> list[dict[str, Any]]:
+    """Comparison, controls, identity leak, planted lesions, validity, gallery, augmentation.
+
+    Args:
+        parts: ``<model>__bundle`` and ``<model>__examination``; the other arguments are datasets of their names.
+    """
+    from medanomaly.imaging.stratified_table import stratified_table
+    from medanomaly.pipelines.imaging_models import gallery, sections
+    from medanomaly.reporting.scored_cases import metric_row
+    from medanomaly.reporting.sections import to_json
+
+    bundles = {name.partition("__")[0]: part for name, part in parts.items() if name.endswith("__bundle")}
+    examinations = {model: parts[f"{model}__examination"] for model in bundles}
+    films = FilmArray(images, manifest["row"])
+    everything = pd.concat([scores, baselines], ignore_index=True)
+    stratified = stratified_table(cases, everything, manifest["aspect"].to_numpy(), run.seed)
+
+    def rank(model: str) -> tuple[float, bool]:
+        row = metric_row(metrics, model, "auroc")
+        return (float(row["value"]) if row is not None else 0.0), model == PREFERRED
+
+    healthy = films[np.flatnonzero(reference_cases(cases, "calibration").to_numpy())[: gallery.COPIED]]
+    train = films[np.flatnonzero(reference_cases(cases, "train").to_numpy())[: gallery.AUGMENTED]]
+    models = list(bundles)
+    written = [
+        sections.comparison_section(models, metrics, comparisons, stratified, examinations),
+        sections.controls_section(models, metrics, stratified),
+        sections.leak_section(examinations, gallery.leak_figure(healthy, bundles, run.seed)),
+        sections.planted_section(examinations),
+        sections.validity_section(examinations, alarm.alpha),
+        gallery.gallery_section(films, cases, scores, bundles, max(models, key=rank)),
+        gallery.augmentation_section(train, bundles, run.seed),
+    ]
+    return to_json([section for section in written if section is not None])

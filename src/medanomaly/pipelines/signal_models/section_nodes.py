@@ -1,0 +1,312 @@
+"""Nodes of what signals add to the report: episodes, strips, classes, rhythm, quality."""
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle
+from medanomaly.evaluation.params import EvaluationParams
+from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.signals.beat_alarms import EpisodeParams, RecordingAlarms
+from medanomaly.signals.beat_models import BeatDetectorParams
+from medanomaly.signals.recording_set import RecordingSet
+
+CLASSES = {"all abnormal": ("S", "V", "F", "anomaly"), "S": "S", "V": "V", "F": "F"}
+POINCARE_PANELS = 4
+
+
+def find_episodes(
+    beats: pd.DataFrame,
+    cases: pd.DataFrame,
+    contributions: pd.DataFrame,
+    detector: BeatDetectorParams,
+    params: EpisodeParams,
+) -> tuple[pd.DataFrame, dict]:
+    """Episodes of every recording at a threshold from the calibration recordings, and what they cost in the test ones."""
+    from medanomaly.signals.beat_alarms import alarm_threshold, calibration_scores, recording_episodes
+
+    alarms = _alarms(beats, cases, contributions, detector)
+    calibration = [a for part, a in alarms if part == "calibration"]
+    threshold = alarm_threshold(calibration, params)
+    reference = calibration_scores(calibration)
+    table = pd.concat(
+        [recording_episodes(a, threshold, reference, params) for _, a in alarms], ignore_index=True
+    )
+    tested = [a for part, a in alarms if part == "test"]
+    burden = {
+        "threshold": threshold,
+        "per_hour": params.per_hour,
+        "hours": {a.record: a.hours for a in tested},
+        "events": _events(tested, table, threshold, params),
+    }
+    return table, burden
+
+
+def _alarms(
+    beats: pd.DataFrame, cases: pd.DataFrame, contributions: pd.DataFrame, detector: BeatDetectorParams
+) -> list[tuple[str, RecordingAlarms]]:
+    """Part of the split, and alarm scores, of every recording, or of every part of one that is divided in time."""
+    from medanomaly.signals.beat_alarms import recording_alarms
+    from medanomaly.signals.beats import case_id
+
+    ids = case_id(beats["record"], beats["sample"])
+    by_case = cases.set_index("case_id")
+    label = ids.map(by_case["label"]).astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    terms = contributions.set_index("case_id").reindex(ids).to_numpy()
+    # beats in bad signal belong where their neighbours are
+    part = (
+        ids.map(by_case["split"]).groupby(beats["record"], sort=False).transform(lambda p: p.ffill().bfill())
+    )
+    found = []
+    for _, rows in beats.groupby("record", sort=False).indices.items():
+        for name in part.iloc[rows].dropna().unique():
+            mine = rows[part.iloc[rows].eq(name).to_numpy(dtype=bool)]
+            found.append(
+                (str(name), recording_alarms(beats.iloc[mine], terms[mine], label[mine], detector.learn_s))
+            )
+    return found
+
+
+def _events(
+    tested: list[RecordingAlarms], episodes: pd.DataFrame, threshold: float, params: EpisodeParams
+) -> dict | None:
+    """Precision and recall of whole episodes with intervals by patient; None where no beat is known to be abnormal."""
+    from medanomaly.evaluation.events import event_counts
+    from medanomaly.evaluation.intervals import percentile_interval
+    from medanomaly.signals.episodes import find_episodes as runs_of
+
+    rows, patients = [], []
+    for alarms in tested:
+        truth = runs_of(
+            alarms.time_s,
+            np.where(np.isfinite(alarms.score), alarms.label, np.nan),
+            on=0.5,
+            merge_gap_s=params.gap_s,
+        )
+        mine = episodes[(episodes["record"] == alarms.record) & (episodes["kind"] == "beats")]
+        counts = event_counts(*(t[["start_s", "end_s"]].to_numpy() for t in (truth, mine)), tolerance=0.15)
+        abnormal = alarms.label == 1
+        rows.append(
+            (
+                counts.found, counts.found + counts.false_positives,
+                counts.true_positives, counts.true_positives + counts.false_negatives,
+                alarms.false_episodes(threshold, params.gap_s), alarms.hours,
+                (abnormal & (np.nan_to_num(alarms.score) > threshold)).sum(), (abnormal & np.isfinite(alarms.score)).sum(),
+            )
+        )  # fmt: skip
+        patients.append(alarms.patient_id)
+    table = pd.DataFrame(rows, index=patients, dtype=float).groupby(level=0).sum().to_numpy()
+    if not table[:, 3].sum():
+        return None
+    n = len(table)
+    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), 2000) @ table
+    whole, found = table.sum(axis=0), {}
+    for i, name in enumerate(("precision", "recall", "false_per_hour", "beats")):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            spread = drawn[:, 2 * i] / drawn[:, 2 * i + 1]
+        value = whole[2 * i] / whole[2 * i + 1] if whole[2 * i + 1] else float("nan")
+        found[name] = (float(value), *percentile_interval(spread))
+    return found
+
+
+def describe_beats(
+    raw: RecordingSet,
+    beats: pd.DataFrame,
+    cases: pd.DataFrame,
+    features: pd.DataFrame,
+    quality_windows: pd.DataFrame,
+    scores: pd.DataFrame,
+    contributions: pd.DataFrame,
+    forest: Bundle,
+    episodes: pd.DataFrame,
+    burden: dict,
+    detector: BeatDetectorParams,
+    evaluation: EvaluationParams,
+    alarm: AlarmParams,
+    run: RunParams,
+) -> list[dict]:
+    """Sections on beats: alarms on paper, classes, episodes, rhythm, what the scores rest on, quality."""
+    from medanomaly.reporting import beat_report
+    from medanomaly.reporting.sections import to_json
+    from medanomaly.signals.beat_views import bad_signal
+
+    tested = cases[cases["split"].eq("test")].merge(scores[scores["model"] == "beat_detector"], on="case_id")
+    tested[["record", "sample"]] = tested["case_id"].str.rsplit(":", n=1, expand=True)
+    tested["sample"] = tested["sample"].astype(int)
+    records = list(dict.fromkeys(tested["record"]))
+    known = tested[tested["label"].notna()]
+    judged = {0, 1} <= set(known["label"])
+    sections = [beat_report.strips_section(_strips(raw, beats, tested), alarm.alpha)]
+    if judged:
+        sections.append(_classes(raw, beats, tested, known, contributions, detector, evaluation, alarm, run))
+    lengths = {r: float(beats.loc[beats["record"] == r, "time_s"].max()) for r in records}
+    shown = list(burden["hours"])[:40]
+    sections.append(
+        beat_report.episodes_section(
+            episodes[episodes["record"].isin(shown)],
+            burden["hours"],
+            {r: lengths[r] for r in shown},
+            burden,
+            burden["events"],
+        )
+    )
+    sections.append(beat_report.rhythm_section(_rhythms(beats, tested)))
+    if judged:
+        sections.append(beat_report.reliance_section(_reliance(cases, features, contributions, forest, run)))
+    bad = beats["quality"].eq("bad").groupby(beats["record"].astype(str)).mean()
+    sections.append(beat_report.quality_section(bad_signal(quality_windows), bad))
+    return to_json(sections)
+
+
+def _strips(raw: RecordingSet, beats: pd.DataFrame, tested: pd.DataFrame) -> list[dict]:
+    from medanomaly.signals.beat_views import chosen_beats, strip_around
+
+    flagged, strips = tested.set_index("case_id")["flagged"], []
+    for what, rows in chosen_beats(tested).items():
+        for case in rows.itertuples():
+            recording = raw[case.record]
+            strip = strip_around(recording, beats[beats["record"] == case.record], flagged, case.sample)
+            kind = case.kind if pd.notna(case.kind) else ("N" if case.label == 0 else "")
+            strips.append(
+                {
+                    "what": what,
+                    "record": case.record,
+                    "kind": kind,
+                    "score": case.score,
+                    "p_value": case.p_value,
+                }
+                | {"focus_s": case.sample / recording.fs}
+                | {name: getattr(strip, name) for name in ("time_s", "signal", "leads", "beats")}
+            )
+    return strips
+
+
+def _classes(raw, beats, tested, known, contributions, detector, evaluation, alarm, run):
+    from medanomaly.evaluation.beat_by_beat import record_table
+    from medanomaly.evaluation.class_performance import class_performance
+    from medanomaly.reporting.beat_report import classes_section
+
+    table = class_performance(
+        known.assign(flagged=known["flagged"].astype(bool)),
+        CLASSES,
+        n_resamples=evaluation.n_resamples,
+        seed=run.seed,
+    )
+    matrices = {
+        record: _matrix(raw[record], beats[beats["record"] == record], rows, contributions, detector)
+        for record, rows in tested.groupby("record", sort=False)
+    }
+    matrices = {record: matrix for record, matrix in matrices.items() if matrix is not None}
+    if not matrices:
+        return classes_section(table, "beat detector", alarm.alpha, pd.DataFrame(), pd.DataFrame())
+    patients = dict(zip(tested["record"], tested["patient_id"], strict=True))
+    own = {r: m[0] for r, m in matrices.items()}, {r: m[1] for r, m in matrices.items()}
+    parts = [record_table(m, patients, resamples=evaluation.n_resamples, seed=run.seed) for m in own]
+    lines, gross = parts[1]
+    for column in ("qrs_sensitivity", "qrs_ppv"):
+        lines[column] = parts[0][0][column]
+        gross = gross[gross["statistic"] != column]
+    gross = pd.concat([parts[0][1][parts[0][1]["statistic"].str.startswith("qrs")], gross])
+    return classes_section(table, "beat detector", alarm.alpha, lines, gross)
+
+
+def _matrix(recording, beats, tested, contributions, detector):
+    """Beat-by-beat matrices of a recording: own R peaks against the reference, and alarms as classes."""
+    from medanomaly.evaluation.beat_by_beat import compare_beats
+    from medanomaly.signals.beat_detector.alarm_score import ectopic_shape
+    from medanomaly.signals.beat_views import detected_beats, flutter, reference_beats
+
+    sample, classes = reference_beats(recording)
+    if not len(sample):
+        return None
+    own = detected_beats(recording)
+    limits = {"start_s": detector.learn_s, "fibrillation": flutter(recording)}
+    found = compare_beats(sample, classes, own, np.full(len(own), "N"), recording.fs, **limits).matrix
+    terms = contributions.set_index("case_id").loc[tested["case_id"]].to_numpy()
+    called = np.where(tested["flagged"].to_numpy(dtype=bool), np.where(ectopic_shape(terms), "V", "S"), "N")
+    order = np.argsort(tested["sample"].to_numpy(), kind="stable")
+    bad = beats.loc[beats["quality"] == "bad", "sample"].to_numpy()
+    alarmed = compare_beats(
+        sample,
+        classes,
+        tested["sample"].to_numpy()[order],
+        called[order],
+        recording.fs,
+        test_shutdown=[(s, s) for s in bad],
+        **limits,
+    )
+    return found, alarmed.matrix
+
+
+def _rhythms(beats: pd.DataFrame, tested: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """The test recordings with the most alarms on beats of each kind, and the quietest one."""
+    from medanomaly.signals.beat_views import rr_pairs
+
+    share = (
+        tested.assign(flagged=tested["flagged"].fillna(False).astype(float))
+        .groupby("record")["flagged"]
+        .mean()
+    )
+    ordered = list(share.sort_values(ascending=False, kind="stable").index)
+    chosen = ordered if len(ordered) <= POINCARE_PANELS else [*ordered[: POINCARE_PANELS - 1], ordered[-1]]
+    return {r: rr_pairs(beats[beats["record"] == r].reset_index(drop=True)) for r in chosen}
+
+
+def _reliance(cases, features, contributions, forest, run):
+    from sklearn.metrics import roc_auc_score
+
+    from medanomaly.evaluation.class_performance import auroc_lost
+    from medanomaly.signals.beat_models import TERMS
+    from medanomaly.tabular.scorer import TabularScorer
+
+    judged = (cases["split"].eq("test") & cases["label"].notna()).to_numpy()
+    positive = cases.loc[judged, "label"].eq(1).to_numpy(dtype=bool)
+    terms = contributions.loc[judged].drop(columns="case_id")
+    total = terms.sum(axis=1)
+    whole = roc_auc_score(positive, total)
+    without = pd.DataFrame(
+        [
+            {"name": TERMS[name], "loss": whole - roc_auc_score(positive, total - terms[name]), "spread": 0.0}
+            for name in terms
+            if terms[name].any()
+        ]
+    ).sort_values("loss", ascending=False, kind="stable", ignore_index=True)
+    lost = auroc_lost(TabularScorer(forest).score, features[judged], positive, seed=run.seed).head(12)
+    return [
+        (
+            "Beat detector, without each of its terms",
+            "What is left of the sum when one term is left out. A bar to the left: on these recordings the sum is "
+            "better without it.",
+            without,
+        ),
+        (
+            "Isolation forest, with each feature shuffled",
+            "Permutation importance on test beats. Features that say the same hide each other. Lines: spread over "
+            "three shuffles.",
+            lost.assign(name=lost["name"].str.replace("_", " ").str.replace(".", ": ", regex=False)),
+        ),
+    ]
+
+
+def describe_cut_beats(
+    cases: pd.DataFrame, waveforms: dict[str, np.ndarray], scores: pd.DataFrame, alarm: AlarmParams
+) -> list[dict]:
+    """Sections on beats that were cut out of their recording: the most unusual ones against the usual ones."""
+    from medanomaly.reporting.beat_report import cut_beats_section
+    from medanomaly.reporting.sections import to_json
+    from medanomaly.signals.beat_views import chosen_beats
+
+    # the model that looks at what is drawn
+    names = list(dict.fromkeys(scores["model"]))
+    model = "lstm_autoencoder" if "lstm_autoencoder" in names else names[0]
+    tested = cases.assign(row=np.arange(len(cases)))
+    tested = tested[tested["split"].eq("test")].merge(scores[scores["model"] == model], on="case_id")
+    normal = waveforms["waveforms"][
+        cases["label"].eq(0).fillna(False).to_numpy(bool) & cases["split"].eq("train").to_numpy()
+    ]
+    shapes = {
+        what: [
+            (str(c.kind), float(c.p_value), waveforms["waveforms"][c.row, :, 0]) for c in rows.itertuples()
+        ]
+        for what, rows in chosen_beats(tested).items()
+    }
+    return to_json([cut_beats_section(shapes, normal[:, :, 0], model, alarm.alpha)])

@@ -1,0 +1,41 @@
+"""Trials that depend on their number alone: the same after a stop, and different for two workers at once."""
+
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+
+class SampledByNumber(BaseSampler):
+    """The tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011), seeded anew for every trial by its number.
+
+    A sampler with one stream of random numbers starts it again whenever a study goes on, and two workers with the same seed
+    draw the same trials.
+
+    Args:
+        seed: of the study.
+    """
+
+    def __init__(self, seed: int):
+        self._seed = seed
+        self._of_trial: BaseSampler = TPESampler(seed=seed)
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """The first that a study asks of its sampler for a new trial."""
+        # a prime keeps the trials of neighbouring seeds apart
+        self._of_trial = TPESampler(seed=(self._seed * 1_000_003 + trial.number) % 2**32)
+        return self._of_trial.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """As the Parzen estimator."""
+        return self._of_trial.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """As the Parzen estimator."""
+        return self._of_trial.sample_independent(study, trial, param_name, param_distribution)

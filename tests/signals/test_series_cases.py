@@ -1,0 +1,97 @@
+"""Series as cases: windows keep to their part, scores to one scale, and the location rule is that of the archive."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.signals.intervals import interval_annotations
+from medanomaly.signals.recording import Recording
+from medanomaly.signals.series_cases import (
+    SeriesDetectorParams,
+    SeriesParams,
+    location,
+    point_scores,
+    series_windows,
+    window_features,
+    window_scores,
+)
+
+PARAMS = SeriesParams()
+
+
+def series(scale=1.0, n=6000, train_end=3000):
+    rng = np.random.default_rng(3)
+    values = np.sin(np.arange(n) * 2 * np.pi / 80) + 0.02 * rng.standard_normal(n)
+    values[4500:4560] = 0.3
+    return Recording(
+        record="s",
+        patient_id="s",
+        signal=(scale * values).astype(np.float32)[:, None],
+        fs=1.0,
+        leads=("value",),
+        units=("",),
+        annotations=interval_annotations([4500], [4560], ["anomaly"]),
+        attributes={"train_end": str(train_end)},
+    )
+
+
+def test_no_window_lies_in_two_parts_and_those_on_the_anomaly_are_labelled():
+    table = series_windows(series(), "s", PARAMS)
+    edges = {"train": (0, 1800), "calibration": (1800, 3000), "test": (3000, 6000)}
+    for part, rows in table.groupby("split"):
+        low, high = edges[part]
+        assert rows["start"].min() >= low
+        assert rows["end"].max() <= high
+    overlapping = (table["start"] < 4560) & (table["end"] > 4500)
+    assert (table["label"].eq(1) == overlapping).all()
+    assert overlapping.any()
+
+
+@pytest.mark.parametrize("name", ["one_liner", "matrix_profile", "many_scale_profile"])
+def test_window_scores_do_not_depend_on_the_unit_of_the_series(name):
+    scores = []
+    for scale in (1.0, 1000.0):
+        recording = series(scale)
+        windows = series_windows(recording, "s", PARAMS)
+        points = point_scores(recording, SeriesDetectorParams(detector=name), PARAMS)
+        scores.append(window_scores(points, windows))
+    np.testing.assert_allclose(scores[0], scores[1], rtol=1e-3)
+
+
+def test_the_matrix_profile_finds_the_flat_stretch_in_a_thinned_series_too():
+    recording = series()
+    params = SeriesDetectorParams(detector="matrix_profile", options={"causal": False})
+    for longest in (30_000, 2_000):
+        settings = SeriesParams(longest=longest)
+        points = point_scores(recording, params, settings)
+        assert len(points) == recording.n_samples
+        assert location(points, recording, settings)["located"]
+
+
+def test_location_counts_within_a_hundred_samples():
+    recording = series()
+    for peak, counts in ((4399, False), (4400, True), (4659, True), (4660, False)):
+        points = np.zeros(6000)
+        points[peak] = 1.0
+        assert location(points, recording, PARAMS)["located"] is counts
+
+
+def test_features_are_in_units_of_the_series_own_train_windows():
+    windows = series_windows(series(), "s", PARAMS)
+    table = window_features(series(), windows)
+    train = table[windows["split"].eq("train").to_numpy()]
+    assert isinstance(table, pd.DataFrame)
+    assert np.abs(train.median()).max() < 1e-9
+
+
+def test_a_series_without_a_beginning_is_refused_with_what_to_do():
+    recording = series()
+    recording.attributes.clear()
+    with pytest.raises(InputError, match="train_end"):
+        series_windows(recording, "s", PARAMS)
+
+
+def test_an_unknown_detector_is_refused():
+    with pytest.raises(ConfigurationError, match="many_scale_profile"):
+        SeriesDetectorParams(detector="crystal_ball").build()

@@ -1,0 +1,119 @@
+"""A search from the command line to a bundle: what it finds is what the next run trains with, and what the bundle says."""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.pipelines.tabular_models.nodes import with_tuned_options
+from medanomaly.pipelines.tuning.nodes import searched_detector
+from medanomaly.tabular.training import DetectorParams
+from medanomaly.tuning.study import TuningParams
+
+ROOT = Path(__file__).parents[1]
+FOREST = "tabular.isolation_forest"
+SPACE = {
+    "n_estimators": {"type": "int", "low": 5, "high": 40},
+    "max_samples": {"type": "int", "low": 16, "high": 64},
+}
+pytestmark = pytest.mark.xdist_group("finished run")
+
+
+def run(outputs, *, tuning=None, **what):
+    from kedro.framework.session import KedroSession
+
+    given = {"outputs": str(outputs)} | ({"tuning": tuning} if tuning else {})
+    with KedroSession.create(ROOT, env="test", runtime_params=given) as session:
+        session.run(**what)
+        return session.load_context().catalog
+
+
+@pytest.fixture(scope="module")
+def outputs(finished_run, finished_outputs, tmp_path_factory):
+    """Tables of the finished run in a folder of their own: what is tuned here must not reach other tests."""
+    folder = tmp_path_factory.mktemp("tuned_run")
+    for stage in ("02_intermediate", "03_primary", "04_feature"):
+        shutil.copytree(finished_outputs / stage, folder / stage)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tuned(outputs):
+    settings = {"target": FOREST, "n_trials": 3, "n_folds": 2, "search": {FOREST: SPACE}}
+    return run(outputs, tuning=settings, pipeline_names=["tuning"])
+
+
+def test_a_search_leaves_best_parameters_trials_and_a_figure(tuned):
+    best = tuned[f"{FOREST}.best_parameters"].load()
+    trials = tuned[f"{FOREST}.trials"].load()
+    assert len(trials) == best["n_trials"] == 3
+    assert best["value"] == pytest.approx(trials.loc[trials["state"] == "complete", "value"].max())
+    assert "<svg" in tuned[f"{FOREST}.tuning_figures"].load()["history"]
+
+
+def test_the_next_run_trains_with_what_was_found_and_its_bundle_says_so(tuned, outputs, caplog):
+    best = tuned[f"{FOREST}.best_parameters"].load()
+    with caplog.at_level(logging.INFO, logger="medanomaly"):
+        catalog = run(outputs, node_names=[f"{FOREST}.fit", "tabular.ecdf.fit"])
+    manifest = json.loads(json.dumps(catalog[f"{FOREST}.bundle"].load().manifest))
+    assert manifest["tuned"] == best
+    assert {name: manifest["options"][name] for name in best["options"]} == best["options"]
+    assert best["study"] in caplog.text
+    assert "tuned" not in catalog["tabular.ecdf.bundle"].load().manifest
+
+
+def test_a_study_of_other_data_is_another_study(tuned, outputs, tmp_path):
+    before = tuned[f"{FOREST}.best_parameters"].load()
+    shutil.copytree(outputs, tmp_path / "other")
+    path = next((tmp_path / "other").glob("04_feature/*/tabular/features.parquet"))
+    table = pd.read_parquet(path)
+    table["heart_rate"] += 1
+    table.to_parquet(path)
+    settings = {"target": FOREST, "n_trials": 1, "n_folds": 2, "search": {FOREST: SPACE}}
+    again = run(tmp_path / "other", tuning=settings, pipeline_names=["tuning"])
+    after = again[f"{FOREST}.best_parameters"].load()
+    assert after["n_trials"] == 1
+    assert after["study"] != before["study"]
+
+
+def test_tuned_options_go_before_those_of_the_block_and_leave_the_others():
+    block = DetectorParams(detector="isolation_forest", options={"n_estimators": 300, "max_samples": 64})
+    tuned = {"options": {"n_estimators": 7}, "study": "s", "trial": 2, "value": 0.5}
+    assert with_tuned_options(block, tuned, "forest").options == {"n_estimators": 7, "max_samples": 64}
+    assert with_tuned_options(block, {}, "forest") is block
+
+
+def test_options_of_another_detector_are_refused():
+    tuned = {"options": {"n_neighbors": 3}, "study": "s", "trial": 0, "value": 0.5}
+    with pytest.raises(ConfigurationError, match=r"study s: .*n_neighbors.*forest\.tuned\.json"):
+        with_tuned_options(DetectorParams(detector="isolation_forest"), tuned, "forest")
+
+
+def test_two_blocks_of_one_detector_are_two_models():
+    from functools import partial
+
+    from medanomaly.pipelines.tabular_models.pipeline import create_pipeline
+
+    fits = [node for node in create_pipeline().nodes if node.name.endswith(".fit")]
+    assert all(isinstance(node.func, partial) for node in fits)
+    assert {node.name: node.func.keywords["name"] for node in fits} == {
+        node.name: node.name.split(".")[1] for node in fits
+    }
+
+
+@pytest.mark.parametrize(
+    ("target", "said"),
+    [("tabular.ecdf", "no search space"), ("tabular.absent", "no block"), (FOREST, "has no option")],
+)
+def test_a_search_that_makes_no_sense_is_refused_before_it_starts(target, said):
+    search = {
+        "tabular.absent": SPACE,
+        FOREST: {"n_neighbors": {"type": "int", "low": 1, "high": 5}},
+    }
+    params = TuningParams(target=target, storage="sqlite://", search=search)
+    with pytest.raises(ConfigurationError, match=said):
+        searched_detector({"isolation_forest": {"detector": "isolation_forest"}, "ecdf": {}}, params)
