@@ -6,12 +6,12 @@ import pytest
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.signals.beat_alarms import (
-    EpisodeParams,
     alarm_threshold,
     calibration_scores,
     recording_alarms,
     recording_episodes,
 )
+from medanomaly.signals.beat_params import EpisodeParams
 
 PARAMS = EpisodeParams(per_hour=5.0, gap_s=5.0)
 

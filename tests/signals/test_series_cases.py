@@ -8,14 +8,14 @@ from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.signals.intervals import interval_annotations
 from medanomaly.signals.recording import Recording
 from medanomaly.signals.series_cases import (
-    SeriesDetectorParams,
-    SeriesParams,
+    build_detector,
     location,
     point_scores,
     series_windows,
     window_features,
     window_scores,
 )
+from medanomaly.signals.series_params import SeriesDetectorParams, SeriesParams
 
 PARAMS = SeriesParams()
 
@@ -94,4 +94,4 @@ def test_a_series_without_a_beginning_is_refused_with_what_to_do():
 
 def test_an_unknown_detector_is_refused():
     with pytest.raises(ConfigurationError, match="many_scale_profile"):
-        SeriesDetectorParams(detector="crystal_ball").build()
+        build_detector(SeriesDetectorParams(detector="crystal_ball"))

@@ -9,29 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.signals.beat_detector.alarm_score import alarm_score, ectopic_shape
+from medanomaly.signals.beat_params import EpisodeParams
 from medanomaly.signals.episodes import EPISODE_COLUMNS, find_episodes
 from medanomaly.signals.rhythm import af_episodes, inside, noise_episodes, pattern_episodes
 
 # of the alarm score, a sum of tails of at most 7 each
 STEP = 0.25
-
-
-class EpisodeParams(BaseModel):
-    """When beats become an alarm.
-
-    Attributes:
-        per_hour: false episodes an hour that the calibration recordings may have in all.
-        gap_s: alarms with at most this between them are one episode.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    per_hour: float = Field(5.0, gt=0)
-    gap_s: float = Field(5.0, ge=0)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
 
 from medanomaly.core.bundle import Bundle, array_bytes
 from medanomaly.core.errors import BundleError
@@ -13,6 +12,7 @@ from medanomaly.core.sealing import check_reference, seal
 from medanomaly.signals.beat_detector.detector import BeatDetector
 from medanomaly.signals.beat_detector.fusion import CONTRIBUTIONS
 from medanomaly.signals.beat_detector.series import BeatSeries
+from medanomaly.signals.beat_params import BeatDetectorParams, LSTMModelParams
 from medanomaly.signals.beats import case_id
 from medanomaly.signals.lstm_params import LSTMParams
 from medanomaly.signals.recording import Recording
@@ -27,28 +27,6 @@ TERMS = {
     "abs": "short RR interval",
     "ifr": "RR intervals unlike those of other people",
 }
-
-
-class BeatDetectorParams(BaseModel):
-    """The beat detector.
-
-    Attributes:
-        variant: ``either``, ``A`` or ``B`` (:data:`medanomaly.signals.beat_detector.fusion.VARIANTS`).
-        causal: nothing that comes later than 0.86 s after the R peak is used.
-        learn_s: learning time of a recording, s.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    variant: str = "either"
-    causal: bool = True
-    learn_s: float = Field(300.0, gt=0)
-
-
-class LSTMModelParams(LSTMParams):
-    """The LSTM autoencoder, and on how many normal train beats it learns at most."""
-
-    max_train: int = Field(4000, ge=50)
 
 
 def series_of(recording: Recording, beats: pd.DataFrame) -> BeatSeries:

@@ -1,17 +1,16 @@
 """Beats of a recording: where they are, what they are called, and whether the signal around them can be trusted."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from medanomaly.core.cases import age_band
 from medanomaly.core.errors import InputError
 from medanomaly.signals.aami import aami_class, is_beat, label_of_class
+from medanomaly.signals.beat_params import BeatParams
 from medanomaly.signals.intervals import interval_mask, intervals
-from medanomaly.signals.quality import QualityParams, assess_quality, quality_at
+from medanomaly.signals.quality import assess_quality, quality_at
 from medanomaly.signals.r_peaks import detect_r_peaks
 from medanomaly.signals.recording import Recording
 
@@ -20,21 +19,6 @@ BAD_SIGNAL, UNCLASSIFIABLE = "bad signal", "paced or unclassifiable beat"
 ATTRIBUTES = ("sex", "age")
 # stretches of this name are what a source without beat codes calls anomalous
 STRETCH = "anomaly"
-
-
-class BeatParams(BaseModel):
-    """How beats are found.
-
-    Attributes:
-        marks: ``reference`` takes the marks of the source where a recording has them, ``detected`` never does; labels
-            come from reference marks within 150 ms in both cases.
-        quality: limits of a good window.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    marks: Literal["reference", "detected"] = "reference"
-    quality: QualityParams = QualityParams()
 
 
 def beats_of(recording: Recording, params: BeatParams) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.splits import patient_position
-from medanomaly.signals.beat_models import LSTMModelParams
+from medanomaly.signals.beat_params import LSTMModelParams
 from medanomaly.signals.lstm_params import LSTMParams
 
 # the split uses the seed itself: with the same key, train would fill the lower folds alone

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
 
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.signals.features.windows import WINDOW_FEATURES, feature_matrix
@@ -24,47 +23,11 @@ from medanomaly.signals.series_detectors import (
     located,
     period,
 )
+from medanomaly.signals.series_params import SeriesDetectorParams, SeriesParams
 
 DETECTORS = {"one_liner": OneLiner, "matrix_profile": Discord, "many_scale_profile": ManyScaleDiscord}
 SHORTEST_WINDOW, LONGEST_WINDOW = 50, 1000
 FEWEST_WINDOWS = 5
-
-
-class SeriesParams(BaseModel):
-    """How series become windows.
-
-    Attributes:
-        train_share: of the normal beginning that teaches; the rest calibrates.
-        periods: length of a window in periods of the series (50 to 1000 samples).
-        longest: samples; matrix profiles take the square of the length, so longer series are averaged by 2, 3, ...
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    train_share: float = Field(0.6, gt=0, lt=1)
-    periods: float = Field(1.0, gt=0)
-    longest: int = Field(30_000, ge=1000)
-
-
-class SeriesDetectorParams(BaseModel):
-    """Which detector of series, and its options."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    detector: str
-    options: dict[str, bool] = Field(default_factory=dict)
-
-    def build(self) -> SeriesDetector:
-        """The detector, not fitted.
-
-        Raises:
-            ConfigurationError: there is none of that name.
-        """
-        if self.detector not in DETECTORS:
-            raise ConfigurationError(
-                f"there is no detector of series '{self.detector}'", remedy=f"Known are {sorted(DETECTORS)}."
-            )
-        return DETECTORS[self.detector](**self.options)
 
 
 @dataclass(frozen=True)
@@ -73,6 +36,19 @@ class Parts:
 
     train: int
     calibration: int
+
+
+def build_detector(params: SeriesDetectorParams) -> SeriesDetector:
+    """The detector, not fitted.
+
+    Raises:
+        ConfigurationError: there is none of that name.
+    """
+    if params.detector not in DETECTORS:
+        raise ConfigurationError(
+            f"there is no detector of series '{params.detector}'", remedy=f"Known are {sorted(DETECTORS)}."
+        )
+    return DETECTORS[params.detector](**params.options)
 
 
 def parts_of(recording: Recording, params: SeriesParams) -> Parts:
@@ -190,7 +166,7 @@ def point_scores(recording: Recording, params: SeriesDetectorParams, settings: S
     train = parts.train // factor
     usable = len(series) // factor * factor
     thin = series[:usable].reshape(-1, factor).mean(axis=1)
-    score = params.build().fit(thin[:train]).score(thin[train:])
+    score = build_detector(params).fit(thin[:train]).score(thin[train:])
     out = np.zeros(len(series))
     whole = np.repeat(np.concatenate([np.zeros(train), score]), factor)
     out[:usable] = whole

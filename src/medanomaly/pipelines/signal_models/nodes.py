@@ -10,7 +10,7 @@ from medanomaly.core.scores import check_scores, score_table
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.provenance import bundle_stamp
 from medanomaly.pipelines.tabular_models.nodes import with_tuned_options
-from medanomaly.signals.beat_models import BeatDetectorParams, LSTMModelParams
+from medanomaly.signals.beat_params import BeatDetectorParams, LSTMModelParams
 from medanomaly.signals.recording_set import RecordingSet
 from medanomaly.tabular.training import DetectorParams
 

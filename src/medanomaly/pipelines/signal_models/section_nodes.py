@@ -1,14 +1,18 @@
 """Nodes of what signals add to the report: episodes, strips, classes, rhythm, quality."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.parameters import AlarmParams, RunParams
-from medanomaly.signals.beat_alarms import EpisodeParams, RecordingAlarms
-from medanomaly.signals.beat_models import BeatDetectorParams
+from medanomaly.signals.beat_params import BeatDetectorParams, EpisodeParams
 from medanomaly.signals.recording_set import RecordingSet
+
+if TYPE_CHECKING:
+    from medanomaly.signals.beat_alarms import RecordingAlarms
 
 CLASSES = {"all abnormal": ("S", "V", "F", "anomaly"), "S": "S", "V": "V", "F": "F"}
 POINCARE_PANELS = 4
@@ -43,7 +47,7 @@ def find_episodes(
 
 def _alarms(
     beats: pd.DataFrame, cases: pd.DataFrame, contributions: pd.DataFrame, detector: BeatDetectorParams
-) -> list[tuple[str, RecordingAlarms]]:
+) -> list[tuple[str, "RecordingAlarms"]]:
     """Part of the split, and alarm scores, of every recording, or of every part of one that is divided in time."""
     from medanomaly.signals.beat_alarms import recording_alarms
     from medanomaly.signals.beats import case_id
@@ -67,7 +71,7 @@ def _alarms(
 
 
 def _events(
-    tested: list[RecordingAlarms], episodes: pd.DataFrame, threshold: float, params: EpisodeParams
+    tested: list["RecordingAlarms"], episodes: pd.DataFrame, threshold: float, params: EpisodeParams
 ) -> dict | None:
     """Precision and recall of whole episodes with intervals by patient; None where no beat is known to be abnormal."""
     from medanomaly.evaluation.events import event_counts
@@ -165,7 +169,7 @@ def _strips(raw: RecordingSet, beats: pd.DataFrame, tested: pd.DataFrame) -> lis
         for case in rows.itertuples():
             recording = raw[case.record]
             strip = strip_around(recording, beats[beats["record"] == case.record], flagged, case.sample)
-            kind = case.kind if pd.notna(case.kind) else ("N" if case.label == 0 else "")
+            kind = case.kind if pd.notna(case.kind) else ("" if pd.isna(case.label) else "N")
             strips.append(
                 {
                     "what": what,

@@ -8,7 +8,7 @@ from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.provenance import bundle_stamp
 from medanomaly.signals.recording_set import RecordingSet
-from medanomaly.signals.series_cases import SeriesDetectorParams, SeriesParams
+from medanomaly.signals.series_params import SeriesDetectorParams, SeriesParams
 
 
 def score_series(

@@ -7,7 +7,7 @@ import pandas as pd
 
 from medanomaly.parameters import RunParams
 from medanomaly.pipelines.tuning.nodes import search
-from medanomaly.signals.beat_models import LSTMModelParams
+from medanomaly.signals.beat_params import LSTMModelParams
 from medanomaly.tracking.params import TrackingParams
 from medanomaly.tuning.study import TuningParams
 

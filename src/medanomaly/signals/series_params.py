@@ -1,0 +1,28 @@
+"""What can be set about long series and their detectors; importable without compiled code."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class SeriesParams(BaseModel):
+    """How series become windows.
+
+    Attributes:
+        train_share: of the normal beginning that teaches; the rest calibrates.
+        periods: length of a window in periods of the series (50 to 1000 samples).
+        longest: samples; matrix profiles take the square of the length, so longer series are averaged by 2, 3, ...
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    train_share: float = Field(0.6, gt=0, lt=1)
+    periods: float = Field(1.0, gt=0)
+    longest: int = Field(30_000, ge=1000)
+
+
+class SeriesDetectorParams(BaseModel):
+    """Which detector of series, and its options."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    detector: str
+    options: dict[str, bool] = Field(default_factory=dict)

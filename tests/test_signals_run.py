@@ -1,0 +1,107 @@
+"""Real recordings from raw files to sections of the report, node by node, on a few minutes of a few patients."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from medanomaly.core.cases import check_cases
+from medanomaly.core.splits import SplitParams
+from medanomaly.datasets.recordings import MITBIHDataset, SVDBDataset
+from medanomaly.datasets.ucr import UCRDataset
+from medanomaly.evaluation.params import EvaluationParams
+from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.pipelines.data_processing.nodes import DataProcessingParams
+from medanomaly.pipelines.data_processing.signal_nodes import cut_windows, find_beats, split_beats
+from medanomaly.pipelines.signal_models.nodes import fit_beat_detector, score_recordings
+from medanomaly.pipelines.signal_models.section_nodes import find_episodes
+from medanomaly.pipelines.signal_models.series_nodes import describe_series, score_series
+from medanomaly.signals.beat_params import BeatDetectorParams, BeatParams, EpisodeParams
+from medanomaly.signals.series_params import SeriesDetectorParams, SeriesParams
+
+DATA = os.environ.get("MEDANOMALY_DATA")
+needs_data = pytest.mark.skipif(not DATA, reason="MEDANOMALY_DATA names no folder of real data")
+RUN, ALARM = RunParams(dataset="test", table="test"), AlarmParams()
+SPLIT = DataProcessingParams(tables={}, split=SplitParams())
+
+
+def folder(name):
+    path = Path(DATA) / name
+    if not path.is_dir():
+        pytest.skip(f"{name} is absent")
+    return str(path)
+
+
+def minutes(recording, n):
+    """The first minutes of a recording, its marks with it."""
+    stop, marks = int(n * 60 * recording.fs), recording.annotations
+    inside = marks.sample < stop
+    kept = type(marks)(marks.sample[inside], marks.symbol[inside], marks.text[inside])
+    return replace(recording, signal=recording.signal[:stop], annotations=kept)
+
+
+def few(raw, records, n):
+    readers = {r: (lambda read=raw.readers[r]: minutes(read(), n)) for r in records if r in raw.readers}
+    if len(readers) < 3:
+        pytest.skip("fewer than three of the records are there")
+    return replace(raw, readers=readers, official_split={})
+
+
+@needs_data
+def test_mitbih_goes_from_raw_files_to_scores_and_episodes():
+    raw = few(MITBIHDataset(folder=folder("mitdb")).load(), ("106", "114", "119", "208", "215"), 4)
+    beats, _, quarantine, summary = find_beats(raw, BeatParams(), RUN)
+    assert summary["n_records"] == summary["n_kept"] + summary["n_quarantined"] == len(beats)
+    assert len(quarantine) == summary["n_quarantined"]
+    cases = check_cases(split_beats(raw, beats, SPLIT))
+    detector = BeatDetectorParams(learn_s=60)
+    bundle = fit_beat_detector(raw, beats, cases, detector, ALARM, RUN, name="beat_detector")
+    scores, explanations, terms = score_recordings(raw, beats, cases, bundle, ALARM)
+    np.testing.assert_allclose(terms.drop(columns="case_id").sum(axis=1), scores["score"])
+    assert set(explanations["case_id"]) <= set(cases.loc[cases["split"] == "test", "case_id"])
+    episodes, burden = find_episodes(beats, cases, terms, detector, EpisodeParams())
+    assert (episodes["end_s"] >= episodes["start_s"]).all()
+    assert set(burden["hours"]) == set(cases.loc[cases["split"] == "test", "patient_id"])
+
+
+@needs_data
+def test_a_record_without_beat_codes_is_labelled_by_its_stretches_and_divided_in_time():
+    raw = SVDBDataset(folder=folder("svdb")).load()
+    if len(raw) != 1:
+        pytest.skip("the complete set is here")
+    raw = replace(
+        raw, readers={r: (lambda read=read: minutes(read(), 10)) for r, read in raw.readers.items()}
+    )
+    beats, _, _, summary = find_beats(raw, BeatParams(), RUN)
+    assert any("divided in time" in note for note in summary["notes"])
+    cases = check_cases(split_beats(raw, beats, SPLIT))
+    assert cases["label"].notna().all()
+    assert set(cases["kind"].dropna()) <= {"anomaly"}
+    assert cases["split"].nunique() == 3
+
+
+@needs_data
+def test_ucr_goes_from_raw_files_to_a_share_located():
+    raw = UCRDataset(folder=folder("ucr")).load()
+    short = [r for r in raw.readers if "InternalBleeding" in r][:3]
+    if not short:
+        pytest.skip("none of the short series is there")
+    raw = replace(raw, readers={r: raw.readers[r] for r in short})
+    settings = SeriesParams()
+    windows, cases, quarantine, summary = cut_windows(raw, settings, RUN)
+    assert summary["noun"] == "window"
+    assert quarantine.empty
+    points = {}
+    for name in ("one_liner", "matrix_profile"):
+        bundle, scores, points[name] = score_series(
+            raw, windows, cases, SeriesDetectorParams(detector=name), settings, ALARM, RUN, name=name
+        )
+        assert bundle.manifest["name"] == name
+        assert scores["case_id"].tolist() == cases["case_id"].tolist()
+    located, sections = describe_series(raw, settings, EvaluationParams(n_resamples=100), RUN, **points)
+    assert len(located) == 2 * len(short)
+    assert sections[0]["title"] == "Is the anomaly located?"
+    assert isinstance(located, pd.DataFrame)
