@@ -22,6 +22,12 @@ RUNS = (
     ("appointments", "", "appointments/*.csv"),
     ("physionet2012", "", "physionet2012/set-c"),
     ("eicu", "", "eicu_demo/mortality24"),
+    ("mitbih", "", "mitdb"),
+    ("svdb", "", "svdb"),
+    ("ecg5000", "", "ecg5000"),
+    ("ucr", "", "ucr"),
+    ("medmnist", "", "medmnist"),
+    # chest_xray trains six networks for half an hour: benchmarks/imaging_networks.py has its figures
 )
 SHOWN = ("auroc", "auprc", "sensitivity", "false_alarm_rate")
 
@@ -51,10 +57,12 @@ def main() -> None:
         metrics = pd.read_csv(ROOT / "data" / "08_reporting" / key(env, params) / "metrics.csv")
         whole = metrics[metrics["subgroup"].isna() | metrics["subgroup"].eq("")]
         command = " ".join(["kedro", *arguments])
+        several = len(set(whole["modality"])) > 1
         for row in whole[whole["metric"].isin(SHOWN)].itertuples():
+            modality = f" {row.modality}" if several else ""
             results.append(
                 Result(
-                    name=f"{key(env, params)}: {row.model}, {row.metric}",
+                    name=f"{key(env, params)}{modality}: {row.model}, {row.metric}",
                     value=row.value,
                     unit="",
                     ci_low=row.ci_low,

@@ -2,6 +2,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -37,13 +38,12 @@ def finished_run(finished_outputs):
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory):
+def postgresql():
     """URL of an empty database in a server of its own, which no one else can reach."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb")) or [shutil.which("initdb")]
     if not found[-1]:
         pytest.skip("no PostgreSQL server is installed")
     programs = Path(found[-1]).parent
-    folder = tmp_path_factory.mktemp("postgresql")
     # the server refuses to run as root
     user = []
     if os.getuid() == 0:
@@ -52,9 +52,9 @@ def postgresql(tmp_path_factory):
         ):
             pytest.skip("PostgreSQL does not run as root, and there is no user postgres")
         user = ["runuser", "-u", "postgres", "--"]
-        for parent in (folder, *folder.parents):
-            if parent.stat().st_uid == 0 and parent.name.startswith("pytest"):
-                parent.chmod(0o755)
+    # not below pytest's folder, which every other session of pytest closes to the user that the server runs as
+    folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
+    if user:
         shutil.chown(folder, "postgres")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -75,3 +75,4 @@ def postgresql(tmp_path_factory):
     )  # fmt: skip
     yield f"postgresql+pg8000://ward@127.0.0.1:{port}/postgres"
     run("pg_ctl", "-D", str(folder / "data"), "-m", "immediate", "stop")
+    shutil.rmtree(folder)

@@ -1,7 +1,7 @@
 """Models of beats as bundles: trained, calibrated, sealed; and read back to score."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -146,6 +146,7 @@ def lstm_bundle(
     seed: int,
     folder=None,
     stamp: dict | None = None,
+    loggers: Sequence = (),
 ) -> Bundle:
     """Train an LSTM autoencoder on normal train beats, calibrate its ONNX model, seal.
 
@@ -155,6 +156,7 @@ def lstm_bundle(
         params: network, training, and how many beats.
         folder: where checkpoints go, and from where an interrupted training goes on.
         name, alpha, seed, stamp: as of :func:`medanomaly.core.sealing.seal`.
+        loggers: Lightning's.
     """
     from medanomaly.signals.lstm_detector import LSTMDetector
 
@@ -165,7 +167,11 @@ def lstm_bundle(
     groups = cases["patient_id"].to_numpy()[rows]
     detector = LSTMDetector(LSTMParams(**params.model_dump(exclude={"max_train"})), seed)
     detector.fit(
-        waveforms[rows], groups if len(np.unique(groups)) > 1 else None, folder=folder, fingerprint=name
+        waveforms[rows],
+        groups if len(np.unique(groups)) > 1 else None,
+        folder=folder,
+        fingerprint=name,
+        loggers=loggers,
     )
     onnx = detector.onnx()
     return seal(

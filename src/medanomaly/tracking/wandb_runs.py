@@ -69,6 +69,22 @@ def wandb_run(params: WandbParams, **about: Any) -> Iterator[Any]:
         run.finish()
 
 
+@contextmanager
+def training_loggers(params: WandbParams, **about: Any) -> Iterator[list]:
+    """Loggers for a Lightning training: one that writes each epoch to a run of its own; none where W&B is disabled.
+
+    Args:
+        params, about: as of :func:`wandb_run`.
+    """
+    with wandb_run(params, **about) as run:
+        if run is None:
+            yield []
+            return
+        from pytorch_lightning.loggers import WandbLogger
+
+        yield [WandbLogger(experiment=run)]
+
+
 def log_results(
     run: Any,
     params: WandbParams,

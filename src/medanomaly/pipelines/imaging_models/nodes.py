@@ -13,6 +13,7 @@ from medanomaly.imaging.image_cases import ImageParams
 from medanomaly.imaging.image_models import LBEParams, NetworkModelParams
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.provenance import bundle_stamp
+from medanomaly.tracking.params import TrackingParams
 
 EXPLAINED_CASES = 20
 AT_ONCE = 1024
@@ -56,25 +57,30 @@ def fit_network(
     image_params: ImageParams,
     alarm: AlarmParams,
     run: RunParams,
+    tracking: TrackingParams,
     *,
     name: str,
 ) -> Bundle:
     """A network on normal films; a training that was interrupted goes on from its last epoch."""
     from medanomaly.imaging.image_models import network_bundle
+    from medanomaly.tracking.wandb_runs import training_loggers
 
-    return _with_card(
-        network_bundle(
+    params = params.tuned(tuned.get("options", {}))
+    about = {"name": name, "group": run.dataset, "job_type": "training", "config": params.model_dump()}
+    with training_loggers(tracking.wandb, **about) as loggers:
+        bundle = network_bundle(
             FilmArray(images, manifest["row"]),
             cases,
-            params.tuned(tuned.get("options", {})),
+            params,
             image_params.contract,
             name=name,
             alpha=alarm.alpha,
             seed=run.seed,
             folder=Path(run.checkpoints) / "imaging" / name if run.checkpoints else None,
             stamp=bundle_stamp(run.dataset),
+            loggers=loggers,
         )
-    )
+    return _with_card(bundle)
 
 
 def score_films(

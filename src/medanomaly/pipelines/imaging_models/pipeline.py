@@ -64,7 +64,7 @@ def _model(model: str) -> Pipeline:
         [
             Node(
                 _named(MODELS[model], model),
-                [*FILMS, "best_parameters", "params:model", *SETTINGS],
+                [*FILMS, "best_parameters", "params:model", *SETTINGS, *_tracked(model)],
                 "bundle",
                 name="fit",
             ),
@@ -84,8 +84,14 @@ def _model(model: str) -> Pipeline:
         namespace=f"imaging.{model}",
         inputs={name: f"imaging.{name}" for name in (*FILMS, *ALSO)}
         | {"best_parameters": f"imaging.{model}.best_parameters"},
-        parameters={"params:model": f"params:imaging_models.{model}"} | {name: name for name in SETTINGS},
+        parameters={"params:model": f"params:imaging_models.{model}"}
+        | {name: name for name in (*SETTINGS, *_tracked(model))},
     )
+
+
+def _tracked(model: str) -> tuple[str, ...]:
+    """Trainings by epochs are followed."""
+    return ("params:tracking",) if MODELS[model] is fit_network else ()
 
 
 def _named(function: Callable, name: str) -> Callable:

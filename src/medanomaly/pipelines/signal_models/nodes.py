@@ -13,6 +13,7 @@ from medanomaly.pipelines.tabular_models.nodes import with_tuned_options
 from medanomaly.signals.beat_params import BeatDetectorParams, LSTMModelParams
 from medanomaly.signals.recording_set import RecordingSet
 from medanomaly.tabular.training import DetectorParams
+from medanomaly.tracking.params import TrackingParams
 
 EXPLAINED_CASES = 20
 
@@ -65,24 +66,29 @@ def fit_lstm(
     params: LSTMModelParams,
     alarm: AlarmParams,
     run: RunParams,
+    tracking: TrackingParams,
     *,
     name: str,
 ) -> Bundle:
     """An LSTM autoencoder on waveforms; a training that was interrupted goes on from its last epoch."""
     from medanomaly.signals.beat_models import lstm_bundle
+    from medanomaly.tracking.wandb_runs import training_loggers
 
-    return _with_card(
-        lstm_bundle(
+    params = LSTMModelParams.model_validate(params.model_dump() | tuned.get("options", {}))
+    about = {"name": name, "group": run.dataset, "job_type": "training", "config": params.model_dump()}
+    with training_loggers(tracking.wandb, **about) as loggers:
+        bundle = lstm_bundle(
             waveforms["waveforms"],
             cases,
-            LSTMModelParams.model_validate(params.model_dump() | tuned.get("options", {})),
+            params,
             name=name,
             alpha=alarm.alpha,
             seed=run.seed,
-            folder=Path(run.checkpoints) / "signals" / name,
+            folder=Path(run.checkpoints) / "signals" / name if run.checkpoints else None,
             stamp=_stamp(run, tuned),
+            loggers=loggers,
         )
-    )
+    return _with_card(bundle)
 
 
 def score_waveforms(

@@ -78,11 +78,12 @@ def _model(model: str, looks_at: str) -> Pipeline:
         ]
     else:
         tuned = ["best_parameters"] if looks_at in TUNED else []
-        also = ()
+        # trainings by epochs are followed
+        also = ("params:tracking",) if looks_at == "waveforms" else ()
         nodes = [
             Node(
                 _named(FIT[looks_at], model),
-                [*read, *tuned, "params:model", *SETTINGS],
+                [*read, *tuned, "params:model", *SETTINGS, *also],
                 "bundle",
                 name="fit",
             ),

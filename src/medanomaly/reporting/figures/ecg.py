@@ -157,9 +157,9 @@ def poincare(records: Mapping[str, pd.DataFrame]) -> Drawing:
         SVG string.
     """
     together = pd.concat(records.values())
-    low, high = np.nanquantile(np.concatenate([together["before"], together["after"]]), [0.0005, 0.9995])
-    low, high = max(150.0, 100 * np.floor(low / 100)), min(2200.0, 100 * np.ceil(high / 100))
-    figure, grid = canvas(FULL_WIDTH, 4.1, 1, max(2, len(records)), squeeze=False, sharex=True, sharey=True)
+    low, high = np.nanquantile(np.concatenate([together["before"], together["after"]]), [0.002, 0.998])
+    low, high = max(150.0, 100 * np.floor(low / 100)), min(2200.0, 100 * np.ceil(high / 100 + 1))
+    figure, grid = canvas(FULL_WIDTH, 3.5, 1, max(2, len(records)), squeeze=False, sharex=True, sharey=True)
     handles, described = {}, []
     for axes in grid[0][len(records) :]:
         axes.set_visible(False)
