@@ -199,7 +199,7 @@ def measure_controls(data: Films, part: Split) -> dict:
         data.images[part.normal], data.table["subject"].to_numpy()[part.normal]
     )
     views = {
-        "aspect ratio (narrower first)": lambda rows: -data.table["aspect"].to_numpy()[rows],
+        "aspect ratio (wider first)": lambda rows: data.table["aspect"].to_numpy()[rows],
         "mean intensity": lambda rows: data.images[rows].mean(axis=(1, 2)),
         LBE: lambda rows: detector.score(data.images[rows]),
     }

@@ -2,6 +2,7 @@ import pytest
 
 from medanomaly import modalities
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.hooks import _with_raw_data
 
 
 @pytest.fixture(autouse=True)
@@ -25,3 +26,14 @@ def test_none_means_all():
 def test_unknown_or_no_modality_is_refused_and_the_known_ones_are_named(names):
     with pytest.raises(ConfigurationError, match="tabular"):
         modalities.activate(names)
+
+
+def test_an_environment_runs_what_its_catalog_has_raw_data_for(tmp_path):
+    ward = tmp_path / "ward" / "catalog"
+    ward.mkdir(parents=True)
+    (ward / "catalog_raw.yml").write_text(
+        "signals.raw: {type: x}\ntabular.raw: {type: y}\nother: {type: z}\n"
+    )
+    assert _with_raw_data(tmp_path, "ward") == ["tabular", "signals"]
+    assert _with_raw_data(tmp_path, "nowhere") is None
+    assert _with_raw_data(tmp_path, None) is None

@@ -163,10 +163,19 @@ def test_the_commit_says_when_files_differ_from_it(tmp_path):
     assert git_commit(tmp_path) is None
 
 
-@pytest.mark.xdist_group("finished run")
-def test_the_hook_logs_a_whole_run_and_nothing_of_it_names_a_patient(finished_run, tmp_path, monkeypatch):
+@pytest.fixture
+def whole_pipeline(finished_run):
     from kedro.framework.project import pipelines
 
+    # a session that ran one pipeline by name leaves only that one
+    pipelines.configure("medanomaly.pipeline_registry")
+    return pipelines["__default__"]
+
+
+@pytest.mark.xdist_group("finished run")
+def test_the_hook_logs_a_whole_run_and_nothing_of_it_names_a_patient(
+    finished_run, whole_pipeline, tmp_path, monkeypatch
+):
     from medanomaly.hooks import TrackingHooks
 
     monkeypatch.setenv("WANDB_MODE", "offline")
@@ -174,20 +183,20 @@ def test_the_hook_logs_a_whole_run_and_nothing_of_it_names_a_patient(finished_ru
     monkeypatch.setitem(
         finished_run, "params:tracking", MemoryDataset({"wandb": {"folder": str(tmp_path / "logged")}})
     )
-    TrackingHooks().after_pipeline_run({"env": "test"}, pipelines["__default__"], finished_run)
+    TrackingHooks().after_pipeline_run({"env": "test"}, whole_pipeline, finished_run)
     found = records(tmp_path / "logged")
     measured = metric_values(finished_run["metrics"].load())
     logged = summary(found)
     assert {name: logged.get(name) for name in measured} == pytest.approx(measured)
     artifacts = [r.artifact for r in found if r.WhichOneof("record_type") == "artifact"]
-    bundles = [name for name in pipelines["__default__"].all_outputs() if name.endswith(".bundle")]
+    bundles = [name for name in whole_pipeline.datasets() if name.endswith(".bundle")]
     assert len([a for a in artifacts if a.type == "model"]) == len(bundles)
     config = {u.key: json.loads(u.value_json) for r in found for u in r.run.config.update}
     fingerprint = finished_run["tabular.ecdf.bundle"].load().manifest["training_data"]["fingerprint"]
     assert config["training_data"]["tabular.ecdf"] == fingerprint
     names = {
         str(value).encode()
-        for entry in pipelines["__default__"].datasets()
+        for entry in whole_pipeline.datasets()
         if entry.endswith(".cases")
         for column in ("case_id", "patient_id")
         for value in finished_run[entry].load()[column]
@@ -200,9 +209,7 @@ def test_the_hook_logs_a_whole_run_and_nothing_of_it_names_a_patient(finished_ru
 
 
 @pytest.mark.xdist_group("finished run")
-def test_a_tracker_that_fails_does_not_fail_the_run(finished_run, monkeypatch):
-    from kedro.framework.project import pipelines
-
+def test_a_tracker_that_fails_does_not_fail_the_run(finished_run, whole_pipeline, monkeypatch):
     from medanomaly import hooks
 
     def broken(*_):
@@ -212,7 +219,7 @@ def test_a_tracker_that_fails_does_not_fail_the_run(finished_run, monkeypatch):
     monkeypatch.setattr(hooks, "_log_to_wandb", broken)
     said = []
     monkeypatch.setattr(hooks.logger, "warning", lambda text, *values, **_: said.append(text % values))
-    hooks.TrackingHooks().after_pipeline_run({}, pipelines["__default__"], finished_run)
+    hooks.TrackingHooks().after_pipeline_run({}, whole_pipeline, finished_run)
     assert said == ["Nothing was logged to W&B: no space left"]
 
 
