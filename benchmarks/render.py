@@ -10,7 +10,7 @@ DOCS = ROOT.parent / "docs" / "results"
 AREAS = {
     "spine": (
         "The spine: validity, speed, and the first data sets",
-        ("conformal_validity", "auroc_bootstrap", "isolation_forest_onnx", "ecdf_speed", "environments"),
+        ("conformal_validity", "auroc_bootstrap", "isolation_forest_onnx", "ecdf_speed"),
     ),
     "tabular": (
         "Tabular: detectors and risk models",
@@ -160,7 +160,7 @@ def section(path: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def readme_table() -> str:
+def environment_table() -> str:
     """The results of every environment, one row a data set and model."""
     rows = json.loads((ROOT / "results" / "environments.json").read_text())
     columns = ("auroc", "auprc", "sensitivity", "false_alarm_rate")
@@ -211,19 +211,34 @@ def headline_table() -> str:
 def write_readme() -> None:
     path = ROOT.parent / "README.md"
     text = path.read_text()
-    for what, table in (("results", readme_table), ("headlines", headline_table)):
-        start, end = f"<!-- {what}: rendered by make results -->", f"<!-- end of {what} -->"
-        before, found, rest = text.partition(start)
-        if found:
-            text = f"{before}{start}\n{table()}\n{end}{rest.partition(end)[2]}"
-    path.write_text(text)
+    start, end = "<!-- headlines: rendered by make results -->", "<!-- end of headlines -->"
+    before, _, rest = text.partition(start)
+    path.write_text(f"{before}{start}\n{headline_table()}\n{end}{rest.partition(end)[2]}")
     print("README.md")
+
+
+def write_environments() -> None:
+    text = "\n".join(
+        [
+            "# Every data set as a user runs it",
+            "",
+            "Test cases of each data set, models fitted on train normals alone, thresholds from calibration normals,",
+            "95 % intervals from 2,000 resamples of patients. Rendered by `make results` from `benchmarks/results/environments.json`;",
+            "`make bench NAME=environments` runs the commands again.",
+            "",
+            environment_table(),
+            "",
+        ]
+    )
+    (DOCS / "environments.md").write_text(text)
+    print("docs/results/environments.md")
 
 
 def main() -> None:
     write_readme()
     DOCS.mkdir(parents=True, exist_ok=True)
-    placed = {name for _, names in AREAS.values() for name in names}
+    write_environments()
+    placed = {name for _, names in AREAS.values() for name in names} | {"environments"}
     forgotten = sorted({path.stem for path in (ROOT / "results").glob("*.json")} - placed)
     if forgotten:
         raise SystemExit(f"{forgotten} belong to no area of benchmarks/render.py")
