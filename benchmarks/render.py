@@ -174,13 +174,19 @@ def environment_table() -> str:
     shown = None
     for (key, model, data), found in table.items():
         command, _, counts = data.partition("; ")
-        first = f"`{command}`<br>{counts}" if key != shown else ""
+        modality = f" ({key.split(' ')[1]})" if " " in key else ""
+        first = f"`{command}`{modality}<br>{counts}" if key != shown else ""
         shown = key
         cells = []
         for metric in columns:
             r = found.get(metric)
             known = r is not None and r["value"] is not None
-            cells.append(f"{r['value']:.3f} ({r['ci_low']:.3f} to {r['ci_high']:.3f})" if known else "")
+            if not known:
+                cells.append("")
+            elif r["ci_low"] is None:
+                cells.append(f"{r['value']:.3f} (no interval)")
+            else:
+                cells.append(f"{r['value']:.3f} ({r['ci_low']:.3f} to {r['ci_high']:.3f})")
         lines.append("| " + " | ".join([first, model, *cells]) + " |")
     return "\n".join(lines)
 

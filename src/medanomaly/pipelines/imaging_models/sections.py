@@ -122,12 +122,9 @@ def comparison_section(
     figures = []
     against = differences_from(comparisons, REVERSED, [m for m in models if m != REVERSED])
     density = differences_from(comparisons, DENSITY, [m for m in models if m not in (DENSITY, REVERSED)])
-    pairs = (
-        pd.concat([part for part in (against, density) if len(part)], ignore_index=True)
-        if models
-        else against
-    )
-    pairs = pairs.dropna(subset=["ci_low", "ci_high"])
+    found = [part.dropna(subset=["ci_low", "ci_high"]) for part in (against, density) if len(part)]
+    # without labels in test there is nothing to compare by
+    pairs = pd.concat(found, ignore_index=True) if found else pd.DataFrame()
     if len(pairs):
         shown = pairs.assign(model=pairs["model"].map(name_of), other=pairs["other"].map(name_of))
         figures.append(
