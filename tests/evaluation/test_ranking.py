@@ -134,6 +134,13 @@ def test_percentile_interval_leaves_undefined_resamples_out():
     assert np.isnan(percentile_interval(np.array([np.nan]))).all()
 
 
+def test_few_patients_with_many_cases_each_are_expected_to_scatter_widely():
+    low, high, sd = false_alarm_interval(12, 18, 0.05)
+    assert low == 0
+    assert 0.15 < high < 0.5
+    assert sd == pytest.approx(stats.beta(0.65, 12.35).std())
+
+
 def test_false_alarm_interval_holds_what_simulation_gives():
     rng = np.random.default_rng(0)
     m, n, alpha = 99, 300, 0.05

@@ -67,6 +67,9 @@ def false_alarm_interval(
     calibration set, is Beta(l, m + 1 - l) with l = floor(alpha (m + 1)) (Vovk 2012, "Conditional validity of inductive
     conformal predictors", proposition 2a); the number of flagged among n test normals is then beta-binomial.
 
+    Patients may stand for their many cases as the independent units. Fewer of them than 1 / alpha would leave l at 0,
+    although their cases can be flagged: there the beta distribution is continued to l = alpha (m + 1).
+
     Args:
         n_calibration: m, independent calibration normals.
         n_test: n, independent test normals.
@@ -78,8 +81,10 @@ def false_alarm_interval(
     """
     m = n_calibration
     allowed = int(np.floor(alpha * (m + 1) + 1e-9))
-    if allowed < 1 or n_test < 1:
+    if n_test < 1:
         return 0.0, 0.0, 0.0
+    if allowed < 1:
+        allowed = alpha * (m + 1)
     if allowed > m:
         return 1.0, 1.0, 0.0
     a, b = allowed, m + 1 - allowed
