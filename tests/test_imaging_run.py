@@ -79,7 +79,7 @@ def test_the_report_holds_the_comparison_the_controls_and_the_gallery(run):
 
 
 def test_the_verdict_says_no_more_than_the_intervals(run):
-    from medanomaly.pipelines.imaging_models.sections import verdict
+    from medanomaly.reporting.film_report import verdict
 
     comparisons = pd.DataFrame(
         [

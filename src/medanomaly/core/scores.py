@@ -132,3 +132,9 @@ def check_scores(scores: pd.DataFrame, source: object = "score table") -> pd.Dat
     if scores.duplicated(["case_id", "model"]).any():
         raise InputError("a case has two scores of one model", source=source)
     return scores[list(SCORE_COLUMNS)]
+
+
+def most_anomalous(cases: pd.DataFrame, scores: pd.DataFrame, top: int) -> np.ndarray:
+    """Positions of the ``top`` test cases of highest score, the highest first; both tables in one order."""
+    in_test = np.flatnonzero((cases["split"] == "test").to_numpy())
+    return in_test[np.argsort(-scores["score"].to_numpy()[in_test], kind="stable")[:top]]

@@ -13,20 +13,24 @@ from medanomaly.core.errors import ConfigurationError
 MIN_REFERENCE = 10
 
 
-def check_reference(cases: pd.DataFrame, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Which cases a one-class detector learns from, and which calibrate it.
+def check_reference(
+    cases: pd.DataFrame, name: str, population: str = "normals"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which cases a detector learns from, and which calibrate it.
 
     Args:
         cases: case table with the split.
         name: the model's name, for the message.
+        population: ``normals`` learns from the normals of train (one-class), ``all`` from all of train.
 
     Returns:
-        Two (n,) bool: normals of train, normals of calibration.
+        Two (n,) bool: what is learned from, normals of calibration.
 
     Raises:
         ConfigurationError: fewer than ten of either.
     """
-    train, calibration = (reference_cases(cases, part).to_numpy() for part in ("train", "calibration"))
+    train = cases["split"].eq("train") if population == "all" else reference_cases(cases, "train")
+    train, calibration = train.to_numpy(), reference_cases(cases, "calibration").to_numpy()
     for part, mask in (("train", train), ("calibration", calibration)):
         if mask.sum() < MIN_REFERENCE:
             raise ConfigurationError(
@@ -48,6 +52,7 @@ def seal(
     alpha: float,
     seed: int,
     input_contract: dict | list,
+    population: str = "normals",
     stamp: dict | None = None,
     fingerprint_of: np.ndarray | pd.DataFrame | None = None,
     more: dict | None = None,
@@ -57,7 +62,7 @@ def seal(
     Args:
         files: of the model (ONNX, weights, arrays).
         cases: case table with the split.
-        scores: (n,) scores of all cases by the model that is served.
+        scores: (n,) scores by the model that is served; those of the calibration normals are read.
         name: the model's name.
         modality: what it scores.
         detector: its kind.
@@ -65,11 +70,12 @@ def seal(
         alpha: false-alarm rate at which the threshold is set.
         seed: of its random numbers.
         input_contract: what it takes.
+        population: as of :func:`check_reference`.
         stamp: data set, version, time, libraries.
         fingerprint_of: values of the training cases; with the ids they name the training data.
         more: further entries of the manifest.
     """
-    in_train, in_calibration = check_reference(cases, name)
+    in_train, in_calibration = check_reference(cases, name, population)
     calibration = np.sort(np.asarray(scores, dtype=np.float64)[in_calibration])
     threshold = score_threshold(calibration, alpha)
     manifest = {
@@ -77,13 +83,13 @@ def seal(
         "modality": modality,
         "detector": detector,
         "options": options,
-        "population": "normals",
+        "population": population,
         "seed": seed,
         "training_data": {
             "n_cases": int(in_train.sum()),
             "n_patients": int(cases.loc[in_train, "patient_id"].nunique()),
             "n_calibration": int(in_calibration.sum()),
-            "fingerprint": _fingerprint(cases[in_train], fingerprint_of),
+            "fingerprint": training_fingerprint(cases[in_train], fingerprint_of),
             "labelled": bool(cases["label"].notna().any()),
         },
         "input_contract": input_contract,
@@ -96,13 +102,15 @@ def seal(
     )
 
 
-def _fingerprint(cases: pd.DataFrame, values: np.ndarray | pd.DataFrame | None) -> str:
+def training_fingerprint(cases: pd.DataFrame, values: np.ndarray | pd.DataFrame | None = None) -> str:
+    """SHA-256 over ids and values of the given cases: names the exact training data."""
     digest = hashlib.sha256()
-    digest.update(
-        pd.util.hash_pandas_object(cases[["case_id", "patient_id"]], index=False).to_numpy().tobytes()
-    )
+    frames = [cases[["case_id", "patient_id"]]]
     if isinstance(values, pd.DataFrame):
-        digest.update(pd.util.hash_pandas_object(values, index=False).to_numpy().tobytes())
-    elif values is not None:
+        digest.update(",".join(values.columns).encode())
+        frames.append(values)
+    for frame in frames:
+        digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+    if isinstance(values, np.ndarray):
         digest.update(np.ascontiguousarray(values).tobytes())
     return digest.hexdigest()

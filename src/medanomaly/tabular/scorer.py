@@ -8,6 +8,7 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.conformal import p_values
 from medanomaly.core.errors import BundleError
+from medanomaly.core.scores import most_anomalous
 from medanomaly.tabular.preprocessing import Preprocessor
 
 
@@ -89,12 +90,6 @@ def shown_value(value: object) -> str:
     if isinstance(value, (int, float, np.number)):
         return f"{float(value):.4g}"
     return str(value)
-
-
-def most_anomalous(cases: pd.DataFrame, scores: pd.DataFrame, top: int) -> np.ndarray:
-    """Positions of the ``top`` test cases of highest score, the highest first; both tables in one order."""
-    in_test = np.flatnonzero((cases["split"] == "test").to_numpy())
-    return in_test[np.argsort(-scores["score"].to_numpy()[in_test], kind="stable")[:top]]
 
 
 def explanation_table(

@@ -1,6 +1,5 @@
 """Fit a detector on the train normals, calibrate it, and seal both with their preprocessing into a bundle."""
 
-import hashlib
 import importlib
 import inspect
 from collections.abc import Mapping
@@ -10,10 +9,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from medanomaly.core.bundle import Bundle, array_bytes, make_bundle
-from medanomaly.core.cases import reference_cases
-from medanomaly.core.conformal import score_threshold
-from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.bundle import Bundle
+from medanomaly.core.sealing import check_reference, seal
 from medanomaly.tabular.preprocessing import Preprocessor
 
 # name in parameters and catalog -> class, given as text so that parameters validate without importing scikit-learn
@@ -31,7 +28,6 @@ DETECTORS = {
     "four_member_ensemble": "medanomaly.tabular.detectors.ensembles:FourMemberEnsemble",
     "two_view_ensemble": "medanomaly.tabular.detectors.ensembles:TwoViewEnsemble",
 }
-MIN_REFERENCE = 10
 
 
 def detector_class(name: str) -> type:
@@ -85,15 +81,6 @@ class DetectorParams(BaseModel):
 
 def _given(params: DetectorParams, detector: object) -> list[str]:
     return [*params.options, *({"random_state"} & set(vars(detector)) - set(params.options))]
-
-
-def training_fingerprint(cases: pd.DataFrame, features: pd.DataFrame) -> str:
-    """SHA-256 over ids and values of the given cases: names the exact training data."""
-    digest = hashlib.sha256()
-    digest.update(",".join(features.columns).encode())
-    for frame in (cases[["case_id", "patient_id"]], features):
-        digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _input_contract(features: pd.DataFrame, preprocessor: Preprocessor, units: dict[str, str]) -> list[dict]:
@@ -158,46 +145,27 @@ def train_bundle(
 
     from medanomaly.tabular.onnx_export import load_session, run_session, to_onnx
 
-    in_train = cases["split"].eq("train") if params.population == "all" else reference_cases(cases, "train")
-    in_train, in_calibration = in_train.to_numpy(), reference_cases(cases, "calibration").to_numpy()
-    for part, mask in (("train", in_train), ("calibration", in_calibration)):
-        if mask.sum() < MIN_REFERENCE:
-            raise ConfigurationError(
-                f"{int(mask.sum())} normal cases in {part}; '{name}' needs at least {MIN_REFERENCE}",
-                remedy=f"Bring more normal cases, or raise data_processing.split.{part}.",
-            )
+    in_train, in_calibration = check_reference(cases, name, params.population)
     preprocessor = Preprocessor.fit(features[in_train])
     detector = detector_for(params, seed).fit(preprocessor.transform(features[in_train]))
     onnx_bytes = to_onnx(detector)
-    session = load_session(onnx_bytes)
-    calibration = np.sort(run_session(session, preprocessor.transform(features[in_calibration])))
-    threshold = score_threshold(calibration, alpha)
-    manifest = {
-        "name": name,
-        "modality": modality,
-        "detector": params.detector,
-        "options": {name: getattr(detector, name) for name in _given(params, detector)},
-        "population": params.population,
-        "seed": seed,
-        "training_data": {
-            "n_cases": int(in_train.sum()),
-            "n_patients": int(cases.loc[in_train, "patient_id"].nunique()),
-            "n_calibration": int(in_calibration.sum()),
-            "fingerprint": training_fingerprint(cases[in_train], features[in_train]),
-            "labelled": bool(cases["label"].notna().any()),
-        },
-        "preprocessing": preprocessor.to_dict(),
-        "input_contract": _input_contract(features[in_train], preprocessor, units or {}),
-        # an infinite threshold (alpha below the floor) is not JSON: null says that nothing can be flagged
-        "thresholds": {"alpha": alpha, "score": threshold if np.isfinite(threshold) else None},
-        "group_by": group_by,
-        "p_value_floor": 1.0 / (len(calibration) + 1),
-    } | (stamp or {})
-    return make_bundle(
-        manifest,
-        {
-            "model.onnx": onnx_bytes,
-            "model.skops": skops.io.dumps(detector),
-            "calibration.npy": array_bytes(calibration),
-        },
+    scores = np.zeros(len(cases))
+    scores[in_calibration] = run_session(
+        load_session(onnx_bytes), preprocessor.transform(features[in_calibration])
+    )
+    return seal(
+        {"model.onnx": onnx_bytes, "model.skops": skops.io.dumps(detector)},
+        cases,
+        scores,
+        name=name,
+        modality=modality,
+        detector=params.detector,
+        options={option: getattr(detector, option) for option in _given(params, detector)},
+        alpha=alpha,
+        seed=seed,
+        input_contract=_input_contract(features[in_train], preprocessor, units or {}),
+        population=params.population,
+        stamp=stamp,
+        fingerprint_of=features[in_train],
+        more={"preprocessing": preprocessor.to_dict(), "group_by": group_by},
     )

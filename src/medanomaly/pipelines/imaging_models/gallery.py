@@ -10,8 +10,8 @@ from medanomaly.imaging.examination import reconstructs
 from medanomaly.imaging.film_array import FilmArray
 from medanomaly.imaging.image_models import detector_of
 from medanomaly.imaging.image_scorer import ImageScorer
-from medanomaly.pipelines.imaging_models.sections import name_of
 from medanomaly.reporting.figures.images import contact_sheet_figure, film_grid, overlay
+from medanomaly.reporting.film_report import name_of
 from medanomaly.reporting.sections import Figure, Section
 from medanomaly.reporting.wording import p_value
 

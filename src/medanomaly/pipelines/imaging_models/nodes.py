@@ -5,17 +5,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.bundle import Bundle, make_bundle
+from medanomaly.core.bundle import Bundle
 from medanomaly.core.cases import reference_cases
-from medanomaly.core.scores import check_scores, score_table
+from medanomaly.core.scores import most_anomalous
 from medanomaly.imaging.film_array import FilmArray
 from medanomaly.imaging.image_cases import ImageParams
 from medanomaly.imaging.image_models import LBEParams, NetworkModelParams
 from medanomaly.parameters import AlarmParams, RunParams
-from medanomaly.pipelines.provenance import bundle_stamp
+from medanomaly.pipelines.model_steps import EXPLAINED_CASES, scored, stamp, with_card
 from medanomaly.tracking.params import TrackingParams
 
-EXPLAINED_CASES = 20
 AT_ONCE = 1024
 
 
@@ -34,7 +33,7 @@ def fit_lbe(
     """The density of normal films on log band energies."""
     from medanomaly.imaging.image_models import lbe_bundle
 
-    return _with_card(
+    return with_card(
         lbe_bundle(
             FilmArray(images, manifest["row"]),
             cases,
@@ -43,7 +42,7 @@ def fit_lbe(
             name=name,
             alpha=alarm.alpha,
             seed=run.seed,
-            stamp=bundle_stamp(run.dataset),
+            stamp=stamp(run, tuned),
         )
     )
 
@@ -77,10 +76,10 @@ def fit_network(
             alpha=alarm.alpha,
             seed=run.seed,
             folder=Path(run.checkpoints) / "imaging" / name if run.checkpoints else None,
-            stamp=bundle_stamp(run.dataset),
+            stamp=stamp(run, tuned),
             loggers=loggers,
         )
-    return _with_card(bundle)
+    return with_card(bundle)
 
 
 def score_films(
@@ -90,9 +89,8 @@ def score_films(
     from medanomaly.imaging.image_scorer import ImageScorer, part_table
 
     films, scorer = FilmArray(images, manifest["row"]), ImageScorer(bundle)
-    scores = _scores(cases, scorer.score(films), bundle.manifest["name"], alarm)
-    in_test = np.flatnonzero((cases["split"] == "test").to_numpy())
-    chosen = in_test[np.argsort(-scores["score"].to_numpy()[in_test], kind="stable")[:EXPLAINED_CASES]]
+    scores = scored(cases, scorer.score(films), bundle.manifest["name"], alarm)
+    chosen = most_anomalous(cases, scores, EXPLAINED_CASES)
     table = part_table(scorer, films[chosen], cases["case_id"].iloc[chosen].to_list(), _healthy(films, cases))
     return scores, table
 
@@ -152,17 +150,7 @@ def score_controls(
             baseline.score(films[i : i + AT_ONCE], aspect[i : i + AT_ONCE])
             for i in range(0, len(films), AT_ONCE)
         ]
-        tables.append(_scores(cases, np.concatenate(parts), f"baseline: {name}", alarm))
-    return pd.concat(tables, ignore_index=True)
-
-
-def gather_scores(*scores: pd.DataFrame) -> pd.DataFrame:
-    """One score table of all models and controls."""
-    return check_scores(pd.concat(scores, ignore_index=True))
-
-
-def gather_explanations(*tables: pd.DataFrame) -> pd.DataFrame:
-    """One table of the explanations of all models."""
+        tables.append(scored(cases, np.concatenate(parts), f"baseline: {name}", alarm))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -170,17 +158,3 @@ def _healthy(films: FilmArray, cases: pd.DataFrame) -> np.ndarray:
     from medanomaly.imaging.examination import FILMS
 
     return films[np.flatnonzero(reference_cases(cases, "calibration").to_numpy())[:FILMS]]
-
-
-def _scores(cases: pd.DataFrame, score: np.ndarray, name: str, alarm: AlarmParams) -> pd.DataFrame:
-    return score_table(
-        cases, score, name, alarm.alpha, group_by=alarm.group_by, min_group_size=alarm.min_group_size
-    )
-
-
-def _with_card(bundle: Bundle) -> Bundle:
-    from medanomaly.reporting.model_card import render_card
-
-    return make_bundle(
-        bundle.manifest, bundle.files | {"card.md": render_card(bundle.manifest, None).encode()}
-    )

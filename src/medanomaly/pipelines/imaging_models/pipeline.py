@@ -1,8 +1,5 @@
 """Wiring of the models of films: one template, one namespace a model."""
 
-from collections.abc import Callable
-from functools import partial, update_wrapper
-
 from kedro.pipeline import Node, Pipeline
 
 from medanomaly.modalities import active_models
@@ -10,11 +7,10 @@ from medanomaly.pipelines.imaging_models.nodes import (
     examine_model,
     fit_lbe,
     fit_network,
-    gather_explanations,
-    gather_scores,
     score_controls,
     score_films,
 )
+from medanomaly.pipelines.model_steps import gather, gather_scores, named
 
 # model -> how it is fitted
 MODELS = {
@@ -44,7 +40,7 @@ def create_pipeline(**_) -> Pipeline:
                 name="gather_scores",
             ),
             Node(
-                gather_explanations,
+                gather,
                 [f"{model}_explanations" for model in models],
                 "explanations",
                 name="gather_explanations",
@@ -63,7 +59,7 @@ def _model(model: str) -> Pipeline:
     return Pipeline(
         [
             Node(
-                _named(MODELS[model], model),
+                named(MODELS[model], model),
                 [*FILMS, "best_parameters", "params:model", *SETTINGS, *_tracked(model)],
                 "bundle",
                 name="fit",
@@ -92,8 +88,3 @@ def _model(model: str) -> Pipeline:
 def _tracked(model: str) -> tuple[str, ...]:
     """Trainings by epochs are followed."""
     return ("params:tracking",) if MODELS[model] is fit_network else ()
-
-
-def _named(function: Callable, name: str) -> Callable:
-    """The function for one model, whose name its bundle carries."""
-    return update_wrapper(partial(function, name=name), function)

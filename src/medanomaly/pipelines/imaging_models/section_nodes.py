@@ -31,7 +31,8 @@ def write_sections(
         parts: ``<model>__bundle`` and ``<model>__examination``; the other arguments are datasets of their names.
     """
     from medanomaly.imaging.stratified_table import stratified_table
-    from medanomaly.pipelines.imaging_models import gallery, sections
+    from medanomaly.pipelines.imaging_models import gallery
+    from medanomaly.reporting import film_report
     from medanomaly.reporting.scored_cases import metric_row
     from medanomaly.reporting.sections import to_json
 
@@ -49,11 +50,11 @@ def write_sections(
     train = films[np.flatnonzero(reference_cases(cases, "train").to_numpy())[: gallery.AUGMENTED]]
     models = list(bundles)
     written = [
-        sections.comparison_section(models, metrics, comparisons, stratified, examinations),
-        sections.controls_section(models, metrics, stratified),
-        sections.leak_section(examinations, gallery.leak_figure(healthy, bundles, run.seed)),
-        sections.planted_section(examinations),
-        sections.validity_section(examinations, alarm.alpha),
+        film_report.comparison_section(models, metrics, comparisons, stratified, examinations),
+        film_report.controls_section(models, metrics, stratified),
+        film_report.leak_section(examinations, gallery.leak_figure(healthy, bundles, run.seed)),
+        film_report.planted_section(examinations),
+        film_report.validity_section(examinations, alarm.alpha),
         gallery.gallery_section(films, cases, scores, bundles, max(models, key=rank)),
         gallery.augmentation_section(train, bundles, run.seed),
     ]

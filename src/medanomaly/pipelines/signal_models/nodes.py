@@ -5,17 +5,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.bundle import Bundle, make_bundle
-from medanomaly.core.scores import check_scores, score_table
+from medanomaly.core.bundle import Bundle
+from medanomaly.core.scores import most_anomalous
 from medanomaly.parameters import AlarmParams, RunParams
-from medanomaly.pipelines.provenance import bundle_stamp
+from medanomaly.pipelines.model_steps import EXPLAINED_CASES, scored, stamp, with_card
 from medanomaly.pipelines.tabular_models.nodes import with_tuned_options
 from medanomaly.signals.beat_params import BeatDetectorParams, LSTMModelParams
 from medanomaly.signals.recording_set import RecordingSet
 from medanomaly.tabular.training import DetectorParams
 from medanomaly.tracking.params import TrackingParams
-
-EXPLAINED_CASES = 20
 
 
 def fit_on_features(
@@ -32,7 +30,7 @@ def fit_on_features(
     from medanomaly.signals.beat_table import feature_units
     from medanomaly.tabular.training import train_bundle
 
-    return _with_card(
+    return with_card(
         train_bundle(
             cases,
             features,
@@ -42,7 +40,7 @@ def fit_on_features(
             seed=run.seed,
             units=feature_units(),
             group_by=alarm.group_by,
-            stamp=_stamp(run, tuned),
+            stamp=stamp(run, tuned),
             modality="signals",
         )
     )
@@ -55,7 +53,7 @@ def score_features(
     from medanomaly.tabular.scorer import TabularScorer, explanation_table
 
     scorer = TabularScorer(bundle)
-    scores = _scores(cases, scorer.score(features), bundle, alarm)
+    scores = scored(cases, scorer.score(features), bundle.manifest["name"], alarm)
     return scores, explanation_table(scorer, cases, features, scores, EXPLAINED_CASES)
 
 
@@ -85,10 +83,10 @@ def fit_lstm(
             alpha=alarm.alpha,
             seed=run.seed,
             folder=Path(run.checkpoints) / "signals" / name if run.checkpoints else None,
-            stamp=_stamp(run, tuned),
+            stamp=stamp(run, tuned),
             loggers=loggers,
         )
-    return _with_card(bundle)
+    return with_card(bundle)
 
 
 def score_waveforms(
@@ -97,7 +95,8 @@ def score_waveforms(
     """Score table of every case."""
     from medanomaly.signals.beat_models import onnx_scores
 
-    return _scores(cases, onnx_scores(bundle.files["model.onnx"], waveforms["waveforms"]), bundle, alarm)
+    score = onnx_scores(bundle.files["model.onnx"], waveforms["waveforms"])
+    return scored(cases, score, bundle.manifest["name"], alarm)
 
 
 def fit_beat_detector(
@@ -113,7 +112,7 @@ def fit_beat_detector(
     """The beat detector: population tails from train, threshold from calibration."""
     from medanomaly.signals.beat_models import beat_detector_bundle
 
-    return _with_card(
+    return with_card(
         beat_detector_bundle(
             raw,
             beats,
@@ -122,7 +121,7 @@ def fit_beat_detector(
             name=name,
             alpha=alarm.alpha,
             seed=run.seed,
-            stamp=bundle_stamp(run.dataset),
+            stamp=stamp(run, {}),
         )
     )
 
@@ -133,10 +132,9 @@ def score_recordings(
     """Score table of every case, which terms make up the highest scores, and the terms of every case."""
     from medanomaly.signals.beat_detector.fusion import CONTRIBUTIONS
     from medanomaly.signals.beat_models import TERMS, beat_contributions
-    from medanomaly.tabular.scorer import most_anomalous
 
     parts = beat_contributions(bundle, raw, beats, cases)
-    scores = _scores(cases, parts.sum(axis=1), bundle, alarm)
+    scores = scored(cases, parts.sum(axis=1), bundle.manifest["name"], alarm)
     chosen = most_anomalous(cases, scores, EXPLAINED_CASES)
     rows = [
         {
@@ -156,36 +154,3 @@ def score_recordings(
     terms = pd.DataFrame(parts, columns=list(CONTRIBUTIONS))
     terms.insert(0, "case_id", cases["case_id"])
     return scores, pd.DataFrame(rows), terms
-
-
-def gather_scores(*scores: pd.DataFrame) -> pd.DataFrame:
-    """One score table of all models."""
-    return check_scores(pd.concat(scores, ignore_index=True))
-
-
-def gather(*tables: pd.DataFrame) -> pd.DataFrame:
-    """One table of all models."""
-    return pd.concat(tables, ignore_index=True)
-
-
-def _scores(cases: pd.DataFrame, score: np.ndarray, bundle: Bundle, alarm: AlarmParams) -> pd.DataFrame:
-    return score_table(
-        cases,
-        score,
-        bundle.manifest["name"],
-        alarm.alpha,
-        group_by=alarm.group_by,
-        min_group_size=alarm.min_group_size,
-    )
-
-
-def _stamp(run: RunParams, tuned: dict) -> dict:
-    return bundle_stamp(run.dataset) | ({"tuned": tuned} if tuned else {})
-
-
-def _with_card(bundle: Bundle) -> Bundle:
-    from medanomaly.reporting.model_card import render_card
-
-    return make_bundle(
-        bundle.manifest, bundle.files | {"card.md": render_card(bundle.manifest, None).encode()}
-    )

@@ -3,17 +3,13 @@
 Cases are beats, or windows of long series where the environment names detectors of series.
 """
 
-from collections.abc import Callable
-from functools import partial, update_wrapper
-
 from kedro.pipeline import Node, Pipeline
 
+from medanomaly.pipelines.model_steps import gather, gather_scores, named
 from medanomaly.pipelines.signal_models.nodes import (
     fit_beat_detector,
     fit_lstm,
     fit_on_features,
-    gather,
-    gather_scores,
     score_features,
     score_recordings,
     score_waveforms,
@@ -70,7 +66,7 @@ def _model(model: str, looks_at: str) -> Pipeline:
         also = ("params:series_processing",)
         nodes = [
             Node(
-                _named(score_series, model),
+                named(score_series, model),
                 [*read, "params:model", *also, *SETTINGS],
                 ["bundle", "scores", "points"],
                 name="score",
@@ -82,7 +78,7 @@ def _model(model: str, looks_at: str) -> Pipeline:
         also = ("params:tracking",) if looks_at == "waveforms" else ()
         nodes = [
             Node(
-                _named(FIT[looks_at], model),
+                named(FIT[looks_at], model),
                 [*read, *tuned, "params:model", *SETTINGS, *also],
                 "bundle",
                 name="fit",
@@ -150,8 +146,3 @@ def _sections(models: tuple[str, ...]) -> Pipeline:
             ),
         ]
     )
-
-
-def _named(function: Callable, name: str) -> Callable:
-    """The function for one model, whose name its bundle carries."""
-    return update_wrapper(partial(function, name=name), function)

@@ -6,16 +6,14 @@ from typing import Any
 import pandas as pd
 from pydantic import ValidationError
 
-from medanomaly.core.bundle import Bundle, make_bundle
+from medanomaly.core.bundle import Bundle
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.core.scores import case_thresholds, check_scores, score_table
+from medanomaly.core.scores import case_thresholds, most_anomalous
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.data_processing.nodes import DataProcessingParams
-from medanomaly.pipelines.provenance import bundle_stamp
+from medanomaly.pipelines.model_steps import EXPLAINED_CASES, scored, stamp, with_card
 from medanomaly.tabular.training import DetectorParams
-
-EXPLAINED_CASES = 20
 
 logger = logging.getLogger(__name__)
 
@@ -33,23 +31,22 @@ def fit_detector(
     name: str,
 ) -> Bundle:
     """Fit on train, calibrate on calibration, seal with preprocessing and card; ``tuned`` is empty before a study."""
-    from medanomaly.reporting.model_card import render_card
     from medanomaly.tabular.features import feature_units
     from medanomaly.tabular.training import train_bundle
 
-    bundle = train_bundle(
-        cases,
-        features,
-        with_tuned_options(params, tuned, name),
-        name=name,
-        alpha=alarm.alpha,
-        seed=run.seed,
-        group_by=alarm.group_by,
-        units=feature_units(data_params.table(run.table), summary["columns"]),
-        stamp=bundle_stamp(run.dataset) | ({"tuned": tuned} if tuned else {}),
+    return with_card(
+        train_bundle(
+            cases,
+            features,
+            with_tuned_options(params, tuned, name),
+            name=name,
+            alpha=alarm.alpha,
+            seed=run.seed,
+            group_by=alarm.group_by,
+            units=feature_units(data_params.table(run.table), summary["columns"]),
+            stamp=stamp(run, tuned),
+        )
     )
-    card = render_card(bundle.manifest, None)
-    return make_bundle(bundle.manifest, bundle.files | {"card.md": card.encode()})
 
 
 def with_tuned_options(params: DetectorParams, tuned: dict[str, Any], name: str) -> DetectorParams:
@@ -88,14 +85,7 @@ def score_cases(
     from medanomaly.tabular.scorer import TabularScorer, explanation_table
 
     scorer = TabularScorer(bundle)
-    scores = score_table(
-        cases,
-        scorer.score(features),
-        bundle.manifest["name"],
-        alarm.alpha,
-        group_by=alarm.group_by,
-        min_group_size=alarm.min_group_size,
-    )
+    scores = scored(cases, scorer.score(features), bundle.manifest["name"], alarm)
     return scores, explanation_table(scorer, cases, features, scores, EXPLAINED_CASES)
 
 
@@ -109,7 +99,7 @@ def find_changes(
     run: RunParams,
 ) -> pd.DataFrame:
     """The smallest change of values that would take each of the most anomalous test cases below its threshold."""
-    from medanomaly.tabular.scorer import TabularScorer, most_anomalous
+    from medanomaly.tabular.scorer import TabularScorer
     from medanomaly.tabular.smallest_change import SmallestChange
     from medanomaly.tabular.unexpected_values import NormalRecords
 
@@ -150,13 +140,3 @@ def describe_unusual(
     )
     chosen = features[features["case_id"].isin(explanations["case_id"])]
     return normals.unexpected(chosen), normals.nearest_table(chosen)
-
-
-def gather_scores(*scores: pd.DataFrame) -> pd.DataFrame:
-    """One score table of all models."""
-    return check_scores(pd.concat(scores, ignore_index=True))
-
-
-def gather(*tables: pd.DataFrame) -> pd.DataFrame:
-    """One table of all models."""
-    return pd.concat(tables, ignore_index=True)

@@ -1,17 +1,13 @@
 """Wiring of the tabular models: one template, one namespace a detector."""
 
-from collections.abc import Callable
-from functools import partial, update_wrapper
-
 from kedro.pipeline import Node, Pipeline
 
 from medanomaly.modalities import active_models
+from medanomaly.pipelines.model_steps import gather, gather_scores, named
 from medanomaly.pipelines.tabular_models.nodes import (
     describe_unusual,
     find_changes,
     fit_detector,
-    gather,
-    gather_scores,
     score_cases,
 )
 
@@ -61,7 +57,7 @@ def _model(model: str) -> Pipeline:
     return Pipeline(
         [
             Node(
-                _named(fit_detector, model),
+                named(fit_detector, model),
                 ["cases", "features", "summary", "best_parameters", "params:model", *settings],
                 "bundle",
                 name="fit",
@@ -85,8 +81,3 @@ def _model(model: str) -> Pipeline:
         | {"best_parameters": f"tabular.{model}.best_parameters"},
         parameters={"params:model": f"params:tabular_models.{model}"} | {name: name for name in settings},
     )
-
-
-def _named(function: Callable, name: str) -> Callable:
-    """The function for one model, whose name its bundle carries: two blocks may use one detector."""
-    return update_wrapper(partial(function, name=name), function)

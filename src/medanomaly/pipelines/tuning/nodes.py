@@ -25,8 +25,8 @@ def tune_detector(
     run: RunParams,
 ) -> tuple[dict, pd.DataFrame, pd.DataFrame, dict]:
     """Search the options of a detector on tables; ``models`` are the blocks of ``tabular_models``."""
+    from medanomaly.core.sealing import training_fingerprint
     from medanomaly.tabular.objective import detector_objective
-    from medanomaly.tabular.training import training_fingerprint
 
     base = searched_detector(models, params)
     objective = detector_objective(cases, features, base, n_folds=params.n_folds, seed=run.seed)
