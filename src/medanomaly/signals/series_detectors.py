@@ -5,6 +5,8 @@ detector is ``causal`` where that score needs nothing later than the end of the 
 half a window late. Where a window length is needed it is the period of the beginning.
 """
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from sklearn.cluster import KMeans
@@ -43,7 +45,7 @@ def period(series: np.ndarray, shortest: int = 8, longest: int = 1000) -> int:
     return int(peaks[correlation[peaks] >= 0.7 * correlation[peaks].max()][0])
 
 
-class SeriesDetector:
+class SeriesDetector(ABC):
     """Contract: ``fit(beginning)``, then ``score(rest)``.
 
     Attributes:
@@ -72,11 +74,12 @@ class SeriesDetector:
         series = np.concatenate([self.beginning_, rest])
         return self._score(series)[len(self.beginning_) :]
 
-    def _fit(self) -> None:
+    def _fit(self) -> None:  # noqa: B027, a hook that most detectors leave empty
         """Learn from ``beginning_``; nothing where there is nothing to learn."""
 
+    @abstractmethod
     def _score(self, series: np.ndarray) -> np.ndarray:
-        raise NotImplementedError
+        """(n,) scores of the whole series, its beginning included."""
 
     def _windows(self, series: np.ndarray) -> np.ndarray:
         return sliding_window_view(series, self.window_)

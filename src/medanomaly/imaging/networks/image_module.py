@@ -1,5 +1,7 @@
 """What the Lightning modules of all image networks share: optimiser, augmentation, step-wise random numbers."""
 
+from abc import ABC, abstractmethod
+
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
@@ -9,7 +11,7 @@ from medanomaly.imaging.networks.contrast import ContrastLayer
 from medanomaly.imaging.networks.params import AugmentationParams, NetworkParams
 
 
-class ImageModule(pl.LightningModule):
+class ImageModule(pl.LightningModule, ABC):
     """Trains ``network`` on batches ``(images, ...)`` of (n, 1, H, W) images in [0, 1].
 
     A subclass builds ``network`` and implements :meth:`loss`.
@@ -44,9 +46,9 @@ class ImageModule(pl.LightningModule):
         self.learning_rate, self.weight_decay, self.seed = learning_rate, weight_decay, seed
         self.contrast = ContrastLayer(params.contrast)
 
+    @abstractmethod
     def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
         """Loss of a batch; random numbers come from ``generator``."""
-        raise NotImplementedError
 
     def generator(self, batch_index: int, training: bool) -> torch.Generator:
         """Random numbers of this step on this process."""
