@@ -182,7 +182,8 @@ def test_an_ensemble_averages_its_members_in_healthy_units(images):
     np.testing.assert_array_equal(again.score(images), ensemble.score(images))
     session = onnxruntime.InferenceSession(ensemble.to_onnx(), providers=["CPUExecutionProvider"])
     score = session.run(["score"], {"image": images[:, None]})[0]
-    np.testing.assert_allclose(score, ensemble.score(images), rtol=1e-4, atol=1e-5)
+    # in standard deviations of healthy scores, which are small beside the scores themselves
+    np.testing.assert_allclose(score, ensemble.score(images), rtol=1e-4, atol=5e-5)
 
 
 def test_an_opaque_lung_is_more_anomalous_than_any_normal_one():
@@ -210,10 +211,11 @@ def test_a_plain_unet_copies_a_disc_and_an_inpainting_one_does_not():
 
 @given(hole=st.sampled_from([4, 8, 12, 16]), size=st.integers(32, 80))
 @settings(max_examples=20, deadline=None)
-def test_complementary_holes_score_each_pixel_once_and_never_one_that_was_seen(hole, size):
+def test_complementary_holes_score_each_pixel_once_and_nothing_near_it_was_seen(hole, size):
     hidden, scored = hole_masks(size, size, hole)
     assert torch.equal(scored.sum(dim=0), torch.ones(1, size, size))
-    assert bool((hidden >= scored).all())
+    near = torch.nn.functional.max_pool2d(scored, 2 * (hole // 4) + 1, stride=1, padding=hole // 4)
+    assert bool((hidden >= near).all())
 
 
 def test_an_inpainted_pixel_never_depends_on_itself(fitted, images):
@@ -225,9 +227,10 @@ def test_an_inpainted_pixel_never_depends_on_itself(fitted, images):
         assert gradient.abs().sum() > 0
 
 
-def test_random_holes_hide_a_quarter():
-    hidden = random_holes(torch.zeros(50, 1, 64, 64), 16, torch.Generator().manual_seed(0))
-    assert float(hidden.mean()) == pytest.approx(0.25)
+def test_random_holes_hide_as_much_as_the_holes_that_score():
+    hidden = random_holes(torch.zeros(50, 1, 48, 48), 16, torch.Generator().manual_seed(0))
+    assert float(hidden.mean()) == pytest.approx(4 / 9)
+    assert float(hole_masks(48, 48, 16)[0].mean()) == pytest.approx(4 / 9)
 
 
 def test_coarse_noise_is_smooth_and_of_the_size_asked_for():

@@ -23,11 +23,13 @@ class GroupNorm(nn.GroupNorm):
         """(n, channels, H, W), same shape."""
         if not torch.onnx.is_in_onnx_export():
             return super().forward(x)
-        grouped = x.reshape(-1, self.num_groups, self.num_channels // self.num_groups, *x.shape[2:])
+        # sizes as constants: the graph would compute them anew at each layer
+        height, width = int(x.shape[2]), int(x.shape[3])
+        grouped = x.reshape(-1, self.num_groups, self.num_channels // self.num_groups, height, width)
+        weight, bias = (p.view(1, self.num_groups, -1, 1, 1) for p in (self.weight, self.bias))
         centred = grouped - _mean(grouped)
-        variance = _mean(centred.square())
-        normalised = (centred / (variance + self.eps).sqrt()).reshape(-1, self.num_channels, *x.shape[2:])
-        return normalised * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
+        scale = weight / (_mean(centred.square()) + self.eps).sqrt()
+        return (centred * scale + bias).reshape(-1, self.num_channels, height, width)
 
 
 def group_norm(channels: int) -> GroupNorm:

@@ -33,11 +33,17 @@ def coarse_noise(images: Tensor, sigma: float, scale: int, generator: torch.Gene
     return noise[:, :, top : top + height, left : left + width]
 
 
+def hole_period(hole: int) -> int:
+    """Pixels from the start of one hole to the start of the next."""
+    return 3 * (hole // 2)
+
+
 def hole_masks(height: int, width: int, hole: int) -> tuple[Tensor, Tensor]:
     """Complementary holes that together score every pixel once.
 
-    Holes of ``hole`` pixels stand ``2 * hole`` apart; of each the middle half is scored. Sixteen shifts of the pattern
-    cover the image.
+    From one hole of ``hole`` pixels to the next it is one and a half times as far; of each the middle half is scored, so
+    that no pixel within a quarter hole of it was seen. Nine shifts of the pattern cover the image: each is a pass of the
+    network, and wider gaps would take sixteen.
 
     Args:
         height: of the image.
@@ -45,7 +51,7 @@ def hole_masks(height: int, width: int, hole: int) -> tuple[Tensor, Tensor]:
         hole: side of a hole, a multiple of 4.
 
     Returns:
-        ``(hidden, scored)``, both (16, 1, height, width) float32 of 0 and 1. ``scored`` adds up to 1 at each pixel and
+        ``(hidden, scored)``, both (9, 1, height, width) float32 of 0 and 1. ``scored`` adds up to 1 at each pixel and
         lies inside ``hidden``.
 
     Raises:
@@ -56,10 +62,10 @@ def hole_masks(height: int, width: int, hole: int) -> tuple[Tensor, Tensor]:
             f"holes of {hole} px in images of {height} x {width}",
             remedy="Take a multiple of 4, at most half the image's side.",
         )
-    period, cell, margin = 2 * hole, hole // 2, hole // 4
+    period, cell, margin = hole_period(hole), hole // 2, hole // 4
     masks = []
-    for phase in range(16):
-        down, right = divmod(phase, 4)
+    for phase in range(9):
+        down, right = divmod(phase, 3)
         y = (torch.arange(height) - cell * down) % period
         x = (torch.arange(width) - cell * right) % period
         # the scored cell starts at 0, the hole a margin before it
@@ -73,7 +79,7 @@ def hole_masks(height: int, width: int, hole: int) -> tuple[Tensor, Tensor]:
 def random_holes(images: Tensor, hole: int, generator: torch.Generator) -> Tensor:
     """For each image one of the patterns of :func:`hole_masks`, at a random place: (n, 1, H, W) of 0 and 1."""
     n, _, height, width = images.shape
-    period = 2 * hole
+    period = hole_period(hole)
     shift = torch.randint(0, period, (2, n), generator=generator, device=images.device)
     y = (torch.arange(height, device=images.device) + shift[0, :, None]) % period < hole
     x = (torch.arange(width, device=images.device) + shift[1, :, None]) % period < hole

@@ -86,12 +86,16 @@ class InpaintingScorer(Scorer):
 
     def answer(self, seen: Tensor) -> Tensor:
         """Fillings of all holes, no pixel of which saw itself."""
-        hidden = self.hidden.expand(seen.shape[0], *self.hidden.shape)
+        # three patterns a pass: the feature maps of all nine would not stay in a core's cache
+        parts = zip(self.hidden.split(3), self.scored.split(3), strict=True)
+        return sum(self._filled(seen, hidden, scored) for hidden, scored in parts)
+
+    def _filled(self, seen: Tensor, hidden: Tensor, scored: Tensor) -> Tensor:
+        """(n, 1, H, W) fillings where ``scored``, 0 elsewhere; ``hidden`` and ``scored`` are (patterns, H, W)."""
         visible = seen * (1 - hidden)
-        height, width = hidden.shape[2:]
-        both = torch.stack([visible, hidden], dim=2).reshape(-1, 2, height, width)
-        filled = self.network(both).reshape(-1, hidden.shape[1], height, width)
-        return (filled * self.scored).sum(dim=1, keepdim=True)
+        both = torch.stack([visible, hidden.expand_as(visible)], dim=2)
+        filled = self.network(both.flatten(0, 1)).reshape(-1, *hidden.shape)
+        return (filled * scored).sum(dim=1, keepdim=True)
 
 
 class ReversedScorer(Scorer):

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from medanomaly.imaging.networks.blocks import DoubleConvolution
 
@@ -43,5 +44,29 @@ class UNet(nn.Module):
         """(n, inputs, H, W) to (n, outputs, H, W); H and W are multiples of 2^(levels - 1)."""
         *skips, x = self.encode(x)
         for block, skip in zip(self.up, reversed(skips), strict=True):
-            x = block(torch.cat([self.grow(x), skip], dim=1))
+            first, *rest = block
+            x = self._joined(first, x, skip)
+            for layer in rest:
+                x = layer(x)
         return self.head(x)
+
+    def _joined(self, first: nn.Conv2d, coarse: Tensor, skip: Tensor) -> Tensor:
+        """``first`` of the enlarged coarse features beside those of the skip."""
+        if not torch.onnx.is_in_onnx_export():
+            return first(torch.cat([self.grow(coarse), skip], dim=1))
+        # the same sums at a quarter of the pixels: half the products, and no copy of the enlarged features
+        weight, n_coarse = first.weight.detach(), first.in_channels - first.out_channels
+        enlarged = functional.conv2d(coarse, _of_four_pixels(weight[:, :n_coarse]), padding=1)
+        fine = functional.conv2d(skip, weight[:, n_coarse:], first.bias, padding=1)
+        return functional.pixel_shuffle(enlarged, 2) + fine
+
+
+def _of_four_pixels(weight: Tensor) -> Tensor:
+    """3x3 kernels after doubling as kernels before it (Shi et al. 2016): (o, i, 3, 3) to (4 o, i, 3, 3).
+
+    Of the three rows that a fine pixel looks at, two lie in one coarse row; which two depends on whether the pixel is the
+    upper or the lower of its pair. Columns are alike.
+    """
+    places = weight.new_tensor([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]])
+    kernels = torch.einsum("oiyx,ahy,bwx->oabihw", weight, places, places)
+    return kernels.flatten(0, 2)
