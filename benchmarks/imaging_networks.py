@@ -29,9 +29,10 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.record import RESULTS, Result, write
 from medanomaly.core.splits import SplitParams, split_by_patient
 from medanomaly.evaluation.calibration import expected_calibration_error
+from medanomaly.imaging.band_energies import BandEnergies
 from medanomaly.imaging.contract import InputContract
 from medanomaly.imaging.gradcam import deletion_insertion, grad_cam
-from medanomaly.imaging.identity_leak import identity_leak
+from medanomaly.imaging.identity_leak import explained_variance, identity_leak
 from medanomaly.imaging.lbe import LBEDetector
 from medanomaly.imaging.lesions import paste_lesions
 from medanomaly.imaging.localisation import healthy_threshold, localisation
@@ -52,9 +53,12 @@ SHARES = {"train": 0.7, "calibration": 0.1, "test": 0.2}
 RESAMPLES = 1000
 CLASSIFIER, LBE, CONTROLS = "classifier", "LBE", "controls"
 PLAIN, DENOISING, INPAINTING = "U-Net, plain", "U-Net, denoising", "U-Net, inpainting"
-AUTOENCODERS = tuple(f"autoencoder, latent {d}" for d in (4, 8, 16, 64))
+AUTOENCODERS = tuple(f"autoencoder, latent {d}" for d in (8, 16, 64))
 REVERSED = "reversed autoencoder"
 LESIONS = "lesion segmenter"
+# a density of log band energies, as LBE is one of the film's: of what a network leaves over, or of both together
+RESIDUAL, BOTH = "energies of the residual", "energies of film and residual"
+FINER = "LBE, 8 bands (no network)"
 PIXELS = {"pixel_ap": "pixel average precision", "dice_healthy_threshold": "Dice at the healthy threshold"}
 
 
@@ -66,13 +70,16 @@ def networks() -> dict[str, tuple]:
 
     table = {
         PLAIN: (UNetParams(task="plain"), training(20)),
-        DENOISING: (UNetParams(task="denoising"), training(40)),
+        DENOISING: (UNetParams(task="denoising"), training(60)),
         INPAINTING: (UNetParams(task="inpainting"), training(40)),
     }
-    for d, name in zip((4, 8, 16, 64), AUTOENCODERS, strict=True):
+    for d, name in zip((8, 16, 64), AUTOENCODERS, strict=True):
         table[name] = (AutoencoderParams(latent=d), training(60, 64, patience=15))
     table["AE-U, latent 8"] = (AutoencoderParams(latent=8, variance=True), training(60, 64, patience=15))
-    table[REVERSED] = (ReversedAutoencoderParams(widths=(8, 16, 32, 64)), training(25, 32, 1e-3))
+    table[REVERSED] = (
+        ReversedAutoencoderParams(widths=(8, 16, 32, 64), warm_up_epochs=20, introspective_rate=0.2),
+        training(36, 32, 1e-3),
+    )
     table[LESIONS] = (LesionSegmenterParams(augmentation=AugmentationParams()), training(30, 32, 2e-3))
     return table
 
@@ -128,6 +135,28 @@ def split(data: Films, seed: int) -> Split:
     )
 
 
+def densities(detector: NetworkDetector, data: Films, part: Split, lesions: np.ndarray) -> dict:
+    """Densities of the band energies of what the network leaves over of a film, by name and set of films."""
+    films = {
+        "train": data.images[part.normal],
+        "healthy": data.images[part.healthy],
+        "test": data.images[part.test],
+        "lesions": lesions,
+    }
+    of_film, of_residual = {}, {}
+    for name, images in films.items():
+        of_film[name] = BandEnergies(size=SIZE).features(images)
+        of_residual[name] = BandEnergies(size=SIZE).features(images - detector.reconstruct(images))
+    both = {name: np.hstack([of_film[name], of_residual[name]]) for name in films}
+    subject = data.table["subject"].to_numpy()[part.normal]
+    return {RESIDUAL: _density(of_residual, subject), BOTH: _density(both, subject)}
+
+
+def _density(features: dict[str, np.ndarray], subject: np.ndarray) -> dict[str, np.ndarray]:
+    density = LBEDetector(size=SIZE).fit_features(features["train"], subject)
+    return {name: density.score_features(rows) for name, rows in features.items() if name != "train"}
+
+
 def measure_network(params, training: TrainingParams, data: Films, part: Split, seed: int, folder) -> dict:
     """Scores of the test films and of the calibration normals, by name of the score, and what else is known."""
     images = data.images
@@ -145,18 +174,24 @@ def measure_network(params, training: TrainingParams, data: Films, part: Split, 
     pixels = localisation(maps, lesions.masks[half:], threshold, n_resamples=2).set_index("metric")["value"]
     truth = np.repeat([0, 1], len(part.healthy))
     known = {
-        "minutes": minutes,
+        # of a run that went on from a checkpoint, only the rest was timed
+        "minutes": minutes if detector.runs_[0].resumed_from_epoch is None else None,
         "epochs": detector.runs_[0].epochs_run,
         "synthetic": {
             name: roc_auc_score(truth, np.concatenate([healthy[name], found[name]])) for name in healthy
         },
         "pixels": {name: float(value) for name, value in pixels.items()},
     }
+    scores = {"test": detector.scores(images[part.test]), "healthy": healthy}
     if detector.reconstructs:
         known["leak"] = identity_leak(
             detector.reconstruct, images[part.healthy], seed=seed
         ).per_image.tolist()
-    return {"test": detector.scores(images[part.test]), "healthy": healthy, "known": known}
+        known["explained"] = explained_variance(detector.reconstruct, images[part.healthy])
+        for name, of in densities(detector, data, part, lesions.images).items():
+            scores["test"][name], scores["healthy"][name] = of["test"], of["healthy"]
+            known["synthetic"][name] = roc_auc_score(truth, np.concatenate([of["healthy"], of["lesions"]]))
+    return scores | {"known": known}
 
 
 def measure_classifier(data: Films, part: Split, seed: int, epochs: int | None, folder) -> dict:
@@ -178,7 +213,7 @@ def measure_classifier(data: Films, part: Split, seed: int, epochs: int | None, 
     check = deletion_insertion(model.score, images[anomalous], heat, reference=normal)
     score = model.score(images[part.test])
     known = {
-        "minutes": minutes,
+        "minutes": minutes if model.run_.resumed_from_epoch is None else None,
         "epochs": model.run_.epochs_run,
         "ece": expected_calibration_error(score, label[part.test] == 1),
         "cam": [
@@ -195,13 +230,16 @@ def measure_classifier(data: Films, part: Split, seed: int, epochs: int | None, 
 
 def measure_controls(data: Films, part: Split) -> dict:
     """LBE and what needs no model at all."""
-    detector = LBEDetector(size=SIZE).fit(
-        data.images[part.normal], data.table["subject"].to_numpy()[part.normal]
-    )
+    normal, subject = data.images[part.normal], data.table["subject"].to_numpy()[part.normal]
+    detector = LBEDetector(size=SIZE).fit(normal, subject)
+    # as many features as a density of film and residual has, without a network
+    finer = BandEnergies(size=SIZE, sigmas=(0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 8.0))
+    density = LBEDetector(size=SIZE).fit_features(finer.features(normal), subject)
     views = {
         "aspect ratio (wider first)": lambda rows: data.table["aspect"].to_numpy()[rows],
         "mean intensity": lambda rows: data.images[rows].mean(axis=(1, 2)),
         LBE: lambda rows: detector.score(data.images[rows]),
+        FINER: lambda rows: density.score_features(finer.features(data.images[rows])),
     }
     return {
         "test": {name: view(part.test) for name, view in views.items()},
@@ -326,8 +364,7 @@ class Rows:
         runs = self.measured[model]
         known = [run["known"] for run in runs]
         for score in runs[0]["test"]:
-            name = model if len(runs[0]["test"]) == 1 else f"{model}: {score}"
-            name = score if model == CONTROLS else name
+            name = score if model == CONTROLS else self.name_of(model, score)
             goal = (">= 96", lambda v, _: v >= 96) if model == CLASSIFIER else (None, None)
             self.ranking_of(name, [run["test"][score] for run in runs], *goal)
             if "synthetic" in known[0]:
@@ -343,6 +380,14 @@ class Rows:
             low, high = np.quantile(leak[draws].mean(axis=1), [0.025, 0.975])
             goal = ("< 0.3", leak.mean() < 0.3) if model in (DENOISING, INPAINTING) else (None, None)
             self.add(f"identity leak, {model}", float(leak.mean()), "", (float(low), float(high)), *goal)
+            explained = [k["explained"] for k in known]
+            spread = (min(explained), max(explained))
+            self.add(
+                f"share of the films' variance that is reconstructed, {model}",
+                float(np.mean(explained)),
+                "",
+                spread,
+            )
         if "ece" in known[0]:
             ece = float(np.mean([k["ece"] for k in known]))
             self.add(
@@ -356,8 +401,9 @@ class Rows:
             names = ("deletion", "deletion in random order", "insertion", "insertion in random order")
             for name, value in zip(names, np.mean([k["cam"] for k in known], axis=0), strict=True):
                 self.add(f"Grad-CAM, area under {name}, 100 abnormal films", float(value), "")
-        if "minutes" in known[0]:
-            minutes = float(np.mean([k["minutes"] for k in known]))
+        timed = [k["minutes"] for k in known if k.get("minutes") is not None]
+        if timed:
+            minutes = float(np.mean(timed))
             goal = ("< 10", minutes < 10) if model in AUTOENCODERS else (None, None)
             self.add(
                 f"training, {model} ({known[0]['epochs']} epochs)",
@@ -367,13 +413,20 @@ class Rows:
                 *goal,
             )
 
-    def compare(self, name: str, other: str, points: float) -> None:
+    def name_of(self, model: str, score: str) -> str:
+        """A network's only score of its own goes by the network's name."""
+        own = [s for s in self.measured[model][0]["test"] if s not in (RESIDUAL, BOTH)]
+        return model if own == [score] else f"{model}: {score}"
+
+    def compare(self, name: str, other: str, points: float | None = None) -> None:
+        """Paired difference; the target is an interval above 0 and ``points`` or more, none where it is None."""
+        goal = f"interval above 0 and >= {points}" if points else "interval above 0"
         self.percent(
             f"AUROC difference, {name} minus {other}",
             self.auroc[name] - self.auroc[other],
             "points",
-            f"interval above 0 and >= {points}" if points else "interval above 0",
-            lambda value, low: value >= points and low > 0,
+            None if points is None else goal,
+            None if points is None else lambda value, low: value >= points and low > 0,
         )
 
     def with_lbe(self, name: str) -> None:
@@ -400,12 +453,19 @@ def rows_of_results(data: Films, parts: list[Split], measured: dict[str, list[di
     plain = [name for name in AUTOENCODERS if name in measured]
     if plain:
         best = max(plain, key=rows.synthetic.get)
-        for name in [n for n in rows.auroc if n.startswith(REVERSED)]:
+        for name in [n for n in rows.auroc if n.startswith(REVERSED) and not n.endswith(BOTH)]:
             rows.compare(name, best, 3)
     # the negative control is no candidate
-    candidates = {name: value for name, value in rows.synthetic.items() if name != PLAIN}
-    if candidates:
-        rows.with_lbe(max(candidates, key=candidates.get))
+    candidates = {name: value for name, value in rows.synthetic.items() if name.split(": ")[0] != PLAIN}
+    alone = {name: value for name, value in candidates.items() if not name.endswith(BOTH)}
+    if alone:
+        rows.with_lbe(max(alone, key=alone.get))
+    rows.compare(FINER, LBE)
+    together = {name: value for name, value in candidates.items() if name.endswith(BOTH)}
+    if together:
+        chosen = max(together, key=together.get)
+        rows.compare(chosen, LBE, 0)
+        rows.compare(chosen, FINER)
     return rows.results
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medanomaly.core.errors import InputError
-from medanomaly.imaging.identity_leak import identity_leak, paste_discs
+from medanomaly.imaging.identity_leak import explained_variance, identity_leak, paste_discs
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +18,14 @@ def test_a_copy_leaks_everything(images):
 
 def test_a_constant_answer_leaks_nothing(images):
     assert identity_leak(np.zeros_like, images).leak == 0
+
+
+def test_the_mean_image_explains_nothing_and_a_copy_everything(images):
+    mean = images.mean(axis=0)
+    assert explained_variance(lambda x: np.broadcast_to(mean, x.shape), images) == pytest.approx(0, abs=1e-6)
+    assert explained_variance(lambda x: x, images) == 1
+    # half way between mean and image, a quarter of the variance is missing
+    assert explained_variance(lambda x: (x + mean) / 2, images) == pytest.approx(0.75, abs=1e-6)
 
 
 @given(share=st.floats(0, 1.5))

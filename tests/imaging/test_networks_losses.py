@@ -7,6 +7,7 @@ import torch
 from skimage.exposure import equalize_adapthist
 from torch.distributions import Normal, kl_divergence
 
+from medanomaly.imaging.network_detector import NetworkDetector
 from medanomaly.imaging.networks.autoencoder_loss import reconstruction_loss
 from medanomaly.imaging.networks.blocks import group_norm
 from medanomaly.imaging.networks.clahe import clahe
@@ -20,10 +21,12 @@ from medanomaly.imaging.networks.reversed_autoencoder_loss import (
     embedding_loss,
     encoder_loss,
     kl_from_normal,
+    vae_loss,
 )
 from medanomaly.imaging.networks.segmenter import soft_dice_loss
 from medanomaly.imaging.networks.unet_loss import hidden_error
 from medanomaly.training.export import onnx_bytes
+from medanomaly.training.params import TrainingParams
 
 PARAMS = ReversedAutoencoderParams(latent=4, widths=(4, 8))
 
@@ -73,7 +76,7 @@ def test_encoder_loss_is_the_sum_of_its_published_terms():
     with torch.no_grad():
         net.encoder.head.bias[PARAMS.latent :] = -60.0
         net.encoder.head.weight[PARAMS.latent :] = 0.0
-        params = PARAMS.model_copy(update={"embedding_weight": 0.3})
+        params = PARAMS.model_copy(update={"embedding_weight": 0.3, "beta_negative": 128.0})
         generator = torch.Generator().manual_seed(5)
         given = encoder_loss(net, x, params, generator).total
 
@@ -130,6 +133,67 @@ def _freeze_all_but(module, optimizer) -> None:
     own = {id(p) for group in optimizer.param_groups for p in group["params"]}
     for parameter in module.parameters():
         parameter.requires_grad_(id(parameter) in own)
+
+
+def test_codes_that_all_move_alike_gain_nothing_past_the_stated_divergence():
+    # the encoder's loss as a function of one divergence that real and made images share
+    b, pixels = 256.0, 1024
+    divergence = np.linspace(0, 60, 60_001)
+    loss = divergence / pixels + 2 * 0.25 * np.exp(-2 / pixels * b * divergence)
+    lowest = divergence[loss.argmin()]
+    np.testing.assert_allclose(lowest, pixels * np.log(b) / (2 * b), atol=2e-3)
+    net, x = network(), films()
+    default, quarter = (
+        encoder_loss(
+            net, x, PARAMS.model_copy(update={"beta_negative": value}), torch.Generator().manual_seed(0)
+        ).total
+        for value in (None, 256.0)
+    )
+    torch.testing.assert_close(default, quarter)
+
+
+def test_warming_up_is_a_vae_whose_divergence_comes_in_slowly():
+    net, x = network(), films()
+    mu, log_variance, _ = net.encoder(x)
+    generator = torch.Generator().manual_seed(2)
+    noise = torch.randn(mu.shape, generator=generator)
+    error = (x - net.decoder(mu + noise * (0.5 * log_variance).exp())).square().sum((1, 2, 3))
+    for share in (0.0, 0.25):
+        expected = (0.5 * error + share * kl_from_normal(mu, log_variance)).mean() / 1024
+        given = vae_loss(net, x, PARAMS, torch.Generator().manual_seed(2), share).total
+        torch.testing.assert_close(given, expected)
+
+
+def test_introspection_starts_after_the_warm_up_at_its_own_learning_rate(images_of_two_kinds):
+    params = PARAMS.model_copy(update={"warm_up_epochs": 3, "introspective_rate": 0.25})
+    training = TrainingParams(max_epochs=5, batch_size=8, patience=0, learning_rate=2e-3)
+    detector = NetworkDetector(params, training).fit(images_of_two_kinds)
+    history = detector.runs_[0].history
+    introspective = history[history["metric"] == "embedding_loss"]["epoch"].tolist()
+    assert introspective == [4, 5]
+    assert detector.runs_[0].best_epoch in introspective
+    rates = history[history["metric"] == "learning_rate"].set_index("epoch")["value"]
+    np.testing.assert_allclose(rates.loc[1:5], [2e-3] * 3 + [5e-4] * 2)
+
+
+def test_a_warmed_up_encoder_tells_films_apart(images_of_two_kinds):
+    # what introspection from the start does not: its encoder gives every film one code
+    params = PARAMS.model_copy(update={"warm_up_epochs": 30, "introspective_rate": 0.1})
+    training = TrainingParams(max_epochs=32, batch_size=8, patience=0, learning_rate=5e-3)
+    detector = NetworkDetector(params, training).fit(images_of_two_kinds)
+    answer = detector.reconstruct(images_of_two_kinds)
+    spread = images_of_two_kinds - images_of_two_kinds.mean(axis=0)
+    assert np.square(images_of_two_kinds - answer).mean() < 0.7 * np.square(spread).mean()
+
+
+@pytest.fixture
+def images_of_two_kinds():
+    """Half of them dark on the left, half on the right."""
+    random = np.random.default_rng(0)
+    side = random.integers(0, 2, 32)[:, None, None]
+    left = np.broadcast_to(np.arange(32)[None, None, :] < 16, (32, 32, 32))
+    images = np.where(left == (side == 0), 0.2, 0.8) + random.normal(0, 0.02, (32, 32, 32))
+    return images.clip(0, 1).astype(np.float32)
 
 
 def test_the_two_optimisers_share_no_weight_and_leave_none_out():

@@ -143,6 +143,20 @@ def test_the_best_epochs_weights_are_kept_and_patience_ends_the_run():
     assert module.weight.item() == -16
 
 
+def test_epochs_of_warm_up_are_never_the_best():
+    module = FixedLosses([0.1, 0.2, 3.0, 2.0])
+    module.warm_up_epochs = 2
+    module, run = trained(module)
+    assert (run.best_epoch, module.weight.item()) == (4, -32)
+
+
+def test_a_run_that_would_end_in_its_warm_up_is_refused():
+    module = built()
+    module.warm_up_epochs = PARAMS.max_epochs
+    with pytest.raises(ConfigurationError, match="the first 4 are warm-up"):
+        trained(module)
+
+
 def test_without_validation_data_the_last_weights_are_kept():
     module, run = trained(FixedLosses([]), PARAMS.model_copy(update={"patience": 1}), validation=None)
     assert (run.epochs_run, run.best_epoch, module.weight.item()) == (4, 4, -32)

@@ -70,15 +70,24 @@ def ranking(normal: np.ndarray, anomalous: np.ndarray) -> float:
 
 
 def leak(bundle: Bundle, healthy: np.ndarray, seed: int) -> dict[str, float] | None:
-    """Identity leak of a model that reconstructs, with a bootstrap interval over films; None for any other."""
-    from medanomaly.imaging.identity_leak import identity_leak
+    """Identity leak of a model that reconstructs, with a bootstrap interval over films; None for any other.
+
+    Beside it ``explained``, for a network that answers every film with the mean film leaks nothing.
+    """
+    from medanomaly.imaging.identity_leak import explained_variance, identity_leak
 
     if not reconstructs(bundle):
         return None
-    found = identity_leak(detector_of(bundle).reconstruct, healthy, seed=seed)
+    reconstruct = detector_of(bundle).reconstruct
+    found = identity_leak(reconstruct, healthy, seed=seed)
     draws = np.random.default_rng(seed).integers(0, len(healthy), (RESAMPLES, len(healthy)))
     low, high = np.quantile(found.per_image[draws].mean(axis=1), [0.025, 0.975])
-    return {"value": found.leak, "low": float(low), "high": float(high)}
+    return {
+        "value": found.leak,
+        "low": float(low),
+        "high": float(high),
+        "explained": explained_variance(reconstruct, healthy),
+    }
 
 
 def batch_check(

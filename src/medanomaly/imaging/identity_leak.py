@@ -84,3 +84,18 @@ def identity_leak(
     )
     leaks = (change * disc).sum(axis=(1, 2)) / (disc**2).sum(axis=(1, 2))
     return IdentityLeak(float(leaks.mean()), leaks)
+
+
+def explained_variance(reconstruct: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> float:
+    """Share of what differs between normal images that their reconstructions give back.
+
+    ``1 - |x - R(x)|^2 / |x - mean|^2`` over all pixels of all images: 1 for a copy, 0 for a network that answers every image
+    with the mean image, as one whose code has collapsed does, however low its leak is.
+
+    Args:
+        reconstruct: (n, H, W) images in [0, 1] to their reconstructions.
+        images: (n, H, W) float32 in [0, 1], normal and not trained on, not all the same.
+    """
+    images = np.asarray(images, dtype=np.float64)
+    error = np.square(images - np.asarray(reconstruct(images.astype(np.float32)), dtype=np.float64)).mean()
+    return float(1 - error / np.square(images - images.mean(axis=0)).mean())

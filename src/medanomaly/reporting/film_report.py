@@ -180,15 +180,22 @@ def leak_section(examinations: Mapping[str, dict], figure: Figure | None) -> Sec
     if not found:
         return None
     rows = [
-        [name_of(m), f"{v['value']:.2f}", f"{v['low']:.2f} to {v['high']:.2f}"]
+        [name_of(m), f"{v['value']:.2f}", f"{v['low']:.2f} to {v['high']:.2f}", percent(v["explained"])]
         for m, v in sorted(found.items(), key=lambda item: item[1]["value"])
     ]
     return Section(
         "Does a network copy what it should take out?",
         "A disc is pasted into normal films, and the share of it that comes back in the reconstruction is measured: 0 takes "
-        "it out, 1 copies it. What is copied leaves no error.",
+        "it out, 1 copies it. What is copied leaves no error. A network that answers every film with the mean film leaks "
+        "nothing either: it gives back nothing of what differs between normal films.",
         [figure] if figure else [],
-        [Table("Identity leak", ["Model", "Leak", "95 % interval"], rows)],
+        [
+            Table(
+                "Identity leak",
+                ["Model", "Leak", "95 % interval", "Variance of normal films given back"],
+                rows,
+            )
+        ],
     )
 
 

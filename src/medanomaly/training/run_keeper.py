@@ -14,10 +14,15 @@ METRIC = "validation_loss"
 _KEPT = ("history", "best_loss", "best_epoch", "best_weights", "epochs", "finished")
 
 
+def _warm_up(module: pl.LightningModule) -> int:
+    return getattr(module, "warm_up_epochs", 0)
+
+
 class RunKeeper(Checkpoint):
     """Writes down metrics, keeps the best weights, stops early, refuses numbers that are not finite, saves checkpoints.
 
-    All it knows is in the checkpoint, so that a resumed run cannot be told from one that was never interrupted.
+    All it knows is in the checkpoint, so that a resumed run cannot be told from one that was never interrupted. The first
+    ``warm_up_epochs`` of a module that has them are no candidates for the best.
 
     Args:
         run_hash: written into the checkpoint.
@@ -43,7 +48,17 @@ class RunKeeper(Checkpoint):
             self._to_restore = checkpoint["training"]
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Put the checkpoint's state back."""
+        """Put the checkpoint's state back.
+
+        Raises:
+            ConfigurationError: the module is not past its warm-up when training ends.
+        """
+        if trainer.max_epochs <= _warm_up(module):
+            raise ConfigurationError(
+                f"{trainer.max_epochs} epochs, of which the first {_warm_up(module)} are warm-up",
+                remedy="Train for more epochs, or warm up for fewer.",
+                source=type(module).__name__,
+            )
         if self._to_restore is not None:
             restore_training_state(trainer, module, self._to_restore, self.epochs)
             self._to_restore = None
@@ -61,12 +76,13 @@ class RunKeeper(Checkpoint):
         self.history += [(self.epochs, name, value) for name, value in sorted(metrics.items())]
         # without validation data the last weights are the best there are
         loss = metrics[METRIC] if self.validated else float("-inf")
-        if loss < self.best_loss or not self.validated:
+        warming_up = self.epochs <= _warm_up(module)
+        if not warming_up and (loss < self.best_loss or not self.validated):
             self.best_loss, self.best_epoch = loss, self.epochs
             self.best_weights = {
                 name: value.detach().cpu().clone() for name, value in module.state_dict().items()
             }
-        elif 0 < self.patience <= self.epochs - self.best_epoch:
+        elif not warming_up and 0 < self.patience <= self.epochs - self.best_epoch:
             trainer.should_stop = True
         self.finished = trainer.should_stop or self.epochs >= trainer.max_epochs
         self._unsaved = True

@@ -43,6 +43,26 @@ def embedding_loss(of_image: list[Tensor], of_reconstruction: list[Tensor]) -> T
     return total
 
 
+def vae_loss(
+    network: ReversedAutoencoder,
+    x: Tensor,
+    params: ReversedAutoencoderParams,
+    generator: torch.Generator,
+    share: float,
+) -> LossTerms:
+    """Loss of a plain VAE (Kingma & Welling 2014), which both halves lower together while they warm up.
+
+    ``share`` of the divergence's weight is counted; it rises from 0 to 1, for at full weight from the start the code is
+    given up before the decoder can read it (Bowman et al. 2016).
+    """
+    scale = 1.0 / x[0].numel()
+    mu, log_variance, _ = network.encoder(x)
+    error = squared_error(x, network.decoder(sample(mu, log_variance, generator)))
+    divergence = kl_from_normal(mu, log_variance)
+    total = scale * (params.beta_reconstruction * error + share * params.beta_kl * divergence).mean()
+    return LossTerms(total, error.mean().detach() * scale, divergence.mean().detach())
+
+
 def encoder_loss(
     network: ReversedAutoencoder, x: Tensor, params: ReversedAutoencoderParams, generator: torch.Generator
 ) -> LossTerms:
@@ -52,6 +72,7 @@ def encoder_loss(
     cannot overflow.
     """
     scale = 1.0 / x[0].numel()
+    beta_negative = x[0].numel() / 4 if params.beta_negative is None else params.beta_negative
     mu, log_variance, embeddings = network.encoder(x)
     reconstruction = network.decoder(sample(mu, log_variance, generator))
     error = squared_error(x, reconstruction)
@@ -65,7 +86,7 @@ def encoder_loss(
         made_mu, made_log_variance, made_embeddings = network.encoder(made)
         again = network.decoder(sample(made_mu, made_log_variance, generator))
         cost = params.beta_reconstruction * squared_error(made, again)
-        cost = cost + params.beta_negative * kl_from_normal(made_mu, made_log_variance)
+        cost = cost + beta_negative * kl_from_normal(made_mu, made_log_variance)
         negative = negative + torch.exp(-params.sharpness * scale * cost).mean()
         if made is not fake:
             embedding = embedding_loss(embeddings, made_embeddings)
