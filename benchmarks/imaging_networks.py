@@ -27,6 +27,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.record import RESULTS, Result, write
+from medanomaly.core.conformal import score_threshold
 from medanomaly.core.splits import SplitParams, split_by_patient
 from medanomaly.evaluation.calibration import expected_calibration_error
 from medanomaly.imaging.band_energies import BandEnergies
@@ -51,6 +52,7 @@ from medanomaly.training.params import TrainingParams
 SIZE = 64
 SHARES = {"train": 0.7, "calibration": 0.1, "test": 0.2}
 RESAMPLES = 1000
+ALPHA = 0.1
 CLASSIFIER, LBE, CONTROLS = "classifier", "LBE", "controls"
 PLAIN, DENOISING, INPAINTING = "U-Net, plain", "U-Net, denoising", "U-Net, inpainting"
 AUTOENCODERS = tuple(f"autoencoder, latent {d}" for d in (8, 16, 64))
@@ -291,15 +293,25 @@ class Bootstrap:
         self.weight = np.vstack([np.ones(len(subjects), dtype=int), weight]).astype(float)
         self.codes, self.parts = codes, parts
         self.positive = data.table["label"].to_numpy() == 1
-        self.aspect = data.table["aspect"].to_numpy()
+        self.aspect, self.kind = data.table["aspect"].to_numpy(), data.table["subtype"].to_numpy()
 
-    def curves(self, scores: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """(1 + resamples,) mean over the splits of AUROC and of average precision."""
-        found = [
-            ranking(score, self.positive[part.test], self.weight[:, self.codes[part.test]])
-            for score, part in zip(scores, self.parts, strict=True)
-        ]
+    def curves(self, scores: list[np.ndarray], kind: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """(1 + resamples,) mean over the splits of AUROC and of average precision; of one kind of pneumonia, or of all."""
+        found = []
+        for score, part in zip(scores, self.parts, strict=True):
+            chosen = ~self.positive[part.test] | (kind is None) | (self.kind[part.test] == kind)
+            rows = part.test[chosen]
+            found.append(ranking(score[chosen], self.positive[rows], self.weight[:, self.codes[rows]]))
         return tuple(np.mean([pair[i] for pair in found], axis=0) for i in range(2))
+
+    def share(self, flagged: list[np.ndarray], positive: bool) -> np.ndarray:
+        """(1 + resamples,) mean over the splits of the share of normal or of abnormal test films that is flagged."""
+        shares = []
+        for flags, part in zip(flagged, self.parts, strict=True):
+            chosen = self.positive[part.test] == positive
+            weight = self.weight[:, self.codes[part.test[chosen]]]
+            shares.append(weight @ flags[chosen] / weight.sum(axis=1))
+        return np.mean(shares, axis=0)
 
     def stratified(self, scores: list[np.ndarray], bins: int = 8) -> np.ndarray:
         """AUROC among films of about one aspect ratio: strata by its eighths, weighted by their pairs."""
@@ -359,6 +371,19 @@ class Rows:
         self.percent(f"AUROC, {name}", self.auroc[name], target=target, reached=reached)
         self.percent(f"AUPRC, {name}", auprc)
         self.percent(f"AUROC stratified by aspect ratio, {name}", self.bootstrap.stratified(scores))
+        for kind in ("bacteria", "virus"):
+            self.percent(f"AUROC, {kind} against normal, {name}", self.bootstrap.curves(scores, kind)[0])
+
+    def at_threshold(self, name: str, test: list[np.ndarray], healthy: list[np.ndarray]) -> None:
+        """What a threshold that lets a tenth of the calibration normals through does to the test films."""
+        flagged = [
+            score > score_threshold(np.sort(usual), ALPHA) for score, usual in zip(test, healthy, strict=True)
+        ]
+        for what, positive in (("false alarms", False), ("sensitivity", True)):
+            self.percent(
+                f"{what} where {ALPHA:.0%} false alarms were asked, {name}",
+                self.bootstrap.share(flagged, positive),
+            )
 
     def model(self, model: str) -> None:
         runs = self.measured[model]
@@ -367,6 +392,10 @@ class Rows:
             name = score if model == CONTROLS else self.name_of(model, score)
             goal = (">= 96", lambda v, _: v >= 96) if model == CLASSIFIER else (None, None)
             self.ranking_of(name, [run["test"][score] for run in runs], *goal)
+            if model != CLASSIFIER:
+                self.at_threshold(
+                    name, [run["test"][score] for run in runs], [run["healthy"][score] for run in runs]
+                )
             if "synthetic" in known[0]:
                 self.synthetic[name] = float(np.mean([k["synthetic"][score] for k in known]))
                 self.add(f"AUROC on synthetic lesions, {name}", 100 * self.synthetic[name], "%")
