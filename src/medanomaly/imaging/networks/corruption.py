@@ -33,17 +33,11 @@ def coarse_noise(images: Tensor, sigma: float, scale: int, generator: torch.Gene
     return noise[:, :, top : top + height, left : left + width]
 
 
-def hole_period(hole: int) -> int:
-    """Pixels from the start of one hole to the start of the next."""
-    return 3 * (hole // 2)
-
-
 def hole_masks(height: int, width: int, hole: int) -> tuple[Tensor, Tensor]:
     """Complementary holes that together score every pixel once.
 
-    From one hole of ``hole`` pixels to the next it is one and a half times as far; of each the middle half is scored, so
-    that no pixel within a quarter hole of it was seen. Nine shifts of the pattern cover the image: each is a pass of the
-    network, and wider gaps would take sixteen.
+    Holes of ``hole`` pixels are the dark squares of a chessboard; of each the middle half is scored, so that no pixel
+    within a quarter hole of it was seen. Eight shifts of the board cover the image, each a pass of the network.
 
     Args:
         height: of the image.
@@ -51,7 +45,7 @@ def hole_masks(height: int, width: int, hole: int) -> tuple[Tensor, Tensor]:
         hole: side of a hole, a multiple of 4.
 
     Returns:
-        ``(hidden, scored)``, both (9, 1, height, width) float32 of 0 and 1. ``scored`` adds up to 1 at each pixel and
+        ``(hidden, scored)``, both (8, 1, height, width) float32 of 0 and 1. ``scored`` adds up to 1 at each pixel and
         lies inside ``hidden``.
 
     Raises:
@@ -62,25 +56,29 @@ def hole_masks(height: int, width: int, hole: int) -> tuple[Tensor, Tensor]:
             f"holes of {hole} px in images of {height} x {width}",
             remedy="Take a multiple of 4, at most half the image's side.",
         )
-    period, cell, margin = hole_period(hole), hole // 2, hole // 4
+    cell, margin = hole // 2, hole // 4
     masks = []
-    for phase in range(9):
-        down, right = divmod(phase, 3)
-        y = (torch.arange(height) - cell * down) % period
-        x = (torch.arange(width) - cell * right) % period
-        # the scored cell starts at 0, the hole a margin before it
-        scored = (y < cell)[:, None] & (x < cell)[None, :]
-        hidden = ((y + margin) % period < hole)[:, None] & ((x + margin) % period < hole)[None, :]
-        masks.append(torch.stack([hidden, scored]))
+    for shift in range(8):
+        down, right = divmod(shift, 4)
+        # a square starts a margin before the cell in it that is scored
+        y, x = torch.arange(height) - cell * down + margin, torch.arange(width) - cell * right + margin
+        hidden = _dark(y, x, hole)
+        inside_y, inside_x = ((place - margin) % hole < cell for place in (y, x))
+        masks.append(torch.stack([hidden, hidden & inside_y[:, None] & inside_x[None, :]]))
     both = torch.stack(masks).float()
     return both[:, :1], both[:, 1:]
 
 
 def random_holes(images: Tensor, hole: int, generator: torch.Generator) -> Tensor:
-    """For each image one of the patterns of :func:`hole_masks`, at a random place: (n, 1, H, W) of 0 and 1."""
+    """For each image one of the boards of :func:`hole_masks`, at a random place: (n, 1, H, W) of 0 and 1."""
     n, _, height, width = images.shape
-    period = hole_period(hole)
-    shift = torch.randint(0, period, (2, n), generator=generator, device=images.device)
-    y = (torch.arange(height, device=images.device) + shift[0, :, None]) % period < hole
-    x = (torch.arange(width, device=images.device) + shift[1, :, None]) % period < hole
-    return (y[:, None, :, None] & x[:, None, None, :]).to(images.dtype)
+    shift = torch.randint(0, 2 * hole, (2, n, 1), generator=generator, device=images.device)
+    y = torch.arange(height, device=images.device) + shift[0]
+    x = torch.arange(width, device=images.device) + shift[1]
+    return _dark(y, x, hole)[:, None].to(images.dtype)
+
+
+def _dark(y: Tensor, x: Tensor, side: int) -> Tensor:
+    """(..., height, width) bool of rows (..., height) and columns (..., width): the dark squares of a chessboard."""
+    upper, left = y % (2 * side) < side, x % (2 * side) < side
+    return upper[..., :, None] == left[..., None, :]

@@ -86,12 +86,12 @@ class InpaintingScorer(Scorer):
 
     def answer(self, seen: Tensor) -> Tensor:
         """Fillings of all holes, no pixel of which saw itself."""
-        # three patterns a pass: the feature maps of all nine would not stay in a core's cache
-        parts = zip(self.hidden.split(3), self.scored.split(3), strict=True)
+        # two boards a pass: the feature maps of all eight would not stay in a core's cache
+        parts = zip(self.hidden.split(2), self.scored.split(2), strict=True)
         return sum(self._filled(seen, hidden, scored) for hidden, scored in parts)
 
     def _filled(self, seen: Tensor, hidden: Tensor, scored: Tensor) -> Tensor:
-        """(n, 1, H, W) fillings where ``scored``, 0 elsewhere; ``hidden`` and ``scored`` are (patterns, H, W)."""
+        """(n, 1, H, W) fillings where ``scored``, 0 elsewhere; ``hidden`` and ``scored`` are (boards, H, W)."""
         visible = seen * (1 - hidden)
         both = torch.stack([visible, hidden.expand_as(visible)], dim=2)
         filled = self.network(both.flatten(0, 1)).reshape(-1, *hidden.shape)
