@@ -1,0 +1,104 @@
+"""What does one film cost, from its pixels to its score and map? The graph that is served, one film at a time, one thread.
+
+Networks of the sizes that ``conf/chest_xray`` gives them, after one epoch on phantoms: how long a call takes does not depend
+on what was learned.
+"""
+
+import os
+import time
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import onnxruntime
+import torch
+import yaml
+from pydantic import TypeAdapter
+
+from benchmarks.record import Result, write
+from medanomaly.imaging.contract import InputContract
+from medanomaly.imaging.network_detector import NetworkDetector
+from medanomaly.imaging.networks.params import DetectorNetworkParams, NetworkParams
+from medanomaly.synthetic.chest import ChestParams, chest_films
+from medanomaly.synthetic.patients import draw_patients
+from medanomaly.training.params import TrainingParams
+
+SIZE, N_TRAIN, N_COMPARED = 128, 48, 8
+CALLS, WARM_UP = 300, 10
+TARGET_MS, TOLERANCE = 50, 1e-5
+PARAMETERS = Path(__file__).parents[1] / "conf" / "chest_xray" / "parameters.yml"
+
+
+def networks() -> dict[str, NetworkParams]:
+    """Parameters of each network of ``conf/chest_xray``, and of the autoencoder with variances (AE-U)."""
+    blocks = yaml.safe_load(PARAMETERS.read_text())["imaging_models"]
+    found = {}
+    for name, block in blocks.items():
+        # one epoch of training is not to be a warm-up
+        settings = {key: value for key, value in block["network"].items() if key != "warm_up_epochs"}
+        found[name.replace("_", " ")] = TypeAdapter(DetectorNetworkParams).validate_python(settings)
+    return found | {"AE-U": found["autoencoder"].model_copy(update={"variance": True})}
+
+
+def phantoms() -> tuple[np.ndarray, np.ndarray]:
+    """Films (n, 128, 128) to train on, and others to score."""
+    films = chest_films(draw_patients(N_TRAIN + N_COMPARED, 0), ChestParams(height=SIZE)).films
+    squares = np.stack([InputContract(size=SIZE).prepare(film) for film in films])
+    return squares[:N_TRAIN], squares[N_TRAIN:]
+
+
+def session(graph: bytes) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def difference(detector: NetworkDetector, served: onnxruntime.InferenceSession, films: np.ndarray) -> float:
+    """Largest ``|a - b| / (1 + |b|)`` of scores and maps, ``a`` of the graph and ``b`` of torch."""
+    given = served.run(["score", "error_map"], {"image": films[:, None]})
+    wanted = detector.score(films), detector.error_map(films)
+    return max(float((np.abs(a - b) / (1 + np.abs(b))).max()) for a, b in zip(given, wanted, strict=True))
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    train, films = phantoms()
+    training = TrainingParams(max_epochs=1, batch_size=16, patience=0, accelerator="cpu")
+    detectors = {name: NetworkDetector(params, training).fit(train) for name, params in networks().items()}
+    sessions = {name: session(detector.to_onnx()) for name, detector in detectors.items()}
+    apart = {name: difference(detectors[name], sessions[name], films) for name in detectors}
+    runs = {
+        ("graph", name): lambda x, s=s: s.run(None, {"image": x[:, None]}) for name, s in sessions.items()
+    }
+    runs |= {("torch", name): lambda x, d=d: d.score(x) for name, d in detectors.items()}
+    taken = {key: np.empty((CALLS, 2)) for key in runs}
+    for i in range(-WARM_UP, CALLS):
+        film = films[[i % len(films)]]
+        for key, run in runs.items():
+            # torch is slower and only its median is told
+            if key[0] == "torch" and i % 10:
+                continue
+            # processor time too, so that other programs on the machine count for less
+            start, busy = time.perf_counter(), time.process_time()
+            run(film)
+            taken[key][max(i, 0)] = time.perf_counter() - start, time.process_time() - busy
+    data = f"one film of {SIZE} px, {CALLS} calls, one thread, all networks in turn"
+    results = []
+    for name in detectors:
+        wall, busy = 1e3 * taken["graph", name].T
+        in_torch = 1e3 * float(np.median(taken["torch", name][::10, 1]))
+        p50, p99 = np.quantile(busy, 0.5), np.quantile(busy, 0.99)
+        results += [
+            Result(f"{name}, p50", p50, "ms", peer="torch, one thread", peer_value=in_torch, ratio=in_torch / p50,
+                   data=data + "; processor time"),
+            Result(f"{name}, p99", p99, "ms", target=f"< {TARGET_MS} ms", reached=bool(p99 < TARGET_MS),
+                   data=f"{data}; processor time; by the clock {np.quantile(wall, 0.99):.1f} ms"),
+            Result(f"{name}, largest difference from torch", apart[name], "", target=f"<= {TOLERANCE:g}",
+                   reached=apart[name] <= TOLERANCE, data=f"|a - b| / (1 + |b|), {len(films)} films and their maps"),
+        ]  # fmt: skip
+    write("imaging_scoring", results, command="make bench NAME=imaging_scoring")
+
+
+if __name__ == "__main__":
+    main()
