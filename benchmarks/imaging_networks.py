@@ -68,11 +68,17 @@ def networks() -> dict[str, tuple]:
     """Parameters and training of each network, by name."""
 
     def training(epochs, batch=32, rate=1e-3, patience=0):
-        return TrainingParams(max_epochs=epochs, batch_size=batch, learning_rate=rate, patience=patience)
+        return TrainingParams(
+            max_epochs=epochs,
+            batch_size=batch,
+            learning_rate=rate,
+            patience=patience,
+            channels_last=True,
+        )
 
     table = {
         PLAIN: (UNetParams(task="plain"), training(20)),
-        DENOISING: (UNetParams(task="denoising"), training(60)),
+        DENOISING: (UNetParams(task="denoising"), training(40)),
         INPAINTING: (UNetParams(task="inpainting"), training(40)),
     }
     for d, name in zip((8, 16, 64), AUTOENCODERS, strict=True):
@@ -200,7 +206,12 @@ def measure_classifier(data: Films, part: Split, seed: int, epochs: int | None, 
     label, subject = data.table["label"].to_numpy(), data.table["subject"].to_numpy()
     images = data.images
     training = TrainingParams(
-        max_epochs=epochs or 20, batch_size=64, learning_rate=3e-3, weight_decay=0.01, patience=0
+        max_epochs=epochs or 20,
+        batch_size=64,
+        learning_rate=3e-3,
+        weight_decay=0.01,
+        patience=0,
+        channels_last=True,
     )
     start = time.process_time()
     model = ImageClassifier(ClassifierParams(augmentation=AugmentationParams()), training, seed).fit(

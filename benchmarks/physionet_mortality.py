@@ -38,7 +38,7 @@ from medanomaly.tabular.risk.forests import BoostingRisk, ForestRisk
 from medanomaly.tabular.risk.imbalance import Rebalanced, shift_prevalence
 from medanomaly.tabular.risk.models import LogisticRisk, OnColumns, RiskModel
 from medanomaly.tabular.risk.selection import SelectedFeatures
-from medanomaly.tabular.risk.thresholds import ThresholdParams, choose_threshold
+from medanomaly.core.thresholds import ThresholdParams, choose_threshold
 from medanomaly.tabular.timeseries import aggregate_events
 
 FOLDS = 5

@@ -110,10 +110,15 @@ class SummaryHooks:
         for name, title in (
             ("metrics", "Test cases"),
             ("tabular_risk.metrics", "Risk of the label, test cases"),
+            ("imaging_risk.metrics", "Risk of the label, test films"),
         ):
             if name in made:
                 _print_summary(catalog[name].load(), catalog["params:alarm"].load().alpha, title)
-        for name, title in (("report", "Report"), ("tabular_risk.report", "Risk report")):
+        for name, title in (
+            ("report", "Report"),
+            ("tabular_risk.report", "Risk report"),
+            ("imaging_risk.report", "Risk report of films"),
+        ):
             if name in made:
                 sys.stdout.write(f"{title}: {Path(catalog[name]._filepath)}\n")
 

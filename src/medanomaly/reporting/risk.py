@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from medanomaly.evaluation.baselines import PREFIX, is_baseline
 from medanomaly.reporting.figures.decisions import reliability_diagram
 from medanomaly.reporting.figures.explanations import shown_unit
 from medanomaly.reporting.figures.style import model_label
@@ -23,14 +24,15 @@ def best_model(metrics: pd.DataFrame) -> str:
     return str(auroc["model"].iloc[int(auroc["value"].to_numpy().argmax())])
 
 
-def risk_lead(metrics: pd.DataFrame, anomaly_metrics: pd.DataFrame) -> str:
+def risk_lead(metrics: pd.DataFrame, anomaly_metrics: pd.DataFrame, noun: str = "record") -> str:
     """How well the best risk model ranks, beside the best anomaly score judged by the same label."""
-    best, other = best_model(metrics), best_model(anomaly_metrics)
+    scores = anomaly_metrics[~is_baseline(anomaly_metrics["model"])]
+    best, other = best_model(metrics), best_model(scores)
     risk, anomaly = (
         _with_interval(table, model, "auroc") for table, model in ((metrics, best), (anomaly_metrics, other))
     )
     return (
-        f"{model_label(best)} ranks the test records by risk with an AUROC of {risk}. Judged by the same label, the anomaly "
+        f"{model_label(best)} ranks the test {noun}s by risk with an AUROC of {risk}. Judged by the same label, the anomaly "
         f"score {model_label(other)} reaches {anomaly}: an anomaly score is not a risk score."
     )
 
@@ -61,8 +63,8 @@ def risk_sections(
     """
     best = best_model(metrics)
     return [
-        _not_an_anomaly_score(metrics, anomaly_metrics, differences, best, outcome),
-        _figures_of_merit(metrics, reliability),
+        not_an_anomaly_score(metrics, anomaly_metrics, differences, best, outcome),
+        figures_of_merit(metrics, reliability),
         _features(importance, best),
         _cases(explanations, probabilities, best),
         _labels(suspicious),
@@ -85,9 +87,23 @@ def _with_interval(metrics: pd.DataFrame, model: str, metric: str) -> str:
     return written(metric, row["value"]) + (f" ({span})" if span else "")
 
 
-def _not_an_anomaly_score(
-    metrics: pd.DataFrame, anomaly: pd.DataFrame, differences: pd.DataFrame, best: str, outcome: str
+def not_an_anomaly_score(
+    metrics: pd.DataFrame,
+    anomaly: pd.DataFrame,
+    differences: pd.DataFrame,
+    best: str,
+    outcome: str,
+    noun: str = "record",
 ) -> Section:
+    """The best risk model beside anomaly scores and trivial controls, all judged by the label.
+
+    Args:
+        metrics, anomaly: metrics tables of the risk models and of the anomaly scores.
+        differences: comparisons table of both.
+        best: the risk model that is shown.
+        outcome: what label 1 is, in words.
+        noun: what a case is called.
+    """
     rows = [
         (
             f"Risk: {model_label(best)}",
@@ -104,7 +120,9 @@ def _not_an_anomaly_score(
             gain = f"{signed(row['difference'])} ({signed(row['ci_low'])} to {signed(row['ci_high'])})"
         rows.append(
             (
-                f"Anomaly score: {model_label(model)}",
+                model_label(model)
+                if str(model).startswith(PREFIX)
+                else f"Anomaly score: {model_label(model)}",
                 _with_interval(anomaly, model, "auroc"),
                 _with_interval(anomaly, model, "auprc"),
                 gain,
@@ -113,26 +131,39 @@ def _not_an_anomaly_score(
     return Section(
         "An anomaly score is not a risk score",
         f"A risk is the probability of a label ({outcome}) and was learned from labels. An anomaly score says how unusual a "
-        "record is and knows nothing of the label. Both are judged here by how well they rank the same test records by that "
-        "label; neither may stand in for the other.",
+        f"{noun} is and knows nothing of the label. Both are judged here by how well they rank the same test {noun}s by "
+        "that label; neither may stand in for the other.",
         tables=[
             Table(
-                "Both on the same records, judged by the label",
+                f"Both on the same {noun}s, judged by the label",
                 ("Score", "AUROC", "Average precision", "Risk minus anomaly score, AUROC"),
                 rows,
                 "In brackets: 95 % intervals, of the difference by paired resampling of patients. The anomaly scores are "
-                "trained here on the normal train records, as in the main report.",
+                f"trained here on the normal train {noun}s, as in the main report.",
             )
         ],
     )
 
 
-def _figures_of_merit(metrics: pd.DataFrame, reliability: pd.DataFrame) -> Section:
+def figures_of_merit(
+    metrics: pd.DataFrame,
+    reliability: pd.DataFrame,
+    noun: str = "record",
+    chosen_on: str = "out-of-fold predictions outside test",
+) -> Section:
+    """Ranking, calibration and what the threshold does, each with its interval.
+
+    Args:
+        metrics: of the risk models.
+        reliability: reliability table with a ``model`` column.
+        noun: what a case is called.
+        chosen_on: where calibration and threshold come from.
+    """
     whole = _whole(metrics)
     first = whole.iloc[0]
     note = (
-        f"{counted(int(first['n']), 'test record')} of known label, {int(first['n_positive']):,} with the outcome. "
-        "Calibration and threshold come from out-of-fold predictions outside test. Brier and ECE: 0 is best. In brackets: "
+        f"{counted(int(first['n']), f'test {noun}')} of known label, {int(first['n_positive']):,} with the outcome. "
+        f"Calibration and threshold come from {chosen_on}. Brier and ECE: 0 is best. In brackets: "
         "95 % intervals."
     )
     figures = []
@@ -140,7 +171,7 @@ def _figures_of_merit(metrics: pd.DataFrame, reliability: pd.DataFrame) -> Secti
         figures = [
             Figure(
                 "Do probabilities come true?",
-                "On the diagonal, of the records given 30 % some 30 % had the outcome. Lines: 95 % intervals of each bin.",
+                f"On the diagonal, of the {noun}s given 30 % some 30 % had the outcome. Lines: 95 % intervals of each bin.",
                 reliability_diagram(reliability),
             )
         ]

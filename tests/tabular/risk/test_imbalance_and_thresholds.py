@@ -7,9 +7,9 @@ from pydantic import ValidationError
 from scipy.special import expit, logit
 
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.thresholds import ThresholdParams, choose_threshold, flag_rates
 from medanomaly.tabular.risk.imbalance import Rebalanced, shift_prevalence, smote
 from medanomaly.tabular.risk.models import LogisticRisk
-from medanomaly.tabular.risk.thresholds import ThresholdParams, choose_threshold, flag_rates
 
 
 @pytest.fixture(scope="module")

@@ -20,9 +20,9 @@ def prepare_images(
 
 
 def read_masks(raw: ImageSource, manifest: pd.DataFrame, params: ImageParams) -> dict[str, np.ndarray]:
-    """Masks of the test films that came with one: ``masks`` (k, size, size) and ``rows`` (k,) of the case table."""
+    """Masks of the films that came with one: ``masks`` (k, size, size) and ``rows`` (k,) of the case table."""
     from medanomaly.imaging.store import load_masks
 
-    rows = np.flatnonzero((manifest["split"] == "test") & manifest["mask_path"].notna())
+    rows = np.flatnonzero(manifest["mask_path"].notna())
     masks, _ = load_masks(raw, manifest.iloc[rows].reset_index(drop=True), params.contract)
     return {"masks": masks, "rows": rows}

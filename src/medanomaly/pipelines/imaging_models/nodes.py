@@ -116,12 +116,12 @@ def examine_model(
         "leak": examination.leak(bundle, healthy, run.seed),
         "planted": examination.planted_lesions(scorer, healthy, run.seed),
     }
-    shown = masks["masks"].any(axis=(1, 2)) if len(masks["rows"]) else np.zeros(0, dtype=bool)
+    test = (cases["split"] == "test").to_numpy()
+    shown = masks["masks"].any(axis=(1, 2)) & test[masks["rows"]] if len(masks["rows"]) else np.zeros(0, bool)
     if shown.any():
         rows = masks["rows"][shown]
         found["own"] = examination.own_lesions(scorer, healthy, films[rows], masks["masks"][shown], run.seed)
     calibration = reference_cases(cases, "calibration").to_numpy()
-    test = (cases["split"] == "test").to_numpy()
     numbers = features.drop(columns="case_id")
     found["test batch"] = examination.batch_check(
         scores["score"].to_numpy()[calibration],

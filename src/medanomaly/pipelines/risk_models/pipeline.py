@@ -2,6 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from medanomaly.pipelines.risk_models.images import film_risk_models
 from medanomaly.pipelines.risk_models.nodes import (
     fit_risk,
     gather,
@@ -24,7 +25,11 @@ GATHERED = ("probabilities", "scores", "explanations")
 
 
 def create_pipeline(**_) -> Pipeline:
-    """Features and labels to bundles, probabilities, explanations, metrics, suspicious labels and the risk report."""
+    """Tables and films with labels to bundles, probabilities, metrics and a page each.
+
+    A run makes those of its active modalities: tables also get explanations and suspicious labels, films Grad-CAM and
+    outlines.
+    """
     template = Pipeline(
         [
             Node(
@@ -125,4 +130,5 @@ def create_pipeline(**_) -> Pipeline:
             ),
         ]
     )
-    return Pipeline([*models, together], tags="tabular_risk")
+    tables = Pipeline([*models, together], tags=["tabular", "tabular_risk"])
+    return Pipeline([tables, film_risk_models()])

@@ -8,6 +8,7 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.sealing import training_fingerprint
+from medanomaly.core.thresholds import choose_threshold, flag_rates
 from medanomaly.tabular.risk.folds import cross_calibrated, fit_calibrated, out_of_fold, patient_folds
 from medanomaly.tabular.risk.imbalance import Rebalanced
 from medanomaly.tabular.risk.models import MeanLogit, OnColumns, RiskModel
@@ -15,7 +16,6 @@ from medanomaly.tabular.risk.noise import suspicious_labels
 from medanomaly.tabular.risk.onnx_export import to_onnx
 from medanomaly.tabular.risk.params import MemberParams, RiskParams, model_class
 from medanomaly.tabular.risk.selection import SelectedFeatures
-from medanomaly.tabular.risk.thresholds import choose_threshold, flag_rates
 
 # a name of its own: a scorer of anomalies refuses the bundle, and tables of the two are never mixed
 MODALITY = "tabular_risk"

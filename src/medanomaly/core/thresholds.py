@@ -1,4 +1,4 @@
-"""Where to draw the line, on out-of-fold probabilities of the training cases and never on test."""
+"""Where to draw the line between probabilities, on cases that the model was not fitted on and never on test."""
 
 from typing import Literal
 

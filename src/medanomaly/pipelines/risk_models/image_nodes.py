@@ -1,0 +1,172 @@
+"""Nodes of the supervised models of films."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle, make_bundle
+from medanomaly.evaluation.params import EvaluationParams
+from medanomaly.imaging.film_array import FilmArray
+from medanomaly.imaging.image_cases import ImageParams
+from medanomaly.imaging.image_models import LBEParams
+from medanomaly.imaging.risk_models import FilmRiskParams, FilmSegmenterParams
+from medanomaly.parameters import AlarmParams, RunParams, judged_as_flagged
+from medanomaly.pipelines.model_steps import scored
+from medanomaly.pipelines.provenance import bundle_stamp, run_facts
+from medanomaly.tracking.params import TrackingParams
+
+# what a classifier has to beat without looking at the lungs
+CONTROLS = ("aspect ratio", "mean intensity", "sharpness")
+
+
+def fit_classifier(
+    images: np.ndarray,
+    manifest: pd.DataFrame,
+    cases: pd.DataFrame,
+    params: FilmRiskParams,
+    image_params: ImageParams,
+    run: RunParams,
+    tracking: TrackingParams,
+) -> Bundle:
+    """Train, calibrate and choose the threshold on labelled films outside test."""
+    from medanomaly.imaging.risk_models import classifier_bundle
+
+    return _fitted(
+        classifier_bundle, (FilmArray(images, manifest["row"]), cases), params, image_params, run, tracking
+    )
+
+
+def fit_segmenter(
+    images: np.ndarray,
+    manifest: pd.DataFrame,
+    cases: pd.DataFrame,
+    masks: dict[str, np.ndarray],
+    params: FilmSegmenterParams,
+    image_params: ImageParams,
+    run: RunParams,
+    tracking: TrackingParams,
+) -> dict[str, Bundle]:
+    """Train where there are masks; an empty dictionary where there are none."""
+    from medanomaly.imaging.risk_models import segmenter_bundle
+
+    data = FilmArray(images, manifest["row"]), cases, masks["masks"], masks["rows"]
+    bundle = _fitted(segmenter_bundle, data, params, image_params, run, tracking)
+    return {} if bundle is None else {"segmenter": bundle}
+
+
+def _fitted(train, data, params, image_params, run, tracking) -> Bundle | None:
+    from medanomaly.reporting.film_risk import film_risk_card
+    from medanomaly.tracking.wandb_runs import training_loggers
+
+    name = params.network.network
+    about = {
+        "name": name,
+        "group": run.dataset,
+        "job_type": "training",
+        "config": params.model_dump(mode="json"),
+    }
+    with training_loggers(tracking.wandb, **about) as loggers:
+        bundle = train(
+            *data,
+            params,
+            image_params.contract,
+            seed=run.seed,
+            folder=Path(run.checkpoints) / "imaging_risk" / name if run.checkpoints else None,
+            stamp=bundle_stamp(run.dataset),
+            loggers=loggers,
+        )
+    if bundle is None:
+        return None
+    return make_bundle(bundle.manifest, bundle.files | {"card.md": film_risk_card(bundle.manifest).encode()})
+
+
+def predict_films(
+    images: np.ndarray, manifest: pd.DataFrame, cases: pd.DataFrame, bundle: Bundle
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Probabilities and score table of the test films."""
+    from medanomaly.imaging.risk_models import risk_tables
+
+    return risk_tables(bundle, FilmArray(images, manifest["row"]), cases)
+
+
+def score_beside(
+    images: np.ndarray,
+    manifest: pd.DataFrame,
+    cases: pd.DataFrame,
+    params: LBEParams,
+    alarm: AlarmParams,
+) -> pd.DataFrame:
+    """Score table of LBE and of what needs no model, to be held against the risk; fitted as in imaging_models."""
+    from medanomaly.core.cases import reference_cases
+    from medanomaly.evaluation.baselines import PREFIX
+    from medanomaly.imaging.baselines import baselines
+    from medanomaly.imaging.image_models import fitted_lbe
+
+    films, aspect = FilmArray(images, manifest["row"]), manifest["aspect"].to_numpy()
+    normal = np.flatnonzero(reference_cases(cases, "train").to_numpy())
+    lbe = fitted_lbe(films[normal], cases["patient_id"].to_numpy()[normal], params)
+    views = {"lbe": lambda x, _: lbe.score(x)}
+    views |= {f"{PREFIX}{name}": baselines()[name].score for name in CONTROLS}
+    tables = []
+    for name, view in views.items():
+        parts = [view(films[i : i + 1024], aspect[i : i + 1024]) for i in range(0, len(films), 1024)]
+        tables.append(scored(cases, np.concatenate(parts), name, alarm))
+    return pd.concat(tables, ignore_index=True)
+
+
+def measure_films(
+    cases: pd.DataFrame,
+    scores: pd.DataFrame,
+    probabilities: pd.DataFrame,
+    beside: pd.DataFrame,
+    params: EvaluationParams,
+    alarm: AlarmParams,
+    run: RunParams,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Metrics, with brier and ece, and paired differences from the scores beside."""
+    from medanomaly.evaluation.comparison import compare_models
+    from medanomaly.evaluation.metrics import evaluate
+
+    settings = judged_as_flagged(params, alarm, run)
+    together = pd.concat([scores, beside], ignore_index=True)
+    return (
+        evaluate(cases, scores, "imaging_risk", settings, probabilities),
+        compare_models(cases, together, "imaging_risk", settings),
+    )
+
+
+def write_film_risk_report(
+    images: np.ndarray,
+    manifest: pd.DataFrame,
+    cases: pd.DataFrame,
+    masks: dict[str, np.ndarray],
+    segmenter: dict[str, Bundle],
+    bundle: Bundle,
+    params: EvaluationParams,
+    alarm: AlarmParams,
+    run: RunParams,
+    **tables: pd.DataFrame,
+) -> str:
+    """The page about the supervised models of films.
+
+    Args:
+        tables: scores, probabilities, beside, metrics and comparisons; the other arguments are datasets of their names.
+    """
+    from medanomaly.pipelines.risk_models.image_page import film_risk_page
+
+    films = FilmArray(images, manifest["row"])
+    lead, sections = film_risk_page(
+        films,
+        manifest["aspect"].to_numpy(),
+        cases,
+        masks,
+        bundle,
+        segmenter.get("segmenter"),
+        judged_as_flagged(params, alarm, run),
+        **tables,
+    )
+    from medanomaly.reporting.report import render_page
+
+    facts = run_facts(params, alarm, run, [cases])
+    return render_page(facts, "risk report", "What is at risk among films", lead, sections)

@@ -1,0 +1,159 @@
+"""The supervised models of films, run by name on the smallest cohort: what they leave behind, and that it can be trusted."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from medanomaly.core.bundle import make_bundle, read_bundle
+from medanomaly.core.errors import BundleError, ConfigurationError
+from medanomaly.core.scores import check_scores
+from medanomaly.core.thresholds import choose_threshold
+from medanomaly.datasets.optional_bundle import OptionalBundleDataset
+from medanomaly.imaging.contract import InputContract
+from medanomaly.imaging.film_array import FilmArray
+from medanomaly.imaging.image_scorer import ImageScorer
+from medanomaly.imaging.risk_models import (
+    FilmRiskParams,
+    FilmRiskScorer,
+    FilmSegmenterParams,
+    best_dice_threshold,
+    classifier_bundle,
+    segmenter_bundle,
+    with_outlines,
+)
+from medanomaly.imaging.supervised import ImageClassifier, ImageSegmenter
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.xdist_group("film risk")
+CONTRACT = InputContract(size=32)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Catalog of ``kedro run --env test --pipelines data_processing,risk_models --tags imaging``."""
+    from kedro.framework.session import KedroSession
+    from kedro.framework.startup import bootstrap_project
+
+    bootstrap_project(ROOT)
+    outputs = {"outputs": str(tmp_path_factory.mktemp("film_risk"))}
+    with KedroSession.create(ROOT, env="test", runtime_params=outputs) as session:
+        session.run(pipeline_names=["data_processing", "risk_models"], tags=["imaging"])
+        return session.load_context().catalog
+
+
+@pytest.fixture(scope="module")
+def data(run):
+    films = FilmArray(run["imaging.images"].load(), run["imaging.manifest"].load()["row"])
+    return films, run["imaging.cases"].load()
+
+
+def test_probabilities_and_scores_are_of_test_films_alone_and_come_from_the_bundle(run, data):
+    films, cases = data
+    probabilities = run["imaging_risk.probabilities"].load()
+    scores = check_scores(run["imaging_risk.scores"].load())
+    test = cases[cases["split"] == "test"]
+    assert probabilities["case_id"].tolist() == scores["case_id"].tolist() == test["case_id"].tolist()
+    bundle = run["imaging_risk.classifier.bundle"].load()
+    model = ImageClassifier.from_weights(bundle.manifest["spec"], bundle.files["weights.safetensors"])
+    np.testing.assert_allclose(probabilities["probability"], model.score(films[test.index]), atol=1e-5)
+    reached = scores["score"] >= bundle.manifest["risk_threshold"]["probability"]
+    assert scores["flagged"].astype(bool).tolist() == reached.tolist()
+
+
+def test_the_threshold_is_chosen_on_calibration_films(run, data):
+    films, cases = data
+    bundle = run["imaging_risk.classifier.bundle"].load()
+    inside = cases[(cases["split"] == "calibration") & cases["label"].notna()]
+    probability = FilmRiskScorer(bundle).probability(films[inside.index.to_numpy()])
+    expected = choose_threshold(probability, inside["label"].to_numpy(int), FilmRiskParams().threshold)
+    assert bundle.manifest["risk_threshold"]["probability"] == pytest.approx(expected)
+    assert bundle.manifest["training_data"]["n_cases"] == int(
+        ((cases["split"] == "train") & cases["label"].notna()).sum()
+    )
+
+
+def test_an_anomaly_scorer_refuses_the_bundle_and_the_other_way_round(run):
+    bundle = run["imaging_risk.classifier.bundle"].load()
+    foreign = make_bundle(bundle.manifest | {"modality": "imaging"}, bundle.files)
+    with pytest.raises(BundleError, match="modality 'imaging'"):
+        FilmRiskScorer(foreign)
+    with pytest.raises(BundleError, match="calibration"):
+        ImageScorer(bundle)
+
+
+def test_metrics_have_intervals_and_stand_beside_lbe_and_controls(run):
+    metrics, differences = (run[f"imaging_risk.{name}"].load() for name in ("metrics", "comparisons"))
+    whole = metrics[metrics["subgroup"].fillna("").eq("")].set_index("metric")
+    assert {"auroc", "auprc", "brier", "ece", "sensitivity", "specificity"} <= set(whole.index)
+    auroc = whole.loc["auroc"]
+    assert auroc["ci_low"] <= auroc["value"] <= auroc["ci_high"]
+    others = {"lbe", "baseline: aspect ratio", "baseline: mean intensity", "baseline: sharpness"}
+    assert others <= set(differences["model_a"]) | set(differences["model_b"])
+
+
+def test_the_segmenter_outlines_at_its_own_threshold(run, data):
+    films, cases = data
+    (bundle,) = run["imaging_risk.segmenters"].load().values()
+    model = ImageSegmenter.from_weights(bundle.manifest["spec"], bundle.files["weights.safetensors"])
+    some = films[cases.index[cases["split"] == "test"][:5].to_numpy()]
+    probability = model.probability(some)
+    clear = np.abs(probability - bundle.manifest["outline_threshold"]) > 1e-5
+    outlined = FilmRiskScorer(bundle).outlines(some)
+    expected = probability >= bundle.manifest["outline_threshold"]
+    assert (outlined == expected)[clear].all()
+
+
+def test_the_page_is_one_file_that_shows_maps_outlines_and_what_they_are_worth(run):
+    page = run["imaging_risk.report"].load()
+    for words in (
+        "Where the classifier looks",
+        "Deletion and insertion",
+        "Boundary F1",
+        "at equal film shape",
+    ):
+        assert words in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert page.count("<svg") >= 3
+
+
+def test_films_whose_findings_have_no_mask_are_not_taken_for_empty():
+    cases = pd.DataFrame(
+        {
+            "split": ["train"] * 4 + ["test"],
+            "label": pd.array([1, 1, 0, pd.NA, 1], dtype="Int8"),
+        }
+    )
+    masks, rows = np.ones((2, 4, 4), dtype=bool), np.array([0, 4])
+    chosen, drawn = with_outlines(cases, masks, rows, "train")
+    assert chosen.tolist() == [0, 2]
+    assert drawn.any(axis=(1, 2)).tolist() == [True, False]
+
+
+def test_the_best_outline_threshold_is_the_one_of_highest_dice():
+    true = np.zeros((1, 10, 10), dtype=bool)
+    true[0, :5] = True
+    probability = np.where(true, 0.42, 0.31)
+    assert best_dice_threshold(probability, true) == pytest.approx(0.35)
+
+
+def test_a_label_that_is_missing_in_calibration_is_named(data):
+    films, cases = data
+    changed = cases.copy()
+    changed.loc[changed["split"] == "calibration", "label"] = 0
+    with pytest.raises(ConfigurationError, match="0 anomalous films in calibration"):
+        classifier_bundle(films, changed, FilmRiskParams(), CONTRACT, seed=0)
+
+
+def test_without_masks_there_is_no_segmenter_and_none_of_an_earlier_run_is_left(run, data, tmp_path):
+    films, cases = data
+    none = np.zeros((0, 32, 32), dtype=bool), np.zeros(0, dtype=int)
+    assert segmenter_bundle(films, cases, *none, FilmSegmenterParams(), CONTRACT, seed=0) is None
+    dataset = OptionalBundleDataset(filepath=str(tmp_path / "segmenter"))
+    assert dataset.load() == {}
+    earlier = run["imaging_risk.segmenters"].load()
+    dataset.save(earlier)
+    assert read_bundle(tmp_path / "segmenter").bundle_hash == earlier["segmenter"].bundle_hash
+    assert dataset.exists()
+    dataset.save({})
+    assert dataset.load() == {}
+    assert not dataset.exists()
