@@ -22,6 +22,7 @@ from scipy.special import expit
 
 from benchmarks.record import Result, write
 from medanomaly.core.cases import age_band
+from medanomaly.core.thresholds import ThresholdParams, choose_threshold
 from medanomaly.datasets.physionet2012 import PARAMETERS, read_stays, stay_table
 from medanomaly.evaluation.bootstrap import Population, bootstrap
 from medanomaly.evaluation.comparison import compare_models
@@ -38,7 +39,6 @@ from medanomaly.tabular.risk.forests import BoostingRisk, ForestRisk
 from medanomaly.tabular.risk.imbalance import Rebalanced, shift_prevalence
 from medanomaly.tabular.risk.models import LogisticRisk, OnColumns, RiskModel
 from medanomaly.tabular.risk.selection import SelectedFeatures
-from medanomaly.core.thresholds import ThresholdParams, choose_threshold
 from medanomaly.tabular.timeseries import aggregate_events
 
 FOLDS = 5
