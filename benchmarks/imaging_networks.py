@@ -294,7 +294,10 @@ def ranking(score: np.ndarray, positive: np.ndarray, weight: np.ndarray) -> tupl
 
 
 class Bootstrap:
-    """Subjects drawn with replacement, the same ones for every model and every split, so that differences are paired."""
+    """Subjects drawn with replacement, the same ones for every model and every split, so that differences are paired.
+
+    A model may have been measured on the first splits only.
+    """
 
     def __init__(self, data: Films, parts: list[Split]):
         codes, subjects = pd.factorize(data.table["subject"])
@@ -307,27 +310,27 @@ class Bootstrap:
         self.aspect, self.kind = data.table["aspect"].to_numpy(), data.table["subtype"].to_numpy()
 
     def curves(self, scores: list[np.ndarray], kind: str | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """(1 + resamples,) mean over the splits of AUROC and of average precision; of one kind of pneumonia, or of all."""
+        """(splits, 1 + resamples) AUROC and average precision; of one kind of pneumonia, or of all."""
         found = []
-        for score, part in zip(scores, self.parts, strict=True):
+        for score, part in zip(scores, self.parts, strict=False):
             chosen = ~self.positive[part.test] | (kind is None) | (self.kind[part.test] == kind)
             rows = part.test[chosen]
             found.append(ranking(score[chosen], self.positive[rows], self.weight[:, self.codes[rows]]))
-        return tuple(np.mean([pair[i] for pair in found], axis=0) for i in range(2))
+        return tuple(np.stack([pair[i] for pair in found]) for i in range(2))
 
     def share(self, flagged: list[np.ndarray], positive: bool) -> np.ndarray:
-        """(1 + resamples,) mean over the splits of the share of normal or of abnormal test films that is flagged."""
+        """(splits, 1 + resamples) share of normal or of abnormal test films that is flagged."""
         shares = []
-        for flags, part in zip(flagged, self.parts, strict=True):
+        for flags, part in zip(flagged, self.parts, strict=False):
             chosen = self.positive[part.test] == positive
             weight = self.weight[:, self.codes[part.test[chosen]]]
             shares.append(weight @ flags[chosen] / weight.sum(axis=1))
-        return np.mean(shares, axis=0)
+        return np.stack(shares)
 
     def stratified(self, scores: list[np.ndarray], bins: int = 8) -> np.ndarray:
         """AUROC among films of about one aspect ratio: strata by its eighths, weighted by their pairs."""
         values = []
-        for score, part in zip(scores, self.parts, strict=True):
+        for score, part in zip(scores, self.parts, strict=False):
             aspect, positive = self.aspect[part.test], self.positive[part.test]
             stratum = np.searchsorted(np.quantile(aspect, np.arange(1, bins) / bins), aspect)
             above, pairs = 0.0, 0.0
@@ -339,7 +342,7 @@ class Bootstrap:
                     auroc = ranking(score[inside], positive[inside], weight)[0]
                 above, pairs = above + np.where(n > 0, auroc, 0) * n, pairs + n
             values.append(above / pairs)
-        return np.mean(values, axis=0)
+        return np.stack(values)
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:
@@ -359,7 +362,7 @@ class Rows:
     """The figures as they come in: ranking of each score, what is known of each network, differences."""
 
     def __init__(self, data: Films, parts: list[Split], measured: dict[str, list[dict]]):
-        self.data = f"chest_xray train part, {len(parts)} splits by subject, 64 px"
+        self.splits = len(parts)
         self.bootstrap, self.measured = Bootstrap(data, parts), measured
         self.results: list[Result] = []
         self.auroc: dict[str, np.ndarray] = {}
@@ -369,12 +372,12 @@ class Rows:
         self, name: str, value: float, unit: str, interval=(None, None), target=None, reached=None
     ) -> None:
         reached = None if reached is None else bool(reached)
-        self.results.append(
-            Result(name, value, unit, *interval, target=target, reached=reached, data=self.data)
-        )
+        data = f"chest_xray train part, {self.splits} split{'s' if self.splits > 1 else ''} by subject, 64 px"
+        self.results.append(Result(name, value, unit, *interval, target=target, reached=reached, data=data))
 
     def percent(self, name: str, values: np.ndarray, unit: str = "%", target=None, reached=None) -> None:
-        value, low, high = (100 * v for v in interval(values))
+        self.splits = len(values)
+        value, low, high = (100 * v for v in interval(values.mean(axis=0)))
         self.add(name, value, unit, (low, high), target, reached(value, low) if reached else None)
 
     def ranking_of(self, name: str, scores: list[np.ndarray], target=None, reached=None) -> None:
@@ -398,7 +401,7 @@ class Rows:
 
     def model(self, model: str) -> None:
         runs = self.measured[model]
-        known = [run["known"] for run in runs]
+        self.splits, known = len(runs), [run["known"] for run in runs]
         for score in runs[0]["test"]:
             name = score if model == CONTROLS else self.name_of(model, score)
             goal = (">= 96", lambda v, _: v >= 96) if model == CLASSIFIER else (None, None)
@@ -459,11 +462,12 @@ class Rows:
         return model if own == [score] else f"{model}: {score}"
 
     def compare(self, name: str, other: str, points: float | None = None) -> None:
-        """Paired difference; the target is an interval above 0 and ``points`` or more, none where it is None."""
+        """Paired difference on the splits of both; the target is an interval above 0 and ``points`` or more, if any."""
+        both = min(len(self.auroc[name]), len(self.auroc[other]))
         goal = f"interval above 0 and >= {points}" if points else "interval above 0"
         self.percent(
             f"AUROC difference, {name} minus {other}",
-            self.auroc[name] - self.auroc[other],
+            self.auroc[name][:both] - self.auroc[other][:both],
             "points",
             None if points is None else goal,
             None if points is None else lambda value, low: value >= points and low > 0,
@@ -477,7 +481,7 @@ class Rows:
         both = zip(
             standard(self.measured[CONTROLS], LBE),
             standard(runs, score or next(iter(runs[0]["test"]))),
-            strict=True,
+            strict=False,
         )
         self.ranking_of(f"{LBE} + {name}", [a + b for a, b in both])
         self.compare(f"{LBE} + {name}", LBE, 0)
@@ -494,7 +498,8 @@ def rows_of_results(data: Films, parts: list[Split], measured: dict[str, list[di
     if plain:
         best = max(plain, key=rows.synthetic.get)
         for name in [n for n in rows.auroc if n.startswith(REVERSED) and not n.endswith(BOTH)]:
-            rows.compare(name, best, 3)
+            # like with like: the same step from what is left over to a score
+            rows.compare(name, f"{best}: {RESIDUAL}" if name.endswith(RESIDUAL) else best, 3)
     # the negative control is no candidate
     candidates = {name: value for name, value in rows.synthetic.items() if name.split(": ")[0] != PLAIN}
     alone = {name: value for name, value in candidates.items() if not name.endswith(BOTH)}
@@ -520,6 +525,11 @@ def main() -> None:
     parser.add_argument(
         "--cache", type=Path, help="folder of what earlier runs measured; they are not repeated"
     )
+    parser.add_argument(
+        "--collect",
+        action="store_true",
+        help="measure nothing; what is in the cache, splits of a model that are not are left out",
+    )
     parser.add_argument("--output", type=Path, default=RESULTS / "imaging_networks.json")
     arguments = parser.parse_args()
     if not os.environ.get("MEDANOMALY_DATA"):
@@ -534,6 +544,8 @@ def main() -> None:
             label = name.replace(", ", "_").replace(" ", "_")
             epochs = f"_{arguments.epochs}" if arguments.epochs else ""
             path = cache / f"{label}{epochs}_{seed}.npz" if cache else None
+            if arguments.collect and not path.exists():
+                continue
             folder = cache / "checkpoints" / f"{label}{epochs}_{seed}" if cache else None
             if name == CLASSIFIER:
                 run = stored(path, lambda: measure_classifier(data, part, seed, arguments.epochs, folder))  # noqa: B023
