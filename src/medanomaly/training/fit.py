@@ -5,15 +5,15 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import Dataset
 
 from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.training.batches import batches, fits_on_gpu
 from medanomaly.training.checkpoints import read_checkpoint, run_hash
 from medanomaly.training.params import TrainingParams
 from medanomaly.training.run_keeper import RunKeeper
@@ -102,12 +102,23 @@ def _run(module, train, validation, params, precision, seed, keeper, loggers) ->
     on_gpu = _device(params) == "cuda"
     # batch normalisation cannot learn from one case; each epoch leaves out another one
     lonely = len(train) > params.batch_size and len(train) % params.batch_size == 1
+    device = _resident(train, validation, params)
     loaders = [
-        _loader(train, params.batch_size, on_gpu, EpochShuffle(train, seed), lonely),
-        _loader(validation, params.batch_size, on_gpu) if validation is not None else None,
+        batches(
+            train,
+            params.batch_size,
+            device,
+            pin_memory=on_gpu,
+            sampler=EpochShuffle(train, seed),
+            drop_last=lonely,
+        ),
+        batches(validation, params.batch_size, device, pin_memory=on_gpu) if validation is not None else None,
     ]
-    if params.channels_last:
+    if params.channels_last or (on_gpu and _gains_from_channels_last(module)):
         module.to(memory_format=torch.channels_last)
+    if on_gpu and params.precision == "auto":
+        # what autocast leaves at 32 bits; TF32 rounds more and gives the same bits each time
+        torch.set_float32_matmul_precision("high")
     trainer = pl.Trainer(
         max_epochs=params.max_epochs,
         accelerator=params.accelerator,
@@ -115,6 +126,8 @@ def _run(module, train, validation, params, precision, seed, keeper, loggers) ->
         strategy=params.strategy,
         precision=precision,
         deterministic=params.deterministic,
+        # trying convolutions out and keeping the fastest may choose another one next time
+        benchmark=True if on_gpu and not params.deterministic else None,
         callbacks=[EpochSeeds(seed), keeper],
         logger=loggers or False,
         log_every_n_steps=max(1, min(50, len(loaders[0]))),
@@ -130,25 +143,6 @@ def _run(module, train, validation, params, precision, seed, keeper, loggers) ->
     module.trainer = None
 
 
-def _loader(dataset, batch_size, pin_memory, sampler=None, drop_last=False) -> DataLoader:
-    collate = None
-    if type(dataset) is TensorDataset:
-        # a batch of rows at once, not row by row: for small networks that is most of the time
-        collate, dataset = partial(_rows_at, dataset.tensors), range(len(dataset))
-    return DataLoader(
-        dataset,
-        batch_size=batch_size,
-        sampler=sampler,
-        drop_last=drop_last,
-        collate_fn=collate,
-        pin_memory=pin_memory,
-    )
-
-
-def _rows_at(tensors: tuple[torch.Tensor, ...], rows: list[int]) -> list[torch.Tensor]:
-    return [tensor[rows] for tensor in tensors]
-
-
 def _refuse_unusable(train: Dataset, validation: Dataset | None) -> None:
     for name, dataset in (("training", train), ("validation", validation)):
         if dataset is not None and len(dataset) == 0:
@@ -159,6 +153,22 @@ def _device(params: TrainingParams) -> str:
     """``cuda`` where the run will be on a GPU of CUDA, else ``other``."""
     wants = params.accelerator in ("auto", "gpu", "cuda")
     return "cuda" if wants and torch.cuda.is_available() else "other"
+
+
+def _resident(train: Dataset, validation: Dataset | None, params: TrainingParams) -> torch.device | None:
+    """The GPU that keeps the data, or None where batches are brought to it one by one."""
+    datasets = [train] if validation is None else [train, validation]
+    # several processes share the rows, which is a DataLoader's work
+    if _device(params) != "cuda" or params.devices > 1 or not fits_on_gpu(datasets):
+        return None
+    return torch.device("cuda", 0)
+
+
+def _gains_from_channels_last(module: torch.nn.Module) -> bool:
+    """Networks of images do, unless group normalisation, which has no such layout on a GPU, copies there and back."""
+    layers = list(module.modules())
+    convolves = any(isinstance(layer, torch.nn.Conv2d) for layer in layers)
+    return convolves and not any(isinstance(layer, torch.nn.GroupNorm) for layer in layers)
 
 
 def _precision(params: TrainingParams) -> str:
@@ -195,8 +205,10 @@ def _quiet() -> Iterator[None]:
 def _torch_flags() -> Iterator[None]:
     """Lightning sets flags of the whole process; give them back."""
     deterministic, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    precision = torch.get_float32_matmul_precision()
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(deterministic)
         torch.backends.cudnn.benchmark = benchmark
+        torch.set_float32_matmul_precision(precision)

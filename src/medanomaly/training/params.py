@@ -17,12 +17,14 @@ class TrainingParams(BaseModel):
         learning_rate: step size of the optimiser.
         weight_decay: of the optimiser.
         patience: epochs without a better validation loss before training stops, 0 to never stop early.
-        precision: as Lightning names it; ``auto`` is bf16-mixed on a GPU that has it and 32 bits elsewhere.
+        precision: as Lightning names it; ``auto`` is bf16-mixed on a GPU that has it and 32 bits elsewhere (TF32 in
+            matrix products of a GPU).
         accelerator: ``auto``, ``cpu``, ``gpu`` or another of Lightning's.
         devices: how many of them, or the processes on a CPU.
         strategy: ``ddp`` for several devices.
         deterministic: only operations that give the same bits each time; without it a GPU may be faster.
-        channels_last: memory layout that convolutions on a GPU prefer; networks of images only.
+        channels_last: memory layout that convolutions on a GPU prefer; networks of images only. Where it pays, a GPU
+            gets it anyway.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

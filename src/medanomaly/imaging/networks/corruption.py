@@ -28,9 +28,12 @@ def coarse_noise(images: Tensor, sigma: float, scale: int, generator: torch.Gene
         n, 1, rows, columns, generator=generator, device=images.device, dtype=images.dtype
     )
     noise = functional.interpolate(grid, scale_factor=float(scale), mode="bilinear", align_corners=False)
-    shift = torch.randint(0, scale, (2,), generator=generator, device=images.device)
-    top, left = int(shift[0]), int(shift[1])
-    return noise[:, :, top : top + height, left : left + width]
+    top, left = torch.randint(0, scale, (2, 1), generator=generator, device=images.device)
+    # by index, not as a slice: a GPU need not wait until the host has read the shift
+    y, x = (
+        start + torch.arange(size, device=images.device) for start, size in ((top, height), (left, width))
+    )
+    return noise[:, :, y[:, None], x]
 
 
 def hole_masks(height: int, width: int, hole: int) -> tuple[Tensor, Tensor]:

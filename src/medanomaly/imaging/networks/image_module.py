@@ -1,10 +1,11 @@
 """What the Lightning modules of all image networks share: optimiser, augmentation, step-wise random numbers."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from medanomaly.imaging.networks.blocks import step_generator
 from medanomaly.imaging.networks.contrast import ContrastLayer
@@ -82,4 +83,13 @@ class ImageModule(pl.LightningModule, ABC):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW over all parameters."""
-        return torch.optim.AdamW(self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+        return self.adamw(self.parameters())
+
+    def adamw(self, parameters: Iterable[nn.Parameter]) -> torch.optim.AdamW:
+        """AdamW with the module's rates, as one kernel where the module is on a GPU."""
+        return torch.optim.AdamW(
+            parameters,
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
+            fused=True if self.device.type == "cuda" else None,
+        )
