@@ -40,7 +40,7 @@ AREAS = {
     ),
     "imaging": (
         "Imaging: density models, networks, shift",
-        ("imaging_lbe", "imaging_networks", "imaging_scoring", "imaging_shift"),
+        ("imaging_lbe", "imaging_networks", "imaging_scoring", "imaging_gpu", "imaging_shift"),
     ),
 }
 

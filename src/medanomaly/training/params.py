@@ -23,7 +23,7 @@ class TrainingParams(BaseModel):
         devices: how many of them, or the processes on a CPU.
         strategy: ``ddp`` for several devices.
         deterministic: only operations that give the same bits each time; without it a GPU may be faster.
-        channels_last: memory layout that convolutions on a GPU prefer; networks of images only. Where it pays, a GPU
+        channels_last: memory layout that convolutions prefer; networks of images only. Where it should pay, a GPU
             gets it anyway.
     """
 
