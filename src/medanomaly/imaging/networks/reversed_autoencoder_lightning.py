@@ -84,8 +84,5 @@ class ReversedAutoencoderModule(ImageModule):
         return functional.mse_loss(self.network(seen)[0], seen)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """Adam for either half."""
-        return [
-            torch.optim.AdamW(half.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
-            for half in (self.network.encoder, self.network.decoder)
-        ]
+        """AdamW for either half."""
+        return [self.adamw(half.parameters()) for half in (self.network.encoder, self.network.decoder)]
