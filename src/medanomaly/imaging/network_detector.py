@@ -40,7 +40,7 @@ MODULES: dict[str, type[ImageModule]] = {
 }
 VALIDATION_SHARE = 0.15
 LEAST_IMAGES = 8
-# images a pass when scoring; the inpainting network sees sixteen versions of each
+# images a pass when scoring; the inpainting network sees eight versions of each, two at a time
 SCORED_AT_ONCE = 32
 
 
