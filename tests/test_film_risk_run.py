@@ -9,6 +9,7 @@ from medanomaly.core.errors import BundleError, ConfigurationError
 from medanomaly.core.scores import check_scores
 from medanomaly.core.thresholds import choose_threshold
 from medanomaly.datasets.optional_bundle import OptionalBundleDataset
+from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.imaging.contract import InputContract
 from medanomaly.imaging.film_array import FilmArray
 from medanomaly.imaging.image_scorer import ImageScorer
@@ -18,10 +19,18 @@ from medanomaly.imaging.risk_models import (
     FilmSegmenterParams,
     best_dice_threshold,
     classifier_bundle,
+    enough_masks,
     segmenter_bundle,
     with_outlines,
 )
+from medanomaly.imaging.segmentation_metrics import segmentation_metrics
 from medanomaly.imaging.supervised import ImageClassifier, ImageSegmenter
+from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.pipelines.risk_models.image_check_nodes import MAP_COLUMNS
+from medanomaly.pipelines.risk_models.image_section_nodes import write_film_risk_report
+from medanomaly.pipelines.risk_models.images import film_risk_models
+from medanomaly.reporting.film_risk import map_section
+from medanomaly.reporting.sections import Figure
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.xdist_group("film risk")
@@ -103,6 +112,47 @@ def test_the_segmenter_outlines_at_its_own_threshold(run, data):
     assert (outlined == expected)[clear].all()
 
 
+def test_outlines_are_measured_on_test_films_with_a_lesion_and_false_ones_on_the_others(run, data):
+    films, cases = data
+    table = run["imaging_risk.outlines"].load().set_index("measure")
+    masks, (bundle,) = run["imaging.masks"].load(), run["imaging_risk.segmenters"].load().values()
+    lesion = masks["masks"].any(axis=(1, 2)) & cases["split"].eq("test").to_numpy()[masks["rows"]]
+    found = FilmRiskScorer(bundle).outlines(films[masks["rows"][lesion]])
+    expected = segmentation_metrics(found, masks["masks"][lesion])
+    for measure, values in expected.items():
+        assert table.loc[measure, "value"] == pytest.approx(values.mean())
+        assert table.loc[measure, "ci_low"] <= values.mean() <= table.loc[measure, "ci_high"]
+        assert table.loc[measure, "n"] == lesion.sum()
+    normal = cases["split"].eq("test") & cases["label"].eq(0)
+    assert table.loc["normal_outlined", "n"] == normal.sum()
+
+
+def test_reliability_and_the_check_of_the_maps_are_tables_of_their_own(run):
+    check = run["imaging_risk.map_check"].load().set_index("measure")
+    assert set(check.index) == {"deletion", "insertion"}
+    assert check.loc["deletion", "gain"] == pytest.approx(
+        check.loc["deletion", "random"] - check.loc["deletion", "value"]
+    )
+    assert (check["ci_low"] <= check["gain"]).all()
+    assert set(run["imaging_risk.reliability"].load()["model"]) == {"classifier"}
+
+
+def test_the_verdict_on_the_maps_says_what_was_measured():
+    figure = Figure("maps", "", "<svg></svg>")
+
+    def verdict(deletion, insertion):
+        rows = [("deletion", 0.9, 0.9, sum(deletion) / 2, *deletion, 50)]
+        rows += [("insertion", 0.9, 0.9, sum(insertion) / 2, *insertion, 50)]
+        return map_section(figure, pd.DataFrame(rows, columns=list(MAP_COLUMNS))).text
+
+    assert "matter more" in verdict((0.1, 0.2), (0.1, 0.2))
+    said = verdict((-0.2, -0.1), (-0.1, 0.1))
+    assert said.startswith("Do not read these maps as reasons")
+    assert "deletion is worse than in a random order" in said
+    assert "insertion is no better" in said
+    assert "deletion" not in verdict((0.1, 0.2), (-0.1, 0.1))
+
+
 def test_the_page_is_one_file_that_shows_maps_outlines_and_what_they_are_worth(run):
     page = run["imaging_risk.report"].load()
     for words in (
@@ -114,6 +164,25 @@ def test_the_page_is_one_file_that_shows_maps_outlines_and_what_they_are_worth(r
         assert words in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert page.count("<svg") >= 3
+
+
+def test_without_a_segmenter_the_page_says_why(run):
+    stored = {
+        name: run[name].load()
+        for name in next(n for n in film_risk_models().nodes if n.name == "write_film_risk_report").inputs
+        if not name.startswith("params:")
+    }
+    masks, outlines = stored["imaging.masks"], stored["imaging_risk.outlines"]
+    stored["imaging.masks"] = {"masks": masks["masks"][:0], "rows": masks["rows"][:0]}
+    stored["imaging_risk.segmenters"], stored["imaging_risk.outlines"] = {}, outlines[:0]
+    page = write_film_risk_report(
+        *stored.values(),
+        EvaluationParams(n_resamples=100),
+        AlarmParams(),
+        RunParams(dataset="films", table="films"),
+    )
+    assert "no segmenter was trained" in page
+    assert "Boundary F1" not in page
 
 
 def test_films_whose_findings_have_no_mask_are_not_taken_for_empty():
@@ -136,18 +205,28 @@ def test_the_best_outline_threshold_is_the_one_of_highest_dice():
     assert best_dice_threshold(probability, true) == pytest.approx(0.35)
 
 
-def test_a_label_that_is_missing_in_calibration_is_named(data):
+@pytest.mark.parametrize(
+    ("part", "only", "message"),
+    [("calibration", 0, "0 anomalous films in calibration"), ("train", 1, "0 normal films in train")],
+)
+def test_a_label_that_is_missing_in_a_part_is_named_with_what_to_do(data, part, only, message):
     films, cases = data
     changed = cases.copy()
-    changed.loc[changed["split"] == "calibration", "label"] = 0
-    with pytest.raises(ConfigurationError, match="0 anomalous films in calibration"):
+    changed.loc[changed["split"] == part, "label"] = only
+    with pytest.raises(ConfigurationError, match=message) as error:
         classifier_bundle(films, changed, FilmRiskParams(), CONTRACT, seed=0)
+    assert "anomalous_patients: split" in str(error.value)
 
 
 def test_without_masks_there_is_no_segmenter_and_none_of_an_earlier_run_is_left(run, data, tmp_path):
     films, cases = data
     none = np.zeros((0, 32, 32), dtype=bool), np.zeros(0, dtype=int)
-    assert segmenter_bundle(films, cases, *none, FilmSegmenterParams(), CONTRACT, seed=0) is None
+    given = run["imaging.masks"].load()
+    assert enough_masks(cases, given["masks"], given["rows"])
+    assert not enough_masks(cases, np.zeros_like(given["masks"]), given["rows"])
+    assert not enough_masks(cases, *none)
+    with pytest.raises(ConfigurationError, match="mask"):
+        segmenter_bundle(films, cases, *none, FilmSegmenterParams(), CONTRACT, seed=0)
     dataset = OptionalBundleDataset(filepath=str(tmp_path / "segmenter"))
     assert dataset.load() == {}
     earlier = run["imaging_risk.segmenters"].load()

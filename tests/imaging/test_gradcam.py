@@ -10,7 +10,7 @@ from torchvision.models import resnet18
 
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError
 from medanomaly.imaging.augmentation import augment, contact_sheet
-from medanomaly.imaging.gradcam import deletion_insertion, grad_cam
+from medanomaly.imaging.gradcam import check_grad_cam, deletion_insertion, grad_cam
 from medanomaly.imaging.networks.classifier import ResNet18
 from medanomaly.imaging.networks.params import AugmentationParams, ClassifierParams, SegmenterParams
 from medanomaly.imaging.networks.probability import fit_logit_map
@@ -94,6 +94,24 @@ def test_taking_away_what_grad_cam_shows_lowers_the_probability_faster_than_chan
     assert not wrong.faithful
 
 
+def test_the_check_puts_parts_of_normal_films_where_it_deletes(classifier):
+    images, label, _ = spots(60, 3)
+    areas = check_grad_cam(classifier, images[label == 1], images[label == 0][:5])
+    assert areas.faithful
+    assert len(areas.deletion) == (label == 1).sum()
+    # films that are normal all over have nothing to be deleted
+    same = check_grad_cam(classifier, images[label == 0][:5], images[label == 0][:5])
+    assert same.deletion.mean() < areas.deletion.mean()
+
+
+def test_films_of_any_side_can_be_checked():
+    images, label, _ = spots(12, 0)
+    training = TrainingParams(max_epochs=1, batch_size=6, patience=0)
+    model = ImageClassifier(ClassifierParams(width=4), training).fit(images[:, :30, :30], label)
+    areas = check_grad_cam(model, images[label == 1][:2, :30, :30], images[label == 0][:, :30, :30])
+    assert np.isfinite(areas.insertion).all()
+
+
 def test_deletion_starts_at_the_image_and_ends_at_its_blur():
     images = np.random.default_rng(0).random((3, 16, 16)).astype(np.float32)
     seen = []
@@ -171,6 +189,19 @@ def test_local_weights_of_a_resnet_give_its_features(tmp_path, suffix):
     with torch.no_grad():
         expected = original(image.expand(-1, 3, -1, -1))
         torch.testing.assert_close(network.features(image).mean(dim=(2, 3)), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_an_interrupted_training_goes_on_but_not_from_other_weights_under_the_same_path(tmp_path):
+    images, label, _ = spots(12, 0)
+    path, training = tmp_path / "weights.pth", TrainingParams(max_epochs=1, batch_size=6, patience=0)
+    params = ClassifierParams(architecture="resnet18", weights=path)
+    resumed = []
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        torch.save(resnet18(weights=None).state_dict(), path)
+        model = ImageClassifier(params, training).fit(images, label, folder=tmp_path / "checkpoints")
+        resumed.append(model.run_.resumed_from_epoch)
+    assert resumed == [None, 1, None]
 
 
 def test_weights_that_are_absent_or_of_something_else_are_refused(tmp_path):

@@ -156,7 +156,7 @@ def test_the_risk_page_puts_both_aurocs_beside_each_other(run_record):
         pd.DataFrame({"case_id": ["b"], "label": [0], "suggested": [1], "probability_of_label": [0.02]}),
         anomaly,
         pd.DataFrame(
-            {"metric": ["auroc"], "model_b": ["isolation_forest"], "difference": [0.16]}
+            {"metric": ["auroc"], "model_a": ["mean"], "model_b": ["isolation_forest"], "difference": [0.16]}
             | {"ci_low": [0.1], "ci_high": [0.2]}
         ),
         "died",

@@ -1,5 +1,6 @@
 """Grad-CAM of a classifier, and the check that the highlighted pixels are the ones that it looks at."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ from medanomaly.core.errors import InputError
 from medanomaly.imaging.network_detector import as_batch
 from medanomaly.imaging.networks.contrast import gaussian_blur
 from medanomaly.imaging.supervised import ImageClassifier
+
+PATCH = 4  # side of what is moved together, px
 
 
 def grad_cam(model: ImageClassifier, images: np.ndarray) -> np.ndarray:
@@ -73,7 +76,7 @@ def deletion_insertion(
     heat: np.ndarray,
     steps: int = 16,
     seed: int = 0,
-    patch: int = 4,
+    patch: int = PATCH,
     reference: np.ndarray | None = None,
 ) -> DeletionInsertion:
     """Take the highlighted pixels away, and put them back, and see what the classifier says.
@@ -125,3 +128,27 @@ def deletion_insertion(
         return tuple(np.trapezoid(np.stack(curve), dx=1 / steps, axis=0) for curve in (taken, put))
 
     return DeletionInsertion(*areas(importance), *areas(chance))
+
+
+def check_grad_cam(
+    model: ImageClassifier, images: np.ndarray, normal: np.ndarray, seed: int = 0
+) -> DeletionInsertion:
+    """Whether the pixels that Grad-CAM highlights matter more to the probability than others.
+
+    What is taken away becomes a part of a normal film: pneumonia blurs a film, so a blur would look ill itself.
+
+    Args:
+        model: fitted.
+        images: (n, H, W) abnormal films.
+        normal: (m, H, W) normal films, one of which is drawn for each.
+        seed: of the draw and of the random order.
+
+    Returns:
+        (n,) areas of each kind.
+    """
+    images, normal = np.asarray(images), np.asarray(normal)
+    reference = normal[np.random.default_rng(seed).integers(0, len(normal), len(images))]
+    patch = math.gcd(*images.shape[1:], PATCH)
+    return deletion_insertion(
+        model.score, images, grad_cam(model, images), seed=seed, patch=patch, reference=reference
+    )

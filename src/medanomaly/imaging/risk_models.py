@@ -53,13 +53,14 @@ def labelled_rows(cases: pd.DataFrame, part: str) -> np.ndarray:
     Raises:
         ConfigurationError: fewer than five of one label.
     """
-    rows = np.flatnonzero((cases["split"].eq(part) & cases["label"].notna()).to_numpy())
+    rows = np.flatnonzero((cases["split"].eq(part) & cases["label"].notna()).to_numpy(dtype=bool))
     positive = int(cases["label"].iloc[rows].eq(1).sum())
     for what, n in (("normal", len(rows) - positive), ("anomalous", positive)):
         if n < FEWEST_OF_A_LABEL:
             raise ConfigurationError(
                 f"{n} {what} films in {part}; a classifier needs at least {FEWEST_OF_A_LABEL} there",
-                remedy="Set data_processing.split.anomalous_patients: split, or bring more labelled films.",
+                remedy="Set data_processing.split.anomalous_patients: split, so that anomalous patients stand in every "
+                f"part, raise data_processing.split.{part}, or bring more labelled films.",
             )
     return rows
 
@@ -142,7 +143,7 @@ def segmenter_bundle(
     folder: Path | None = None,
     stamp: dict | None = None,
     loggers: Sequence = (),
-) -> Bundle | None:
+) -> Bundle:
     """Train a segmenter on train films: those that came with a mask, and normal ones, on which there is nothing.
 
     Args:
@@ -152,17 +153,20 @@ def segmenter_bundle(
 
     Returns:
         A bundle of ``model.onnx`` (``image`` to ``probability`` (n, size, size)) and ``weights.safetensors``, with the
-        threshold of best Dice on calibration films in the manifest; None where train and calibration have fewer than five
-        masks each.
+        threshold of best Dice on calibration films in the manifest.
+
+    Raises:
+        ConfigurationError: too few masks (:func:`enough_masks`), or images with a contrast of their own.
     """
     from medanomaly.imaging.image_scorer import onnx_outputs
     from medanomaly.imaging.supervised import ImageSegmenter
 
-    split = cases["split"].to_numpy()[rows]
-    shown = masks.any(axis=(1, 2)) if len(masks) else np.zeros(0, dtype=bool)
-    if min(int((shown & (split == part)).sum()) for part in ("train", "calibration")) < FEWEST_MASKS:
-        return None
     _check_contrast(contract)
+    if not enough_masks(cases, masks, rows):
+        raise ConfigurationError(
+            f"a segmenter needs at least {FEWEST_MASKS} films with a mask in train and in calibration",
+            remedy="Bring masks (mask_column of the images' table), or leave the segmenter out.",
+        )
     train, drawn = with_outlines(cases, masks, rows, "train")
     films = np.asarray(images[train])
     model = ImageSegmenter(params.network, params.training, seed)
@@ -186,6 +190,17 @@ def segmenter_bundle(
     return make_bundle(
         manifest | (stamp or {}), {"model.onnx": exported, "weights.safetensors": model.weights()}
     )
+
+
+def enough_masks(cases: pd.DataFrame, masks: np.ndarray, rows: np.ndarray) -> bool:
+    """Whether five films or more of train, and of calibration, came with a mask that outlines something.
+
+    Args:
+        cases: case table; masks: (k, size, size) bool; rows: (k,) whose they are.
+    """
+    shown = masks.any(axis=(1, 2)) if len(masks) else np.zeros(0, dtype=bool)
+    counts = cases["split"].iloc[rows[shown]].value_counts()
+    return min(counts.get(part, 0) for part in ("train", "calibration")) >= FEWEST_MASKS
 
 
 def with_outlines(

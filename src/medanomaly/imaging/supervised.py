@@ -78,7 +78,8 @@ class _Supervised:
             self.training,
             seed=self.seed,
             folder=None if folder is None else Path(folder),
-            fingerprint=fingerprint(images, target),
+            # weights that come from a file are not told by its path
+            fingerprint=fingerprint(images, target, *module.state_dict().values()),
             loggers=loggers,
         )
         return module

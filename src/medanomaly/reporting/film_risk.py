@@ -3,17 +3,22 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from medanomaly.evaluation.baselines import is_baseline
-from medanomaly.evaluation.intervals import percentile_interval
-from medanomaly.evaluation.params import EvaluationParams
+from medanomaly.reporting.figures.groups import subgroup_parts
 from medanomaly.reporting.figures.style import model_label
+from medanomaly.reporting.risk import with_interval
+from medanomaly.reporting.scored_cases import metric_row
 from medanomaly.reporting.sections import Figure, Section, Table
-from medanomaly.reporting.wording import DASH, interval, number, percent, signed, written
+from medanomaly.reporting.wording import counted, number, percent, signed
 
-SEGMENTATION = {"dice": "Dice", "iou": "Intersection over union", "boundary_f1": "Boundary F1 (within 2 px)"}
+SEGMENTATION = {
+    "dice": "Dice",
+    "iou": "Intersection over union",
+    "boundary_f1": "Boundary F1 (within 2 px)",
+    "normal_outlined": "Films without a lesion on which something is outlined",
+}
+GROUP_METRICS = ("auroc", "sensitivity", "specificity")
 
 
 def shown_kind(case) -> str:
@@ -23,39 +28,38 @@ def shown_kind(case) -> str:
     return {0: "normal", 1: "anomalous"}.get(case.label, "no label") if pd.notna(case.label) else "no label"
 
 
-def kinds_section(metrics: pd.DataFrame, stratified: pd.DataFrame, best: str) -> Section:
-    """The classifier by kind of anomaly, and everything among films of about one shape.
+def groups_section(metrics: pd.DataFrame, stratified: pd.DataFrame, best: str) -> Section:
+    """The classifier by kind of anomaly and by group, and everything among films of about one shape.
 
     Args:
         metrics: metrics table of the classifier.
         stratified: ``model, value, ci_low, ci_high`` of classifier, LBE and controls.
         best: the classifier's name.
     """
-    of_kind = metrics[
-        (metrics["model"] == best)
-        & metrics["subgroup"].fillna("").str.startswith("kind=")
-        & metrics["value"].notna()
-    ]
-    rows = []
-    for name, group in of_kind.groupby("subgroup", sort=True):
-        cells = {
-            row.metric: written(row.metric, row.value)
-            + _bracket(interval(row.metric, row.ci_low, row.ci_high))
-            for row in group.itertuples()
-        }
-        n = int(group["n_positive"].iloc[0])
-        rows.append(
-            (name.removeprefix("kind="), f"{n:,}", cells.get("auroc", DASH), cells.get("sensitivity", DASH))
-        )
+    kinds, groups = [], []
+    for name in pd.unique(metrics.loc[metrics["subgroup"].fillna("").ne(""), "subgroup"]):
+        column, group = subgroup_parts(name)
+        cells = {metric: with_interval(metrics, best, metric, name) for metric in GROUP_METRICS}
+        rows = [
+            row for metric in GROUP_METRICS if (row := metric_row(metrics, best, metric, name)) is not None
+        ]
+        if not rows:
+            continue
+        if column == "kind":
+            kinds.append((group, f"{int(rows[0]['n_positive']):,}", cells["auroc"], cells["sensitivity"]))
+        else:
+            n = f"{int(rows[0]['n']):,}", f"{int(rows[0]['n_positive']):,}"
+            groups.append((f"{column.replace('_', ' ')} {group}", *n, *cells.values()))
     tables = []
-    if rows:
-        tables.append(
-            Table("By kind", ("Kind", "Test films", "AUROC against normal films", "Sensitivity"), rows)
-        )
+    if kinds:
+        columns = ("Kind", "Test films", "AUROC against normal films", "Sensitivity")
+        tables.append(Table("By kind", columns, kinds))
+    if groups:
+        columns = ("Group", "Test films", "Anomalous", "AUROC", "Sensitivity", "Specificity")
+        tables.append(Table("By group", columns, groups, "In brackets: 95 % intervals."))
     shape = [
         (
             model_label(row.model),
-            "control" if is_baseline(pd.Series([row.model])).iloc[0] else "model",
             f"{number(row.value)} ({number(row.ci_low)} to {number(row.ci_high)})",
         )
         for row in stratified.dropna(subset=["value"]).sort_values("value", ascending=False).itertuples()
@@ -63,7 +67,7 @@ def kinds_section(metrics: pd.DataFrame, stratified: pd.DataFrame, best: str) ->
     if shape:
         note = "AUROC within strata of width over height: what ranks by the shape of a film alone ranks nothing here."
         tables.append(
-            Table("Among films of about one shape", ("", "", "AUROC at equal film shape"), shape, note)
+            Table("Among films of about one shape", ("Score", "AUROC at equal film shape"), shape, note)
         )
     return Section(
         "Which films, and is it their shape?",
@@ -72,38 +76,41 @@ def kinds_section(metrics: pd.DataFrame, stratified: pd.DataFrame, best: str) ->
     )
 
 
-def cam_section(figure: Figure, check: Mapping[str, Mapping[str, float]] | None) -> Section:
+def map_section(figure: Figure, check: pd.DataFrame) -> Section:
     """Grad-CAM, and whether to believe it.
 
     Args:
         figure: of the maps.
-        check: of :func:`medanomaly.imaging.cam_check.cam_check`; None without abnormal test films.
+        check: ``measure, value, random, gain, ci_low, ci_high, n``, a row each for deletion and insertion; empty without
+            abnormal test films.
     """
-    if check is None:
-        return Section("Where the classifier looks", "No abnormal test film to check the maps on.", [figure])
-    better = [name for name, row in check.items() if row["low"] > 0]
-    text = (
-        "The highlighted pixels matter more to the probability than others do: both checks are better than a random order."
-        if len(better) == len(check)
-        else "These maps may not be read as reasons: "
-        + (
-            f"only {better[0]} is better than a random order."
-            if better
-            else "neither taking highlighted pixels away nor putting them back does more than a random order."
-        )
-    )
+    if check.empty:
+        return Section("Where the classifier looks", "No anomalous test film to check the maps on.", [figure])
+    better = check.loc[check["ci_low"] > 0, "measure"].tolist()
+    worse = check.loc[check["ci_high"] < 0, "measure"].tolist()
+    if len(better) == len(check):
+        text = "Highlighted pixels matter more to the probability than others: both checks are better than a random order."
+    else:
+        against = [
+            f"{measure} is {'worse than' if measure in worse else 'no better than'} in a random order"
+            for measure in check["measure"]
+            if measure not in better
+        ]
+        text = f"Do not read these maps as reasons: {' and '.join(against)}."
     rows = [
         (
-            name.capitalize(),
-            number(row["value"]),
-            number(row["random"]),
-            f"{signed(row['gain'])} ({signed(row['low'])} to {signed(row['high'])})",
+            row.measure.capitalize(),
+            number(row.value),
+            number(row.random),
+            f"{signed(row.gain)} ({signed(row.ci_low)} to {signed(row.ci_high)})",
         )
-        for name, row in check.items()
+        for row in check.itertuples()
     ]
     note = (
-        "Area under the probability as highlighted pixels become those of a normal film (deletion, low is good), or "
-        "come back (insertion, high is good). Gain: in the direction that is good, 95 % interval over films."
+        f"{counted(int(check['n'].iloc[0]), 'anomalous test film')}. Area under the probability as highlighted pixels "
+        "become those of a normal film (deletion, low is good), or come back into one (insertion, high is good). Gain: "
+        "difference from the random order in the direction that is good, paired, with its 95 % interval by resampling "
+        "patients."
     )
     columns = ("", "Grad-CAM first", "Random order", "Gain")
     return Section(
@@ -111,41 +118,19 @@ def cam_section(figure: Figure, check: Mapping[str, Mapping[str, float]] | None)
     )
 
 
-def outline_table(
-    measured: Mapping[str, np.ndarray],
-    patient: np.ndarray,
-    outlined_normals: np.ndarray,
-    normal_patient: np.ndarray,
-    settings: EvaluationParams,
-) -> list[tuple[str, str, int]]:
-    """Means over test films with intervals from resampled patients: rows of what, value, number of films.
+def outline_section(outlines: pd.DataFrame, threshold: float, figures: Sequence[Figure]) -> Section:
+    """How well outlines agree with the masks of test films.
 
     Args:
-        measured: Dice, IoU and boundary F1 of the n films that have a mask; patient: (n,) theirs.
-        outlined_normals: (m,) bool, films with nothing on them on which something is outlined; normal_patient: (m,).
-        settings: seed, resamples, confidence.
+        outlines: ``measure, value, ci_low, ci_high, n``.
+        threshold: probability from which a pixel is outlined.
+        figures: of some films.
     """
-    rows = [(SEGMENTATION[name], values, patient) for name, values in measured.items()]
-    rows.append(("Normal films with something outlined", outlined_normals.astype(float), normal_patient))
-    table = []
-    for name, values, who in rows:
-        if not len(values):
-            continue
-        write = percent if values is rows[-1][1] else number
-        codes, patients = pd.factorize(who)
-        random = np.random.default_rng(settings.seed)
-        weight = random.multinomial(
-            len(patients), np.full(len(patients), 1 / len(patients)), settings.n_resamples
-        )[:, codes]
-        low, high = percentile_interval(weight @ values / weight.sum(axis=1), settings.confidence)
-        table.append((name, f"{write(values.mean())} ({write(low)} to {write(high)})", len(values)))
-    return table
-
-
-def outline_section(
-    table: Sequence[tuple[str, str, int]], threshold: float, figures: Sequence[Figure]
-) -> Section:
-    """How well outlines agree with the masks of test films."""
+    rows = []
+    for row in outlines.itertuples():
+        write = percent if row.measure == "normal_outlined" else number
+        span = "" if pd.isna(row.ci_low) else f" ({write(row.ci_low)} to {write(row.ci_high)})"
+        rows.append((SEGMENTATION[row.measure], f"{write(row.value)}{span}", int(row.n)))
     return Section(
         "Outlines",
         f"A segmenter learned from the masks of train films. It outlines what it gives {percent(threshold)} or more, the "
@@ -155,8 +140,8 @@ def outline_section(
             Table(
                 "Test films",
                 ("", "Mean", "Films"),
-                table,
-                "In brackets: 95 % intervals, by resampling patients.",
+                rows,
+                "Overlap and outlines: films with a lesion. In brackets: 95 % intervals, by resampling patients.",
             )
         ],
     )
@@ -166,12 +151,8 @@ def no_outlines_section() -> Section:
     """Said where there are too few masks."""
     return Section(
         "Outlines",
-        "Train and calibration films came with fewer than five masks each, so no segmenter was trained.",
+        "Fewer than five films of train, or of calibration, came with a mask of a lesion, so no segmenter was trained.",
     )
-
-
-def _bracket(span: str) -> str:
-    return f" ({span})" if span else ""
 
 
 def film_risk_card(manifest: Mapping[str, Any]) -> str:

@@ -6,9 +6,10 @@ from medanomaly.evaluation.baselines import PREFIX, is_baseline
 from medanomaly.reporting.figures.decisions import reliability_diagram
 from medanomaly.reporting.figures.explanations import shown_unit
 from medanomaly.reporting.figures.style import model_label
+from medanomaly.reporting.scored_cases import metric_row
 from medanomaly.reporting.sections import Figure, Section, Table
 from medanomaly.reporting.vocabulary import metric_of
-from medanomaly.reporting.wording import counted, interval, number, percent, signed, written
+from medanomaly.reporting.wording import DASH, counted, interval, number, percent, signed, written
 
 SHOWN_METRICS = {
     "Ranking and probabilities": ("auroc", "auprc", "brier", "ece"),
@@ -29,7 +30,7 @@ def risk_lead(metrics: pd.DataFrame, anomaly_metrics: pd.DataFrame, noun: str = 
     scores = anomaly_metrics[~is_baseline(anomaly_metrics["model"])]
     best, other = best_model(metrics), best_model(scores)
     risk, anomaly = (
-        _with_interval(table, model, "auroc") for table, model in ((metrics, best), (anomaly_metrics, other))
+        with_interval(table, model, "auroc") for table, model in ((metrics, best), (anomaly_metrics, other))
     )
     return (
         f"{model_label(best)} ranks the test {noun}s by risk with an AUROC of {risk}. Judged by the same label, the anomaly "
@@ -77,12 +78,11 @@ def _whole(metrics: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
-def _with_interval(metrics: pd.DataFrame, model: str, metric: str) -> str:
-    rows = _whole(metrics)
-    rows = rows[(rows["model"] == model) & (rows["metric"] == metric)]
-    if rows.empty:
-        return "–"
-    row = rows.iloc[0]
+def with_interval(metrics: pd.DataFrame, model: str, metric: str, group: str = "") -> str:
+    """A test figure of a model, whole or of a group, with its interval in brackets; a dash where there is none."""
+    row = metric_row(metrics, model, metric, group)
+    if row is None:
+        return DASH
     span = interval(metric, row["ci_low"], row["ci_high"])
     return written(metric, row["value"]) + (f" ({span})" if span else "")
 
@@ -107,14 +107,18 @@ def not_an_anomaly_score(
     rows = [
         (
             f"Risk: {model_label(best)}",
-            _with_interval(metrics, best, "auroc"),
-            _with_interval(metrics, best, "auprc"),
-            "–",
+            with_interval(metrics, best, "auroc"),
+            with_interval(metrics, best, "auprc"),
+            DASH,
         )
     ]
     for model in pd.unique(anomaly["model"][anomaly["model"] != ""]):
-        found = differences[(differences["metric"] == "auroc") & (differences["model_b"] == model)]
-        gain = "–"
+        found = differences[
+            differences["metric"].eq("auroc")
+            & differences["model_a"].eq(best)
+            & differences["model_b"].eq(model)
+        ]
+        gain = DASH
         if len(found):
             row = found.iloc[0]
             gain = f"{signed(row['difference'])} ({signed(row['ci_low'])} to {signed(row['ci_high'])})"
@@ -123,8 +127,8 @@ def not_an_anomaly_score(
                 model_label(model)
                 if str(model).startswith(PREFIX)
                 else f"Anomaly score: {model_label(model)}",
-                _with_interval(anomaly, model, "auroc"),
-                _with_interval(anomaly, model, "auprc"),
+                with_interval(anomaly, model, "auroc"),
+                with_interval(anomaly, model, "auprc"),
                 gain,
             )
         )
@@ -179,7 +183,7 @@ def figures_of_merit(
     for title, metrics_of in SHOWN_METRICS.items():
         names = [metric for metric in metrics_of if (whole["metric"] == metric).any()]
         rows = [
-            (model_label(model), *(_with_interval(metrics, model, metric) for metric in names))
+            (model_label(model), *(with_interval(metrics, model, metric) for metric in names))
             for model in pd.unique(whole["model"])
         ]
         columns = ("Model", *(metric_of(metric).label for metric in names))

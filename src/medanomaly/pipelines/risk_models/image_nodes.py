@@ -1,4 +1,4 @@
-"""Nodes of the supervised models of films."""
+"""Nodes of the supervised models of films: training, probabilities, and what they are held against."""
 
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from medanomaly.imaging.image_models import LBEParams
 from medanomaly.imaging.risk_models import FilmRiskParams, FilmSegmenterParams
 from medanomaly.parameters import AlarmParams, RunParams, judged_as_flagged
 from medanomaly.pipelines.model_steps import scored
-from medanomaly.pipelines.provenance import bundle_stamp, run_facts
+from medanomaly.pipelines.provenance import bundle_stamp
 from medanomaly.tracking.params import TrackingParams
 
 # what a classifier has to beat without looking at the lungs
 CONTROLS = ("aspect ratio", "mean intensity", "sharpness")
+AT_ONCE = 1024
 
 
 def fit_classifier(
@@ -32,9 +33,8 @@ def fit_classifier(
     """Train, calibrate and choose the threshold on labelled films outside test."""
     from medanomaly.imaging.risk_models import classifier_bundle
 
-    return _fitted(
-        classifier_bundle, (FilmArray(images, manifest["row"]), cases), params, image_params, run, tracking
-    )
+    data = FilmArray(images, manifest["row"]), cases
+    return _fitted(classifier_bundle, data, params, image_params, run, tracking)
 
 
 def fit_segmenter(
@@ -48,25 +48,22 @@ def fit_segmenter(
     tracking: TrackingParams,
 ) -> dict[str, Bundle]:
     """Train where there are masks; an empty dictionary where there are none."""
-    from medanomaly.imaging.risk_models import segmenter_bundle
+    from medanomaly.imaging.risk_models import enough_masks, segmenter_bundle
 
-    data = FilmArray(images, manifest["row"]), cases, masks["masks"], masks["rows"]
-    bundle = _fitted(segmenter_bundle, data, params, image_params, run, tracking)
-    return {} if bundle is None else {"segmenter": bundle}
+    known = cases, masks["masks"], masks["rows"]
+    if not enough_masks(*known):
+        return {}
+    data = FilmArray(images, manifest["row"]), *known
+    return {"segmenter": _fitted(segmenter_bundle, data, params, image_params, run, tracking)}
 
 
-def _fitted(train, data, params, image_params, run, tracking) -> Bundle | None:
+def _fitted(train, data, params, image_params, run, tracking) -> Bundle:
     from medanomaly.reporting.film_risk import film_risk_card
     from medanomaly.tracking.wandb_runs import training_loggers
 
     name = params.network.network
-    about = {
-        "name": name,
-        "group": run.dataset,
-        "job_type": "training",
-        "config": params.model_dump(mode="json"),
-    }
-    with training_loggers(tracking.wandb, **about) as loggers:
+    about = {"name": name, "group": run.dataset, "job_type": "training"}
+    with training_loggers(tracking.wandb, **about, config=params.model_dump(mode="json")) as loggers:
         bundle = train(
             *data,
             params,
@@ -76,8 +73,6 @@ def _fitted(train, data, params, image_params, run, tracking) -> Bundle | None:
             stamp=bundle_stamp(run.dataset),
             loggers=loggers,
         )
-    if bundle is None:
-        return None
     return make_bundle(bundle.manifest, bundle.files | {"card.md": film_risk_card(bundle.manifest).encode()})
 
 
@@ -91,11 +86,7 @@ def predict_films(
 
 
 def score_beside(
-    images: np.ndarray,
-    manifest: pd.DataFrame,
-    cases: pd.DataFrame,
-    params: LBEParams,
-    alarm: AlarmParams,
+    images: np.ndarray, manifest: pd.DataFrame, cases: pd.DataFrame, params: LBEParams, alarm: AlarmParams
 ) -> pd.DataFrame:
     """Score table of LBE and of what needs no model, to be held against the risk; fitted as in imaging_models."""
     from medanomaly.core.cases import reference_cases
@@ -108,9 +99,10 @@ def score_beside(
     lbe = fitted_lbe(films[normal], cases["patient_id"].to_numpy()[normal], params)
     views = {"lbe": lambda x, _: lbe.score(x)}
     views |= {f"{PREFIX}{name}": baselines()[name].score for name in CONTROLS}
+    starts = range(0, len(films), AT_ONCE)
     tables = []
     for name, view in views.items():
-        parts = [view(films[i : i + 1024], aspect[i : i + 1024]) for i in range(0, len(films), 1024)]
+        parts = [view(films[i : i + AT_ONCE], aspect[i : i + AT_ONCE]) for i in starts]
         tables.append(scored(cases, np.concatenate(parts), name, alarm))
     return pd.concat(tables, ignore_index=True)
 
@@ -134,39 +126,3 @@ def measure_films(
         evaluate(cases, scores, "imaging_risk", settings, probabilities),
         compare_models(cases, together, "imaging_risk", settings),
     )
-
-
-def write_film_risk_report(
-    images: np.ndarray,
-    manifest: pd.DataFrame,
-    cases: pd.DataFrame,
-    masks: dict[str, np.ndarray],
-    segmenter: dict[str, Bundle],
-    bundle: Bundle,
-    params: EvaluationParams,
-    alarm: AlarmParams,
-    run: RunParams,
-    **tables: pd.DataFrame,
-) -> str:
-    """The page about the supervised models of films.
-
-    Args:
-        tables: scores, probabilities, beside, metrics and comparisons; the other arguments are datasets of their names.
-    """
-    from medanomaly.pipelines.risk_models.image_page import film_risk_page
-
-    films = FilmArray(images, manifest["row"])
-    lead, sections = film_risk_page(
-        films,
-        manifest["aspect"].to_numpy(),
-        cases,
-        masks,
-        bundle,
-        segmenter.get("segmenter"),
-        judged_as_flagged(params, alarm, run),
-        **tables,
-    )
-    from medanomaly.reporting.report import render_page
-
-    facts = run_facts(params, alarm, run, [cases])
-    return render_page(facts, "risk report", "What is at risk among films", lead, sections)

@@ -1,0 +1,92 @@
+"""Films that the page about supervised models shows: with maps of Grad-CAM, with outlines."""
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle
+from medanomaly.imaging.film_array import FilmArray
+from medanomaly.imaging.gradcam import grad_cam
+from medanomaly.imaging.risk_models import FilmRiskScorer, with_outlines
+from medanomaly.imaging.segmentation_metrics import outline
+from medanomaly.imaging.supervised import ImageClassifier
+from medanomaly.reporting.figures.images import film_grid, overlay
+from medanomaly.reporting.film_risk import shown_kind
+from medanomaly.reporting.sections import Figure
+from medanomaly.reporting.wording import counted, percent
+
+SURE, WRONG, OUTLINED = 4, 3, 6
+TRUE, FOUND = (0.25, 0.85, 0.45), (1.0, 0.55, 0.1)
+
+
+def map_figure(films: FilmArray, cases: pd.DataFrame, scores: pd.DataFrame, bundle: Bundle) -> Figure:
+    """The test films of highest probability, false alarms and misses, each beside its map of Grad-CAM.
+
+    Args:
+        films: (n, size, size); cases: case table of n rows.
+        scores: of the classifier, one row a test film.
+        bundle: of the classifier.
+    """
+    model = ImageClassifier.from_weights(bundle.manifest["spec"], bundle.files["weights.safetensors"])
+    ranked = cases.assign(place=np.arange(len(cases))).merge(scores, on="case_id", validate="one_to_one")
+    ranked = ranked.sort_values("score", ascending=False, kind="stable")
+    flagged = ranked["flagged"].fillna(False).astype(bool)
+    normal, abnormal = (ranked["label"].eq(v).fillna(False).astype(bool) for v in (0, 1))
+    groups = {
+        "highest probability": ranked.head(SURE),
+        "normal, flagged": ranked[normal & flagged].head(WRONG),
+        "anomalous, not flagged": ranked[abnormal & ~flagged].tail(WRONG).iloc[::-1],
+    }
+    rows, labels = [], []
+    for what, chosen in groups.items():
+        for case in chosen.itertuples():
+            film = films[[case.place]]
+            rows.append([film[0], overlay(film[0], grad_cam(model, film)[0], 0.2, 1.0)])
+            labels.append(f"{what}\n{shown_kind(case)}, {percent(case.score)}")
+    return Figure(
+        "What speaks for an anomaly",
+        "Colour: Grad-CAM (Selvaraju et al. 2017), each film scaled to its own maximum; it says where, not how much.",
+        film_grid(
+            rows,
+            ["film", "Grad-CAM"],
+            labels,
+            f"{counted(len(rows), 'test film')} with what speaks for an anomaly.",
+        ),
+    )
+
+
+def outline_figure(
+    films: FilmArray, cases: pd.DataFrame, masks: dict[str, np.ndarray], bundle: Bundle
+) -> Figure | None:
+    """Test films with the mask that they came with and what the segmenter outlines; None where no test film has one.
+
+    Args:
+        films, cases: as of :func:`map_figure`.
+        masks: ``masks`` and ``rows`` of the films that came with one.
+        bundle: of the segmenter.
+    """
+    rows, true = with_outlines(cases, masks["masks"], masks["rows"], "test")
+    shown = np.flatnonzero(true.any(axis=(1, 2)))[:OUTLINED]
+    if not len(shown):
+        return None
+    images = films[rows[shown]]
+    found = FilmRiskScorer(bundle).outlines(images)
+    tiles = [
+        [film, _drawn(film, mask, TRUE), _drawn(film, guess, FOUND)]
+        for film, mask, guess in zip(images, true[shown], found, strict=True)
+    ]
+    return Figure(
+        "Outlines",
+        "Green: the mask that the film came with. Orange: what the segmenter outlines.",
+        film_grid(
+            tiles,
+            ["film", "mask", "outlined"],
+            [shown_kind(case) for case in cases.iloc[rows[shown]].itertuples()],
+            f"{counted(len(tiles), 'test film')} with true and found outlines.",
+        ),
+    )
+
+
+def _drawn(film: np.ndarray, mask: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:
+    tile = np.repeat(np.clip(film, 0, 1)[..., None], 3, axis=2)
+    tile[outline(mask)] = colour
+    return tile
