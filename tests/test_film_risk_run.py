@@ -143,14 +143,13 @@ def test_the_verdict_on_the_maps_says_what_was_measured():
     def verdict(deletion, insertion):
         rows = [("deletion", 0.9, 0.9, sum(deletion) / 2, *deletion, 50)]
         rows += [("insertion", 0.9, 0.9, sum(insertion) / 2, *insertion, 50)]
-        return map_section(figure, pd.DataFrame(rows, columns=list(MAP_COLUMNS))).text
+        return map_section([figure], pd.DataFrame(rows, columns=list(MAP_COLUMNS))).text
 
     assert "matter more" in verdict((0.1, 0.2), (0.1, 0.2))
     said = verdict((-0.2, -0.1), (-0.1, 0.1))
     assert said.startswith("Do not read these maps as reasons")
-    assert "deletion is worse than in a random order" in said
-    assert "insertion is no better" in said
-    assert "deletion" not in verdict((0.1, 0.2), (-0.1, 0.1))
+    assert "deletion is worse and insertion is no better" in said
+    assert "deletion is better and insertion is no better" in verdict((0.1, 0.2), (-0.1, 0.1))
 
 
 def test_the_page_is_one_file_that_shows_maps_outlines_and_what_they_are_worth(run):

@@ -294,7 +294,7 @@ def _manifest(
         "modality": MODALITY,
         "detector": name,
         "population": "labelled",
-        "outcome": "label 1",
+        "outcome": "an anomalous film",
         "seed": seed,
         "training_data": {
             "n_cases": len(train),

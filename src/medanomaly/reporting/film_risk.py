@@ -10,7 +10,8 @@ from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.risk import with_interval
 from medanomaly.reporting.scored_cases import metric_row
 from medanomaly.reporting.sections import Figure, Section, Table
-from medanomaly.reporting.wording import counted, number, percent, signed
+from medanomaly.reporting.vocabulary import metric_of
+from medanomaly.reporting.wording import counted, interval, number, percent, signed
 
 SEGMENTATION = {
     "dice": "Dice",
@@ -52,16 +53,13 @@ def groups_section(metrics: pd.DataFrame, stratified: pd.DataFrame, best: str) -
             groups.append((f"{column.replace('_', ' ')} {group}", *n, *cells.values()))
     tables = []
     if kinds:
-        columns = ("Kind", "Test films", "AUROC against normal films", "Sensitivity")
+        columns = ("Kind", "Test films", "AUROC against normal films", metric_of("sensitivity").label)
         tables.append(Table("By kind", columns, kinds))
     if groups:
-        columns = ("Group", "Test films", "Anomalous", "AUROC", "Sensitivity", "Specificity")
+        columns = ("Group", "Test films", "Anomalous", *(metric_of(metric).label for metric in GROUP_METRICS))
         tables.append(Table("By group", columns, groups, "In brackets: 95 % intervals."))
     shape = [
-        (
-            model_label(row.model),
-            f"{number(row.value)} ({number(row.ci_low)} to {number(row.ci_high)})",
-        )
+        (model_label(row.model), f"{number(row.value)} ({interval('auroc', row.ci_low, row.ci_high)})")
         for row in stratified.dropna(subset=["value"]).sort_values("value", ascending=False).itertuples()
     ]
     if shape:
@@ -76,27 +74,25 @@ def groups_section(metrics: pd.DataFrame, stratified: pd.DataFrame, best: str) -
     )
 
 
-def map_section(figure: Figure, check: pd.DataFrame) -> Section:
+def map_section(figures: Sequence[Figure], check: pd.DataFrame) -> Section:
     """Grad-CAM, and whether to believe it.
 
     Args:
-        figure: of the maps.
+        figures: films with their maps.
         check: ``measure, value, random, gain, ci_low, ci_high, n``, a row each for deletion and insertion; empty without
             abnormal test films.
     """
     if check.empty:
-        return Section("Where the classifier looks", "No anomalous test film to check the maps on.", [figure])
-    better = check.loc[check["ci_low"] > 0, "measure"].tolist()
-    worse = check.loc[check["ci_high"] < 0, "measure"].tolist()
-    if len(better) == len(check):
+        return Section("Where the classifier looks", "No anomalous test film to check the maps on.", figures)
+    found = [
+        "better" if low > 0 else "worse" if high < 0 else "no better"
+        for low, high in check[["ci_low", "ci_high"]].to_numpy()
+    ]
+    said = [f"{measure} is {how}" for measure, how in zip(check["measure"], found, strict=True)]
+    if set(found) == {"better"}:
         text = "Highlighted pixels matter more to the probability than others: both checks are better than a random order."
     else:
-        against = [
-            f"{measure} is {'worse than' if measure in worse else 'no better than'} in a random order"
-            for measure in check["measure"]
-            if measure not in better
-        ]
-        text = f"Do not read these maps as reasons: {' and '.join(against)}."
+        text = f"Do not read these maps as reasons: against a random order {' and '.join(said)}."
     rows = [
         (
             row.measure.capitalize(),
@@ -112,9 +108,9 @@ def map_section(figure: Figure, check: pd.DataFrame) -> Section:
         "difference from the random order in the direction that is good, paired, with its 95 % interval by resampling "
         "patients."
     )
-    columns = ("", "Grad-CAM first", "Random order", "Gain")
+    columns = ("Check", "Grad-CAM first", "Random order", "Gain")
     return Section(
-        "Where the classifier looks", text, [figure], [Table("Deletion and insertion", columns, rows, note)]
+        "Where the classifier looks", text, figures, [Table("Deletion and insertion", columns, rows, note)]
     )
 
 
@@ -129,8 +125,10 @@ def outline_section(outlines: pd.DataFrame, threshold: float, figures: Sequence[
     rows = []
     for row in outlines.itertuples():
         write = percent if row.measure == "normal_outlined" else number
-        span = "" if pd.isna(row.ci_low) else f" ({write(row.ci_low)} to {write(row.ci_high)})"
-        rows.append((SEGMENTATION[row.measure], f"{write(row.value)}{span}", int(row.n)))
+        span = interval("sensitivity" if write is percent else "auroc", row.ci_low, row.ci_high)
+        rows.append(
+            (SEGMENTATION[row.measure], write(row.value) + (f" ({span})" if span else ""), int(row.n))
+        )
     return Section(
         "Outlines",
         f"A segmenter learned from the masks of train films. It outlines what it gives {percent(threshold)} or more, the "
@@ -139,7 +137,7 @@ def outline_section(outlines: pd.DataFrame, threshold: float, figures: Sequence[
         [
             Table(
                 "Test films",
-                ("", "Mean", "Films"),
+                ("Measure", "Mean", "Films"),
                 rows,
                 "Overlap and outlines: films with a lesion. In brackets: 95 % intervals, by resampling patients.",
             )

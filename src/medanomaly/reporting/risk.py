@@ -33,8 +33,8 @@ def risk_lead(metrics: pd.DataFrame, anomaly_metrics: pd.DataFrame, noun: str = 
         with_interval(table, model, "auroc") for table, model in ((metrics, best), (anomaly_metrics, other))
     )
     return (
-        f"{model_label(best)} ranks the test {noun}s by risk with an AUROC of {risk}. Judged by the same label, the anomaly "
-        f"score {model_label(other)} reaches {anomaly}: an anomaly score is not a risk score."
+        f"Ranked by risk ({model_label(best)}), the test {noun}s reach an AUROC of {risk}. Judged by the same label, the "
+        f"anomaly score {model_label(other)} reaches {anomaly}: an anomaly score is not a risk score."
     )
 
 

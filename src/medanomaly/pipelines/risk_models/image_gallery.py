@@ -18,7 +18,7 @@ SURE, WRONG, OUTLINED = 4, 3, 6
 TRUE, FOUND = (0.25, 0.85, 0.45), (1.0, 0.55, 0.1)
 
 
-def map_figure(films: FilmArray, cases: pd.DataFrame, scores: pd.DataFrame, bundle: Bundle) -> Figure:
+def map_figures(films: FilmArray, cases: pd.DataFrame, scores: pd.DataFrame, bundle: Bundle) -> list[Figure]:
     """The test films of highest probability, false alarms and misses, each beside its map of Grad-CAM.
 
     Args:
@@ -27,31 +27,41 @@ def map_figure(films: FilmArray, cases: pd.DataFrame, scores: pd.DataFrame, bund
         bundle: of the classifier.
     """
     model = ImageClassifier.from_weights(bundle.manifest["spec"], bundle.files["weights.safetensors"])
+    threshold = percent(bundle.manifest["risk_threshold"]["probability"])
     ranked = cases.assign(place=np.arange(len(cases))).merge(scores, on="case_id", validate="one_to_one")
     ranked = ranked.sort_values("score", ascending=False, kind="stable")
     flagged = ranked["flagged"].fillna(False).astype(bool)
     normal, abnormal = (ranked["label"].eq(v).fillna(False).astype(bool) for v in (0, 1))
-    groups = {
-        "highest probability": ranked.head(SURE),
-        "normal, flagged": ranked[normal & flagged].head(WRONG),
-        "anomalous, not flagged": ranked[abnormal & ~flagged].tail(WRONG).iloc[::-1],
-    }
-    rows, labels = [], []
-    for what, chosen in groups.items():
-        for case in chosen.itertuples():
-            film = films[[case.place]]
-            rows.append([film[0], overlay(film[0], grad_cam(model, film)[0], 0.2, 1.0)])
-            labels.append(f"{what}\n{shown_kind(case)}, {percent(case.score)}")
-    return Figure(
-        "What speaks for an anomaly",
-        "Colour: Grad-CAM (Selvaraju et al. 2017), each film scaled to its own maximum; it says where, not how much.",
-        film_grid(
-            rows,
-            ["film", "Grad-CAM"],
-            labels,
-            f"{counted(len(rows), 'test film')} with what speaks for an anomaly.",
+    groups = (
+        (
+            "Highest probability",
+            "Colour: Grad-CAM (Selvaraju et al. 2017), scaled to the maximum of each film; it says where, not how much.",
+            ranked.head(SURE),
+        ),
+        (
+            "False alarms",
+            f"Normal films given {threshold} or more, from the highest on.",
+            ranked[normal & flagged].head(WRONG),
+        ),
+        (
+            "Misses",
+            f"Anomalous films given less than {threshold}, from the lowest on.",
+            ranked[abnormal & ~flagged].tail(WRONG).iloc[::-1],
         ),
     )
+    figures = []
+    for title, reading, chosen in groups:
+        if chosen.empty:
+            continue
+        images = films[chosen["place"].to_numpy()]
+        rows = [
+            [film, overlay(film, heat, 0.2, 1.0)]
+            for film, heat in zip(images, grad_cam(model, images), strict=True)
+        ]
+        labels = [f"{shown_kind(case)}\n{percent(case.score)}" for case in chosen.itertuples()]
+        about = f"{title}: {counted(len(rows), 'test film')} with what speaks for an anomaly."
+        figures.append(Figure(title, reading, film_grid(rows, ["film", "Grad-CAM"], labels, about)))
+    return figures
 
 
 def outline_figure(
@@ -60,7 +70,7 @@ def outline_figure(
     """Test films with the mask that they came with and what the segmenter outlines; None where no test film has one.
 
     Args:
-        films, cases: as of :func:`map_figure`.
+        films, cases: as of :func:`map_figures`.
         masks: ``masks`` and ``rows`` of the films that came with one.
         bundle: of the segmenter.
     """

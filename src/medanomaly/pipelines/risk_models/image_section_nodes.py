@@ -31,7 +31,7 @@ def write_film_risk_report(
     """Probabilities beside anomaly scores and controls, Grad-CAM with its check, outlines where there is a segmenter."""
     from medanomaly.evaluation.metrics import evaluate
     from medanomaly.imaging.stratified_table import stratified_table
-    from medanomaly.pipelines.risk_models.image_gallery import map_figure, outline_figure
+    from medanomaly.pipelines.risk_models.image_gallery import map_figures, outline_figure
     from medanomaly.reporting import film_risk
     from medanomaly.reporting.report import render_page
     from medanomaly.reporting.risk import figures_of_merit, not_an_anomaly_score, risk_lead
@@ -45,7 +45,7 @@ def write_film_risk_report(
         not_an_anomaly_score(metrics, other, comparisons, best, bundle.manifest["outcome"], "film"),
         figures_of_merit(metrics, reliability, "film", "calibration films"),
         film_risk.groups_section(metrics, stratified, best),
-        film_risk.map_section(map_figure(films, cases, scores, bundle), map_check),
+        film_risk.map_section(map_figures(films, cases, scores, bundle), map_check),
         film_risk.no_outlines_section(),
     ]
     for segmenter in segmenters.values():

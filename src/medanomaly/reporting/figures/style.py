@@ -129,7 +129,7 @@ def model_styles(models: Sequence[str], baselines: Sequence[str]) -> dict[str, L
 
 def model_label(model: str) -> str:
     """A model's name as a reader sees it."""
-    return str(model).replace("_", " ").strip()
+    return "LBE" if model == "lbe" else str(model).replace("_", " ").strip()
 
 
 def panel_columns(n_panels: int, choices: Sequence[int]) -> int:
