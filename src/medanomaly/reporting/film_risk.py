@@ -92,7 +92,7 @@ def map_section(figures: Sequence[Figure], check: pd.DataFrame) -> Section:
     if set(found) == {"better"}:
         text = "Highlighted pixels matter more to the probability than others: both checks are better than a random order."
     else:
-        text = f"Do not read these maps as reasons: against a random order {' and '.join(said)}."
+        text = f"Do not read these maps as reasons: against a random order, {' and '.join(said)}."
     rows = [
         (
             row.measure.capitalize(),
