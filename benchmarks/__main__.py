@@ -4,7 +4,7 @@ import importlib
 import sys
 from pathlib import Path
 
-NOT_BENCHMARKS = {"__init__", "__main__", "record", "render"}
+NOT_BENCHMARKS = {"__init__", "__main__", "compare_runs", "record", "render"}
 
 
 def names() -> list[str]:

@@ -11,10 +11,10 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.record import Result, write
-from medanomaly.evaluation.bootstrap import Population, bootstrap
-from medanomaly.evaluation.delong import auroc_variance
-from medanomaly.evaluation.ranking import fold
-from medanomaly.evaluation.resampling import _mix, draw_weights_numpy, njit
+from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
+from medanomaly.evaluation.resampling.delong import auroc_variance
+from medanomaly.evaluation.resampling.draws import _mix, draw_weights_numpy, njit
+from medanomaly.evaluation.resampling.ranking import fold
 
 N, PREVALENCE, RESAMPLES, PEER_RESAMPLES, REPEATS = 100_000, 0.05, 2_000, 40, 5
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from medanomaly.core.splits import patient_position
-from medanomaly.evaluation.resampling import draw_weights_numpy
-from medanomaly.imaging.contract import InputContract
-from medanomaly.imaging.sources import class_folders
-from medanomaly.imaging.store import open_store
+from medanomaly.evaluation.resampling.draws import draw_weights_numpy
+from medanomaly.imaging.sources.contract import InputContract
+from medanomaly.imaging.sources.folders import class_folders
+from medanomaly.imaging.sources.store import open_store
 
 FOLDS = 5
 RESAMPLES = 1000

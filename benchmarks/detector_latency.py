@@ -5,9 +5,9 @@ import time
 import numpy as np
 
 from benchmarks.record import Result, write
+from medanomaly.detectors.onnx.export import load_session, to_onnx
+from medanomaly.detectors.training import detector_class
 from medanomaly.pipelines.tabular_models.pipeline import MODELS
-from medanomaly.tabular.onnx_export import load_session, to_onnx
-from medanomaly.tabular.training import detector_class
 
 N_TRAIN, N_FEATURES = 1_500, 40
 CALLS, WARM_UP = 2_000, 100

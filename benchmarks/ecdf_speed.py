@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from benchmarks.record import Result, write
-from medanomaly.tabular.detectors.ecdf import ECDFDetector
+from medanomaly.detectors.kinds.ecdf import ECDFDetector
 
 N_SCORED = 200_000
 ROUNDS = 7

@@ -32,7 +32,7 @@ def scores(train: np.ndarray, rows: np.ndarray, seed: int) -> dict[str, np.ndarr
     """(n,) scores of (n, 140) beats by each method fitted on ``train``."""
     import torch
 
-    from medanomaly.signals.lstm_detector import LSTMDetector
+    from medanomaly.signals.lstm.detector import LSTMDetector
 
     torch.set_num_threads(1)
     components = PCA(8).fit(train)

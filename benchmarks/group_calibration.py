@@ -13,10 +13,10 @@ from medanomaly.core.cases import reference_cases
 from medanomaly.core.conformal import group_p_values, p_values
 from medanomaly.core.errors import DataNotFoundError
 from medanomaly.core.splits import SplitParams, split_by_patient
-from medanomaly.tabular.cleaning import clean_table
-from medanomaly.tabular.detectors.ecdf import ECDFDetector
-from medanomaly.tabular.features import fit_features, record_features
-from medanomaly.tabular.preprocessing import Preprocessor
+from medanomaly.detectors.kinds.ecdf import ECDFDetector
+from medanomaly.detectors.preprocessing import Preprocessor
+from medanomaly.tabular.features.table_features import fit_features, record_features
+from medanomaly.tabular.table.cleaning import clean_table
 
 ENVIRONMENTS = ("base", "thyroid", "appointments", "physionet2012")
 GROUPS = ("sex", "age_band")

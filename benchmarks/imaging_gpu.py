@@ -30,7 +30,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.imaging_scoring import networks
 from benchmarks.record import RESULTS, Result, write
-from medanomaly.imaging.network_detector import MODULES
+from medanomaly.imaging.networks.detector import MODULES
 from medanomaly.imaging.networks.image_module import ImageModule
 from medanomaly.training.fit import fit
 from medanomaly.training.params import TrainingParams

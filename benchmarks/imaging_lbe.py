@@ -18,14 +18,14 @@ from scipy.ndimage import gaussian_filter
 
 from benchmarks.chest_films import FOLDS, RESAMPLES, ChestFilms, chest_films, subject_weights
 from benchmarks.record import Result, write
-from medanomaly.evaluation.ranking import average_precision
-from medanomaly.imaging.band_energies import SMALLEST_ENERGY, BandEnergies
+from medanomaly.evaluation.images.localisation import healthy_threshold, localisation
+from medanomaly.evaluation.images.stratified import STRATA, StratifiedRanking, quantile_strata
+from medanomaly.evaluation.resampling.ranking import average_precision
 from medanomaly.imaging.baselines import baselines
-from medanomaly.imaging.lbe import LBEDetector
-from medanomaly.imaging.lbe_onnx import lbe_onnx
-from medanomaly.imaging.lesions import KINDS, paste_lesions
-from medanomaly.imaging.localisation import healthy_threshold, localisation
-from medanomaly.imaging.stratified import STRATA, StratifiedRanking, quantile_strata
+from medanomaly.imaging.lbe.band_energies import SMALLEST_ENERGY, BandEnergies
+from medanomaly.imaging.lbe.detector import LBEDetector
+from medanomaly.imaging.lbe.onnx import lbe_onnx
+from medanomaly.imaging.maps.lesions import KINDS, paste_lesions
 
 SEEDS = 3
 LBE = "LBE"

@@ -29,15 +29,14 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.record import RESULTS, Result, write
 from medanomaly.core.conformal import score_threshold
 from medanomaly.core.splits import SplitParams, split_by_patient
-from medanomaly.evaluation.calibration import expected_calibration_error
-from medanomaly.imaging.band_energies import BandEnergies
-from medanomaly.imaging.contract import InputContract
-from medanomaly.imaging.gradcam import deletion_insertion, grad_cam
-from medanomaly.imaging.identity_leak import explained_variance, identity_leak
-from medanomaly.imaging.lbe import LBEDetector
-from medanomaly.imaging.lesions import paste_lesions
-from medanomaly.imaging.localisation import healthy_threshold, localisation
-from medanomaly.imaging.network_detector import NetworkDetector
+from medanomaly.evaluation.images.localisation import healthy_threshold, localisation
+from medanomaly.evaluation.probability_calibration import expected_calibration_error
+from medanomaly.imaging.lbe.band_energies import BandEnergies
+from medanomaly.imaging.lbe.detector import LBEDetector
+from medanomaly.imaging.maps.gradcam import deletion_insertion, grad_cam
+from medanomaly.imaging.maps.identity_leak import explained_variance, identity_leak
+from medanomaly.imaging.maps.lesions import paste_lesions
+from medanomaly.imaging.networks.detector import NetworkDetector
 from medanomaly.imaging.networks.params import (
     AugmentationParams,
     AutoencoderParams,
@@ -46,7 +45,8 @@ from medanomaly.imaging.networks.params import (
     ReversedAutoencoderParams,
     UNetParams,
 )
-from medanomaly.imaging.supervised import ImageClassifier
+from medanomaly.imaging.sources.contract import InputContract
+from medanomaly.imaging.supervised.models import ImageClassifier
 from medanomaly.training.params import TrainingParams
 
 SIZE = 64

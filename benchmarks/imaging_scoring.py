@@ -17,9 +17,9 @@ import yaml
 from pydantic import TypeAdapter
 
 from benchmarks.record import Result, write
-from medanomaly.imaging.contract import InputContract
-from medanomaly.imaging.network_detector import NetworkDetector
+from medanomaly.imaging.networks.detector import NetworkDetector
 from medanomaly.imaging.networks.params import DetectorNetworkParams, NetworkParams
+from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.synthetic.chest import ChestParams, chest_films
 from medanomaly.synthetic.patients import draw_patients
 from medanomaly.training.params import TrainingParams

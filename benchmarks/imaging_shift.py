@@ -16,11 +16,11 @@ import pandas as pd
 from benchmarks.chest_films import ChestFilms, chest_films
 from benchmarks.record import Result, write
 from medanomaly.core.conformal import p_values
-from medanomaly.imaging.acquisition import FINEST, acquisition_features
-from medanomaly.imaging.band_energies import BandEnergies
-from medanomaly.imaging.lbe import LBEDetector
-from medanomaly.imaging.recalibration import density_ratio, recalibrate, weighted_p_values
-from medanomaly.imaging.shift import check_shift
+from medanomaly.evaluation.recalibration import density_ratio, recalibrate, weighted_p_values
+from medanomaly.imaging.lbe.acquisition import FINEST, acquisition_features
+from medanomaly.imaging.lbe.band_energies import BandEnergies
+from medanomaly.imaging.lbe.detector import LBEDetector
+from medanomaly.monitoring.batch_shift import check_shift
 
 ALPHA = 0.10
 LIMIT = 0.15

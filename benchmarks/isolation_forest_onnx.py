@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.record import Result, write
-from medanomaly.tabular.detectors.isolation_forest import IsolationForest
-from medanomaly.tabular.onnx_export import load_session, to_onnx
+from medanomaly.detectors.kinds.isolation_forest import IsolationForest
+from medanomaly.detectors.onnx.export import load_session, to_onnx
 
 N_FEATURES = 30
 BATCH = 20_000

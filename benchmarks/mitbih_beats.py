@@ -17,17 +17,17 @@ from sklearn.ensemble import IsolationForest
 
 from benchmarks.mitbih_stress import ectopic_rhythm, irregular_rhythm, noisy
 from benchmarks.record import Result, write
-from medanomaly.evaluation.bootstrap import Population, bootstrap
-from medanomaly.evaluation.intervals import percentile_interval
-from medanomaly.signals.aami import DS1, aami_class, is_beat
+from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
+from medanomaly.evaluation.resampling.intervals import percentile_interval
 from medanomaly.signals.beat_detector.alarm_score import alarm_score, ectopic_shape
 from medanomaly.signals.beat_detector.detector import BeatDetector, PatientTerms
 from medanomaly.signals.beat_detector.fusion import VARIANTS
 from medanomaly.signals.beat_detector.series import BeatSeries
-from medanomaly.signals.quality import assess_quality, quality_at
-from medanomaly.signals.r_peaks import detect_r_peaks
-from medanomaly.signals.rhythm import af_episodes, inside
-from medanomaly.signals.wfdb_files import read_mitbih
+from medanomaly.signals.beats.aami import DS1, aami_class, is_beat
+from medanomaly.signals.beats.rhythm import af_episodes, inside
+from medanomaly.signals.peaks.r_peaks import detect_r_peaks
+from medanomaly.signals.quality.assessment import assess_quality, quality_at
+from medanomaly.signals.readers.wfdb import read_mitbih
 
 COMMAND = "make bench NAME=mitbih_beats"
 LEARN_S, RESAMPLES, MATCH_S, GAP_S, BUDGET = 300.0, 2000, 0.15, 5.0, 5.0

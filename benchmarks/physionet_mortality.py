@@ -24,22 +24,22 @@ from benchmarks.record import Result, write
 from medanomaly.core.cases import age_band
 from medanomaly.core.thresholds import ThresholdParams, choose_threshold
 from medanomaly.datasets.physionet2012 import PARAMETERS, read_stays, stay_table
-from medanomaly.evaluation.bootstrap import Population, bootstrap
+from medanomaly.detectors.kinds.isolation_forest import IsolationForest
+from medanomaly.detectors.preprocessing import Preprocessor
 from medanomaly.evaluation.comparison import compare_models
-from medanomaly.evaluation.intervals import percentile_interval
 from medanomaly.evaluation.metrics import evaluate
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.tabular.detectors.isolation_forest import IsolationForest
-from medanomaly.tabular.preprocessing import Preprocessor
+from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
+from medanomaly.evaluation.resampling.intervals import percentile_interval
+from medanomaly.tabular.features.timeseries import aggregate_events
 from medanomaly.tabular.risk.bayesian import BayesianLogisticRisk
 from medanomaly.tabular.risk.boosting import LightGBMRisk, XGBoostRisk
-from medanomaly.tabular.risk.calibration import fit_calibrator
-from medanomaly.tabular.risk.folds import cross_calibrated, out_of_fold, patient_folds
+from medanomaly.tabular.risk.fitting.calibration import fit_calibrator
+from medanomaly.tabular.risk.fitting.folds import cross_calibrated, out_of_fold, patient_folds
+from medanomaly.tabular.risk.fitting.imbalance import Rebalanced, shift_prevalence
+from medanomaly.tabular.risk.fitting.selection import SelectedFeatures
 from medanomaly.tabular.risk.forests import BoostingRisk, ForestRisk
-from medanomaly.tabular.risk.imbalance import Rebalanced, shift_prevalence
 from medanomaly.tabular.risk.models import LogisticRisk, OnColumns, RiskModel
-from medanomaly.tabular.risk.selection import SelectedFeatures
-from medanomaly.tabular.timeseries import aggregate_events
 
 FOLDS = 5
 HALVES = {"h0_24": (0.0, 24.0), "h24_48": (24.0, 48.0)}

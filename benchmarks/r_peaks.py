@@ -14,10 +14,10 @@ import wfdb
 from wfdb.processing import XQRS
 
 from benchmarks.record import Result, write
-from medanomaly.evaluation.beat_by_beat import BeatComparison, compare_beats, match_beats, record_table
-from medanomaly.signals.aami import DS1, DS2, is_beat, mitbih_patient
-from medanomaly.signals.pulse_peaks import detect_pulse_peaks
-from medanomaly.signals.r_peaks import detect_r_peaks
+from medanomaly.signals.beats.aami import DS1, DS2, is_beat, mitbih_patient
+from medanomaly.signals.beats.beat_by_beat import BeatComparison, compare_beats, match_beats, record_table
+from medanomaly.signals.peaks.pulse_peaks import detect_pulse_peaks
+from medanomaly.signals.peaks.r_peaks import detect_r_peaks
 
 FOLDER = Path(os.environ.get("MEDANOMALY_DATA", "data/01_raw"))
 OURS, OURS_ONE, PEER = "ours, two leads", "ours, first lead", "wfdb xqrs, first lead"

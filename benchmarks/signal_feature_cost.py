@@ -81,10 +81,10 @@ def one_record() -> list[Result]:
 
 def single_window(x: np.ndarray, data: str) -> list[Result]:
     """Features, isolation forest and LSTM autoencoder for one window at a time, as a service would ask."""
-    from medanomaly.signals.lstm_detector import LSTMDetector
-    from medanomaly.signals.lstm_params import LSTMParams
-    from medanomaly.tabular.detectors.isolation_forest import IsolationForest
-    from medanomaly.tabular.onnx_export import load_session, to_onnx
+    from medanomaly.detectors.kinds.isolation_forest import IsolationForest
+    from medanomaly.detectors.onnx.export import load_session, to_onnx
+    from medanomaly.signals.lstm.detector import LSTMDetector
+    from medanomaly.signals.lstm.params import LSTMParams
     from medanomaly.training.params import TrainingParams
 
     features = feature_matrix(x, FS).astype(np.float32)

@@ -15,11 +15,11 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.record import Result, write
 from medanomaly.datasets.recordings import MITBIHDataset
-from medanomaly.signals.aami import aami_class
-from medanomaly.signals.annotation_text import QUALITY
-from medanomaly.signals.quality import assess_quality, quality_at
-from medanomaly.signals.recording import Recording
-from medanomaly.signals.signal_faults import in_windows
+from medanomaly.signals.beats.aami import aami_class
+from medanomaly.signals.quality.assessment import assess_quality, quality_at
+from medanomaly.signals.quality.faults import in_windows
+from medanomaly.signals.recordings.annotation_text import QUALITY
+from medanomaly.signals.recordings.recording import Recording
 from medanomaly.synthetic.ecg import synthetic_ecg
 from medanomaly.synthetic.patients import draw_patients
 

@@ -17,8 +17,8 @@ from benchmarks.record import Result, write
 from medanomaly.signals.beat_detector.detector import BeatDetector
 from medanomaly.signals.beat_detector.fusion import VARIANTS
 from medanomaly.signals.beat_detector.series import BeatSeries
-from medanomaly.signals.r_peaks import detect_r_peaks
-from medanomaly.signals.streaming import StreamingBeatScorer
+from medanomaly.signals.beat_detector.streaming import StreamingBeatScorer
+from medanomaly.signals.peaks.r_peaks import detect_r_peaks
 
 TRAIN, SCORED = ("101", "106", "112", "205", "220"), "119"
 CHUNKS_S = {"one sample": 0.0, "0.1 s": 0.1, "1 s": 1.0, "10 s": 10.0}

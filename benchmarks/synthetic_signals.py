@@ -9,8 +9,8 @@ import numpy as np
 
 from benchmarks.record import Result, write
 from medanomaly.core.conformal import score_threshold
-from medanomaly.evaluation.intervals import percentile_interval
-from medanomaly.signals.spike_drift import SpikeDriftDetector
+from medanomaly.evaluation.resampling.intervals import percentile_interval
+from medanomaly.signals.quality.spike_drift import SpikeDriftDetector
 from medanomaly.synthetic.ecg import synthetic_ecg
 from medanomaly.synthetic.patients import draw_patients
 from medanomaly.synthetic.signal_anomalies import SignalAnomalyParams

@@ -22,12 +22,12 @@ import pandas as pd
 from benchmarks.record import Result, write
 from benchmarks.tabular_oneclass import SETS, named, paired_interval, planted_causes, strict_split
 from medanomaly.core.conformal import score_threshold
+from medanomaly.detectors.scorer import TabularScorer
+from medanomaly.detectors.training import DetectorParams, train_bundle
+from medanomaly.detectors.views.standardise import Standardise
 from medanomaly.pipelines.tabular_models.pipeline import MODELS
-from medanomaly.tabular.detectors.standardise import Standardise
-from medanomaly.tabular.scorer import TabularScorer
-from medanomaly.tabular.smallest_change import SmallestChange
-from medanomaly.tabular.training import DetectorParams, train_bundle
-from medanomaly.tabular.unexpected_values import NormalRecords
+from medanomaly.tabular.explain.smallest_change import SmallestChange
+from medanomaly.tabular.explain.unexpected_values import NormalRecords
 
 SEEDS = 3
 N = 300

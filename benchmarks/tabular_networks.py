@@ -18,10 +18,10 @@ import numpy as np
 
 from benchmarks.record import RESULTS, Result, write
 from benchmarks.tabular_oneclass import PEER, SETS, figures, fit_and_score, paired_interval, strict_split
-from medanomaly.tabular.detectors.autoencoder import AutoencoderDetector
-from medanomaly.tabular.detectors.isolation_forest import IsolationForest
-from medanomaly.tabular.detectors.pca import PCADetector
-from medanomaly.tabular.detectors.transformer_autoencoder import TransformerAutoencoderDetector
+from medanomaly.detectors.kinds.autoencoder import AutoencoderDetector
+from medanomaly.detectors.kinds.isolation_forest import IsolationForest
+from medanomaly.detectors.kinds.pca import PCADetector
+from medanomaly.detectors.kinds.transformer_autoencoder import TransformerAutoencoderDetector
 
 
 def detectors(seed: int) -> dict[str, object]:

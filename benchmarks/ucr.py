@@ -18,10 +18,9 @@ import numpy as np
 from scipy.stats import binomtest
 
 from benchmarks.record import Result, write
-from medanomaly.evaluation.intervals import percentile_interval
-from medanomaly.signals import series_detectors
-from medanomaly.signals.matrix_profile import MatrixProfile, matrix_profile
-from medanomaly.signals.series_detectors import (
+from medanomaly.evaluation.resampling.intervals import percentile_interval
+from medanomaly.signals.series import detectors as series_detectors
+from medanomaly.signals.series.detectors import (
     Discord,
     Energy,
     ManyScaleDiscord,
@@ -31,6 +30,7 @@ from medanomaly.signals.series_detectors import (
     WindowForest,
     located,
 )
+from medanomaly.signals.series.matrix_profile import MatrixProfile, matrix_profile
 
 FOLDER = Path(os.environ.get("MEDANOMALY_DATA", "data/01_raw")) / "ucr"
 NAME = re.compile(r"^(\d+)_UCR_Anomaly_(.+?)_(\d+)_(\d+)_(\d+)$")

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.record import Result, write
-from medanomaly.evaluation.vus import volume_under_surface
+from medanomaly.evaluation.series.vus import volume_under_surface
 
 WIDTH, THRESHOLDS = 100, 250
 

@@ -12,12 +12,13 @@ from medanomaly.core.bundle import make_bundle, read_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError
 from medanomaly.core.scores import check_scores
 from medanomaly.core.thresholds import choose_threshold
-from medanomaly.datasets.optional_bundle import OptionalBundleDataset
+from medanomaly.datasets.outputs.optional_bundle import OptionalBundleDataset
+from medanomaly.evaluation.images.segmentation import segmentation_metrics
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.imaging.contract import InputContract
-from medanomaly.imaging.film_array import FilmArray
 from medanomaly.imaging.image_scorer import ImageScorer
-from medanomaly.imaging.risk_models import (
+from medanomaly.imaging.sources.contract import InputContract
+from medanomaly.imaging.sources.image_array import FilmArray
+from medanomaly.imaging.supervised.bundles import (
     FilmRiskParams,
     FilmRiskScorer,
     FilmSegmenterParams,
@@ -27,13 +28,12 @@ from medanomaly.imaging.risk_models import (
     segmenter_bundle,
     with_outlines,
 )
-from medanomaly.imaging.segmentation_metrics import segmentation_metrics
-from medanomaly.imaging.supervised import ImageClassifier, ImageSegmenter
+from medanomaly.imaging.supervised.models import ImageClassifier, ImageSegmenter
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.risk_models.image_check_nodes import MAP_COLUMNS
 from medanomaly.pipelines.risk_models.image_section_nodes import write_film_risk_report
 from medanomaly.pipelines.risk_models.images import film_risk_models
-from medanomaly.reporting.film_risk import map_section
+from medanomaly.reporting.imaging.risk import map_section
 from medanomaly.reporting.sections import Figure
 from tests.conftest import ROOT
 

@@ -8,7 +8,7 @@ import pytest
 
 from medanomaly.core.cases import check_cases
 from medanomaly.core.scores import check_scores
-from medanomaly.evaluation.baselines import is_baseline
+from medanomaly.evaluation.audit.baselines import is_baseline
 from medanomaly.pipelines.imaging_models.pipeline import MODELS
 from medanomaly.reporting.sections import from_json
 
@@ -23,7 +23,7 @@ def run(finished_run):
 
 
 def films(run):
-    from medanomaly.imaging.film_array import FilmArray
+    from medanomaly.imaging.sources.image_array import FilmArray
 
     return FilmArray(run["imaging.images"].load(), run["imaging.manifest"].load()["row"])
 
@@ -79,7 +79,7 @@ def test_the_report_holds_the_comparison_the_controls_and_the_gallery(run):
 
 
 def test_the_verdict_says_no_more_than_the_intervals(run):
-    from medanomaly.reporting.film_report import verdict
+    from medanomaly.reporting.imaging.anomalies import verdict
 
     comparisons = pd.DataFrame(
         [

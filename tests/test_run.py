@@ -73,7 +73,7 @@ def test_the_report_is_one_file_that_needs_no_network(finished_run):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_bundle_serves_the_scores_of_the_pipeline(finished_run, model):
-    from medanomaly.tabular.scorer import TabularScorer
+    from medanomaly.detectors.scorer import TabularScorer
 
     scorer = TabularScorer(finished_run[f"tabular.{model}.bundle"].load())
     features = finished_run["tabular.features"].load()

@@ -19,8 +19,8 @@ from medanomaly.pipelines.data_processing.signal_nodes import cut_windows, find_
 from medanomaly.pipelines.signal_models.nodes import fit_beat_detector, score_recordings
 from medanomaly.pipelines.signal_models.section_nodes import find_episodes
 from medanomaly.pipelines.signal_models.series_nodes import describe_series, score_series
-from medanomaly.signals.beat_params import BeatDetectorParams, BeatParams, EpisodeParams
-from medanomaly.signals.series_params import SeriesDetectorParams, SeriesParams
+from medanomaly.signals.beats.params import BeatDetectorParams, BeatParams, EpisodeParams
+from medanomaly.signals.series.params import SeriesDetectorParams, SeriesParams
 
 DATA = os.environ.get("MEDANOMALY_DATA")
 needs_data = pytest.mark.skipif(not DATA, reason="MEDANOMALY_DATA names no folder of real data")

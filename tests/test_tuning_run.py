@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.detectors.training import DetectorParams
 from medanomaly.pipelines.tabular_models.nodes import with_tuned_options
 from medanomaly.pipelines.tuning.nodes import searched_detector
-from medanomaly.tabular.training import DetectorParams
 from medanomaly.tuning.study import TuningParams
 
 ROOT = Path(__file__).parents[1]

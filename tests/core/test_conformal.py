@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from medanomaly.core.alerts import alert_budget, alpha_for_budget
+from medanomaly.core.alarms import alert_budget, alpha_for_budget
 from medanomaly.core.conformal import (
     benjamini_hochberg,
     group_p_values,

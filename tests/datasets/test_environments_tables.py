@@ -12,10 +12,10 @@ from kedro.framework.startup import bootstrap_project
 from medanomaly.core.errors import DataNotFoundError
 from medanomaly.datasets.appointments import COLUMNS, AppointmentsDataset
 from medanomaly.datasets.physionet2012 import read_stays
-from medanomaly.tabular.cleaning import clean_table
-from medanomaly.tabular.features import fit_features, record_features
-from medanomaly.tabular.quality import check_events, check_table
-from medanomaly.tabular.rules import OrderRule, TableRules
+from medanomaly.tabular.features.table_features import fit_features, record_features
+from medanomaly.tabular.table.cleaning import clean_table
+from medanomaly.tabular.table.quality import check_events, check_table
+from medanomaly.tabular.table.rules import OrderRule, TableRules
 
 ROOT = Path(__file__).parents[2]
 DATA = os.environ.get("MEDANOMALY_DATA")

@@ -13,8 +13,8 @@ from medanomaly.datasets.images import (
     MedMNISTDataset,
 )
 from medanomaly.datasets.synthetic_chest import SyntheticChestDataset
-from medanomaly.imaging.contract import InputContract
-from medanomaly.imaging.store import load_masks, open_store
+from medanomaly.imaging.sources.contract import InputContract
+from medanomaly.imaging.sources.store import load_masks, open_store
 
 
 def png() -> bytes:

@@ -1,5 +1,5 @@
-from medanomaly.datasets.page import PageDataset
-from medanomaly.datasets.text_folder import TextFolderDataset
+from medanomaly.datasets.outputs.page import PageDataset
+from medanomaly.datasets.outputs.text_folder import TextFolderDataset
 
 
 def test_figures_are_previewed_as_drawings_under_their_names(tmp_path):

@@ -17,12 +17,12 @@ from medanomaly.datasets.signal_folder import SignalFolderDataset
 from medanomaly.datasets.synthetic_signals import SyntheticSignalsDataset
 from medanomaly.datasets.ucr import UCRDataset
 from medanomaly.fetch import command, fetch
-from medanomaly.signals.aami import DS1, DS2, PACED
-from medanomaly.signals.edf_files import write_edf
-from medanomaly.signals.intervals import interval_mask, intervals
-from medanomaly.signals.npz_files import write_npz
-from medanomaly.signals.recording import Recording
-from medanomaly.signals.recording_set import patient_folds
+from medanomaly.signals.beats.aami import DS1, DS2, PACED
+from medanomaly.signals.readers.edf import write_edf
+from medanomaly.signals.readers.npz import write_npz
+from medanomaly.signals.recordings.annotated_intervals import interval_mask, intervals
+from medanomaly.signals.recordings.recording import Recording
+from medanomaly.signals.recordings.recording_set import patient_folds
 
 DATA = os.environ.get("MEDANOMALY_DATA")
 needs_data = pytest.mark.skipif(DATA is None, reason="needs MEDANOMALY_DATA")

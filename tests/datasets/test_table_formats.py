@@ -6,8 +6,8 @@ from kedro.io import DataCatalog
 from sqlalchemy import create_engine
 
 from medanomaly.synthetic.cohort import CohortParams, clinical_cohort
-from medanomaly.tabular.cleaning import clean_table
-from medanomaly.tabular.table import Column, TableSpec
+from medanomaly.tabular.table.cleaning import clean_table
+from medanomaly.tabular.table.description import Column, TableSpec
 
 SPEC = TableSpec(
     case_id="record_id",

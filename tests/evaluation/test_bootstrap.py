@@ -15,9 +15,9 @@ from sklearn.metrics import (
 )
 
 from medanomaly.core.errors import InputError
-from medanomaly.evaluation import bootstrap as module
-from medanomaly.evaluation.bootstrap import Population, bootstrap
-from medanomaly.evaluation.resampling import draw_weights_numpy
+from medanomaly.evaluation.resampling import bootstrap as module
+from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
+from medanomaly.evaluation.resampling.draws import draw_weights_numpy
 
 FIELDS = ("total", "positive", "u2", "ap", "flagged_positive", "flagged_negative", "brier", "ece")
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from medanomaly.core.errors import InputError
-from medanomaly.evaluation.events import event_counts, point_counts, runs
-from medanomaly.evaluation.point_adjust import point_adjusted_f1
 from medanomaly.evaluation.range_metrics import affiliation
+from medanomaly.evaluation.series.events import event_counts, point_counts, runs
+from medanomaly.evaluation.series.point_adjust import point_adjusted_f1
 
 marks = st.lists(st.booleans(), min_size=1, max_size=60).map(np.array)
 

@@ -11,11 +11,11 @@ from sklearn.neighbors import NearestNeighbors
 
 from medanomaly.core.scores import score_table
 from medanomaly.core.splits import SplitParams, split_by_patient
-from medanomaly.evaluation.audit import audit
-from medanomaly.evaluation.baselines import trivial_baselines
+from medanomaly.evaluation.audit.baselines import trivial_baselines
+from medanomaly.evaluation.audit.report import audit
+from medanomaly.evaluation.audit.shift import domain_classifier
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.evaluation.ranking import auroc
-from medanomaly.evaluation.shift import domain_classifier
+from medanomaly.evaluation.resampling.ranking import auroc
 
 PARAMS = EvaluationParams(n_resamples=200)
 CHECKS = {

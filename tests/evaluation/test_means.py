@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from medanomaly.evaluation.intervals import clopper_pearson
-from medanomaly.evaluation.means import mean_interval
 from medanomaly.evaluation.params import EvaluationParams
+from medanomaly.evaluation.resampling.intervals import clopper_pearson
+from medanomaly.evaluation.resampling.means import mean_interval
 
 PARAMS = EvaluationParams(n_resamples=1000)
 

@@ -10,7 +10,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 
 from medanomaly.core.errors import InputError
-from medanomaly.evaluation.calibration import (
+from medanomaly.evaluation.probability_calibration import (
     brier_score,
     calibration_slope_intercept,
     equal_mass_bins,

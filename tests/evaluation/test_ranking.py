@@ -8,16 +8,16 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from medanomaly.evaluation.bootstrap import Population, bootstrap
-from medanomaly.evaluation.delong import auroc_variance, delong_interval
-from medanomaly.evaluation.intervals import (
+from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
+from medanomaly.evaluation.resampling.delong import auroc_variance, delong_interval
+from medanomaly.evaluation.resampling.intervals import (
     clopper_pearson,
     false_alarm_interval,
     percentile_interval,
     perfect_ranking_bound,
     wilson,
 )
-from medanomaly.evaluation.ranking import auroc, average_precision, midranks
+from medanomaly.evaluation.resampling.ranking import auroc, average_precision, midranks
 
 
 @st.composite

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from medanomaly.core.errors import InputError
 from medanomaly.core.scores import check_scores
-from medanomaly.evaluation.baselines import (
+from medanomaly.evaluation.audit.baselines import (
     MISSING,
     NEAREST,
     RANDOM,

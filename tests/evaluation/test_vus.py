@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from medanomaly.core.errors import InputError
-from medanomaly.evaluation.vus import volume_under_surface
+from medanomaly.evaluation.series.vus import volume_under_surface
 
 SHORT_EVENTS = np.zeros(300, dtype=bool)
 SHORT_EVENTS[10:12] = SHORT_EVENTS[20:26] = SHORT_EVENTS[297:] = True

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from medanomaly.core.errors import InputError
+from medanomaly.evaluation.images.stratified import StratifiedRanking
 from medanomaly.imaging.baselines import Sharpness
-from medanomaly.imaging.contract import InputContract
-from medanomaly.imaging.lbe import LBEDetector
-from medanomaly.imaging.stratified import StratifiedRanking
+from medanomaly.imaging.lbe.detector import LBEDetector
+from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.synthetic.chest import LESIONS, ChestParams, chest_films
 from medanomaly.synthetic.patients import draw_patients
 

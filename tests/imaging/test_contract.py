@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medanomaly.core.errors import InputError
-from medanomaly.imaging.contract import InputContract
-from medanomaly.imaging.geometry import to_square
+from medanomaly.imaging.sources.contract import InputContract
+from medanomaly.imaging.sources.geometry import to_square
 
 
 def disc(height: int, width: int) -> np.ndarray:

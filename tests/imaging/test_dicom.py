@@ -9,8 +9,8 @@ from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from medanomaly.core.errors import InputError
-from medanomaly.imaging.dicom import decode_dicom, header
-from medanomaly.imaging.raw_image import decode
+from medanomaly.imaging.sources.dicom import decode_dicom, header
+from medanomaly.imaging.sources.raw_image import decode
 
 
 @pytest.mark.parametrize(

@@ -9,18 +9,18 @@ from sklearn.linear_model import LogisticRegression
 from torchvision.models import resnet18
 
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError
-from medanomaly.imaging.augmentation import augment, contact_sheet
-from medanomaly.imaging.gradcam import check_grad_cam, deletion_insertion, grad_cam
-from medanomaly.imaging.networks.classifier import ResNet18
-from medanomaly.imaging.networks.params import AugmentationParams, ClassifierParams, SegmenterParams
-from medanomaly.imaging.networks.probability import fit_logit_map
-from medanomaly.imaging.segmentation_metrics import (
+from medanomaly.evaluation.images.segmentation import (
     boundary_f1,
     dice,
     intersection_over_union,
     segmentation_metrics,
 )
-from medanomaly.imaging.supervised import ImageClassifier, ImageSegmenter
+from medanomaly.imaging.augmentation import augment, contact_sheet
+from medanomaly.imaging.maps.gradcam import check_grad_cam, deletion_insertion, grad_cam
+from medanomaly.imaging.networks.classifier.network import ResNet18
+from medanomaly.imaging.networks.classifier.probability import fit_logit_map
+from medanomaly.imaging.networks.params import AugmentationParams, ClassifierParams, SegmenterParams
+from medanomaly.imaging.supervised.models import ImageClassifier, ImageSegmenter
 from medanomaly.training.params import TrainingParams
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medanomaly.core.errors import InputError
-from medanomaly.imaging.identity_leak import explained_variance, identity_leak, paste_discs
+from medanomaly.imaging.maps.identity_leak import explained_variance, identity_leak, paste_discs
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,8 @@ from sklearn.metrics import roc_auc_score
 
 from medanomaly.core.bundle import read_bundle, write_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError, InputError
-from medanomaly.imaging.contract import InputContract
+from medanomaly.evaluation.images.stratified_table import stratified_table
 from medanomaly.imaging.examination import batch_check, leak, planted_lesions, ranking
-from medanomaly.imaging.film_array import FilmArray
 from medanomaly.imaging.image_models import (
     LBEParams,
     NetworkModelParams,
@@ -18,7 +17,8 @@ from medanomaly.imaging.image_models import (
 )
 from medanomaly.imaging.image_scorer import ImageScorer, part_table
 from medanomaly.imaging.objective import film_objective
-from medanomaly.imaging.stratified_table import stratified_table
+from medanomaly.imaging.sources.contract import InputContract
+from medanomaly.imaging.sources.image_array import FilmArray
 from medanomaly.synthetic.chest import ChestParams, chest_films
 from medanomaly.synthetic.patients import draw_patients
 
@@ -102,7 +102,7 @@ def test_a_killed_training_goes_on_to_the_bundle_it_would_have_become(data, tmp_
         return network_bundle(films, cases, params, CONTRACT, name="autoencoder", folder=folder, **about)
 
     whole = made(None)
-    from medanomaly.imaging.networks.autoencoder_lightning import AutoencoderModule
+    from medanomaly.imaging.networks.autoencoder.lightning import AutoencoderModule
 
     step = AutoencoderModule.training_step
 

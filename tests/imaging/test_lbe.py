@@ -15,14 +15,14 @@ from sklearn.model_selection import GroupKFold
 
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.core.splits import patient_position
-from medanomaly.imaging.acquisition import acquisition_features
-from medanomaly.imaging.band_energies import BandEnergies, pooling_matrix
+from medanomaly.evaluation.images.stratified import stratified_auroc
 from medanomaly.imaging.baselines import baselines
-from medanomaly.imaging.contract import InputContract
-from medanomaly.imaging.lbe import LBEDetector
-from medanomaly.imaging.lbe_onnx import lbe_onnx
-from medanomaly.imaging.sources import class_folders
-from medanomaly.imaging.stratified import stratified_auroc
+from medanomaly.imaging.lbe.acquisition import acquisition_features
+from medanomaly.imaging.lbe.band_energies import BandEnergies, pooling_matrix
+from medanomaly.imaging.lbe.detector import LBEDetector
+from medanomaly.imaging.lbe.onnx import lbe_onnx
+from medanomaly.imaging.sources.contract import InputContract
+from medanomaly.imaging.sources.folders import class_folders
 
 
 def films(n: int, seed: int = 0, size: int = 64) -> np.ndarray:

@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.imaging.lesions import KINDS, paste_lesions
-from medanomaly.imaging.localisation import healthy_threshold, localisation
-from medanomaly.imaging.stratified import StratifiedRanking, quantile_strata, stratified_auroc
+from medanomaly.evaluation.images.localisation import healthy_threshold, localisation
+from medanomaly.evaluation.images.stratified import StratifiedRanking, quantile_strata, stratified_auroc
+from medanomaly.imaging.maps.lesions import KINDS, paste_lesions
 
 
 def brute_force(score, positive, strata) -> float:

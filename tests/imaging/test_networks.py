@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medanomaly.core.errors import BundleError, ConfigurationError, InputError
-from medanomaly.imaging.identity_leak import identity_leak
-from medanomaly.imaging.network_detector import MODULES, NetworkDetector, hold_out
-from medanomaly.imaging.networks.corruption import coarse_noise, hole_masks, random_holes
+from medanomaly.imaging.maps.identity_leak import identity_leak
+from medanomaly.imaging.networks.detector import MODULES, NetworkDetector, hold_out
 from medanomaly.imaging.networks.params import (
     AugmentationParams,
     AutoencoderParams,
@@ -21,6 +20,7 @@ from medanomaly.imaging.networks.params import (
     ReversedAutoencoderParams,
     UNetParams,
 )
+from medanomaly.imaging.networks.unet.corruption import coarse_noise, hole_masks, random_holes
 from medanomaly.training.params import TrainingParams
 
 SIZE = 32
@@ -299,7 +299,7 @@ def test_a_killed_run_resumes_to_the_same_score(images, tmp_path):
     class Killed(Exception):
         pass
 
-    from medanomaly.imaging.networks.reversed_autoencoder_lightning import ReversedAutoencoderModule
+    from medanomaly.imaging.networks.reversed_autoencoder.lightning import ReversedAutoencoderModule
 
     step = ReversedAutoencoderModule.training_step
 

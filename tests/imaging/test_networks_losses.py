@@ -7,24 +7,28 @@ import torch
 from skimage.exposure import equalize_adapthist
 from torch.distributions import Normal, kl_divergence
 
-from medanomaly.imaging.network_detector import NetworkDetector
-from medanomaly.imaging.networks.autoencoder_loss import reconstruction_loss
+from medanomaly.imaging.networks.autoencoder.loss import reconstruction_loss
 from medanomaly.imaging.networks.blocks import group_norm
-from medanomaly.imaging.networks.clahe import clahe
 from medanomaly.imaging.networks.contrast import ContrastLayer, gaussian_blur
-from medanomaly.imaging.networks.lesion_pasting import FULL_CHANGE, lesion_shapes, paste_lesions
+from medanomaly.imaging.networks.detector import NetworkDetector
+from medanomaly.imaging.networks.lesion_segmenter.lesion_pasting import (
+    FULL_CHANGE,
+    lesion_shapes,
+    paste_lesions,
+)
 from medanomaly.imaging.networks.params import ReversedAutoencoderParams
-from medanomaly.imaging.networks.reversed_autoencoder import ReversedAutoencoder
-from medanomaly.imaging.networks.reversed_autoencoder_lightning import ReversedAutoencoderModule
-from medanomaly.imaging.networks.reversed_autoencoder_loss import (
+from medanomaly.imaging.networks.reversed_autoencoder.clahe import clahe
+from medanomaly.imaging.networks.reversed_autoencoder.lightning import ReversedAutoencoderModule
+from medanomaly.imaging.networks.reversed_autoencoder.loss import (
     decoder_loss,
     embedding_loss,
     encoder_loss,
     kl_from_normal,
     vae_loss,
 )
-from medanomaly.imaging.networks.segmenter import soft_dice_loss
-from medanomaly.imaging.networks.unet_loss import hidden_error
+from medanomaly.imaging.networks.reversed_autoencoder.network import ReversedAutoencoder
+from medanomaly.imaging.networks.unet.loss import hidden_error
+from medanomaly.imaging.supervised.segmenter_module import soft_dice_loss
 from medanomaly.training.export import onnx_bytes
 from medanomaly.training.params import TrainingParams
 

@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 
 from medanomaly.core.conformal import p_values
 from medanomaly.core.errors import InputError
-from medanomaly.imaging.recalibration import (
+from medanomaly.evaluation.recalibration import (
     SymmetricScale,
     density_ratio,
     recalibrate,
     weighted_p_values,
 )
-from medanomaly.imaging.shift import check_shift
+from medanomaly.monitoring.batch_shift import check_shift
 
 
 def scores(n: int, rng: np.random.Generator, move: float = 0.0, stretch: float = 1.0) -> np.ndarray:

@@ -11,12 +11,12 @@ from PIL import Image
 
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.core.splits import SplitParams
-from medanomaly.imaging.contract import InputContract
-from medanomaly.imaging.manifest import assign_split
-from medanomaly.imaging.raw_image import decode
-from medanomaly.imaging.sources import class_folders, dicom_folder, labelled_folder, medmnist
-from medanomaly.imaging.store import load_masks, open_store
-from medanomaly.imaging.subjects import subject_from_name, subtype_from_name
+from medanomaly.imaging.sources.contract import InputContract
+from medanomaly.imaging.sources.folders import class_folders, dicom_folder, labelled_folder, medmnist
+from medanomaly.imaging.sources.manifest import assign_split
+from medanomaly.imaging.sources.raw_image import decode
+from medanomaly.imaging.sources.store import load_masks, open_store
+from medanomaly.imaging.sources.subjects import subject_from_name, subtype_from_name
 
 CONTRACT = InputContract(size=16)
 

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from medanomaly.reporting.film_report import comparison_section
+from medanomaly.reporting.imaging.anomalies import comparison_section
 
 
 def test_without_labels_the_comparison_says_so_instead_of_failing():

@@ -314,7 +314,7 @@ def test_baselines_are_recognised_by_the_name_the_evaluation_gives_them(results)
 
 
 def test_a_report_of_the_real_evaluation_renders(results, run_record):
-    from medanomaly.evaluation.audit import audit
+    from medanomaly.evaluation.audit.report import audit
     from medanomaly.evaluation.comparison import compare_models
     from medanomaly.evaluation.metrics import evaluate
     from medanomaly.evaluation.params import EvaluationParams

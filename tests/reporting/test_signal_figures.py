@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medanomaly.reporting import beat_report
 from medanomaly.reporting.figures.ecg import beat_shapes, ecg_strip, episode_timeline, loss_bars, poincare
 from medanomaly.reporting.figures.series import found_place
 from medanomaly.reporting.sections import from_json, to_json
+from medanomaly.reporting.signals import beats as beat_report
 
 
 def strip(n_leads=2, seconds=8.0, focus=4.0):

@@ -6,8 +6,8 @@ import pytest
 
 from medanomaly.reporting import tables
 from medanomaly.reporting.report import render_page, render_report
-from medanomaly.reporting.risk import best_model, risk_lead, risk_sections
-from medanomaly.reporting.why_unusual import evidence
+from medanomaly.reporting.tabular.risk import best_model, risk_lead, risk_sections
+from medanomaly.reporting.tabular.why_unusual import evidence
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medanomaly.signals.annotation_order import in_time_order
-from medanomaly.signals.recording import Recording
+from medanomaly.signals.recordings.annotation_order import in_time_order
+from medanomaly.signals.recordings.recording import Recording
 
 DATA = os.environ.get("MEDANOMALY_DATA")
 needs_data = pytest.mark.skipif(DATA is None, reason="needs MEDANOMALY_DATA")

@@ -8,9 +8,18 @@ from hypothesis import strategies as st
 from sample_recordings import data, needs_data, recording, same_annotations
 
 from medanomaly.core.errors import DataNotFoundError, InputError
-from medanomaly.signals.annotation_files import read_annotations_csv, write_annotations_csv, write_atr
-from medanomaly.signals.annotation_order import in_time_order
-from medanomaly.signals.annotation_text import (
+from medanomaly.signals.readers.annotation_files import read_annotations_csv, write_annotations_csv, write_atr
+from medanomaly.signals.readers.atr import decode_atr
+from medanomaly.signals.readers.edf import read_edf, write_edf
+from medanomaly.signals.readers.wfdb import read_atr, read_mitbih
+from medanomaly.signals.recordings.annotated_intervals import (
+    interval_annotations,
+    interval_mask,
+    intervals,
+    runs,
+)
+from medanomaly.signals.recordings.annotation_order import in_time_order
+from medanomaly.signals.recordings.annotation_text import (
     CODE_NUMBERS,
     WFDB_CODES,
     from_text,
@@ -18,10 +27,6 @@ from medanomaly.signals.annotation_text import (
     quality_text,
     to_text,
 )
-from medanomaly.signals.atr_files import decode_atr
-from medanomaly.signals.edf_files import read_edf, write_edf
-from medanomaly.signals.intervals import interval_annotations, interval_mask, intervals, runs
-from medanomaly.signals.wfdb_files import read_atr, read_mitbih
 
 TEXTS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
 MARKS = st.lists(

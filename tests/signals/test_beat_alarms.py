@@ -5,13 +5,13 @@ import pandas as pd
 import pytest
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.signals.beat_alarms import (
+from medanomaly.signals.alarms.beat_alarms import (
     alarm_threshold,
     calibration_scores,
     recording_alarms,
     recording_episodes,
 )
-from medanomaly.signals.beat_params import EpisodeParams
+from medanomaly.signals.beats.params import EpisodeParams
 
 PARAMS = EpisodeParams(per_hour=5.0, gap_s=5.0)
 

@@ -10,12 +10,12 @@ from scipy.signal import fftconvolve
 from sklearn.metrics import roc_auc_score
 
 from medanomaly.core.errors import BundleError, ConfigurationError, InputError
-from medanomaly.signals.aami import aami_class, is_beat
 from medanomaly.signals.beat_detector.detector import BeatDetector
 from medanomaly.signals.beat_detector.filtering import kernel, linear_phase, zero_phase
 from medanomaly.signals.beat_detector.fusion import CONTRIBUTIONS, VARIANTS, Variant
 from medanomaly.signals.beat_detector.series import BeatSeries
-from medanomaly.signals.wfdb_files import read_mitbih
+from medanomaly.signals.beats.aami import aami_class, is_beat
+from medanomaly.signals.readers.wfdb import read_mitbih
 
 
 @pytest.fixture(scope="module", params=list(VARIANTS))

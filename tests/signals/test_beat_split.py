@@ -6,7 +6,7 @@ import pytest
 
 from medanomaly.core.cases import check_cases
 from medanomaly.core.splits import SplitParams
-from medanomaly.signals.beat_split import split_cases
+from medanomaly.signals.beats.split import split_cases
 
 
 def cases(patients, each=20):

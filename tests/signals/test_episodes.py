@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.signals.episodes import EPISODE_COLUMNS, alarm_burden, find_episodes, hysteresis
+from medanomaly.signals.alarms.episodes import EPISODE_COLUMNS, alarm_burden, find_episodes, hysteresis
 
 scores = st.lists(st.sampled_from([0.0, 1.0, 2.0, 3.0, 4.0, np.nan]), max_size=60).map(np.array)
 

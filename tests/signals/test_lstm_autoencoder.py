@@ -9,8 +9,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from medanomaly.core.errors import BundleError, ConfigurationError, InputError
-from medanomaly.signals.lstm_detector import LSTMDetector
-from medanomaly.signals.lstm_params import LSTMParams
+from medanomaly.signals.lstm.detector import LSTMDetector
+from medanomaly.signals.lstm.params import LSTMParams
 from medanomaly.training.params import TrainingParams
 
 QUICK = LSTMParams(
@@ -186,7 +186,7 @@ def test_an_unfitted_detector_says_so():
 
 
 def test_settings_can_be_read_without_torch():
-    code = "import sys, medanomaly.signals.lstm_params; sys.exit('torch' in sys.modules)"
+    code = "import sys, medanomaly.signals.lstm.params; sys.exit('torch' in sys.modules)"
     source = Path(__file__).parents[2] / "src"
     assert subprocess.run([sys.executable, "-c", code], check=False, cwd=source).returncode == 0
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.evaluation.beat_by_beat import match_beats
-from medanomaly.signals.pulse_peaks import detect_pulse_peaks
-from medanomaly.signals.r_peaks import detect_r_peaks
+from medanomaly.signals.beats.beat_by_beat import match_beats
+from medanomaly.signals.peaks.pulse_peaks import detect_pulse_peaks
+from medanomaly.signals.peaks.r_peaks import detect_r_peaks
 
 
 def a_pulse(fs, seconds=40.0, rate=72.0, seed=0):

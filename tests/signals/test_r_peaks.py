@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.evaluation.beat_by_beat import match_beats
-from medanomaly.signals.r_peaks import RPeakDetector, detect_r_peaks
+from medanomaly.signals.beats.beat_by_beat import match_beats
+from medanomaly.signals.peaks.r_peaks import RPeakDetector, detect_r_peaks
 
 
 def an_ecg(fs=250.0, seconds=30.0, rate=70.0, noise=0.02, seed=0):

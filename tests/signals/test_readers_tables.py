@@ -8,10 +8,10 @@ from hypothesis.extra.numpy import arrays
 from sample_recordings import data, needs_data, recording
 
 from medanomaly.core.errors import DataNotFoundError, InputError
-from medanomaly.signals.csv_files import read_csv
-from medanomaly.signals.edf_files import edf_patient, read_edf, read_edf_annotations, write_edf
-from medanomaly.signals.npz_files import npz_patient, read_npz, write_npz
-from medanomaly.signals.time_axis import rate_of
+from medanomaly.signals.readers.csv import read_csv
+from medanomaly.signals.readers.edf import edf_patient, read_edf, read_edf_annotations, write_edf
+from medanomaly.signals.readers.npz import npz_patient, read_npz, write_npz
+from medanomaly.signals.recordings.time_axis import rate_of
 
 
 def csv(tmp_path, text, name="r.csv", encoding="utf-8"):

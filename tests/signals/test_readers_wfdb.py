@@ -7,9 +7,9 @@ from sample_recordings import data, needs_data
 from scipy.signal import resample_poly
 
 from medanomaly.core.errors import DataNotFoundError, InputError
-from medanomaly.signals.aami import DS1, DS2, PACED, aami_class, is_beat, label_of_class
-from medanomaly.signals.resampling import _ratio
-from medanomaly.signals.wfdb_files import read_mitbih, read_wfdb
+from medanomaly.signals.beats.aami import DS1, DS2, PACED, aami_class, is_beat, label_of_class
+from medanomaly.signals.readers.wfdb import read_mitbih, read_wfdb
+from medanomaly.signals.recordings.resampling import _ratio
 
 
 @pytest.fixture

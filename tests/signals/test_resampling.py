@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from sample_recordings import recording
 
 from medanomaly.core.errors import InputError
-from medanomaly.signals.leads import lead_index, lead_kind, select_leads, standard_name
-from medanomaly.signals.resampling import resample, resample_values
+from medanomaly.signals.recordings.leads import lead_index, lead_kind, select_leads, standard_name
+from medanomaly.signals.recordings.resampling import resample, resample_values
 
 RATES = st.sampled_from([50.0, 62.4725, 100.0, 125.0, 128.0, 249.89, 250.0, 360.0, 500.0, 1000.0])
 

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from medanomaly.core.errors import InputError
-from medanomaly.signals.rhythm import af_episodes, inside, noise_episodes, pattern_episodes, rr_irregularity
+from medanomaly.signals.beats.rhythm import (
+    af_episodes,
+    inside,
+    noise_episodes,
+    pattern_episodes,
+    rr_irregularity,
+)
 
 FS = 360.0
 

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.signals.intervals import interval_annotations
-from medanomaly.signals.recording import Recording
-from medanomaly.signals.series_cases import (
+from medanomaly.signals.recordings.annotated_intervals import interval_annotations
+from medanomaly.signals.recordings.recording import Recording
+from medanomaly.signals.series.params import SeriesDetectorParams, SeriesParams
+from medanomaly.signals.series.windows import (
     build_detector,
     location,
     point_scores,
@@ -15,7 +16,6 @@ from medanomaly.signals.series_cases import (
     window_features,
     window_scores,
 )
-from medanomaly.signals.series_params import SeriesDetectorParams, SeriesParams
 
 PARAMS = SeriesParams()
 

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 from numpy.lib.stride_tricks import sliding_window_view
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.signals.matrix_profile import matrix_profile
-from medanomaly.signals.series_detectors import (
+from medanomaly.signals.series.detectors import (
     Discord,
     Energy,
     ManyScaleDiscord,
@@ -19,6 +18,7 @@ from medanomaly.signals.series_detectors import (
     located,
     period,
 )
+from medanomaly.signals.series.matrix_profile import matrix_profile
 
 ALL = {
     "one-liner": OneLiner,

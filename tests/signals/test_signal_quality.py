@@ -8,12 +8,18 @@ from hypothesis.extra.numpy import arrays
 from sample_recordings import beats, data, needs_data, recording
 from scipy.stats import kurtosis, skew
 
-from medanomaly.signals.ecg_quality import ecg_measures
-from medanomaly.signals.ppg_quality import ppg_measures
-from medanomaly.signals.quality import COLUMNS, QualityParams, assess_quality, bad_samples, quality_at
-from medanomaly.signals.recording import Recording
-from medanomaly.signals.voltage import in_millivolts, voltage_doubts
-from medanomaly.signals.wfdb_files import read_mitbih
+from medanomaly.signals.quality.assessment import (
+    COLUMNS,
+    QualityParams,
+    assess_quality,
+    bad_samples,
+    quality_at,
+)
+from medanomaly.signals.quality.ecg import ecg_measures
+from medanomaly.signals.quality.ppg import ppg_measures
+from medanomaly.signals.readers.wfdb import read_mitbih
+from medanomaly.signals.recordings.recording import Recording
+from medanomaly.signals.recordings.voltage import in_millivolts, voltage_doubts
 
 FS = 250.0
 N = 30 * 250
@@ -193,7 +199,7 @@ def test_limits_are_parameters():
 
 @needs_data
 def test_the_gate_spares_abnormal_beats_and_finds_the_noisiest_record():
-    from medanomaly.signals.aami import aami_class
+    from medanomaly.signals.beats.aami import aami_class
 
     bad = {}
     for record in ("119", "208", "203"):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from medanomaly.core.errors import InputError
-from medanomaly.evaluation.events import point_counts
-from medanomaly.signals.spike_drift import SpikeDriftDetector, spike_drift_score
+from medanomaly.evaluation.series.events import point_counts
+from medanomaly.signals.quality.spike_drift import SpikeDriftDetector, spike_drift_score
 
 
 def an_ecg(seconds=60.0, fs=250.0, seed=0):

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.signals.beat_detector.detector import BeatDetector
 from medanomaly.signals.beat_detector.series import BeatSeries
-from medanomaly.signals.r_peaks import detect_r_peaks
-from medanomaly.signals.streaming import StreamingBeatScorer
+from medanomaly.signals.beat_detector.streaming import StreamingBeatScorer
+from medanomaly.signals.peaks.r_peaks import detect_r_peaks
 
 
 @pytest.fixture(scope="module")

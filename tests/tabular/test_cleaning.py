@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medanomaly.core.errors import InputError
-from medanomaly.tabular.cleaning import clean_table
-from medanomaly.tabular.features import record_features
-from medanomaly.tabular.table import Column, Duration, TableSpec
+from medanomaly.tabular.features.table_features import record_features
+from medanomaly.tabular.table.cleaning import clean_table
+from medanomaly.tabular.table.description import Column, Duration, TableSpec
 
 
 def table(n=60, seed=0):

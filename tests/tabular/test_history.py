@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medanomaly.core.errors import InputError
-from medanomaly.tabular.history import history_features
-from medanomaly.tabular.table import Column, History, TableSpec
+from medanomaly.tabular.features.history import history_features
+from medanomaly.tabular.table.description import Column, History, TableSpec
 
 HISTORY = History(time="booked", outcome_time="due", measurements=("creatinine",))
 

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.tabular.flags import RULES
-from medanomaly.tabular.quality import check_events, check_table
-from medanomaly.tabular.rules import OrderRule, TableRules, VariableRule
-from medanomaly.tabular.table import Column, TableSpec
-from medanomaly.tabular.text_numbers import read_numbers
-from medanomaly.tabular.units import QUANTITIES, convert, readings
+from medanomaly.tabular.table.description import Column, TableSpec
+from medanomaly.tabular.table.flags import RULES
+from medanomaly.tabular.table.quality import check_events, check_table
+from medanomaly.tabular.table.rules import OrderRule, TableRules, VariableRule
+from medanomaly.tabular.table.text_numbers import read_numbers
+from medanomaly.tabular.table.units import QUANTITIES, convert, readings
 
 SPEC = TableSpec(
     case_id="visit",

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from medanomaly.core.errors import DataNotFoundError, InputError
-from medanomaly.tabular.features import feature_units, fit_features, record_features
-from medanomaly.tabular.table import Column, Population, TableSpec, Text
+from medanomaly.tabular.features.table_features import feature_units, fit_features, record_features
+from medanomaly.tabular.table.description import Column, Population, TableSpec, Text
 
 WARDS = ("surgery", "medicine")
 

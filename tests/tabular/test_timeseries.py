@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.tabular.timeseries import STATISTICS, aggregate_events, events_from_grid
+from medanomaly.tabular.features.timeseries import STATISTICS, aggregate_events, events_from_grid
 
 EVENTS = st.lists(
     st.tuples(

@@ -7,7 +7,7 @@ from kedro.io import AbstractDataset
 
 from medanomaly.core.errors import InputError
 from medanomaly.datasets.sources import not_found
-from medanomaly.tabular.timeseries import STATISTICS, aggregate_events, events_from_grid
+from medanomaly.tabular.features.timeseries import STATISTICS, aggregate_events, events_from_grid
 
 CASE, TIME = "stay_id", "time"
 

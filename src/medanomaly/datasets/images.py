@@ -7,9 +7,9 @@ from kedro.io import AbstractDataset
 
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.datasets.sources import not_found
-from medanomaly.imaging.manifest import ImageSource
-from medanomaly.imaging.readers import split_url
-from medanomaly.imaging.sources import class_folders, dicom_folder, labelled_folder, medmnist
+from medanomaly.imaging.sources.folders import class_folders, dicom_folder, labelled_folder, medmnist
+from medanomaly.imaging.sources.manifest import ImageSource
+from medanomaly.imaging.sources.readers import split_url
 
 
 class _ImageDataset(AbstractDataset[None, ImageSource]):

@@ -7,8 +7,8 @@ import pandas as pd
 from kedro.io import AbstractDataset
 
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError
-from medanomaly.tabular import meds
-from medanomaly.tabular.timeseries import STATISTICS
+from medanomaly.tabular.features import meds
+from medanomaly.tabular.features.timeseries import STATISTICS
 
 SPLIT = "meds_split"
 

@@ -10,7 +10,7 @@ from kedro.io import AbstractDataset
 
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.datasets.sources import not_found
-from medanomaly.tabular.timeseries import STATISTICS, aggregate_events
+from medanomaly.tabular.features.timeseries import STATISTICS, aggregate_events
 
 HEADER = b"Time,Parameter,Value"
 DESCRIPTORS = ("RecordID", "Age", "Gender", "Height", "ICUType", "Weight")
@@ -112,7 +112,7 @@ def stay_table(
     Args:
         events: as :func:`read_stays` returns them.
         hours: what was measured later is left out.
-        statistics: see :func:`medanomaly.tabular.timeseries.aggregate_events`.
+        statistics: see :func:`medanomaly.tabular.features.timeseries.aggregate_events`.
 
     Returns:
         ``RecordID`` (str), ``Age`` (years), ``Gender`` (F, M), ``Height`` (cm), ``ICUType`` (words), ``Weight`` (kg, the

@@ -11,14 +11,14 @@ from kedro.io import AbstractDataset
 
 from medanomaly.core.errors import InputError
 from medanomaly.datasets.sources import not_found
-from medanomaly.signals.aami import mitbih_patient
-from medanomaly.signals.csv_files import read_csv
-from medanomaly.signals.inter_patient import inter_patient_protocol
-from medanomaly.signals.intervals import interval_annotations, runs
-from medanomaly.signals.leads import select_leads
-from medanomaly.signals.recording import Recording
-from medanomaly.signals.recording_set import RecordingSet
-from medanomaly.signals.wfdb_files import read_mitbih, read_wfdb
+from medanomaly.signals.beats.aami import mitbih_patient
+from medanomaly.signals.beats.inter_patient import inter_patient_protocol
+from medanomaly.signals.readers.csv import read_csv
+from medanomaly.signals.readers.wfdb import read_mitbih, read_wfdb
+from medanomaly.signals.recordings.annotated_intervals import interval_annotations, runs
+from medanomaly.signals.recordings.leads import select_leads
+from medanomaly.signals.recordings.recording import Recording
+from medanomaly.signals.recordings.recording_set import RecordingSet
 
 
 class RecordingsDataset(AbstractDataset[None, RecordingSet]):
@@ -67,7 +67,7 @@ class MITBIHDataset(RecordingsDataset):
     Args:
         folder: holds the WFDB files.
         leads: as for :class:`RecordingsDataset`.
-        keep_shared_patient: see :func:`medanomaly.signals.inter_patient.inter_patient_protocol`.
+        keep_shared_patient: see :func:`medanomaly.signals.beats.inter_patient.inter_patient_protocol`.
     """
 
     def __init__(

@@ -9,13 +9,13 @@ import pandas as pd
 
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.datasets.recordings import RecordingsDataset
-from medanomaly.signals.annotation_files import read_annotations_csv
-from medanomaly.signals.csv_files import read_csv
-from medanomaly.signals.edf_files import edf_patient, read_edf
-from medanomaly.signals.npz_files import npz_patient, read_npz
-from medanomaly.signals.recording import Recording
-from medanomaly.signals.recording_set import RecordingSet
-from medanomaly.signals.wfdb_files import read_wfdb
+from medanomaly.signals.readers.annotation_files import read_annotations_csv
+from medanomaly.signals.readers.csv import read_csv
+from medanomaly.signals.readers.edf import edf_patient, read_edf
+from medanomaly.signals.readers.npz import npz_patient, read_npz
+from medanomaly.signals.readers.wfdb import read_wfdb
+from medanomaly.signals.recordings.recording import Recording
+from medanomaly.signals.recordings.recording_set import RecordingSet
 
 READERS = {".hea": "wfdb", ".edf": "edf", ".bdf": "edf", ".csv": "csv", ".tsv": "csv", ".npz": "npz"}
 
@@ -31,7 +31,7 @@ class SignalFolderDataset(RecordingsDataset):
         leads: as for :class:`RecordingsDataset`.
         fs: rate in Hz of CSV and npz files that state none.
         units: of the leads of CSV files that state none, or one a lead.
-        csv: further options of :func:`medanomaly.signals.csv_files.read_csv` (``delimiter``, ``decimal``, ``time``).
+        csv: further options of :func:`medanomaly.signals.readers.csv.read_csv` (``delimiter``, ``decimal``, ``time``).
     """
 
     def __init__(

@@ -3,8 +3,8 @@
 from kedro.io import AbstractDataset
 
 from medanomaly.core.errors import InputError
-from medanomaly.imaging.manifest import ImageSource, manifest_table
-from medanomaly.imaging.readers import MemoryReader
+from medanomaly.imaging.sources.manifest import ImageSource, manifest_table
+from medanomaly.imaging.sources.readers import MemoryReader
 from medanomaly.synthetic.chest import ChestParams, chest_films
 from medanomaly.synthetic.patients import draw_patients
 

@@ -6,10 +6,10 @@ import numpy as np
 from kedro.io import AbstractDataset
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.signals.annotation_order import in_time_order
-from medanomaly.signals.intervals import interval_annotations
-from medanomaly.signals.recording import Annotations, Recording
-from medanomaly.signals.recording_set import RecordingSet
+from medanomaly.signals.recordings.annotated_intervals import interval_annotations
+from medanomaly.signals.recordings.annotation_order import in_time_order
+from medanomaly.signals.recordings.recording import Annotations, Recording
+from medanomaly.signals.recordings.recording_set import RecordingSet
 from medanomaly.synthetic.ecg import synthetic_ecg
 from medanomaly.synthetic.patients import draw_patients
 from medanomaly.synthetic.ppg import synthetic_ppg

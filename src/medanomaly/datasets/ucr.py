@@ -10,9 +10,9 @@ import pandas as pd
 from medanomaly.core.errors import InputError
 from medanomaly.datasets.recordings import RecordingsDataset
 from medanomaly.datasets.sources import not_found
-from medanomaly.signals.intervals import interval_annotations
-from medanomaly.signals.recording import Recording
-from medanomaly.signals.recording_set import RecordingSet
+from medanomaly.signals.recordings.annotated_intervals import interval_annotations
+from medanomaly.signals.recordings.recording import Recording
+from medanomaly.signals.recordings.recording_set import RecordingSet
 
 
 class UCRDataset(RecordingsDataset):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.alerts import alert_budget, alpha_for_budget
+from medanomaly.core.alarms import alert_budget, alpha_for_budget
 from medanomaly.core.conformal import benjamini_hochberg
 from medanomaly.evaluation.metrics import evaluate
 from medanomaly.evaluation.params import EvaluationParams

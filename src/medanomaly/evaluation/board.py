@@ -8,8 +8,8 @@ import pandas as pd
 
 from medanomaly.core.cases import subgroup_columns
 from medanomaly.core.errors import InputError
-from medanomaly.evaluation.bootstrap import Population
 from medanomaly.evaluation.params import EvaluationParams
+from medanomaly.evaluation.resampling.bootstrap import Population
 
 UNKNOWN = "unknown"
 

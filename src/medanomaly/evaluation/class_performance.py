@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
 
-from medanomaly.evaluation.bootstrap import Population, bootstrap
 from medanomaly.evaluation.metrics import metric_interval
+from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
 
 METRICS = ("auroc", "sensitivity", "ppv")
 

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.evaluation.board import build_board
-from medanomaly.evaluation.bootstrap import RANK_METRICS, Population, Resamples, bootstrap
-from medanomaly.evaluation.intervals import percentile_interval
 from medanomaly.evaluation.metrics import fewest_patients, perfect_bound
 from medanomaly.evaluation.params import EvaluationParams
+from medanomaly.evaluation.resampling.bootstrap import RANK_METRICS, Population, Resamples, bootstrap
+from medanomaly.evaluation.resampling.intervals import percentile_interval
 
 COMPARISON_COLUMNS = (
     "modality", "model_a", "model_b", "metric", "difference", "ci_low", "ci_high", "n", "n_positive",

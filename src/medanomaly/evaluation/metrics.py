@@ -16,16 +16,20 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.evaluation.board import Board, build_board, groups
-from medanomaly.evaluation.bootstrap import (
+from medanomaly.evaluation.params import EvaluationParams
+from medanomaly.evaluation.resampling.bootstrap import (
     FLAG_METRICS,
     PROBABILITY_METRICS,
     RANK_METRICS,
     Population,
     bootstrap,
 )
-from medanomaly.evaluation.delong import delong_interval
-from medanomaly.evaluation.intervals import clopper_pearson, percentile_interval, perfect_ranking_bound
-from medanomaly.evaluation.params import EvaluationParams
+from medanomaly.evaluation.resampling.delong import delong_interval
+from medanomaly.evaluation.resampling.intervals import (
+    clopper_pearson,
+    percentile_interval,
+    perfect_ranking_bound,
+)
 
 METRIC_COLUMNS = (
     "modality", "model", "split", "subgroup", "metric", "value", "ci_low", "ci_high", "n", "n_positive",

@@ -11,8 +11,8 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial.distance import cdist
 from sklearn.covariance import ledoit_wolf
 
-from medanomaly.imaging.band_energies import block_mean
-from medanomaly.imaging.contract import zscore
+from medanomaly.imaging.lbe.band_energies import block_mean
+from medanomaly.imaging.sources.contract import zscore
 
 COMPONENTS = 8
 _BLOCK = 512

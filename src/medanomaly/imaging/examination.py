@@ -7,12 +7,12 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.conformal import score_threshold
+from medanomaly.evaluation.images.localisation import healthy_threshold, localisation
+from medanomaly.evaluation.recalibration import SMALLEST_BATCH, recalibrate
 from medanomaly.imaging.image_models import detector_of
 from medanomaly.imaging.image_scorer import ImageScorer
-from medanomaly.imaging.lesions import paste_lesions
-from medanomaly.imaging.localisation import healthy_threshold, localisation
-from medanomaly.imaging.recalibration import SMALLEST_BATCH, recalibrate
-from medanomaly.imaging.shift import check_shift
+from medanomaly.imaging.maps.lesions import paste_lesions
+from medanomaly.monitoring.batch_shift import check_shift
 
 FILMS = 200
 HEALTHY_MAPS = 50
@@ -74,7 +74,7 @@ def leak(bundle: Bundle, healthy: np.ndarray, seed: int) -> dict[str, float] | N
 
     Beside it ``explained``, for a network that answers every film with the mean film leaks nothing.
     """
-    from medanomaly.imaging.identity_leak import explained_variance, identity_leak
+    from medanomaly.imaging.maps.identity_leak import explained_variance, identity_leak
 
     if not reconstructs(bundle):
         return None

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.sealing import check_reference, seal
-from medanomaly.imaging.contract import InputContract
-from medanomaly.imaging.film_array import FilmArray
 from medanomaly.imaging.networks.params import DetectorNetworkParams
+from medanomaly.imaging.sources.contract import InputContract
+from medanomaly.imaging.sources.image_array import FilmArray
 from medanomaly.training.params import TrainingParams
 
 
@@ -86,7 +86,7 @@ def lbe_margin(size: int) -> int:
 
 def fitted_lbe(images: np.ndarray, groups: np.ndarray, params: LBEParams):
     """LBE fitted on (m, H, W) normal films of (m,) patients."""
-    from medanomaly.imaging.lbe import LBEDetector
+    from medanomaly.imaging.lbe.detector import LBEDetector
 
     size = images.shape[1]
     detector = LBEDetector(
@@ -117,7 +117,7 @@ def lbe_bundle(
     """
     import safetensors.numpy
 
-    from medanomaly.imaging.lbe_onnx import lbe_onnx
+    from medanomaly.imaging.lbe.onnx import lbe_onnx
 
     rows = np.flatnonzero(check_reference(cases, name)[0])
     detector = fitted_lbe(np.asarray(images[rows]), cases["patient_id"].to_numpy()[rows], params)
@@ -152,7 +152,7 @@ def network_bundle(
         name, alpha, seed, stamp: as of :func:`medanomaly.core.sealing.seal`.
         loggers: Lightning's.
     """
-    from medanomaly.imaging.network_detector import NetworkDetector
+    from medanomaly.imaging.networks.detector import NetworkDetector
 
     if contract.contrast != "none":
         raise ConfigurationError(
@@ -207,7 +207,7 @@ def detector_of(bundle: Bundle):
     Raises:
         ConfigurationError: the bundle holds no network.
     """
-    from medanomaly.imaging.network_detector import NetworkDetector
+    from medanomaly.imaging.networks.detector import NetworkDetector
 
     if "spec" not in bundle.manifest:
         raise ConfigurationError(

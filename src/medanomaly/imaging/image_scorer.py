@@ -8,9 +8,9 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.conformal import p_values
 from medanomaly.core.errors import BundleError
-from medanomaly.imaging.band_energies import BandEnergies
-from medanomaly.imaging.contract import InputContract
-from medanomaly.imaging.film_array import FilmArray
+from medanomaly.imaging.lbe.band_energies import BandEnergies
+from medanomaly.imaging.sources.contract import InputContract
+from medanomaly.imaging.sources.image_array import FilmArray
 
 AT_ONCE = 64
 CELLS = 5
@@ -91,7 +91,7 @@ class ImageScorer:
         names = ["score", self.bundle.manifest["map"]]
         score, found = _run(self._session, images, names, self.contract).values()
         if found.ndim == 4:
-            from medanomaly.imaging.lbe import interpolate_cells
+            from medanomaly.imaging.lbe.detector import interpolate_cells
 
             found = interpolate_cells(found.sum(axis=1), self._energies, self.contract.size)
         return score.astype(np.float64), found.astype(np.float32)

@@ -10,9 +10,9 @@ from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.splits import patient_position
 from medanomaly.imaging.examination import ranking
-from medanomaly.imaging.film_array import FilmArray
 from medanomaly.imaging.image_models import LBEParams, NetworkModelParams, fitted_lbe
-from medanomaly.imaging.lesions import paste_lesions
+from medanomaly.imaging.maps.lesions import paste_lesions
+from medanomaly.imaging.sources.image_array import FilmArray
 
 # the split uses the seed itself: with the same key, train would fill the lower folds alone
 FOLD_KEY = 1_000_003
@@ -86,7 +86,7 @@ def _trained(
 ) -> float:
     from torch.utils.data import TensorDataset
 
-    from medanomaly.imaging.network_detector import MODULES, as_batch, build_scorer, in_parts
+    from medanomaly.imaging.networks.detector import MODULES, as_batch, build_scorer, in_parts
     from medanomaly.imaging.networks.scorers import NeighbourScorer
     from medanomaly.training.fit import fit
     from medanomaly.training.seeding import seeded

@@ -9,7 +9,7 @@ import pandas as pd
 from medanomaly.core.cases import check_cases
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.scores import check_scores
-from medanomaly.evaluation.baselines import is_baseline
+from medanomaly.evaluation.audit.baselines import is_baseline
 from medanomaly.evaluation.metrics import SUPPRESSED
 from medanomaly.reporting.scored_cases import TEST, has_both_classes, metric_row
 from medanomaly.reporting.sections import Section

@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from medanomaly.core.cases import SPLITS, reference_cases
-from medanomaly.evaluation.check import VERDICTS
-from medanomaly.evaluation.intervals import false_alarm_interval
+from medanomaly.evaluation.audit.check import VERDICTS
+from medanomaly.evaluation.resampling.intervals import false_alarm_interval
 from medanomaly.reporting.figures.groups import group_names, kind_rows, subgroup_parts
 from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.results import ModalityResults

@@ -8,7 +8,7 @@ import pandas as pd
 from medanomaly.core.cases import subgroup_columns
 from medanomaly.reporting.figures.explanations import shown_unit, strongest, usual_range
 from medanomaly.reporting.results import ModalityResults
-from medanomaly.reporting.why_unusual import evidence, side
+from medanomaly.reporting.tabular.why_unusual import evidence, side
 from medanomaly.reporting.wording import p_value, signed
 
 UNUSUAL_CASES, EXPLAINED_CASES, FEATURES_A_CASE = 20, 6, 8

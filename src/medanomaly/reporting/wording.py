@@ -7,8 +7,8 @@ from typing import NamedTuple
 import pandas as pd
 
 from medanomaly.core.cases import reference_cases
-from medanomaly.evaluation.baselines import PREFIX
-from medanomaly.evaluation.intervals import false_alarm_interval
+from medanomaly.evaluation.audit.baselines import PREFIX
+from medanomaly.evaluation.resampling.intervals import false_alarm_interval
 from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.results import ModalityResults
 from medanomaly.reporting.vocabulary import metric_of

@@ -4,11 +4,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from medanomaly.core.errors import InputError
-from medanomaly.tabular.risk.folds import cross_calibrated, out_of_fold, patient_folds
-from medanomaly.tabular.risk.importance import permutation_importance, shuffled_by_patient
+from medanomaly.tabular.risk.fitting.folds import cross_calibrated, out_of_fold, patient_folds
+from medanomaly.tabular.risk.fitting.importance import permutation_importance, shuffled_by_patient
+from medanomaly.tabular.risk.fitting.noise import confident_joint, suspicious_labels
+from medanomaly.tabular.risk.fitting.selection import SelectedFeatures, association
 from medanomaly.tabular.risk.models import LogisticRisk
-from medanomaly.tabular.risk.noise import confident_joint, suspicious_labels
-from medanomaly.tabular.risk.selection import SelectedFeatures, association
 
 
 @pytest.fixture(scope="module")

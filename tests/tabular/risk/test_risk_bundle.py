@@ -6,15 +6,15 @@ from pydantic import ValidationError
 from medanomaly.core.bundle import read_bundle, write_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError
 from medanomaly.core.scores import check_scores
+from medanomaly.detectors.onnx.export import load_session
+from medanomaly.detectors.scorer import TabularScorer
 from medanomaly.evaluation.metrics import evaluate
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.tabular.onnx_export import load_session
 from medanomaly.tabular.risk.card import risk_card
-from medanomaly.tabular.risk.encoding import LinearDesign
+from medanomaly.tabular.risk.fitting.encoding import LinearDesign
 from medanomaly.tabular.risk.params import RiskParams
 from medanomaly.tabular.risk.scorer import RiskScorer, risk_explanations, risk_tables
 from medanomaly.tabular.risk.training import check_labels, train_risk
-from medanomaly.tabular.scorer import TabularScorer
 
 BOOSTING = {"model": "gradient_boosting", "options": {"max_iter": 20, "min_samples_leaf": 10}}
 

@@ -10,8 +10,8 @@ from sklearn.calibration import _SigmoidCalibration
 from sklearn.isotonic import IsotonicRegression
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.tabular.risk.calibration import Beta, calibrator_from_dict, fit_calibrator
-from medanomaly.tabular.risk.folds import (
+from medanomaly.tabular.risk.fitting.calibration import Beta, calibrator_from_dict, fit_calibrator
+from medanomaly.tabular.risk.fitting.folds import (
     cross_calibrated,
     fit_calibrated,
     out_of_fold,

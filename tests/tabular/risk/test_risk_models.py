@@ -15,12 +15,12 @@ from sklearn.metrics import roc_auc_score
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.tabular.risk.bayesian import BayesianLogisticRisk
 from medanomaly.tabular.risk.boosting import LightGBMRisk, XGBoostRisk
-from medanomaly.tabular.risk.encoding import LinearDesign, TreeDesign
+from medanomaly.tabular.risk.fitting.encoding import LinearDesign, TreeDesign
+from medanomaly.tabular.risk.fitting.imbalance import Rebalanced
+from medanomaly.tabular.risk.fitting.selection import SelectedFeatures
 from medanomaly.tabular.risk.forests import BoostingRisk, ForestRisk
-from medanomaly.tabular.risk.imbalance import Rebalanced
 from medanomaly.tabular.risk.models import LogisticRisk, MeanLogit, OnColumns
 from medanomaly.tabular.risk.scorer import TRUSTED_TYPES
-from medanomaly.tabular.risk.selection import SelectedFeatures
 
 LOGISTIC = LogisticRisk(C=1.0)
 MODELS = {

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from medanomaly.imaging.networks.autoencoder_loss import normalised_error
-from medanomaly.imaging.networks.clahe import clahe
+from medanomaly.imaging.networks.autoencoder.loss import normalised_error
 from medanomaly.imaging.networks.contrast import ContrastLayer
-from medanomaly.imaging.networks.corruption import hole_masks
 from medanomaly.imaging.networks.params import NetworkParams
+from medanomaly.imaging.networks.reversed_autoencoder.clahe import clahe
+from medanomaly.imaging.networks.unet.corruption import hole_masks
 
 
 class Scorer(nn.Module):

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from medanomaly.imaging.image_cases import ImageParams
-from medanomaly.imaging.manifest import ImageSource
+from medanomaly.imaging.sources.image_cases import ImageParams
+from medanomaly.imaging.sources.manifest import ImageSource
 from medanomaly.pipelines.data_processing.nodes import DataProcessingParams
 
 
@@ -12,8 +12,8 @@ def prepare_images(
     raw: ImageSource, params: ImageParams, data_params: DataProcessingParams
 ) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     """Films of the store, manifest and cases row by row, quarantine, and counts that add up."""
-    from medanomaly.imaging.image_cases import image_cases
-    from medanomaly.imaging.store import open_store
+    from medanomaly.imaging.sources.image_cases import image_cases
+    from medanomaly.imaging.sources.store import open_store
 
     store = open_store(raw, params.contract, params.store, dtype=params.dtype)
     return store.images, *image_cases(raw, store, data_params.split)
@@ -21,7 +21,7 @@ def prepare_images(
 
 def read_masks(raw: ImageSource, manifest: pd.DataFrame, params: ImageParams) -> dict[str, np.ndarray]:
     """Masks of the films that came with one: ``masks`` (k, size, size) and ``rows`` (k,) of the case table."""
-    from medanomaly.imaging.store import load_masks
+    from medanomaly.imaging.sources.store import load_masks
 
     rows = np.flatnonzero(manifest["mask_path"].notna())
     masks, _ = load_masks(raw, manifest.iloc[rows].reset_index(drop=True), params.contract)

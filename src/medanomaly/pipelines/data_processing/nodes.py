@@ -7,7 +7,7 @@ from medanomaly.core.cases import SPLITS, check_cases
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.splits import SplitParams, split_by_patient
 from medanomaly.parameters import RunParams
-from medanomaly.tabular.table import TableSpec
+from medanomaly.tabular.table.description import TableSpec
 
 
 class DataProcessingParams(BaseModel):
@@ -32,7 +32,7 @@ def clean_records(
     raw: pd.DataFrame, params: DataProcessingParams, run: RunParams
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     """Records, cases without a split, quarantine and summary of the raw table."""
-    from medanomaly.tabular.cleaning import clean_table
+    from medanomaly.tabular.table.cleaning import clean_table
 
     table = clean_table(raw, params.table(run.table), source=run.dataset)
     return table.records, table.cases, table.quarantine, table.summary
@@ -42,7 +42,7 @@ def check_quality(
     raw: pd.DataFrame, params: DataProcessingParams, run: RunParams
 ) -> tuple[pd.DataFrame, dict]:
     """Flags of the raw table and their summary; nothing is taken out."""
-    from medanomaly.tabular.quality import check_table
+    from medanomaly.tabular.table.quality import check_table
 
     spec = params.table(run.table)
     report = check_table(raw, spec, spec.rules, source=run.dataset)

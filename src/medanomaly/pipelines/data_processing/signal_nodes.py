@@ -9,9 +9,9 @@ from medanomaly.core.errors import ConfigurationError, MedanomalyError
 from medanomaly.datasets.ecg5000 import CutBeats
 from medanomaly.parameters import RunParams
 from medanomaly.pipelines.data_processing.nodes import DataProcessingParams
-from medanomaly.signals.beat_params import BeatParams
-from medanomaly.signals.recording_set import RecordingSet
-from medanomaly.signals.series_params import SeriesParams
+from medanomaly.signals.beats.params import BeatParams
+from medanomaly.signals.recordings.recording_set import RecordingSet
+from medanomaly.signals.series.params import SeriesParams
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +25,8 @@ def find_beats(
     raw: RecordingSet | CutBeats, params: BeatParams, run: RunParams
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     """Beats of every recording, quality of every window, what is set aside and why, and counts that add up."""
-    from medanomaly.signals.beat_split import divided_in_time
-    from medanomaly.signals.beats import beats_of, cut_beats, quarantined_beats
+    from medanomaly.signals.beats.found_beats import beats_of, cut_beats, quarantined_beats
+    from medanomaly.signals.beats.split import divided_in_time
 
     if isinstance(raw, CutBeats):
         beats = cut_beats(raw.cases)
@@ -71,8 +71,8 @@ def split_beats(
     raw: RecordingSet | CutBeats, beats: pd.DataFrame, params: DataProcessingParams
 ) -> pd.DataFrame:
     """The case table of the beats that can be trusted; the data set's own test records stay test where they are there."""
-    from medanomaly.signals.beat_split import split_cases
-    from medanomaly.signals.beats import beat_cases
+    from medanomaly.signals.beats.found_beats import beat_cases
+    from medanomaly.signals.beats.split import split_cases
 
     official = raw.official_split
     if isinstance(raw, CutBeats):
@@ -89,8 +89,8 @@ def cut_windows(
 
     A series teaches and calibrates its own detectors, so the person is in every part; patient ids name the part.
     """
-    from medanomaly.signals.beats import quarantined_beats
-    from medanomaly.signals.series_cases import series_windows
+    from medanomaly.signals.beats.found_beats import quarantined_beats
+    from medanomaly.signals.series.windows import series_windows
 
     tables, refused = [], []
     for record, recording in raw.each():

@@ -13,7 +13,7 @@ def score_baselines(
     cases: pd.DataFrame, features: pd.DataFrame, params: EvaluationParams, alarm: AlarmParams, run: RunParams
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score table of the trivial baselines, and what each single feature does alone."""
-    from medanomaly.evaluation.baselines import single_feature_table, trivial_baselines
+    from medanomaly.evaluation.audit.baselines import single_feature_table, trivial_baselines
 
     settings = judged_as_flagged(params, alarm, run)
     return trivial_baselines(cases, features, settings), single_feature_table(cases, features, settings)
@@ -69,7 +69,7 @@ def audit_results(
     run: RunParams,
 ) -> dict:
     """Leaks, shortcuts, and whether the p-values hold."""
-    from medanomaly.evaluation.audit import audit
+    from medanomaly.evaluation.audit.report import audit
 
     everything = pd.concat([scores, baselines], ignore_index=True)
     return audit(

@@ -8,8 +8,8 @@ AT_ONCE = 512
 
 def measure_films(images: np.ndarray, manifest: pd.DataFrame) -> pd.DataFrame:
     """Shape, brightness, contrast and detail of every film, in the order of the case table; no anatomy on purpose."""
-    from medanomaly.imaging.acquisition import acquisition_features
-    from medanomaly.imaging.film_array import FilmArray
+    from medanomaly.imaging.lbe.acquisition import acquisition_features
+    from medanomaly.imaging.sources.image_array import FilmArray
 
     films = FilmArray(images, manifest["row"])
     size = films.shape[1]

@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.datasets.ecg5000 import CutBeats
-from medanomaly.signals.recording_set import RecordingSet
+from medanomaly.signals.recordings.recording_set import RecordingSet
 
 
 def measure_beats(
     raw: RecordingSet | CutBeats, beats: pd.DataFrame, cases: pd.DataFrame
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Features and waveforms of every case, in the order of the case table."""
-    from medanomaly.signals.beat_table import cut_beat_features, recording_features
-    from medanomaly.signals.beats import case_id
+    from medanomaly.signals.beats.features import cut_beat_features, recording_features
+    from medanomaly.signals.beats.found_beats import case_id
 
     if isinstance(raw, CutBeats):
         features, waveforms = cut_beat_features(raw.beats)
@@ -32,7 +32,7 @@ def measure_beats(
 
 def measure_windows(raw: RecordingSet, windows: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
     """Features of every window, in the order of the case table."""
-    from medanomaly.signals.series_cases import window_features
+    from medanomaly.signals.series.windows import window_features
 
     tables = []
     for record, mine in windows.groupby("record", sort=False):

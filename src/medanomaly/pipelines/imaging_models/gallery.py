@@ -7,11 +7,11 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.imaging.examination import reconstructs
-from medanomaly.imaging.film_array import FilmArray
 from medanomaly.imaging.image_models import detector_of
 from medanomaly.imaging.image_scorer import ImageScorer
+from medanomaly.imaging.sources.image_array import FilmArray
 from medanomaly.reporting.figures.images import contact_sheet_figure, film_grid, overlay
-from medanomaly.reporting.film_report import name_of
+from medanomaly.reporting.imaging.anomalies import name_of
 from medanomaly.reporting.sections import Figure, Section
 from medanomaly.reporting.wording import p_value
 
@@ -110,7 +110,7 @@ def leak_figure(films: np.ndarray, bundles: Mapping[str, Bundle], seed: int) -> 
         bundles: of the models.
         seed: of the discs' places.
     """
-    from medanomaly.imaging.identity_leak import paste_discs
+    from medanomaly.imaging.maps.identity_leak import paste_discs
 
     detectors = {m: detector_of(b) for m, b in bundles.items() if reconstructs(b)}
     if not detectors:

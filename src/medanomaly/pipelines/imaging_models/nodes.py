@@ -8,9 +8,9 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.scores import most_anomalous
-from medanomaly.imaging.film_array import FilmArray
-from medanomaly.imaging.image_cases import ImageParams
 from medanomaly.imaging.image_models import LBEParams, NetworkModelParams
+from medanomaly.imaging.sources.image_array import FilmArray
+from medanomaly.imaging.sources.image_cases import ImageParams
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.model_steps import EXPLAINED_CASES, scored, stamp, with_card
 from medanomaly.tracking.params import TrackingParams

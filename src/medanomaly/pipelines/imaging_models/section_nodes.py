@@ -7,7 +7,7 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.cases import reference_cases
-from medanomaly.imaging.film_array import FilmArray
+from medanomaly.imaging.sources.image_array import FilmArray
 from medanomaly.parameters import AlarmParams, RunParams
 
 PREFERRED = "lbe"
@@ -30,9 +30,9 @@ def write_sections(
     Args:
         parts: ``<model>__bundle`` and ``<model>__examination``; the other arguments are datasets of their names.
     """
-    from medanomaly.imaging.stratified_table import stratified_table
+    from medanomaly.evaluation.images.stratified_table import stratified_table
     from medanomaly.pipelines.imaging_models import gallery
-    from medanomaly.reporting import film_report
+    from medanomaly.reporting.imaging import anomalies as film_report
     from medanomaly.reporting.scored_cases import metric_row
     from medanomaly.reporting.sections import to_json
 

@@ -6,7 +6,7 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.cases import reference_cases
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.imaging.film_array import FilmArray
+from medanomaly.imaging.sources.image_array import FilmArray
 from medanomaly.parameters import AlarmParams, RunParams, judged_as_flagged
 
 # so many abnormal films are deleted and inserted, with parts of so many normal ones
@@ -28,9 +28,9 @@ def check_maps(
 
     ``gain`` is the difference of the two in the direction that is good, with its interval over patients.
     """
-    from medanomaly.evaluation.means import mean_interval
-    from medanomaly.imaging.gradcam import check_grad_cam
-    from medanomaly.imaging.supervised import ImageClassifier
+    from medanomaly.evaluation.resampling.means import mean_interval
+    from medanomaly.imaging.maps.gradcam import check_grad_cam
+    from medanomaly.imaging.supervised.models import ImageClassifier
 
     films, settings = FilmArray(images, manifest["row"]), judged_as_flagged(params, alarm, run)
     abnormal = np.flatnonzero((cases["split"].eq("test") & cases["label"].eq(1)).fillna(False).to_numpy(bool))
@@ -65,9 +65,9 @@ def measure_outlines(
 
     Empty without a segmenter.
     """
-    from medanomaly.evaluation.means import mean_interval
-    from medanomaly.imaging.risk_models import FilmRiskScorer, with_outlines
-    from medanomaly.imaging.segmentation_metrics import segmentation_metrics
+    from medanomaly.evaluation.images.segmentation import segmentation_metrics
+    from medanomaly.evaluation.resampling.means import mean_interval
+    from medanomaly.imaging.supervised.bundles import FilmRiskScorer, with_outlines
 
     rows = []
     for bundle in segmenters.values():

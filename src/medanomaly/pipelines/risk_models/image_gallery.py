@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle
-from medanomaly.imaging.film_array import FilmArray
-from medanomaly.imaging.gradcam import grad_cam
-from medanomaly.imaging.risk_models import FilmRiskScorer, with_outlines
-from medanomaly.imaging.segmentation_metrics import outline
-from medanomaly.imaging.supervised import ImageClassifier
+from medanomaly.evaluation.images.segmentation import outline
+from medanomaly.imaging.maps.gradcam import grad_cam
+from medanomaly.imaging.sources.image_array import FilmArray
+from medanomaly.imaging.supervised.bundles import FilmRiskScorer, with_outlines
+from medanomaly.imaging.supervised.models import ImageClassifier
 from medanomaly.reporting.figures.images import film_grid, overlay
-from medanomaly.reporting.film_risk import shown_kind
+from medanomaly.reporting.imaging.risk import shown_kind
 from medanomaly.reporting.sections import Figure
 from medanomaly.reporting.wording import counted, percent
 

@@ -7,10 +7,10 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.imaging.film_array import FilmArray
-from medanomaly.imaging.image_cases import ImageParams
 from medanomaly.imaging.image_models import LBEParams
-from medanomaly.imaging.risk_models import FilmRiskParams, FilmSegmenterParams
+from medanomaly.imaging.sources.image_array import FilmArray
+from medanomaly.imaging.sources.image_cases import ImageParams
+from medanomaly.imaging.supervised.bundles import FilmRiskParams, FilmSegmenterParams
 from medanomaly.parameters import AlarmParams, RunParams, judged_as_flagged
 from medanomaly.pipelines.model_steps import scored
 from medanomaly.pipelines.provenance import bundle_stamp
@@ -31,7 +31,7 @@ def fit_classifier(
     tracking: TrackingParams,
 ) -> Bundle:
     """Train, calibrate and choose the threshold on labelled films outside test."""
-    from medanomaly.imaging.risk_models import classifier_bundle
+    from medanomaly.imaging.supervised.bundles import classifier_bundle
 
     data = FilmArray(images, manifest["row"]), cases
     return _fitted(classifier_bundle, data, params, image_params, run, tracking)
@@ -48,7 +48,7 @@ def fit_segmenter(
     tracking: TrackingParams,
 ) -> dict[str, Bundle]:
     """Train where there are masks; an empty dictionary where there are none."""
-    from medanomaly.imaging.risk_models import enough_masks, segmenter_bundle
+    from medanomaly.imaging.supervised.bundles import enough_masks, segmenter_bundle
 
     known = cases, masks["masks"], masks["rows"]
     if not enough_masks(*known):
@@ -58,7 +58,7 @@ def fit_segmenter(
 
 
 def _fitted(train, data, params, image_params, run, tracking) -> Bundle:
-    from medanomaly.reporting.film_risk import film_risk_card
+    from medanomaly.reporting.imaging.risk import film_risk_card
     from medanomaly.tracking.wandb_runs import training_loggers
 
     name = params.network.network
@@ -80,7 +80,7 @@ def predict_films(
     images: np.ndarray, manifest: pd.DataFrame, cases: pd.DataFrame, bundle: Bundle
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Probabilities and score table of the test films."""
-    from medanomaly.imaging.risk_models import risk_tables
+    from medanomaly.imaging.supervised.bundles import risk_tables
 
     return risk_tables(bundle, FilmArray(images, manifest["row"]), cases)
 
@@ -90,7 +90,7 @@ def score_beside(
 ) -> pd.DataFrame:
     """Score table of LBE and of what needs no model, to be held against the risk; fitted as in imaging_models."""
     from medanomaly.core.cases import reference_cases
-    from medanomaly.evaluation.baselines import PREFIX
+    from medanomaly.evaluation.audit.baselines import PREFIX
     from medanomaly.imaging.baselines import baselines
     from medanomaly.imaging.image_models import fitted_lbe
 

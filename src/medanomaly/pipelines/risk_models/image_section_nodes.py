@@ -5,7 +5,7 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.imaging.film_array import FilmArray
+from medanomaly.imaging.sources.image_array import FilmArray
 from medanomaly.parameters import AlarmParams, RunParams, judged_as_flagged
 from medanomaly.pipelines.provenance import run_facts
 
@@ -29,12 +29,12 @@ def write_film_risk_report(
     run: RunParams,
 ) -> str:
     """Probabilities beside anomaly scores and controls, Grad-CAM with its check, outlines where there is a segmenter."""
+    from medanomaly.evaluation.images.stratified_table import stratified_table
     from medanomaly.evaluation.metrics import evaluate
-    from medanomaly.imaging.stratified_table import stratified_table
     from medanomaly.pipelines.risk_models.image_gallery import map_figures, outline_figure
-    from medanomaly.reporting import film_risk
+    from medanomaly.reporting.imaging import risk as film_risk
     from medanomaly.reporting.report import render_page
-    from medanomaly.reporting.risk import figures_of_merit, not_an_anomaly_score, risk_lead
+    from medanomaly.reporting.tabular.risk import figures_of_merit, not_an_anomaly_score, risk_lead
 
     films, best = FilmArray(images, manifest["row"]), bundle.manifest["name"]
     whole = cases[["case_id", "patient_id", "label", "kind", "split"]]

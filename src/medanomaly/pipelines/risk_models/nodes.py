@@ -3,12 +3,12 @@
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle, make_bundle
+from medanomaly.detectors.training import DetectorParams
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.parameters import AlarmParams, RunParams, judged_as_flagged
 from medanomaly.pipelines.data_processing.nodes import DataProcessingParams
 from medanomaly.pipelines.provenance import bundle_stamp, run_facts
 from medanomaly.tabular.risk.params import RiskParams
-from medanomaly.tabular.training import DetectorParams
 
 EXPLAINED_CASES = 20
 # features that move the log-odds most; each is shuffled several times
@@ -25,7 +25,7 @@ def fit_risk(
     run: RunParams,
 ) -> Bundle:
     """Fit, calibrate and choose the threshold on labelled cases outside test."""
-    from medanomaly.tabular.features import feature_units
+    from medanomaly.tabular.features.table_features import feature_units
     from medanomaly.tabular.risk.card import risk_card
     from medanomaly.tabular.risk.training import train_risk
 
@@ -91,7 +91,7 @@ def weigh_features(
     cases: pd.DataFrame, features: pd.DataFrame, bundle: Bundle, run: RunParams
 ) -> pd.DataFrame:
     """Permutation importance on the labelled test cases, of the features that move the log-odds most."""
-    from medanomaly.tabular.risk.importance import permutation_importance
+    from medanomaly.tabular.risk.fitting.importance import permutation_importance
     from medanomaly.tabular.risk.scorer import RiskScorer
 
     scorer = RiskScorer(bundle)
@@ -119,8 +119,8 @@ def score_anomalies(
 ) -> pd.DataFrame:
     """Score table of two anomaly detectors, to be held against the risk; trained as in tabular_models."""
     from medanomaly.core.scores import score_table
-    from medanomaly.tabular.scorer import TabularScorer
-    from medanomaly.tabular.training import train_bundle
+    from medanomaly.detectors.scorer import TabularScorer
+    from medanomaly.detectors.training import train_bundle
 
     tables = []
     for params in (first, second):
@@ -131,7 +131,7 @@ def score_anomalies(
 
 def measure_reliability(cases: pd.DataFrame, probabilities: pd.DataFrame) -> pd.DataFrame:
     """Reliability table of every model on the labelled test cases."""
-    from medanomaly.evaluation.calibration import reliability_table
+    from medanomaly.evaluation.probability_calibration import reliability_table
 
     known = cases.loc[cases["label"].notna(), ["case_id", "label"]]
     joined = probabilities.merge(known, on="case_id")
@@ -166,7 +166,7 @@ def write_risk_report(
     from medanomaly.evaluation.comparison import compare_models
     from medanomaly.evaluation.metrics import evaluate
     from medanomaly.reporting.report import render_page
-    from medanomaly.reporting.risk import best_model, risk_lead, risk_sections
+    from medanomaly.reporting.tabular.risk import best_model, risk_lead, risk_sections
 
     settings = judged_as_flagged(params, alarm, run)
     best = best_model(tables["metrics"])

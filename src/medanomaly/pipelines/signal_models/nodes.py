@@ -7,12 +7,12 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.scores import most_anomalous
+from medanomaly.detectors.training import DetectorParams
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.model_steps import EXPLAINED_CASES, scored, stamp, with_card
 from medanomaly.pipelines.tabular_models.nodes import with_tuned_options
-from medanomaly.signals.beat_params import BeatDetectorParams, LSTMModelParams
-from medanomaly.signals.recording_set import RecordingSet
-from medanomaly.tabular.training import DetectorParams
+from medanomaly.signals.beats.params import BeatDetectorParams, LSTMModelParams
+from medanomaly.signals.recordings.recording_set import RecordingSet
 from medanomaly.tracking.params import TrackingParams
 
 
@@ -27,8 +27,8 @@ def fit_on_features(
     name: str,
 ) -> Bundle:
     """A detector of tables on features; ``tuned`` is empty before a study."""
-    from medanomaly.signals.beat_table import feature_units
-    from medanomaly.tabular.training import train_bundle
+    from medanomaly.detectors.training import train_bundle
+    from medanomaly.signals.beats.features import feature_units
 
     return with_card(
         train_bundle(
@@ -50,7 +50,7 @@ def score_features(
     cases: pd.DataFrame, features: pd.DataFrame, bundle: Bundle, alarm: AlarmParams
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score table of every case, and explanations of the most anomalous test cases."""
-    from medanomaly.tabular.scorer import TabularScorer, explanation_table
+    from medanomaly.detectors.scorer import TabularScorer, explanation_table
 
     scorer = TabularScorer(bundle)
     scores = scored(cases, scorer.score(features), bundle.manifest["name"], alarm)
@@ -69,7 +69,7 @@ def fit_lstm(
     name: str,
 ) -> Bundle:
     """An LSTM autoencoder on waveforms; a training that was interrupted goes on from its last epoch."""
-    from medanomaly.signals.beat_models import lstm_bundle
+    from medanomaly.signals.beat_detector.bundle import lstm_bundle
     from medanomaly.tracking.wandb_runs import training_loggers
 
     params = LSTMModelParams.model_validate(params.model_dump() | tuned.get("options", {}))
@@ -93,7 +93,7 @@ def score_waveforms(
     cases: pd.DataFrame, waveforms: dict[str, np.ndarray], bundle: Bundle, alarm: AlarmParams
 ) -> pd.DataFrame:
     """Score table of every case."""
-    from medanomaly.signals.beat_models import onnx_scores
+    from medanomaly.signals.beat_detector.bundle import onnx_scores
 
     score = onnx_scores(bundle.files["model.onnx"], waveforms["waveforms"])
     return scored(cases, score, bundle.manifest["name"], alarm)
@@ -110,7 +110,7 @@ def fit_beat_detector(
     name: str,
 ) -> Bundle:
     """The beat detector: population tails from train, threshold from calibration."""
-    from medanomaly.signals.beat_models import beat_detector_bundle
+    from medanomaly.signals.beat_detector.bundle import beat_detector_bundle
 
     return with_card(
         beat_detector_bundle(
@@ -130,8 +130,8 @@ def score_recordings(
     raw: RecordingSet, beats: pd.DataFrame, cases: pd.DataFrame, bundle: Bundle, alarm: AlarmParams
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Score table of every case, which terms make up the highest scores, and the terms of every case."""
+    from medanomaly.signals.beat_detector.bundle import TERMS, beat_contributions
     from medanomaly.signals.beat_detector.fusion import CONTRIBUTIONS
-    from medanomaly.signals.beat_models import TERMS, beat_contributions
 
     parts = beat_contributions(bundle, raw, beats, cases)
     scores = scored(cases, parts.sum(axis=1), bundle.manifest["name"], alarm)

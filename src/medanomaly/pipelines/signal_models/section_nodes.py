@@ -8,11 +8,11 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.parameters import AlarmParams, RunParams
-from medanomaly.signals.beat_params import BeatDetectorParams, EpisodeParams
-from medanomaly.signals.recording_set import RecordingSet
+from medanomaly.signals.beats.params import BeatDetectorParams, EpisodeParams
+from medanomaly.signals.recordings.recording_set import RecordingSet
 
 if TYPE_CHECKING:
-    from medanomaly.signals.beat_alarms import RecordingAlarms
+    from medanomaly.signals.alarms.beat_alarms import RecordingAlarms
 
 CLASSES = {"all abnormal": ("S", "V", "F", "anomaly"), "S": "S", "V": "V", "F": "F"}
 POINCARE_PANELS = 4
@@ -26,7 +26,7 @@ def find_episodes(
     params: EpisodeParams,
 ) -> tuple[pd.DataFrame, dict]:
     """Episodes of every recording at a threshold from the calibration recordings, and what they cost in the test ones."""
-    from medanomaly.signals.beat_alarms import alarm_threshold, calibration_scores, recording_episodes
+    from medanomaly.signals.alarms.beat_alarms import alarm_threshold, calibration_scores, recording_episodes
 
     alarms = _alarms(beats, cases, contributions, detector)
     calibration = [a for part, a in alarms if part == "calibration"]
@@ -49,8 +49,8 @@ def _alarms(
     beats: pd.DataFrame, cases: pd.DataFrame, contributions: pd.DataFrame, detector: BeatDetectorParams
 ) -> list[tuple[str, "RecordingAlarms"]]:
     """Part of the split, and alarm scores, of every recording, or of every part of one that is divided in time."""
-    from medanomaly.signals.beat_alarms import recording_alarms
-    from medanomaly.signals.beats import case_id
+    from medanomaly.signals.alarms.beat_alarms import recording_alarms
+    from medanomaly.signals.beats.found_beats import case_id
 
     ids = case_id(beats["record"], beats["sample"])
     by_case = cases.set_index("case_id")
@@ -74,9 +74,9 @@ def _events(
     tested: list["RecordingAlarms"], episodes: pd.DataFrame, threshold: float, params: EpisodeParams
 ) -> dict | None:
     """Precision and recall of whole episodes with intervals by patient; None where no beat is known to be abnormal."""
-    from medanomaly.evaluation.events import event_counts
-    from medanomaly.evaluation.intervals import percentile_interval
-    from medanomaly.signals.episodes import find_episodes as runs_of
+    from medanomaly.evaluation.resampling.intervals import percentile_interval
+    from medanomaly.evaluation.series.events import event_counts
+    from medanomaly.signals.alarms.episodes import find_episodes as runs_of
 
     rows, patients = [], []
     for alarms in tested:
@@ -129,9 +129,9 @@ def describe_beats(
     run: RunParams,
 ) -> list[dict]:
     """Sections on beats: alarms on paper, classes, episodes, rhythm, what the scores rest on, quality."""
-    from medanomaly.reporting import beat_report
     from medanomaly.reporting.sections import to_json
-    from medanomaly.signals.beat_views import bad_signal
+    from medanomaly.reporting.signals import beats as beat_report
+    from medanomaly.signals.beats.views import bad_signal
 
     tested = cases[cases["split"].eq("test")].merge(scores[scores["model"] == "beat_detector"], on="case_id")
     tested[["record", "sample"]] = tested["case_id"].str.rsplit(":", n=1, expand=True)
@@ -162,7 +162,7 @@ def describe_beats(
 
 
 def _strips(raw: RecordingSet, beats: pd.DataFrame, tested: pd.DataFrame) -> list[dict]:
-    from medanomaly.signals.beat_views import chosen_beats, strip_around
+    from medanomaly.signals.beats.views import chosen_beats, strip_around
 
     flagged, strips = tested.set_index("case_id")["flagged"], []
     for what, rows in chosen_beats(tested).items():
@@ -185,9 +185,9 @@ def _strips(raw: RecordingSet, beats: pd.DataFrame, tested: pd.DataFrame) -> lis
 
 
 def _classes(raw, beats, tested, known, contributions, detector, evaluation, alarm, run):
-    from medanomaly.evaluation.beat_by_beat import record_table
     from medanomaly.evaluation.class_performance import class_performance
-    from medanomaly.reporting.beat_report import classes_section
+    from medanomaly.reporting.signals.beats import classes_section
+    from medanomaly.signals.beats.beat_by_beat import record_table
 
     table = class_performance(
         known.assign(flagged=known["flagged"].astype(bool)),
@@ -215,9 +215,9 @@ def _classes(raw, beats, tested, known, contributions, detector, evaluation, ala
 
 def _matrix(recording, beats, tested, contributions, detector):
     """Beat-by-beat matrices of a recording: own R peaks against the reference, and alarms as classes."""
-    from medanomaly.evaluation.beat_by_beat import compare_beats
     from medanomaly.signals.beat_detector.alarm_score import ectopic_shape
-    from medanomaly.signals.beat_views import detected_beats, flutter, reference_beats
+    from medanomaly.signals.beats.beat_by_beat import compare_beats
+    from medanomaly.signals.beats.views import detected_beats, flutter, reference_beats
 
     sample, classes = reference_beats(recording)
     if not len(sample):
@@ -243,7 +243,7 @@ def _matrix(recording, beats, tested, contributions, detector):
 
 def _rhythms(beats: pd.DataFrame, tested: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """The test recordings with the most alarms on beats of each kind, and the quietest one."""
-    from medanomaly.signals.beat_views import rr_pairs
+    from medanomaly.signals.beats.views import rr_pairs
 
     share = (
         tested.assign(flagged=tested["flagged"].fillna(False).astype(float))
@@ -258,9 +258,9 @@ def _rhythms(beats: pd.DataFrame, tested: pd.DataFrame) -> dict[str, pd.DataFram
 def _reliance(cases, features, contributions, forest, run):
     from sklearn.metrics import roc_auc_score
 
+    from medanomaly.detectors.scorer import TabularScorer
     from medanomaly.evaluation.class_performance import auroc_lost
-    from medanomaly.signals.beat_models import TERMS
-    from medanomaly.tabular.scorer import TabularScorer
+    from medanomaly.signals.beat_detector.bundle import TERMS
 
     judged = (cases["split"].eq("test") & cases["label"].notna()).to_numpy()
     positive = cases.loc[judged, "label"].eq(1).to_numpy(dtype=bool)
@@ -295,9 +295,9 @@ def describe_cut_beats(
     cases: pd.DataFrame, waveforms: dict[str, np.ndarray], scores: pd.DataFrame, alarm: AlarmParams
 ) -> list[dict]:
     """Sections on beats that were cut out of their recording: the most unusual ones against the usual ones."""
-    from medanomaly.reporting.beat_report import cut_beats_section
     from medanomaly.reporting.sections import to_json
-    from medanomaly.signals.beat_views import chosen_beats
+    from medanomaly.reporting.signals.beats import cut_beats_section
+    from medanomaly.signals.beats.views import chosen_beats
 
     # the model that looks at what is drawn
     names = list(dict.fromkeys(scores["model"]))

@@ -7,8 +7,8 @@ from medanomaly.core.bundle import Bundle
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.provenance import bundle_stamp
-from medanomaly.signals.recording_set import RecordingSet
-from medanomaly.signals.series_params import SeriesDetectorParams, SeriesParams
+from medanomaly.signals.recordings.recording_set import RecordingSet
+from medanomaly.signals.series.params import SeriesDetectorParams, SeriesParams
 
 
 def score_series(
@@ -27,7 +27,7 @@ def score_series(
     from medanomaly.core.scores import score_table
     from medanomaly.core.sealing import seal
     from medanomaly.reporting.model_card import render_card
-    from medanomaly.signals.series_cases import point_scores, window_scores
+    from medanomaly.signals.series.windows import point_scores, window_scores
 
     points, scores = {}, pd.Series(0.0, index=cases["case_id"])
     for record, mine in windows.groupby("record", sort=False):
@@ -79,8 +79,8 @@ def describe_series(
         points: detector -> record -> score of every sample.
     """
     from medanomaly.reporting.sections import to_json
-    from medanomaly.reporting.series_report import series_sections
-    from medanomaly.signals.series_cases import anomalies, location, parts_of
+    from medanomaly.reporting.signals.series import series_sections
+    from medanomaly.signals.series.windows import anomalies, location, parts_of
 
     rows, curves = [], []
     for record, recording in raw.each():

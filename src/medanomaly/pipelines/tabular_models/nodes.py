@@ -10,10 +10,10 @@ from medanomaly.core.bundle import Bundle
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.scores import case_thresholds, most_anomalous
+from medanomaly.detectors.training import DetectorParams
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.data_processing.nodes import DataProcessingParams
 from medanomaly.pipelines.model_steps import EXPLAINED_CASES, scored, stamp, with_card
-from medanomaly.tabular.training import DetectorParams
 
 logger = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ def fit_detector(
     name: str,
 ) -> Bundle:
     """Fit on train, calibrate on calibration, seal with preprocessing and card; ``tuned`` is empty before a study."""
-    from medanomaly.tabular.features import feature_units
-    from medanomaly.tabular.training import train_bundle
+    from medanomaly.detectors.training import train_bundle
+    from medanomaly.tabular.features.table_features import feature_units
 
     return with_card(
         train_bundle(
@@ -82,7 +82,7 @@ def score_cases(
     cases: pd.DataFrame, features: pd.DataFrame, bundle: Bundle, alarm: AlarmParams
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score table of every case, and explanations of the most anomalous test cases."""
-    from medanomaly.tabular.scorer import TabularScorer, explanation_table
+    from medanomaly.detectors.scorer import TabularScorer, explanation_table
 
     scorer = TabularScorer(bundle)
     scores = scored(cases, scorer.score(features), bundle.manifest["name"], alarm)
@@ -99,9 +99,9 @@ def find_changes(
     run: RunParams,
 ) -> pd.DataFrame:
     """The smallest change of values that would take each of the most anomalous test cases below its threshold."""
-    from medanomaly.tabular.scorer import TabularScorer
-    from medanomaly.tabular.smallest_change import SmallestChange
-    from medanomaly.tabular.unexpected_values import NormalRecords
+    from medanomaly.detectors.scorer import TabularScorer
+    from medanomaly.tabular.explain.smallest_change import SmallestChange
+    from medanomaly.tabular.explain.unexpected_values import NormalRecords
 
     table, scorer = data_params.table(run.table), TabularScorer(bundle)
     chosen = most_anomalous(cases, scores, EXPLAINED_CASES)
@@ -131,7 +131,7 @@ def describe_unusual(
     run: RunParams,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Of every explained case: which values do not fit the others, and its nearest normal records."""
-    from medanomaly.tabular.unexpected_values import NormalRecords
+    from medanomaly.tabular.explain.unexpected_values import NormalRecords
 
     normals = NormalRecords(
         features[reference_cases(cases, "train").to_numpy()],

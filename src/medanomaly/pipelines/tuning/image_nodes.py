@@ -10,8 +10,8 @@ from pydantic import ValidationError
 
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.imaging.film_array import FilmArray
 from medanomaly.imaging.image_models import LBEParams, NetworkModelParams
+from medanomaly.imaging.sources.image_array import FilmArray
 from medanomaly.parameters import RunParams
 from medanomaly.tracking.params import TrackingParams
 from medanomaly.tuning.study import TuningParams

@@ -8,8 +8,8 @@ import pandas as pd
 from pydantic import ValidationError
 
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.detectors.training import DetectorParams
 from medanomaly.parameters import RunParams
-from medanomaly.tabular.training import DetectorParams
 from medanomaly.tracking.params import TrackingParams
 from medanomaly.tuning.study import Objective, TuningParams
 
@@ -26,7 +26,7 @@ def tune_detector(
 ) -> tuple[dict, pd.DataFrame, pd.DataFrame, dict]:
     """Search the options of a detector on tables; ``models`` are the blocks of ``tabular_models``."""
     from medanomaly.core.sealing import training_fingerprint
-    from medanomaly.tabular.objective import detector_objective
+    from medanomaly.detectors.objective import detector_objective
 
     base = searched_detector(models, params)
     objective = detector_objective(cases, features, base, n_folds=params.n_folds, seed=run.seed)

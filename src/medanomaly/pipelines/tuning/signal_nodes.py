@@ -7,7 +7,7 @@ import pandas as pd
 
 from medanomaly.parameters import RunParams
 from medanomaly.pipelines.tuning.nodes import search
-from medanomaly.signals.beat_params import LSTMModelParams
+from medanomaly.signals.beats.params import LSTMModelParams
 from medanomaly.tracking.params import TrackingParams
 from medanomaly.tuning.study import TuningParams
 
@@ -21,7 +21,7 @@ def tune_lstm(
     run: RunParams,
 ) -> tuple[dict, pd.DataFrame, pd.DataFrame, dict]:
     """Search the settings of the LSTM autoencoder; ``models`` are the blocks of ``signal_models``."""
-    from medanomaly.signals.lstm_objective import lstm_objective
+    from medanomaly.signals.lstm.objective import lstm_objective
 
     base = LSTMModelParams.model_validate(models[params.target.partition(".")[2]])
     shapes = waveforms["waveforms"]

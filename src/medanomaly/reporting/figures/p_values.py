@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import InputError
-from medanomaly.evaluation.intervals import false_alarm_interval
+from medanomaly.evaluation.resampling.intervals import false_alarm_interval
 from medanomaly.reporting.figures.style import (
     ANOMALOUS,
     FULL_WIDTH,
@@ -50,7 +50,8 @@ def p_value_calibration(
 
     Returns:
         SVG string; both axes logarithmic. The shaded band is where 95 % of the shares lie while p-values hold, given the
-        luck of calibration and test (:func:`medanomaly.evaluation.intervals.false_alarm_interval`, patients as units).
+        luck of calibration and test, patients as units
+        (:func:`medanomaly.evaluation.resampling.intervals.false_alarm_interval`).
     """
     joined = scored_test_cases(cases, scores)
     known_normal = reference_cases(cases, "test")

@@ -12,7 +12,7 @@ from scipy.special import expit, log_expit, logit
 from scipy.stats import norm
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.tabular.risk.encoding import LinearDesign, by_feature
+from medanomaly.tabular.risk.fitting.encoding import LinearDesign, by_feature
 from medanomaly.tabular.risk.models import Contributions, RiskModel, row_sums
 
 # nodes of the Gauss-Hermite rule: the integral over a normal distribution is then exact to about 1e-6

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.tabular.risk.encoding import TreeDesign, by_feature
+from medanomaly.tabular.risk.fitting.encoding import TreeDesign, by_feature
 from medanomaly.tabular.risk.models import Contributions, RiskModel
 
 

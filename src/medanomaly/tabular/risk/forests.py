@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
-from medanomaly.tabular.risk.encoding import TreeDesign, by_feature
+from medanomaly.tabular.risk.fitting.encoding import TreeDesign, by_feature
 from medanomaly.tabular.risk.models import Contributions, RiskModel
 from medanomaly.tabular.risk.trees import LEAF, FlatTrees
 

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, clone
 from threadpoolctl import threadpool_limits
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.tabular.risk.encoding import LinearDesign, by_feature
+from medanomaly.tabular.risk.fitting.encoding import LinearDesign, by_feature
 
 MIN_CASES_A_CLASS = 5
 
@@ -98,7 +98,7 @@ class RiskModel(BaseEstimator):
         """What each feature adds; :class:`ConfigurationError` where the model has no such sum."""
         raise ConfigurationError(
             f"{type(self).__name__} has no additive explanation",
-            remedy="Use permutation importance (medanomaly.tabular.risk.importance).",
+            remedy="Use permutation importance (medanomaly.tabular.risk.fitting.importance).",
         )
 
 

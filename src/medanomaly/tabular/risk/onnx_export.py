@@ -4,9 +4,9 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from medanomaly.tabular.onnx_export import IR_VERSION, OPSET
-from medanomaly.tabular.risk.calibration import Beta, Identity, Platt
-from medanomaly.tabular.risk.folds import FittedRisk
+from medanomaly.detectors.onnx.export import IR_VERSION, OPSET
+from medanomaly.tabular.risk.fitting.calibration import Beta, Identity, Platt
+from medanomaly.tabular.risk.fitting.folds import FittedRisk
 from medanomaly.tabular.risk.models import LogisticRisk
 
 

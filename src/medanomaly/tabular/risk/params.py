@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from medanomaly.core.thresholds import ThresholdParams
-from medanomaly.tabular.risk.calibration import CalibrationName
+from medanomaly.tabular.risk.fitting.calibration import CalibrationName
 
 # name in parameters -> class, given as text so that parameters validate without importing the libraries
 MODELS = {

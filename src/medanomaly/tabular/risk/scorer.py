@@ -5,26 +5,26 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.errors import BundleError
-from medanomaly.tabular.risk.calibration import calibrator_from_dict
-from medanomaly.tabular.risk.folds import FittedRisk
+from medanomaly.detectors.scorer import shown_value
+from medanomaly.tabular.risk.fitting.calibration import calibrator_from_dict
+from medanomaly.tabular.risk.fitting.folds import FittedRisk
 from medanomaly.tabular.risk.models import Contributions
 from medanomaly.tabular.risk.training import MODALITY
-from medanomaly.tabular.scorer import shown_value
 
 # all that skops has to be told to trust when it loads a risk model; the rest is numpy arrays and plain values
 TRUSTED_TYPES = (
     "medanomaly.tabular.risk.bayesian.BayesianLogisticRisk",
     "medanomaly.tabular.risk.boosting.LightGBMRisk",
     "medanomaly.tabular.risk.boosting.XGBoostRisk",
-    "medanomaly.tabular.risk.encoding.LinearDesign",
-    "medanomaly.tabular.risk.encoding.TreeDesign",
+    "medanomaly.tabular.risk.fitting.encoding.LinearDesign",
+    "medanomaly.tabular.risk.fitting.encoding.TreeDesign",
     "medanomaly.tabular.risk.forests.BoostingRisk",
     "medanomaly.tabular.risk.forests.ForestRisk",
-    "medanomaly.tabular.risk.imbalance.Rebalanced",
+    "medanomaly.tabular.risk.fitting.imbalance.Rebalanced",
     "medanomaly.tabular.risk.models.LogisticRisk",
     "medanomaly.tabular.risk.models.MeanLogit",
     "medanomaly.tabular.risk.models.OnColumns",
-    "medanomaly.tabular.risk.selection.SelectedFeatures",
+    "medanomaly.tabular.risk.fitting.selection.SelectedFeatures",
     "medanomaly.tabular.risk.trees.FlatTrees",
 )
 PROBABILITY_COLUMNS = ("case_id", "model", "probability", "low", "high")

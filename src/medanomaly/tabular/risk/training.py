@@ -9,13 +9,13 @@ from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.sealing import training_fingerprint
 from medanomaly.core.thresholds import choose_threshold, flag_rates
-from medanomaly.tabular.risk.folds import cross_calibrated, fit_calibrated, out_of_fold, patient_folds
-from medanomaly.tabular.risk.imbalance import Rebalanced
+from medanomaly.tabular.risk.fitting.folds import cross_calibrated, fit_calibrated, out_of_fold, patient_folds
+from medanomaly.tabular.risk.fitting.imbalance import Rebalanced
+from medanomaly.tabular.risk.fitting.noise import suspicious_labels
+from medanomaly.tabular.risk.fitting.selection import SelectedFeatures
 from medanomaly.tabular.risk.models import MeanLogit, OnColumns, RiskModel
-from medanomaly.tabular.risk.noise import suspicious_labels
 from medanomaly.tabular.risk.onnx_export import to_onnx
 from medanomaly.tabular.risk.params import MemberParams, RiskParams, model_class
-from medanomaly.tabular.risk.selection import SelectedFeatures
 
 # a name of its own: a scorer of anomalies refuses the bundle, and tables of the two are never mixed
 MODALITY = "tabular_risk"
@@ -76,7 +76,7 @@ def check_labels(
         seed: of folds and models.
 
     Returns:
-        See :func:`medanomaly.tabular.risk.noise.suspicious_labels`. A list to look at; nothing is changed.
+        See :func:`medanomaly.tabular.risk.fitting.noise.suspicious_labels`. A list to look at; nothing is changed.
     """
     inside = development_cases(cases)
     table, y, patient = _labelled(cases, features, inside, params.n_folds, "label check")

@@ -1,0 +1,1 @@
+"""Kedro datasets of what pipelines make: bundles, pages, arrays."""

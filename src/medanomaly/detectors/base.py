@@ -1,0 +1,113 @@
+"""What every tabular detector has in common: the input contract, the threshold, and contributions that add up."""
+
+from abc import abstractmethod
+
+import numpy as np
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from medanomaly.core.errors import ConfigurationError
+
+# all that skops has to be told to trust when it loads a fitted detector
+TRUSTED_TYPES = tuple(
+    f"medanomaly.detectors.{name}"
+    for name in (
+        "ensembles.FourMemberEnsemble",
+        "ensembles.TwoViewEnsemble",
+        "kinds.autoencoder.AutoencoderDetector",
+        "kinds.ecdf.ECDFDetector",
+        "kinds.extended_isolation_forest.ExtendedIsolationForest",
+        "kinds.isolation_forest.IsolationForest",
+        "kinds.local_outlier_factor.LocalOutlierFactor",
+        "kinds.mahalanobis.MahalanobisDetector",
+        "kinds.nearest_neighbours.NearestNeighbours",
+        "kinds.one_class_svm.OneClassSVMDetector",
+        "kinds.pca.PCADetector",
+        "kinds.transformer_autoencoder.TransformerAutoencoderDetector",
+        "views.percentiles.TrainingPercentiles",
+        "views.rank_gauss.RankGauss",
+        "views.standardise.Standardise",
+    )
+)
+
+
+class BaseDetector(OutlierMixin, BaseEstimator):
+    """A one-class detector of rows of numbers whose anomaly score is a sum of one term a feature.
+
+    Rows are cast to float32 when fitting and when scoring, as scikit-learn's trees do: an ONNX graph that is fed
+    float32 then meets exactly the same values. All arithmetic after the cast is float64. Missing and infinite values
+    are refused with scikit-learn's ``ValueError``.
+
+    A row scores the same, to the bit, alone and in any batch: the terms of a row are added up feature by feature, in
+    order, and nothing else of the batch is looked at.
+
+    A subclass stores its parameters in ``__init__``, among them ``contamination`` (share of the training rows below the
+    threshold of :meth:`predict`, in (0, 0.5]), and implements :meth:`_fit` and :meth:`_contributions`.
+    ``contamination`` only serves :meth:`predict` and :meth:`decision_function`; a false-alarm rate that holds on new
+    cases comes from conformal p-values (:mod:`medanomaly.core.conformal`).
+
+    Attributes:
+        offset_: the threshold on :meth:`score_samples`.
+        n_features_in_: number of features d.
+    """
+
+    @abstractmethod
+    def _fit(self, X: np.ndarray) -> None:
+        """Learn from (n, d) float32 rows."""
+
+    @abstractmethod
+    def _contributions(self, X: np.ndarray) -> np.ndarray:
+        """(n, d) float64 terms of the anomaly score of (n, d) float32 rows, each from its own row alone."""
+
+    def fit(self, X: np.ndarray, y: object = None) -> "BaseDetector":
+        """Learn what is usual.
+
+        Args:
+            X: (n, d) finite numbers, n >= 1.
+            y: ignored.
+
+        Raises:
+            ConfigurationError: ``contamination`` is outside (0, 0.5].
+            ValueError: X is empty, not numeric, or holds NaN or infinity.
+        """
+        if not 0 < self.contamination <= 0.5:
+            raise ConfigurationError(
+                f"contamination is {self.contamination}", remedy="Give a share above 0 and at most 0.5."
+            )
+        X = validate_data(self, X, dtype=np.float32)
+        self._fit(X)
+        self.offset_ = np.percentile(-_row_sums(self._contributions(X)), 100.0 * self.contamination)
+        return self
+
+    def explain(self, X: np.ndarray) -> np.ndarray:
+        """How much each feature adds to the anomaly score of each row.
+
+        Args:
+            X: (n, d) finite numbers.
+
+        Returns:
+            (n, d) float64, higher = more anomalous. Added from the first feature to the last they give the anomaly
+            score, ``-score_samples(X)``.
+        """
+        check_is_fitted(self)
+        return self._contributions(validate_data(self, X, dtype=np.float32, reset=False))
+
+    def score_samples(self, X: np.ndarray) -> np.ndarray:
+        """Negative anomaly score: (n,) float64, higher = more normal."""
+        return -_row_sums(self.explain(X))
+
+    def decision_function(self, X: np.ndarray) -> np.ndarray:
+        """``score_samples(X) - offset_``: (n,) float64, negative for outliers."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """(n,) int: 1 for inliers, -1 for outliers."""
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+
+def _row_sums(terms: np.ndarray) -> np.ndarray:
+    # np.sum may pair up the terms differently for another shape or memory layout
+    total = np.zeros(len(terms))
+    for column in terms.T:
+        total += column
+    return total

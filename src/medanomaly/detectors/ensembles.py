@@ -1,0 +1,170 @@
+"""Ensembles of detectors of different kinds, on the scale of percentiles among out-of-fold training scores."""
+
+from abc import abstractmethod
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.detectors.base import BaseDetector
+from medanomaly.detectors.kinds.ecdf import ECDFDetector
+from medanomaly.detectors.kinds.extended_isolation_forest import ExtendedIsolationForest
+from medanomaly.detectors.kinds.local_outlier_factor import LocalOutlierFactor
+from medanomaly.detectors.kinds.nearest_neighbours import NearestNeighbours
+from medanomaly.detectors.kinds.one_class_svm import OneClassSVMDetector
+from medanomaly.detectors.occlusion import OcclusionDetector, positive_shares
+from medanomaly.detectors.views.percentiles import TrainingPercentiles
+from medanomaly.detectors.views.rank_gauss import RankGauss
+from medanomaly.detectors.views.standardise import Standardise
+
+VIEWS = {"standardised": Standardise, "rank_gauss": RankGauss}
+
+
+class PercentileEnsemble(OcclusionDetector):
+    """Mean, over detectors of different kinds, of the percentile of a row among out-of-fold training scores.
+
+    Detectors score on scales of their own. Ranks within a batch would put them on one scale, but then a row's score
+    would depend on the rows beside it. Here the training rows are cut into ``n_folds`` parts, each scored by views and
+    detectors fitted on the others, and a new row takes its percentile among these scores: they are what usual rows score
+    that the detector has not seen, which its scores on its own training rows are not. Equal rows share a part; a copy in
+    another part would be a row that has been seen.
+
+    A row's score is shared out in the same way: each detector divides its part of the mean among the features in
+    proportion to its own contributions above 0.
+
+    A subclass says which detectors it takes, and on which view of the data.
+
+    Attributes:
+        views_: fitted views by name.
+        members_: fitted detectors.
+        percentiles_: the percentiles of each of them.
+    """
+
+    def __init__(
+        self,
+        n_estimators: int = 200,
+        n_folds: int = 5,
+        contamination: float = 0.1,
+        random_state: object = None,
+    ):
+        self.n_estimators = n_estimators
+        self.n_folds = n_folds
+        self.contamination = contamination
+        self.random_state = random_state
+
+    @abstractmethod
+    def _members(self) -> list[tuple[str, BaseDetector]]:
+        """View (a key of ``VIEWS``) and unfitted detector of each member."""
+
+    def _fit(self, X: np.ndarray) -> None:
+        if self.n_folds < 2:
+            raise ConfigurationError(f"n_folds is {self.n_folds}", remedy="Give 2 or more.")
+        random = check_random_state(self.random_state)
+        _, row = np.unique(X, axis=0, return_inverse=True)
+        n_distinct = int(row.max()) + 1
+        fold = (random.permutation(n_distinct) % min(self.n_folds, n_distinct))[row.ravel()]
+        self.views_, self.members_ = self._fit_members(X, random)
+        unseen = np.empty((len(self.members_), len(X)))
+        for part in range(fold.max() + 1):
+            inside = fold == part
+            # where all rows are equal they have to stand for themselves
+            views, members = self._fit_members(X if inside.all() else X[~inside], random)
+            unseen[:, inside] = self._member_scores(X[inside], views, members)
+        self.percentiles_ = [TrainingPercentiles(scores) for scores in unseen]
+
+    def _fit_members(self, X: np.ndarray, random: np.random.RandomState) -> tuple[dict, list[BaseDetector]]:
+        specification = self._members()
+        views = {name: VIEWS[name]()._fit(X) for name in dict(specification)}
+        seen = {name: view._view(X) for name, view in views.items()}
+        members = []
+        for name, prototype in specification:
+            member = clone(prototype)
+            if "random_state" in member.get_params():
+                member.set_params(random_state=random.randint(np.iinfo(np.int32).max))
+            member.n_features_in_ = X.shape[1]
+            if isinstance(member, OcclusionDetector):
+                member._learn(seen[name])
+            else:
+                member._fit(seen[name])
+            members.append(member)
+        return views, members
+
+    def _seen_by(self, X: np.ndarray, views: dict) -> list[np.ndarray]:
+        seen = {name: view._view(X) for name, view in views.items()}
+        return [seen[name] for name, _ in self._members()]
+
+    def _member_scores(self, X: np.ndarray, views: dict, members: list[BaseDetector]) -> np.ndarray:
+        """(n_members, n) anomaly scores."""
+        pairs = zip(members, self._seen_by(X, views), strict=True)
+        return np.stack([member_scores(member, seen) for member, seen in pairs])
+
+    def _scores(self, X: np.ndarray) -> np.ndarray:
+        total = np.zeros(len(X))
+        scores = self._member_scores(X, self.views_, self.members_)
+        for percentile, score in zip(self.percentiles_, scores, strict=True):
+            total += percentile(score)
+        return total / len(self.members_)
+
+    def _contributions(self, X: np.ndarray) -> np.ndarray:
+        terms = np.zeros(X.shape)
+        triples = zip(self.members_, self.percentiles_, self._seen_by(X, self.views_), strict=True)
+        for member, percentile, seen in triples:
+            shares = positive_shares(member._contributions(seen))
+            terms += percentile(member_scores(member, seen))[:, None] * shares
+        return terms / len(self.members_)
+
+
+def member_scores(member: BaseDetector, X: np.ndarray) -> np.ndarray:
+    """(n,) float64 anomaly scores of a fitted detector for (n, d) float32 rows that need no checks."""
+    if isinstance(member, OcclusionDetector):
+        return member._scores(X)
+    total = np.zeros(len(X))
+    for column in member._contributions(X).T:
+        total += column
+    return total
+
+
+class FourMemberEnsemble(PercentileEnsemble):
+    """Isolation forest, 5 nearest neighbours, tail probabilities and one-class SVM, all on standardised columns.
+
+    One detector of each family that does well alone: partition, distance, marginal tails, kernel.
+
+    Args:
+        n_estimators: trees of the forest.
+        n_folds: parts of the training rows for the out-of-fold scores, >= 2.
+        contamination: share of the training rows below the threshold of ``predict``.
+        random_state: seed or generator.
+    """
+
+    def _members(self) -> list[tuple[str, BaseDetector]]:
+        return [
+            ("standardised", ExtendedIsolationForest(n_estimators=self.n_estimators, ndim=1)),
+            ("standardised", NearestNeighbours(n_neighbors=5)),
+            ("standardised", ECDFDetector(tail="flat")),
+            ("standardised", OneClassSVMDetector(nu=0.5)),
+        ]
+
+
+class TwoViewEnsemble(PercentileEnsemble):
+    """Two isolation forests, two nearest-neighbour distances and a local outlier factor, on two views of the data.
+
+    Standardised columns keep how far out a value lies; columns bent to the normal distribution by rank keep skewed ones
+    from drowning the others. Slanted splits and the nearest row are taken in the second view, straight splits, the
+    nearest row and the local outlier factor (k = min(50, n - 1)) in the first.
+
+    Args:
+        n_estimators: trees of each forest.
+        n_folds: parts of the training rows for the out-of-fold scores, >= 2.
+        contamination: share of the training rows below the threshold of ``predict``.
+        random_state: seed or generator.
+    """
+
+    def _members(self) -> list[tuple[str, BaseDetector]]:
+        return [
+            ("rank_gauss", ExtendedIsolationForest(n_estimators=self.n_estimators, ndim=2)),
+            ("standardised", ExtendedIsolationForest(n_estimators=self.n_estimators, ndim=1)),
+            ("standardised", NearestNeighbours(n_neighbors=1)),
+            ("rank_gauss", NearestNeighbours(n_neighbors=1)),
+            ("standardised", LocalOutlierFactor(n_neighbors=50)),
+        ]

@@ -1,0 +1,1 @@
+"""One file per kind of detector; the file's name is the name of the kind."""

@@ -1,0 +1,89 @@
+"""Denoising autoencoder: what does not fit through a narrow layer is unusual."""
+
+import numpy as np
+from numba import njit
+
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.detectors.reconstruction import ReconstructionDetector
+
+_PATIENCE = 20
+_LEARNING_RATE = 3e-3
+
+
+class AutoencoderDetector(ReconstructionDetector):
+    """Residuals of a small perceptron ``d - hidden - bottleneck - hidden - d`` (Hawkins et al. 2002).
+
+    It is trained to give back rows from damaged copies (Vincent et al. 2010): a network that only has to copy usual rows
+    copies unusual ones too.
+
+    Args:
+        hidden: width of the hidden layers.
+        bottleneck: width in the middle, at most one less than the varying columns; None for a third of them.
+        max_epochs: most passes over the training rows; training stops earlier when held-out rows are told no better.
+        contamination: share of the training rows below the threshold of ``predict``.
+        random_state: of initial weights, order and damage.
+    """
+
+    def __init__(
+        self,
+        hidden: int = 64,
+        bottleneck: int | None = None,
+        max_epochs: int = 100,
+        contamination: float = 0.1,
+        random_state: object = None,
+    ):
+        self.hidden = hidden
+        self.bottleneck = bottleneck
+        self.max_epochs = max_epochs
+        self.contamination = contamination
+        self.random_state = random_state
+
+    def _fit(self, X: np.ndarray) -> None:
+        for name, size in (("hidden", self.hidden), ("bottleneck", self.bottleneck)):
+            if size is not None and size < 1:
+                raise ConfigurationError(f"{name} is {size}", remedy="Give 1 or more.")
+        super()._fit(X)
+
+    def _train(self, rows: np.ndarray, held_out: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+        from medanomaly.detectors.networks.autoencoder import Autoencoder
+        from medanomaly.detectors.networks.losses import denoising_loss
+        from medanomaly.detectors.networks.reconstruction import trained_weights
+
+        d = rows.shape[1]
+        bottleneck = min(self.bottleneck or -(-d // 3), d - 1)
+        weights = trained_weights(
+            lambda: Autoencoder(d, self.hidden, bottleneck),
+            denoising_loss,
+            rows,
+            held_out,
+            learning_rate=_LEARNING_RATE,
+            max_epochs=self.max_epochs,
+            patience=_PATIENCE,
+            seed=seed,
+        )
+        # (inputs, outputs) matrices: rows times matrix
+        named = {}
+        for layer in range(4):
+            named[f"weight_{layer}"] = np.ascontiguousarray(weights[f"layers.{layer}.weight"].T)
+            named[f"bias_{layer}"] = weights[f"layers.{layer}.bias"]
+        return named
+
+    def _reconstruct(self, z: np.ndarray) -> np.ndarray:
+        for layer in range(4):
+            z = _linear(z, self.weights_[f"weight_{layer}"], self.weights_[f"bias_{layer}"], layer < 3)
+        return z
+
+
+@njit(nogil=True)
+def _linear(rows, weight, bias, rectified):
+    """``rows @ weight + bias``, added in the order of the inputs; a matrix product would round with the number of rows."""
+    out = np.empty((rows.shape[0], weight.shape[1]))
+    for i in range(rows.shape[0]):
+        out[i] = bias
+        for k in range(weight.shape[0]):
+            for j in range(weight.shape[1]):
+                out[i, j] += rows[i, k] * weight[k, j]
+        if rectified:
+            for j in range(weight.shape[1]):
+                out[i, j] = max(out[i, j], 0.0)
+    return out

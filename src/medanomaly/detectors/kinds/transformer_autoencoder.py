@@ -1,0 +1,181 @@
+"""Masked autoencoder with a transformer encoder over the features: each value is told from the others."""
+
+import numpy as np
+from numba import njit
+
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.detectors.reconstruction import ReconstructionDetector
+
+_PATIENCE = 10
+_LEARNING_RATE = 3e-3
+_LAYER = ("attention_norm", "project", "gather", "perceptron_norm", "widen", "narrow")
+
+
+class TransformerAutoencoderDetector(ReconstructionDetector):
+    """Residuals of features hidden from a transformer that sees the other features (masked autoencoding).
+
+    The features are cut at random into groups; a row is told once for each group, with that group hidden, so that every
+    value is told without being seen. Up to ``n_masks`` features each is a group of its own.
+
+    Args:
+        width: of a feature's token.
+        n_heads: attention heads; ``width`` is a multiple of it.
+        n_layers: encoder layers.
+        n_masks: most groups.
+        max_epochs: most passes over the training rows; training stops earlier when held-out rows are told no better.
+        contamination: share of the training rows below the threshold of ``predict``.
+        random_state: of initial weights, order, masks and groups.
+
+    Attributes:
+        hidden_: (n_groups, v) float64, 1 where a group hides a feature; each column adds up to 1.
+    """
+
+    def __init__(
+        self,
+        width: int = 16,
+        n_heads: int = 2,
+        n_layers: int = 1,
+        n_masks: int = 6,
+        max_epochs: int = 100,
+        contamination: float = 0.1,
+        random_state: object = None,
+    ):
+        self.width = width
+        self.n_heads = n_heads
+        self.n_layers = n_layers
+        self.n_masks = n_masks
+        self.max_epochs = max_epochs
+        self.contamination = contamination
+        self.random_state = random_state
+
+    def _fit(self, X: np.ndarray) -> None:
+        for name, least in (("width", 1), ("n_heads", 1), ("n_layers", 1), ("n_masks", 2)):
+            if getattr(self, name) < least:
+                raise ConfigurationError(f"{name} is {getattr(self, name)}", remedy=f"Give {least} or more.")
+        if self.width % self.n_heads:
+            raise ConfigurationError(
+                f"width is {self.width} with {self.n_heads} heads", remedy="Give a multiple of n_heads."
+            )
+        super()._fit(X)
+
+    def _train(self, rows: np.ndarray, held_out: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+        from medanomaly.detectors.networks.feature_transformer import FeatureTransformer
+        from medanomaly.detectors.networks.losses import masked_loss
+        from medanomaly.detectors.networks.reconstruction import trained_weights
+
+        d = rows.shape[1]
+        n_groups = min(self.n_masks, d)
+        group = np.random.default_rng(seed).permutation(d) % n_groups
+        self.hidden_ = (group == np.arange(n_groups)[:, None]).astype(np.float64)
+        weights = trained_weights(
+            lambda: FeatureTransformer(d, self.width, self.n_heads, self.n_layers),
+            masked_loss,
+            rows,
+            held_out,
+            learning_rate=_LEARNING_RATE,
+            max_epochs=self.max_epochs,
+            patience=_PATIENCE,
+            seed=seed,
+        )
+        named = {name: weights[name] for name in ("value", "name", "blank", "read", "bias")}
+        named |= {"norm.weight": weights["norm.weight"], "norm.bias": weights["norm.bias"]}
+        for part in _LAYER:
+            for kind in ("weight", "bias"):
+                stacked = np.stack([weights[f"layers.{i}.{part}.{kind}"] for i in range(self.n_layers)])
+                # (layers, inputs, outputs): tokens times matrix
+                named[f"{part}.{kind}"] = np.ascontiguousarray(stacked.swapaxes(1, -1))
+        return named
+
+    def _reconstruct(self, z: np.ndarray) -> np.ndarray:
+        w = self.weights_
+        scale, shift = self._tokens()
+        layers = tuple(w[f"{part}.{kind}"] for part in _LAYER for kind in ("weight", "bias"))
+        last = (w["norm.weight"], w["norm.bias"], w["read"], w["bias"])
+        return _reconstructions(z, self.hidden_, scale, shift, self.n_heads, layers, last)
+
+    def _tokens(self) -> tuple[np.ndarray, np.ndarray]:
+        """(n_groups, v, width) a and b: the token of feature j under mask g is ``z_j a_gj + b_gj``."""
+        hidden = self.hidden_[:, :, None]
+        scale = (1.0 - hidden) * self.weights_["value"]
+        return scale, self.weights_["name"] + hidden * self.weights_["blank"]
+
+
+@njit(nogil=True)
+def _reconstructions(rows, hidden, scale, shift, n_heads, layers, last):
+    """(n, v) reconstructions, each from the pass that hides it; every sum is added in one fixed order."""
+    norm_weight, norm_bias, read, bias = last
+    out = np.empty(rows.shape)
+    for i in range(rows.shape[0]):
+        for g in range(hidden.shape[0]):
+            tokens = rows[i].reshape(-1, 1) * scale[g] + shift[g]
+            for k in range(layers[0].shape[0]):
+                _encode(tokens, k, n_heads, layers)
+            normed = _normalised(tokens, norm_weight, norm_bias)
+            for j in range(rows.shape[1]):
+                if hidden[g, j] == 1.0:
+                    total = bias[j]
+                    for c in range(read.shape[1]):
+                        total += normed[j, c] * read[j, c]
+                    out[i, j] = total
+    return out
+
+
+@njit(nogil=True)
+def _encode(tokens, k, n_heads, layers):
+    """One encoder layer, in place."""
+    n_tokens, width = tokens.shape
+    size = width // n_heads
+    projected = _times(_normalised(tokens, layers[0][k], layers[1][k]), layers[2][k], layers[3][k])
+    mixed = np.zeros((n_tokens, width))
+    weights = np.empty(n_tokens)
+    for head in range(n_heads):
+        query, key, value = head * size, width + head * size, 2 * width + head * size
+        for a in range(n_tokens):
+            largest = -np.inf
+            for b in range(n_tokens):
+                total = 0.0
+                for c in range(size):
+                    total += projected[a, query + c] * projected[b, key + c]
+                weights[b] = total / np.sqrt(size)
+                largest = max(largest, weights[b])
+            norm = 0.0
+            for b in range(n_tokens):
+                weights[b] = np.exp(weights[b] - largest)
+                norm += weights[b]
+            for b in range(n_tokens):
+                for c in range(size):
+                    mixed[a, query + c] += weights[b] / norm * projected[b, value + c]
+    tokens += _times(mixed, layers[4][k], layers[5][k])
+    wide = _times(_normalised(tokens, layers[6][k], layers[7][k]), layers[8][k], layers[9][k])
+    tokens += _times(np.maximum(wide, 0.0), layers[10][k], layers[11][k])
+
+
+@njit(nogil=True)
+def _normalised(tokens, weight, bias):
+    """Layer normalisation (Ba et al. 2016)."""
+    out = np.empty(tokens.shape)
+    width = tokens.shape[1]
+    for a in range(tokens.shape[0]):
+        mean = 0.0
+        for c in range(width):
+            mean += tokens[a, c]
+        mean /= width
+        variance = 0.0
+        for c in range(width):
+            variance += (tokens[a, c] - mean) ** 2
+        spread = np.sqrt(variance / width + 1e-5)
+        for c in range(width):
+            out[a, c] = (tokens[a, c] - mean) / spread * weight[c] + bias[c]
+    return out
+
+
+@njit(nogil=True)
+def _times(tokens, weight, bias):
+    """``tokens @ weight + bias`` in the order of the inputs."""
+    out = np.empty((tokens.shape[0], weight.shape[1]))
+    for a in range(tokens.shape[0]):
+        out[a] = bias
+        for k in range(weight.shape[0]):
+            for c in range(weight.shape[1]):
+                out[a, c] += tokens[a, k] * weight[k, c]
+    return out

@@ -1,0 +1,1 @@
+"""Networks that reconstructing detectors are made of."""

@@ -1,0 +1,69 @@
+"""Detectors whose score is no sum over the features, explained by putting usual values in one at a time."""
+
+from abc import abstractmethod
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.detectors.base import BaseDetector
+
+
+class OcclusionDetector(BaseDetector):
+    """A detector that implements :meth:`_scores` instead of :meth:`_contributions`; its scores are never negative.
+
+    The contributions are an approximation. Each feature in turn is set to its training median; how far the score falls
+    is the feature's effect (occlusion: Zeiler & Fergus 2014, there for patches of an image). Effects below 0 count as
+    0, and the score is shared out in proportion to the rest, in equal parts where nothing is left, so that a row
+    adds up to its score as it does for the detectors that are sums. Explaining costs d scorings; scoring costs one.
+
+    Attributes:
+        reference_: (d,) float32, the training medians.
+    """
+
+    @abstractmethod
+    def _scores(self, X: np.ndarray) -> np.ndarray:
+        """(n,) float64 anomaly scores >= 0 of (n, d) float32 rows, each from its own row alone."""
+
+    def fit(self, X: np.ndarray, y: object = None) -> "OcclusionDetector":
+        """Learn what is usual; see :meth:`BaseDetector.fit`."""
+        if not 0 < self.contamination <= 0.5:
+            raise ConfigurationError(
+                f"contamination is {self.contamination}", remedy="Give a share above 0 and at most 0.5."
+            )
+        X = validate_data(self, X, dtype=np.float32)
+        self._learn(X)
+        self.offset_ = np.percentile(-self._scores(X), 100.0 * self.contamination)
+        return self
+
+    def _learn(self, X: np.ndarray) -> None:
+        """:meth:`_fit` and the medians, without the checks and the threshold."""
+        # in float64, where the mean of the two middle values cannot overflow
+        self.reference_ = np.median(X.astype(np.float64), axis=0).astype(np.float32)
+        self._fit(X)
+
+    def score_samples(self, X: np.ndarray) -> np.ndarray:
+        """Negative anomaly score: (n,) float64, higher = more normal."""
+        check_is_fitted(self)
+        return -self._scores(validate_data(self, X, dtype=np.float32, reset=False))
+
+    def _contributions(self, X: np.ndarray) -> np.ndarray:
+        score = self._scores(X)
+        effect = np.empty(X.shape)
+        for j, usual in enumerate(self.reference_):
+            occluded = X.copy()
+            occluded[:, j] = usual
+            effect[:, j] = score - self._scores(occluded)
+        return score[:, None] * positive_shares(effect)
+
+
+def positive_shares(effect: np.ndarray) -> np.ndarray:
+    """(n, d) effects to (n, d) shares >= 0 that add up to 1 in each row; equal shares where no effect is above 0."""
+    effect = np.maximum(effect, 0.0)
+    total = np.zeros(len(effect))
+    for column in effect.T:
+        total += column
+    # a subnormal total would turn the division into inf * 0
+    useful = total > np.finfo(np.float64).tiny
+    equal = np.full(effect.shape, 1.0 / effect.shape[1])
+    return np.divide(effect, total[:, None], out=equal, where=useful[:, None])

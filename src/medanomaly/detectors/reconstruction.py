@@ -1,0 +1,69 @@
+"""Detectors that tell a row from what a network has learnt: the residuals are the score."""
+
+from abc import abstractmethod
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.detectors.base import BaseDetector
+from medanomaly.detectors.views.standardise import Standardise
+
+# beyond it a network only sees "very high" or "very low": it would carry outliers through to its output
+INPUT_LIMIT = 4.0
+# fewer rows cannot be split into some to learn from and some to stop by
+MIN_ROWS = 30
+HELD_OUT = 0.2
+SMALLEST_SPREAD = 0.1
+
+
+class ReconstructionDetector(BaseDetector):
+    """Mean over the features of ``((z_j - reconstruction_j) / spread_j)^2``; each term is a contribution.
+
+    z is the standardised row. The network sees it cut at +-4; the residual is taken from the uncut value, so a far value
+    is never told well. ``spread_j`` is the root mean square of the residual on rows held out of training, at least 0.1:
+    missing a value that is usually told exactly is worth more than missing one that cannot be told. A fifth of the rows
+    is held out, to stop by and for the spreads.
+
+    Columns that are constant in training are told to stay so. With fewer than 30 rows, or no two columns that vary,
+    nothing is learnt: every value is told to be the mean.
+
+    Training draws from ``random_state`` only; scoring is float64 and of the row alone.
+
+    Attributes:
+        standardise_: the fitted standardisation.
+        weights_: arrays by name, empty where nothing was learnt.
+        varying_: (v,) int, columns that the network sees.
+        spread_: (d,) float64.
+    """
+
+    @abstractmethod
+    def _train(self, rows: np.ndarray, held_out: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+        """Weights from (n, v) and (m, v) float64 standardised rows."""
+
+    @abstractmethod
+    def _reconstruct(self, z: np.ndarray) -> np.ndarray:
+        """(n, v) reconstructions of (n, v) float64 rows within the limit, each from its own row alone."""
+
+    def _fit(self, X: np.ndarray) -> None:
+        if self.max_epochs < 1:
+            raise ConfigurationError(f"max_epochs is {self.max_epochs}", remedy="Give 1 or more.")
+        random = check_random_state(self.random_state)
+        self.standardise_ = Standardise()._fit(X)
+        self.varying_ = np.flatnonzero(~self.standardise_.constant_)
+        self.weights_, self.spread_ = {}, np.ones(X.shape[1])
+        if len(X) < MIN_ROWS or len(self.varying_) < 2:
+            return
+        z = self.standardise_._z(X)[:, self.varying_]
+        order = random.permutation(len(z))
+        held_out, rows = np.split(np.clip(z[order], -INPUT_LIMIT, INPUT_LIMIT), [round(HELD_OUT * len(z))])
+        self.weights_ = self._train(rows, held_out, int(random.randint(np.iinfo(np.int32).max)))
+        residual = held_out - self._reconstruct(held_out)
+        self.spread_[self.varying_] = np.maximum(np.sqrt((residual**2).mean(axis=0)), SMALLEST_SPREAD)
+
+    def _contributions(self, X: np.ndarray) -> np.ndarray:
+        residual = self.standardise_._z(X)
+        if self.weights_:
+            seen = np.clip(residual[:, self.varying_], -INPUT_LIMIT, INPUT_LIMIT)
+            residual[:, self.varying_] -= self._reconstruct(np.ascontiguousarray(seen))
+        return (residual / self.spread_) ** 2 / X.shape[1]

@@ -1,0 +1,136 @@
+"""Score and explain new records with a bundle: the same path in the pipeline, in a batch and in a service."""
+
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle
+from medanomaly.core.conformal import p_values
+from medanomaly.core.errors import BundleError
+from medanomaly.core.scores import most_anomalous
+from medanomaly.detectors.preprocessing import Preprocessor
+
+
+class TabularScorer:
+    """A bundle made ready: preprocessing, ONNX session and calibration scores.
+
+    Args:
+        bundle: a verified bundle of the tabular modality.
+    """
+
+    def __init__(self, bundle: Bundle):
+        from medanomaly.detectors.onnx.export import load_session
+
+        if "preprocessing" not in bundle.manifest:
+            raise BundleError(
+                f"this bundle is of modality '{bundle.manifest.get('modality')}'",
+                remedy="Expected a bundle that scores tables of features.",
+            )
+        self.bundle = bundle
+        self.preprocessor = Preprocessor.from_dict(bundle.manifest["preprocessing"])
+        self.calibration = bundle.array("calibration.npy")
+        self._session = load_session(bundle.files["model.onnx"])
+
+    def score(self, features: pd.DataFrame) -> np.ndarray:
+        """(n,) float64 scores, higher = more anomalous; ``features`` as in training, other columns are ignored."""
+        from medanomaly.detectors.onnx.export import run_session
+
+        return run_session(self._session, self.preprocessor.transform(features))
+
+    def p_values(self, features: pd.DataFrame) -> np.ndarray:
+        """(n,) conformal p-values against all of the bundle's calibration normals.
+
+        Raises:
+            BundleError: the bundle was made for p-values within groups, which need the pipeline's score table.
+        """
+        group_by = self.bundle.manifest.get("group_by")
+        if group_by is not None:
+            raise BundleError(
+                f"this bundle belongs to a run with p-values within groups of '{group_by}'",
+                remedy="Use the run's score table, or train with alarm.group_by: null.",
+            )
+        return p_values(self.score(features), self.calibration)
+
+    @cached_property
+    def _detector(self) -> object:
+        import skops.io
+
+        from medanomaly.detectors.base import TRUSTED_TYPES
+
+        # only the project's own, listed types are ever constructed
+        return skops.io.loads(self.bundle.files["model.skops"], trusted=list(TRUSTED_TYPES))
+
+    @property
+    def exact(self) -> bool:
+        """Whether the contributions are the terms that the score is the sum of, not an approximate sharing out of it."""
+        from medanomaly.detectors.occlusion import OcclusionDetector
+
+        return not isinstance(self._detector, OcclusionDetector)
+
+    def contributions(self, features: pd.DataFrame) -> pd.DataFrame:
+        """What each feature adds to the score.
+
+        Contributions of the matrix columns that come from one feature (its value, its absence, its levels) are added up.
+
+        Returns:
+            (n, n_features) float64, one column a feature; see the detector's ``explain`` for what a row adds up to.
+        """
+        matrix = self._detector.explain(self.preprocessor.transform(features))
+        columns = [column.feature for column in self.preprocessor.columns]
+        return (
+            pd.DataFrame(matrix).T.groupby(np.array(columns), sort=False).sum().T[self.preprocessor.features]
+        )
+
+
+def shown_value(value: object) -> str:
+    """A value as a reader sees it: four significant digits, 'missing' where there is none."""
+    if pd.isna(value):
+        return "missing"
+    if isinstance(value, (int, float, np.number)):
+        return f"{float(value):.4g}"
+    return str(value)
+
+
+def explanation_table(
+    scorer: TabularScorer, cases: pd.DataFrame, features: pd.DataFrame, scores: pd.DataFrame, top: int
+) -> pd.DataFrame:
+    """Explain the ``top`` most anomalous test cases.
+
+    Args:
+        scorer: the model.
+        cases: case table with the split.
+        features: feature table in the order of ``cases``.
+        scores: this model's score table in the order of ``cases``.
+        top: how many cases.
+
+    Returns:
+        Explanations: ``case_id, model, feature, value, unit, usual_low, usual_high, contribution, exact``, largest
+        contribution of a case first; ``exact`` as :attr:`TabularScorer.exact`.
+    """
+    chosen = most_anomalous(cases, scores, top)
+    contributions = scorer.contributions(features.iloc[chosen])
+    contract = {entry["name"]: entry for entry in scorer.bundle.manifest["input_contract"]}
+    rows = []
+    for i, position in enumerate(chosen):
+        for name in contributions.columns:
+            entry = contract[name]
+            rows.append(
+                {
+                    "case_id": cases["case_id"].iloc[position],
+                    "model": scorer.bundle.manifest["name"],
+                    "feature": name,
+                    "value": shown_value(features[name].iloc[position]),
+                    "unit": entry.get("unit", ""),
+                    "usual_low": entry.get("usual_low", np.nan),
+                    "usual_high": entry.get("usual_high", np.nan),
+                    "contribution": float(contributions[name].iloc[i]),
+                    "exact": scorer.exact,
+                }
+            )
+    table = pd.DataFrame(rows)
+    table["_order"] = pd.Categorical(
+        table["case_id"], categories=[cases["case_id"].iloc[p] for p in chosen], ordered=True
+    )
+    table = table.sort_values(["_order", "contribution"], ascending=[True, False], kind="stable")
+    return table.drop(columns="_order").reset_index(drop=True)

@@ -1,0 +1,171 @@
+"""Fit a detector on the train normals, calibrate it, and seal both with their preprocessing into a bundle."""
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from medanomaly.core.bundle import Bundle
+from medanomaly.core.sealing import check_reference, seal
+from medanomaly.detectors.preprocessing import Preprocessor
+
+# name in parameters and catalog -> class, given as text so that parameters validate without importing scikit-learn
+DETECTORS = {
+    "isolation_forest": "medanomaly.detectors.kinds.isolation_forest:IsolationForest",
+    "ecdf": "medanomaly.detectors.kinds.ecdf:ECDFDetector",
+    "nearest_neighbours": "medanomaly.detectors.kinds.nearest_neighbours:NearestNeighbours",
+    "mahalanobis": "medanomaly.detectors.kinds.mahalanobis:MahalanobisDetector",
+    "pca": "medanomaly.detectors.kinds.pca:PCADetector",
+    "one_class_svm": "medanomaly.detectors.kinds.one_class_svm:OneClassSVMDetector",
+    "local_outlier_factor": "medanomaly.detectors.kinds.local_outlier_factor:LocalOutlierFactor",
+    "extended_isolation_forest": "medanomaly.detectors.kinds.extended_isolation_forest:ExtendedIsolationForest",
+    "autoencoder": "medanomaly.detectors.kinds.autoencoder:AutoencoderDetector",
+    "transformer_autoencoder": "medanomaly.detectors.kinds.transformer_autoencoder:TransformerAutoencoderDetector",
+    "four_member_ensemble": "medanomaly.detectors.ensembles:FourMemberEnsemble",
+    "two_view_ensemble": "medanomaly.detectors.ensembles:TwoViewEnsemble",
+}
+
+
+def detector_class(name: str) -> type:
+    """The estimator class of a detector's name."""
+    module, _, attribute = DETECTORS[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def detector_for(params: "DetectorParams", seed: int, options: Mapping[str, Any] | None = None) -> Any:
+    """An unfitted detector with its options; ``options`` go before those of ``params``, ``seed`` where none is given."""
+    estimator = detector_class(params.detector)
+    together = {**params.options, **(options or {})}
+    if "random_state" in inspect.signature(estimator).parameters:
+        together.setdefault("random_state", seed)
+    return estimator(**together)
+
+
+class DetectorParams(BaseModel):
+    """Which detector, on which population, with which options.
+
+    Attributes:
+        detector: a key of ``DETECTORS``.
+        population: ``normals`` fits on the normal train cases (one-class), ``all`` on every train case (unsupervised).
+        options: arguments of the estimator.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    detector: str
+    population: Literal["normals", "all"] = "normals"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("detector")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in DETECTORS:
+            raise ValueError(f"unknown detector '{name}'; known are {sorted(DETECTORS)}")
+        return name
+
+    @model_validator(mode="after")
+    def _options_exist(self):
+        if self.options:
+            known = inspect.signature(detector_class(self.detector)).parameters
+            unknown = sorted(set(self.options) - set(known))
+            if unknown:
+                raise ValueError(
+                    f"detector '{self.detector}' has no option {unknown}; it has {sorted(known)}"
+                )
+        return self
+
+
+def _given(params: DetectorParams, detector: object) -> list[str]:
+    return [*params.options, *({"random_state"} & set(vars(detector)) - set(params.options))]
+
+
+def _input_contract(features: pd.DataFrame, preprocessor: Preprocessor, units: dict[str, str]) -> list[dict]:
+    contract = []
+    for name in preprocessor.features:
+        if name in preprocessor.levels:
+            contract.append({"name": name, "kind": "category", "levels": list(preprocessor.levels[name])})
+            continue
+        known = features[name].dropna().to_numpy(dtype=np.float64)
+        low, high = np.quantile(known, [0.05, 0.95]) if known.size else (np.nan, np.nan)
+        contract.append(
+            {
+                "name": name,
+                "kind": "number",
+                "unit": units.get(name, ""),
+                "usual_low": float(low),
+                "usual_high": float(high),
+                "missing_share": float(features[name].isna().mean()),
+            }
+        )
+    return contract
+
+
+def train_bundle(
+    cases: pd.DataFrame,
+    features: pd.DataFrame,
+    params: DetectorParams,
+    *,
+    name: str,
+    alpha: float,
+    seed: int,
+    units: dict[str, str] | None = None,
+    group_by: str | None = None,
+    stamp: dict | None = None,
+    modality: str = "tabular",
+) -> Bundle:
+    """Train one detector and seal it.
+
+    Calibration scores are computed from the exported ONNX model, the one that is served, so that a p-value means the same
+    in the pipeline and in a service.
+
+    Args:
+        cases: case table with the split.
+        features: feature table of the same cases, in the same order.
+        params: detector, population, options.
+        name: the model's name.
+        alpha: false-alarm rate at which the bundle's threshold is set.
+        seed: for detectors that draw random numbers and are given no ``random_state``.
+        units: unit of each feature, for explanations.
+        group_by: recorded; a bundle calibrates on all normals together and refuses p-values within groups.
+        stamp: what to add to the manifest (data set, creation time, library versions).
+        modality: what the features are of.
+
+    Returns:
+        A bundle of ``model.onnx`` (matrix to score), ``model.skops``, ``calibration.npy`` (sorted scores of the
+        calibration normals).
+
+    Raises:
+        ConfigurationError: too few normal cases to fit or to calibrate.
+    """
+    import skops.io
+
+    from medanomaly.detectors.onnx.export import load_session, run_session, to_onnx
+
+    in_train, in_calibration = check_reference(cases, name, params.population)
+    preprocessor = Preprocessor.fit(features[in_train])
+    detector = detector_for(params, seed).fit(preprocessor.transform(features[in_train]))
+    onnx_bytes = to_onnx(detector)
+    scores = np.zeros(len(cases))
+    scores[in_calibration] = run_session(
+        load_session(onnx_bytes), preprocessor.transform(features[in_calibration])
+    )
+    return seal(
+        {"model.onnx": onnx_bytes, "model.skops": skops.io.dumps(detector)},
+        cases,
+        scores,
+        name=name,
+        modality=modality,
+        detector=params.detector,
+        options={option: getattr(detector, option) for option in _given(params, detector)},
+        alpha=alpha,
+        seed=seed,
+        input_contract=_input_contract(features[in_train], preprocessor, units or {}),
+        population=params.population,
+        stamp=stamp,
+        fingerprint_of=features[in_train],
+        more={"preprocessing": preprocessor.to_dict(), "group_by": group_by},
+    )

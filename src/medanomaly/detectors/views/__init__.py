@@ -1,0 +1,1 @@
+"""Fitted views of a matrix: standardised, rank-Gaussian, percentiles."""

@@ -1,0 +1,1 @@
+"""Audit of leaks, shortcuts and guarantees; trivial baselines."""

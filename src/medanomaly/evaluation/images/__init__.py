@@ -1,0 +1,1 @@
+"""Metrics of maps and outlines; metrics within strata."""

@@ -1,0 +1,1 @@
+"""Ranking metrics, resamples of patients, intervals."""

@@ -1,0 +1,303 @@
+"""Every metric of every model from the same patient-level resamples.
+
+Patients, not cases, are drawn with replacement (Efron & Tibshirani 1993, chapter 8: resample the independent units). A
+resample is an integer weight a patient; all models and metrics see the same weights, so the difference between two
+models is paired without further work. Scores are sorted once (``ranking.fold``); a resample is one pass over the
+cases. numba and numpy give the same numbers to the last bit: sums are integers (probabilities in fixed point),
+and the one floating-point sum, of the average precision, is added in the same order.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.evaluation.probability_calibration import equal_mass_bins
+from medanomaly.evaluation.resampling.draws import HAVE_NUMBA, draw_weights, draw_weights_numpy, njit
+from medanomaly.evaluation.resampling.ranking import Cells, fold, rank_sums
+
+RANK_METRICS = ("auroc", "auprc")
+FLAG_METRICS = ("sensitivity", "specificity", "ppv", "npv", "f1", "false_alarm_rate", "flagged_share")
+PROBABILITY_METRICS = ("brier", "ece")
+
+
+@dataclass(frozen=True)
+class Population:
+    """The cases that one set of resamples is drawn from, with every model's answers.
+
+    Attributes:
+        patient: (n,) patient of each case, anything sortable; equal values are drawn together.
+        positive: (n,) bool.
+        score: (n, models) float64, finite.
+        flagged: (n, models) bool, or None.
+        probability: (n, models) float64 in [0, 1], or None.
+    """
+
+    patient: np.ndarray
+    positive: np.ndarray
+    score: np.ndarray
+    flagged: np.ndarray | None = None
+    probability: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Resamples:
+    """Sums over each resample; row 0 of every array is the sample itself, rows 1.. the resamples.
+
+    Attributes:
+        total: (1 + resamples,) weighted number of cases.
+        positive: (1 + resamples,) weighted number of positives.
+        u2: (1 + resamples, models) twice the Mann-Whitney U.
+        ap: (1 + resamples, models) positives times average precision.
+        flagged_positive: (1 + resamples, models).
+        flagged_negative: (1 + resamples, models).
+        brier: (1 + resamples, models), NaN without probabilities.
+        ece: (1 + resamples, models), NaN without probabilities.
+    """
+
+    total: np.ndarray
+    positive: np.ndarray
+    u2: np.ndarray
+    ap: np.ndarray
+    flagged_positive: np.ndarray
+    flagged_negative: np.ndarray
+    brier: np.ndarray
+    ece: np.ndarray
+
+    def metric(self, name: str) -> np.ndarray:
+        """(1 + resamples, models) values of a metric, NaN where it is undefined (0 / 0)."""
+        p, n = self.positive[:, None].astype(float), (self.total - self.positive)[:, None].astype(float)
+        tp, fp = self.flagged_positive.astype(float), self.flagged_negative.astype(float)
+        fraction = {
+            "auroc": (self.u2, 2.0 * p * n),
+            # scikit-learn calls the average precision of a sample without negatives 1; it says nothing about a model
+            "auprc": (self.ap, np.where(n > 0, p, 0.0)),
+            "prevalence": (p + 0.0 * tp, p + n),
+            "sensitivity": (tp, p),
+            "specificity": (n - fp, n),
+            "ppv": (tp, tp + fp),
+            "npv": (n - fp, n - fp + p - tp),
+            "f1": (2.0 * tp, tp + fp + p),
+            "false_alarm_rate": (fp, n),
+            "flagged_share": (tp + fp, p + n),
+        }
+        if name in fraction:
+            above, below = np.broadcast_arrays(*fraction[name])
+            return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
+        if name in PROBABILITY_METRICS:
+            return getattr(self, name)
+        raise ConfigurationError(f"the bootstrap has no metric '{name}'")
+
+
+@njit(nogil=True)
+def _rank_kernel(
+    seed, start, stop, n_cases, n_positives, patient, cell, n_levels, has_ties, flagged, offsets, split,
+    total, positive, u2, ap, flagged_positive, flagged_negative,
+):  # fmt: skip
+    n, n_models = cell.shape[1], cell.shape[0]
+    weight = np.zeros(n_cases.size, dtype=np.uint8)
+    counts = np.zeros(3 * n_levels.max() + 1, dtype=np.int32)
+    one_each = n == n_cases.size
+    for r in range(start, stop):
+        # row 0 is the sample itself: every patient once
+        if r == 0:
+            weight[:] = 1
+            total[r], positive[r] = n_cases.sum(), n_positives.sum()
+        else:
+            total[r], positive[r] = draw_weights(seed, r, n_cases, n_positives, weight)
+        for m in range(n_models):
+            levels = n_levels[m]
+            last = 3 * levels + 1 if has_ties[m] else 2 * levels + 1
+            counts[:last] = 0
+            cells = cell[m]
+            if one_each:
+                for i in range(n):
+                    counts[cells[i]] += weight[i]
+            else:
+                for i in range(n):
+                    counts[cells[i]] += weight[patient[i]]
+            negatives = total[r] - positive[r]
+            above, hits, wins, precision_sum = np.int64(0), np.int64(0), np.int64(0), 0.0
+            for k in range(levels):
+                above += counts[levels + k]
+                tied = np.int64(counts[2 * levels + 1 + k]) if has_ties[m] else np.int64(0)
+                p = np.int64(counts[k])
+                if p > 0:
+                    wins += p * (2 * (negatives - above) - tied)
+                    hits += p
+                    precision_sum += p * (hits / (hits + above + tied))
+                above += tied
+            u2[r, m], ap[r, m] = wins, precision_sum
+            # flagged cases are few, so they are listed: positives up to split, negatives after it
+            s = np.int64(0)
+            for i in range(offsets[m], split[m]):
+                s += weight[flagged[i]]
+            flagged_positive[r, m] = s
+            s = np.int64(0)
+            for i in range(split[m], offsets[m + 1]):
+                s += weight[flagged[i]]
+            flagged_negative[r, m] = s
+
+
+@njit(nogil=True)
+def _probability_kernel(
+    seed, start, stop, n_cases, n_positives, patient, squared, gap, bins, n_bins, brier, ece
+):
+    n_models, n = squared.shape
+    weight = np.zeros(n_cases.size, dtype=np.uint8)
+    gaps = np.zeros(n_bins, dtype=np.int64)
+    for r in range(start, stop):
+        if r == 0:
+            weight[:] = 1
+        else:
+            draw_weights(seed, r, n_cases, n_positives, weight)
+        for m in range(n_models):
+            gaps[:] = 0
+            s = np.int64(0)
+            for i in range(n):
+                w = np.int64(weight[patient[i]])
+                s += w * squared[m, i]
+                gaps[bins[m, i]] += w * gap[m, i]
+            brier[r, m] = s
+            s = np.int64(0)
+            for b in range(n_bins):
+                s += abs(gaps[b])
+            ece[r, m] = s
+
+
+def _fixed_point(x: np.ndarray, largest_total: int) -> tuple[np.ndarray, float]:
+    """Values in [-1, 1] as int64 with as many bits as cannot overflow when ``largest_total`` of them are added."""
+    one = float(1 << min(50, 62 - int(largest_total).bit_length()))
+    return np.rint(x * one).astype(np.int64), one
+
+
+def bootstrap(
+    population: Population,
+    n_resamples: int,
+    seed: int,
+    n_bins: int = 10,
+    threads: int = 1,
+    backend: str = "auto",
+) -> Resamples:
+    """Draw patients with replacement and sum up what every metric needs.
+
+    Args:
+        population: n cases of which at least one is there.
+        n_resamples: how many resamples.
+        seed: 0 or more; results depend on it, on the patients and on nothing else.
+        n_bins: equal-mass bins of the calibration error, fixed from the full sample.
+        threads: threads over which the resamples are spread; same numbers for any count. numba only.
+        backend: ``auto`` takes numba where it can be imported, ``numba``, or ``numpy`` (same numbers, slower).
+
+    Returns:
+        The sums, row 0 for the sample itself.
+    """
+    if backend == "numba" and not HAVE_NUMBA:
+        raise ConfigurationError("numba cannot be imported", remedy="Install numba, or take backend='auto'.")
+    if len(population.positive) == 0:
+        raise InputError("there is no case to resample")
+    if not np.isfinite(population.score).all():
+        raise InputError("a score is NaN or infinite", remedy="Detectors must give finite scores.")
+    unique, codes = np.unique(np.asarray(population.patient), return_inverse=True)
+    # cases in the order of their patients: results do not depend on the order of rows, and memory is read in line
+    order = np.argsort(codes, kind="stable")
+    patient = codes[order].astype(np.int32)
+    positive = np.asarray(population.positive, dtype=bool)[order]
+    score = np.asarray(population.score, dtype=np.float64)[order]
+    n_cases = np.bincount(patient, minlength=unique.size).astype(np.int32)
+    n_positives = np.bincount(patient[positive], minlength=unique.size).astype(np.int32)
+    n_models, rows = score.shape[1], n_resamples + 1
+    folded = [fold(score[:, m], positive) for m in range(n_models)]
+    lists = _flagged_lists(population.flagged, order, positive, patient, n_models)
+    compiled = backend != "numpy" and HAVE_NUMBA
+
+    total, drawn_positive = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
+    u2, ap = np.zeros((rows, n_models), dtype=np.int64), np.zeros((rows, n_models))
+    flagged_positive, flagged_negative = np.zeros_like(u2), np.zeros_like(u2)
+    outputs = (total, drawn_positive, u2, ap, flagged_positive, flagged_negative)
+    if compiled:
+        # unsigned, so that no index has to be looked at for being negative
+        cell = np.stack([f.cell for f in folded]).astype(np.uint32)
+        levels = np.array([f.n_levels for f in folded], dtype=np.int64)
+        ties = np.array([f.has_ties for f in folded])
+        inputs = (n_cases, n_positives, patient, cell, levels, ties, *_join(lists))
+        _spread(_rank_kernel, seed, rows, threads, (*inputs, *outputs))
+    else:
+        _rank_numpy(seed, n_cases, n_positives, patient, folded, lists, outputs)
+
+    brier, ece = np.full((rows, n_models), np.nan), np.full((rows, n_models), np.nan)
+    if population.probability is not None:
+        probability = np.asarray(population.probability, dtype=np.float64)[order].T
+        given = np.isfinite(probability).all(axis=1)
+        if given.any():
+            probability = probability[given]
+            bins = np.stack([equal_mass_bins(p, n_bins) for p in probability])
+            largest = int(n_cases.max()) * unique.size
+            squared, one = _fixed_point((probability - positive) ** 2, largest)
+            gap, _ = _fixed_point(probability - positive, largest)
+            sums = np.zeros((2, rows, int(given.sum())), dtype=np.int64)
+            if compiled:
+                inputs = (n_cases, n_positives, patient, squared, gap, bins, int(bins.max()) + 1)
+                _spread(_probability_kernel, seed, rows, threads, (*inputs, sums[0], sums[1]))
+            else:
+                _probability_numpy(seed, n_cases, n_positives, patient, squared, gap, bins, sums)
+            brier[:, given], ece[:, given] = sums / one / total[None, :, None]
+    return Resamples(*outputs, brier, ece)
+
+
+def _flagged_lists(flagged, order, positive, patient, n_models) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each model the patients of its flagged positives and of its flagged negatives."""
+    if flagged is None:
+        return [(patient[:0], patient[:0])] * n_models
+    flagged = np.asarray(flagged, dtype=bool)[order]
+    return [(patient[flagged[:, m] & positive], patient[flagged[:, m] & ~positive]) for m in range(n_models)]
+
+
+def _join(lists) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    joined = np.concatenate([part for pair in lists for part in pair])
+    ends = np.cumsum([len(part) for pair in lists for part in pair])
+    return joined, np.concatenate([[0], ends[1::2]]), ends[0::2]
+
+
+def _spread(kernel, seed: int, rows: int, threads: int, arguments: tuple) -> None:
+    """Run a kernel over all rows, in ranges on several threads; every row is written by its own range alone."""
+    seed = np.uint64(seed)
+    edges = np.linspace(0, rows, min(threads, rows) + 1).astype(np.int64)
+    if len(edges) == 2:
+        kernel(seed, edges[0], edges[1], *arguments)
+        return
+    with ThreadPoolExecutor(len(edges) - 1) as pool:
+        jobs = [pool.submit(kernel, seed, a, b, *arguments) for a, b in pairwise(edges)]
+        for job in jobs:
+            job.result()
+
+
+def _weights(seed, row, n_cases, n_positives) -> tuple[np.ndarray, int, int]:
+    if row == 0:
+        return np.ones(n_cases.size, dtype=np.int64), int(n_cases.sum()), int(n_positives.sum())
+    return draw_weights_numpy(seed, row, n_cases, n_positives)
+
+
+def _rank_numpy(seed, n_cases, n_positives, patient, folded: list[Cells], lists, outputs) -> None:
+    total, positive, u2, ap, flagged_positive, flagged_negative = outputs
+    for r in range(len(total)):
+        weight, total[r], positive[r] = _weights(seed, r, n_cases, n_positives)
+        case_weight = weight[patient]
+        for m, cells in enumerate(folded):
+            # bincount sums in float64, exact for counts below 2^53
+            counts = np.bincount(cells.cell, weights=case_weight, minlength=3 * cells.n_levels + 1)
+            u2[r, m], ap[r, m] = rank_sums(counts.astype(np.int64), cells.n_levels)
+            flagged_positive[r, m] = weight[lists[m][0]].sum()
+            flagged_negative[r, m] = weight[lists[m][1]].sum()
+
+
+def _probability_numpy(seed, n_cases, n_positives, patient, squared, gap, bins, sums) -> None:
+    for r in range(sums.shape[1]):
+        case_weight = _weights(seed, r, n_cases, n_positives)[0][patient]
+        for m in range(len(squared)):
+            gaps = np.zeros(int(bins.max()) + 1, dtype=np.int64)
+            np.add.at(gaps, bins[m], case_weight * gap[m])
+            sums[0, r, m] = (case_weight * squared[m]).sum()
+            sums[1, r, m] = np.abs(gaps).sum()

@@ -1,0 +1,1 @@
+"""Metrics of events and ranges in time."""

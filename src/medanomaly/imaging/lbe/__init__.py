@@ -1,0 +1,1 @@
+"""Log band energies: features, density model, ONNX graph."""

@@ -1,0 +1,33 @@
+"""What a film shows of how it was taken: sharpness at four scales, brightness, contrast, shape. No anatomy on purpose."""
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.imaging.lbe.band_energies import BandEnergies
+
+FINEST, COARSEST = "detail_1", "detail_4"
+
+
+def acquisition_features(
+    images: np.ndarray, aspect: np.ndarray | None = None, size: int = 64
+) -> pd.DataFrame:
+    """Film-wide numbers that an apparatus, a protocol or an export changes.
+
+    Args:
+        images: (n, H, W) in [0, 1], H = W a multiple of ``size``.
+        aspect: (n,) width / height of the films before they were brought to a square.
+        size: px at which detail is measured.
+
+    Returns:
+        One row a film: ``detail_1`` .. ``detail_4`` (log energy of four bands, finest first), ``brightness``,
+        ``contrast`` (standard deviation) and, where given, ``log_aspect``.
+    """
+    energies = BandEnergies(size=size, margin=round(size * 6 / 64))
+    detail = np.log(energies.energies(images).mean(axis=(2, 3)))
+    table = pd.DataFrame(detail, columns=[f"detail_{b + 1}" for b in range(detail.shape[1])])
+    flat = np.asarray(images).reshape(len(images), -1)
+    table["brightness"] = flat.mean(axis=1, dtype=np.float64)
+    table["contrast"] = flat.std(axis=1, dtype=np.float64)
+    if aspect is not None:
+        table["log_aspect"] = np.log(np.asarray(aspect, dtype=np.float64))
+    return table

@@ -1,0 +1,1 @@
+"""What maps show: Grad-CAM, planted lesions, identity leak."""

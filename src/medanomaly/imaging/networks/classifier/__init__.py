@@ -1,0 +1,1 @@
+"""Residual networks that classify images."""

@@ -1,0 +1,45 @@
+"""Training of the supervised classifier."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from medanomaly.imaging.networks.classifier.network import ResNet18, SmallResNet
+from medanomaly.imaging.networks.image_module import ImageModule
+from medanomaly.imaging.networks.params import ClassifierParams
+
+
+class ClassifierModule(ImageModule):
+    """Cross-entropy on batches ``(images, labels)``; learning rate warmed up and cooled down (Smith & Topin 2019).
+
+    Args:
+        params: of the network.
+        steps: optimiser steps of the whole training, for the schedule; 0 for a constant learning rate.
+        training: learning rate, weight decay, seed.
+    """
+
+    def __init__(self, params: ClassifierParams, steps: int = 0, **training):
+        super().__init__(params, **training)
+        self.steps = steps
+        self.network = (
+            SmallResNet(params.width, params.dropout)
+            if params.architecture == "small"
+            else ResNet18(params.weights, params.dropout)
+        )
+
+    def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
+        """Binary cross-entropy, at the prevalence of the data, so that probabilities stay close to calibrated."""
+        images, label = batch
+        return functional.binary_cross_entropy_with_logits(
+            self.network(self.contrast(images)), label.to(images.dtype)
+        )
+
+    def configure_optimizers(self):
+        """AdamW, with the schedule where the number of steps is known."""
+        optimizer = super().configure_optimizers()
+        if not self.steps:
+            return optimizer
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.learning_rate, total_steps=self.steps + 1, pct_start=0.2
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}

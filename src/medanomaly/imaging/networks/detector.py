@@ -1,0 +1,296 @@
+"""Detectors whose model is a network that learned normal images: fit, score, map, reconstruct, export."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.imaging.networks.autoencoder.lightning import AutoencoderModule
+from medanomaly.imaging.networks.image_module import ImageModule
+from medanomaly.imaging.networks.lesion_segmenter.lightning import LesionSegmenterModule
+from medanomaly.imaging.networks.params import DetectorNetworkParams, NetworkParams
+from medanomaly.imaging.networks.reversed_autoencoder.lightning import ReversedAutoencoderModule
+from medanomaly.imaging.networks.scorers import (
+    AutoencoderScorer,
+    EnsembleScorer,
+    InpaintingScorer,
+    LesionMapScorer,
+    NeighbourScorer,
+    ReversedScorer,
+    Scorer,
+)
+from medanomaly.imaging.networks.unet.lightning import UNetModule
+from medanomaly.training.export import onnx_bytes
+from medanomaly.training.fit import fit
+from medanomaly.training.params import TrainingParams
+from medanomaly.training.seeding import seeded
+from medanomaly.training.weights import load_weights, weights_bytes
+
+MODULES: dict[str, type[ImageModule]] = {
+    "autoencoder": AutoencoderModule,
+    "unet": UNetModule,
+    "reversed_autoencoder": ReversedAutoencoderModule,
+    "lesion_segmenter": LesionSegmenterModule,
+}
+VALIDATION_SHARE = 0.15
+LEAST_IMAGES = 8
+# images a pass when scoring; the inpainting network sees eight versions of each, two at a time
+SCORED_AT_ONCE = 32
+
+
+def as_batch(images: np.ndarray, size: int | None = None) -> Tensor:
+    """Images as (n, 1, H, W) float32.
+
+    Args:
+        images: (n, H, W) or (n, 1, H, W) in [0, 1].
+        size: the side they must have, or None.
+
+    Raises:
+        InputError: another shape, another size, values outside [0, 1] or not finite.
+    """
+    images = np.asarray(images)
+    if images.ndim == 3:
+        images = images[:, None]
+    if images.ndim != 4 or images.shape[1] != 1 or images.shape[2] != images.shape[3]:
+        raise InputError(
+            f"images of shape {images.shape}", remedy="Give squares as (n, H, W) or (n, 1, H, W)."
+        )
+    if size is not None and images.shape[2] != size:
+        raise InputError(f"images of {images.shape[2]} px; the network was trained on {size} px")
+    batch = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
+    inside = torch.isfinite(batch) & (batch >= 0) & (batch <= 1)
+    if not bool(inside.all()):
+        row = int((~inside).flatten(1).any(dim=1).nonzero()[0])
+        raise InputError(
+            "values outside [0, 1], or not finite",
+            remedy="Bring images under the input contract, without contrast normalisation: the network does its own.",
+            record=row,
+        )
+    return batch
+
+
+def fingerprint(*tensors: Tensor) -> str:
+    """SHA-256 over the values: names the exact training data."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(str(tuple(tensor.shape)).encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def hold_out(n: int, groups: np.ndarray | None, seed: int) -> np.ndarray:
+    """(n,) bool, about 15 % of the images for validation, patients kept together."""
+    codes = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    order = np.random.default_rng(seed).permutation(codes.max() + 1)
+    return np.isin(codes, order[: max(1, round(VALIDATION_SHARE * len(order)))])
+
+
+def build_scorer(params: NetworkParams, network: nn.Module, image_size: int, n_reference: int) -> Scorer:
+    """What turns this network's answers into scores."""
+    if params.network == "autoencoder":
+        return AutoencoderScorer(network, params)
+    if params.network == "reversed_autoencoder":
+        return ReversedScorer(network, params)
+    if params.network == "lesion_segmenter":
+        if params.score == "neighbours":
+            return NeighbourScorer(network, params, n_reference)
+        return LesionMapScorer(network, params)
+    if params.task == "inpainting":
+        return InpaintingScorer(network, params, image_size)
+    return Scorer(network, params)
+
+
+class NetworkDetector:
+    """A network trained on normal images, or a small ensemble of them.
+
+    Args:
+        params: which network; see :mod:`medanomaly.imaging.networks.params`.
+        training: how it is trained.
+        seed: of weights, order and everything drawn; member i of an ensemble has ``seed + i``.
+        members: networks whose standardised scores are averaged.
+
+    Attributes:
+        scorer_: the module that is exported.
+        runs_: a :class:`TrainingRun` a member.
+    """
+
+    def __init__(
+        self,
+        params: NetworkParams,
+        training: TrainingParams | None = None,
+        seed: int = 0,
+        members: int = 1,
+    ):
+        if members < 1:
+            raise ConfigurationError(f"an ensemble of {members}", remedy="Give 1 or more members.")
+        self.params, self.training = params, training or TrainingParams()
+        self.seed, self.members = seed, members
+
+    def fit(
+        self,
+        images: np.ndarray,
+        validation: np.ndarray | None = None,
+        groups: np.ndarray | None = None,
+        *,
+        folder: Path | None = None,
+        loggers: Sequence = (),
+    ) -> "NetworkDetector":
+        """Train on normal images; the best epoch is chosen on healthy images alone.
+
+        Args:
+            images: (n, H, W) or (n, 1, H, W) float32 in [0, 1], H = W, n >= 8.
+            validation: healthy images of other patients; None holds 15 % of ``images`` out.
+            groups: (n,) patient of each image, for that hold-out.
+            folder: where a run that was killed finds its checkpoint again.
+            loggers: Lightning's.
+
+        Raises:
+            InputError: too few images, or images outside the contract.
+            ConfigurationError: the network does not fit the size, or training went astray.
+        """
+        train = as_batch(images)
+        if len(train) < LEAST_IMAGES:
+            raise InputError(f"{len(train)} images", remedy=f"Bring {LEAST_IMAGES} or more, better hundreds.")
+        size = train.shape[2]
+        if validation is None:
+            held_out = torch.from_numpy(hold_out(len(train), groups, self.seed))
+            train, healthy = train[~held_out], train[held_out]
+        else:
+            healthy = as_batch(validation, size)
+        digest = fingerprint(train, healthy)
+        self.image_size_, self.n_reference_ = size, len(train)
+        scorers, self.runs_ = [], []
+        for member in range(self.members):
+            seed = self.seed + member
+            module = self._module(seed)
+            run = fit(
+                module,
+                TensorDataset(train),
+                TensorDataset(healthy),
+                self.training,
+                seed=seed,
+                folder=None if folder is None else Path(folder) / f"member_{member}",
+                fingerprint=digest,
+                loggers=loggers,
+            )
+            self.runs_.append(run)
+            scorer = build_scorer(self.params, module.network, size, len(train)).eval()
+            if isinstance(scorer, NeighbourScorer):
+                scorer.fit_reference(in_parts(scorer.embed, train))
+            scorers.append(scorer)
+        self.scorer_ = scorers[0]
+        if self.members > 1:
+            self.scorer_ = EnsembleScorer(scorers).eval()
+            self.scorer_.standardise(
+                torch.stack([in_parts(lambda x, s=s: s(x)[0], healthy) for s in scorers])
+            )
+        return self
+
+    def _module(self, seed: int) -> ImageModule:
+        with seeded(seed):
+            return MODULES[self.params.network](
+                self.params,
+                self.image_size_,
+                learning_rate=self.training.learning_rate,
+                weight_decay=self.training.weight_decay,
+                seed=seed,
+            )
+
+    def _check_fitted(self) -> nn.Module:
+        if not hasattr(self, "scorer_"):
+            raise ConfigurationError(
+                "the detector is not fitted", remedy="Call fit() with normal images first."
+            )
+        return self.scorer_
+
+    def score(self, images: np.ndarray) -> np.ndarray:
+        """(n,) float64 anomaly score of (n, H, W) or (n, 1, H, W) images in [0, 1]; higher = more anomalous."""
+        scorer = self._check_fitted()
+        batch = as_batch(images, self.image_size_)
+        return in_parts(lambda x: scorer(x)[0], batch).double().numpy()
+
+    def scores(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Every score that the network gives, by name: (n,) float64 each."""
+        scorer = self._check_fitted()
+        batch = as_batch(images, self.image_size_)
+        with torch.inference_mode():
+            parts = [scorer.scores(part) for part in batch.split(SCORED_AT_ONCE)]
+        return {name: torch.cat([part[name] for part in parts]).double().numpy() for name in parts[0]}
+
+    def error_map(self, images: np.ndarray) -> np.ndarray:
+        """(n, H, W) float32: where each image is unusual."""
+        scorer = self._check_fitted()
+        return in_parts(lambda x: scorer(x)[1], as_batch(images, self.image_size_)).numpy()
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether the network gives back an image."""
+        return self._check_fitted().reconstructs
+
+    def reconstruct(self, images: np.ndarray) -> np.ndarray:
+        """(n, H, W) float32: what the network makes of each image.
+
+        Raises:
+            ConfigurationError: this network does not reconstruct.
+        """
+        scorer = self._check_fitted()
+        if not scorer.reconstructs:
+            raise ConfigurationError(
+                f"'{self.params.network}' finds lesions; it does not reconstruct",
+                remedy="Ask for its error map.",
+            )
+        return in_parts(scorer.reconstruct, as_batch(images, self.image_size_))[:, 0].numpy()
+
+    def to_onnx(self) -> bytes:
+        """The whole way from an image to its score as one graph: ``image`` (n, 1, H, W) to ``score``, ``error_map``."""
+        scorer = self._check_fitted()
+        with seeded(0):
+            example = torch.rand(2, 1, self.image_size_, self.image_size_)
+        return onnx_bytes(scorer, (example,), ["image"], ["score", "error_map"])
+
+    def spec(self) -> dict:
+        """What :meth:`from_weights` needs beside the weights; JSON types only."""
+        self._check_fitted()
+        return {
+            "params": self.params.model_dump(mode="json"),
+            "seed": self.seed,
+            "members": self.members,
+            "image_size": self.image_size_,
+            "n_reference": self.n_reference_,
+        }
+
+    def weights(self) -> bytes:
+        """Weights and reference embeddings as safetensors."""
+        return weights_bytes(self._check_fitted())
+
+    @classmethod
+    def from_weights(cls, spec: dict, content: bytes) -> "NetworkDetector":
+        """The detector that :meth:`spec` and :meth:`weights` came from, without its training history.
+
+        Raises:
+            BundleError: the weights belong to another network.
+        """
+        params = TypeAdapter(DetectorNetworkParams).validate_python(spec["params"])
+        detector = cls(params, seed=spec["seed"], members=spec["members"])
+        detector.image_size_, detector.n_reference_ = spec["image_size"], spec["n_reference"]
+        scorers = [
+            build_scorer(
+                params, detector._module(spec["seed"]).network, spec["image_size"], spec["n_reference"]
+            )
+            for _ in range(spec["members"])
+        ]
+        scorer = scorers[0] if spec["members"] == 1 else EnsembleScorer(scorers)
+        detector.scorer_ = load_weights(scorer, content).eval()
+        return detector
+
+
+def in_parts(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+    """``function`` of a batch, some images at a time."""
+    with torch.inference_mode():
+        return torch.cat([function(part) for part in batch.split(SCORED_AT_ONCE)])

@@ -1,0 +1,1 @@
+"""U-Net that learns from lesions pasted into normal images."""

@@ -1,0 +1,1 @@
+"""U-Net: plain, denoising, inpainting."""

@@ -1,0 +1,1 @@
+"""From files to prepared images: readers, DICOM, input contract, store, cases."""

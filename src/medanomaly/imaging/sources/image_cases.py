@@ -1,0 +1,94 @@
+"""Cases of an image data set: one a film, its split, and what could not be used."""
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from medanomaly.core.cases import SPLITS, age_band, check_cases
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.splits import SplitParams
+from medanomaly.imaging.sources.contract import InputContract
+from medanomaly.imaging.sources.manifest import ImageSource, assign_split
+from medanomaly.imaging.sources.store import ImageStore
+
+# columns of a manifest that are no groups of patients
+_NO_GROUPS = ("case_id", "patient_id", "label", "kind", "split_official", "path", "mask_path", "split", "row",
+              "transfer_syntax", "burned_in", "age")  # fmt: skip
+MAX_LEVELS = 30
+
+
+class ImageParams(BaseModel):
+    """How films are prepared.
+
+    Attributes:
+        contract: size, geometry and contrast.
+        dtype: of the store; ``uint8`` takes a quarter of the space.
+        store: folder of the prepared films.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    contract: InputContract = InputContract()
+    dtype: str = "float32"
+    store: str
+
+
+def image_cases(
+    source: ImageSource, store: ImageStore, split: SplitParams
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
+    """Divide the films that could be read.
+
+    Args:
+        source: what was listed.
+        store: what of it could be read.
+        split: shares; an official test part is kept.
+
+    Returns:
+        ``(manifest, cases, quarantine, summary)``: manifest and case table row by row, ``row`` of the manifest being the
+        film's row in the store; quarantine with ``record, column, value, reason``; counts that add up.
+
+    Raises:
+        ConfigurationError: a part of the split is empty.
+    """
+    part, crossing, note = assign_split(store.manifest, split)
+    used = part.notna().to_numpy()
+    manifest = store.manifest.assign(row=np.arange(len(store.manifest)), split=part)[used].reset_index(
+        drop=True
+    )
+    missing = [name for name in SPLITS if not manifest["split"].eq(name).any()]
+    if missing:
+        raise ConfigurationError(
+            f"no image falls into {' and '.join(missing)}: {manifest['patient_id'].nunique()} patients are too few",
+            source=source.name,
+            remedy="Bring images of more patients.",
+        )
+    cases = manifest[["case_id", "patient_id", "label", "kind", "split"]].copy()
+    for name in manifest.columns.difference(_NO_GROUPS, sort=False):
+        if not pd.api.types.is_numeric_dtype(manifest[name]) and 1 < manifest[name].nunique() <= MAX_LEVELS:
+            cases[name] = manifest[name].astype("string")
+    if "age" in manifest:
+        cases["age_band"] = age_band(pd.to_numeric(manifest["age"], errors="coerce"))
+    rejected = pd.concat([store.quarantine, crossing], ignore_index=True)
+    quarantine = pd.DataFrame(
+        {
+            "record": rejected["case_id"],
+            "case_id": rejected["case_id"],
+            "column": "file",
+            # the name alone: folders tell of the machine, not of the film
+            "value": rejected["path"].str.rsplit("/", n=1).str[-1],
+            "reason": rejected["reason"],
+        },
+        dtype="string",
+    )
+    summary = {
+        "source": source.name.rsplit("/", 1)[-1],
+        "n_records": len(cases) + len(quarantine),
+        "n_kept": len(cases),
+        "n_quarantined": len(quarantine),
+        "reasons": [
+            {"column": "file", "reason": reason, "n_records": int(n)}
+            for reason, n in quarantine["reason"].value_counts().items()
+        ],
+        "notes": [note, *source.notes],
+    }
+    return manifest, check_cases(cases), quarantine, summary

@@ -1,0 +1,110 @@
+"""The manifest: one row an image, whatever it came from, and beside it what could not be listed and why.
+
+Columns: ``case_id`` (unique), ``patient_id``, ``label`` (Int8: 0 normal, 1 anomalous, NA unknown), ``kind`` (in the
+words of the data set), ``split_official`` (``train``, ``test`` or NA), ``path`` (what the reader takes),
+``mask_path`` (NA without a mask), then subgroup columns. A store adds ``width``, ``height`` and ``aspect`` (width / height).
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.errors import InputError
+from medanomaly.core.splits import SplitParams, patient_position, split_by_patient
+from medanomaly.imaging.sources.readers import Reader
+
+COLUMNS = ("case_id", "patient_id", "label", "kind", "split_official", "path", "mask_path")
+QUARANTINE = ("case_id", "path", "reason")
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """A data set that is listed but not read.
+
+    Attributes:
+        manifest: one row an image.
+        reader: takes the manifest's paths.
+        quarantine: columns case_id, path, reason: files that were found and not listed.
+        notes: what a reader of the results should know, one sentence each.
+        name: of the data set, named in errors.
+    """
+
+    manifest: pd.DataFrame
+    reader: Reader
+    quarantine: pd.DataFrame = field(default_factory=lambda: quarantine_table([]))
+    notes: tuple[str, ...] = ()
+    name: str = ""
+
+
+def quarantine_table(rows: list[tuple[str, str, str]]) -> pd.DataFrame:
+    """Rows (case_id, path, reason) as a table of strings."""
+    return pd.DataFrame(rows, columns=list(QUARANTINE), dtype="string")
+
+
+def manifest_table(rows: pd.DataFrame, source: object) -> pd.DataFrame:
+    """Bring rows under the manifest's columns and types; missing optional columns become NA.
+
+    Raises:
+        InputError: no row, a repeated case_id, a label that is neither 0, 1 nor missing.
+    """
+    if rows.empty:
+        raise InputError("there is no image", source=source)
+    rows = rows.reset_index(drop=True).copy()
+    for column in COLUMNS:
+        if column not in rows:
+            rows[column] = pd.NA
+    label = pd.to_numeric(rows["label"], errors="coerce")
+    strange = rows["label"][(rows["label"].notna() & label.isna()) | (label.notna() & ~label.isin([0, 1]))]
+    if len(strange):
+        raise InputError(
+            f"label '{strange.iloc[0]}' is neither 0, 1 nor missing",
+            remedy="0 = normal, 1 = anomalous.",
+            source=source,
+            record=rows.loc[strange.index[0], "case_id"],
+        )
+    rows["label"] = label.astype("Int8")
+    rows = rows.astype(dict.fromkeys([c for c in COLUMNS if c != "label"], "string"))
+    rows["patient_id"] = rows["patient_id"].fillna(rows["case_id"])
+    repeated = rows["case_id"][rows["case_id"].duplicated()]
+    if len(repeated):
+        raise InputError("two images have one case_id", source=source, record=repeated.iloc[0])
+    return rows[[*COLUMNS, *(c for c in rows.columns if c not in COLUMNS)]]
+
+
+def assign_split(manifest: pd.DataFrame, params: SplitParams) -> tuple[pd.Series, pd.DataFrame, str]:
+    """Train, calibration or test for every image; a patient's images stay together.
+
+    An official test part is kept as test, and the rest is divided into train and calibration in the ratio of their
+    shares. Training images of a patient who is also in the official test part go to quarantine. Without an official test
+    part the split is by patient (:func:`split_by_patient`).
+
+    Args:
+        manifest: of n images.
+        params: shares and seed.
+
+    Returns:
+        ``(split, quarantine, note)``: (n,) strings, NA for quarantined images; the quarantined ones with their reason; and
+        one sentence saying which split this is.
+    """
+    test = (manifest["split_official"] == "test").fillna(False).to_numpy(dtype=bool)
+    if not test.any():
+        split = split_by_patient(manifest["patient_id"], manifest["label"], params)
+        return split, quarantine_table([]), "No official test part is there: split by patient."
+    in_test = set(manifest.loc[test, "patient_id"])
+    crossing = manifest["patient_id"].isin(in_test).to_numpy() & ~test
+    border = params.train / (params.train + params.calibration)
+    early = patient_position(manifest["patient_id"], params.seed) < border
+    split = pd.Series(
+        np.where(early, "train", "calibration"), index=manifest.index, dtype="string", name="split"
+    )
+    split[test] = "test"
+    split[crossing] = pd.NA
+    rows = [
+        (row.case_id, row.path, f"patient '{row.patient_id}' is also in the official test part")
+        for row in manifest[crossing].itertuples()
+    ]
+    note = f"The official test part of {int(test.sum())} images is test; calibration is split off by patient."
+    if rows:
+        note += f" {len(rows)} training images of patients in the test part are left out."
+    return split, quarantine_table(rows), note

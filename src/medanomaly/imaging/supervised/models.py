@@ -1,0 +1,274 @@
+"""Supervised models of images: a calibrated classifier and a segmenter, in the interface of the detectors."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import TensorDataset
+
+from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.imaging.networks.classifier.lightning import ClassifierModule
+from medanomaly.imaging.networks.classifier.probability import fit_logit_map
+from medanomaly.imaging.networks.contrast import ContrastLayer
+from medanomaly.imaging.networks.detector import as_batch, fingerprint, hold_out, in_parts
+from medanomaly.imaging.networks.params import ClassifierParams, SegmenterParams
+from medanomaly.imaging.supervised.segmenter_module import SegmenterModule
+from medanomaly.training.export import onnx_bytes
+from medanomaly.training.fit import fit
+from medanomaly.training.params import TrainingParams
+from medanomaly.training.seeding import seeded
+from medanomaly.training.weights import load_weights, weights_bytes
+
+
+class ClassifierScorer(nn.Module):
+    """Images in [0, 1] to calibrated probabilities; what is exported.
+
+    Args:
+        network: :class:`SmallResNet` or :class:`ResNet18`.
+        contrast: what it sees.
+    """
+
+    def __init__(self, network: nn.Module, contrast: str):
+        super().__init__()
+        self.network = network
+        self.contrast = ContrastLayer(contrast)
+        self.register_buffer("slope", torch.ones(()))
+        self.register_buffer("offset", torch.zeros(()))
+
+    def features(self, images: Tensor) -> Tensor:
+        """(n, 1, H, W) to the last feature maps."""
+        return self.network.features(self.contrast(images))
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Last feature maps to calibrated logits (n,)."""
+        return self.slope * self.network.classify(features) + self.offset
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, 1, H, W) to probabilities (n,)."""
+        return torch.sigmoid(self.classify(self.features(images)))
+
+
+class _Supervised:
+    """What both models share: training on pairs, with a healthy part held out by patient."""
+
+    def __init__(self, params, training: TrainingParams | None = None, seed: int = 0):
+        self.params, self.training, self.seed = params, training or TrainingParams(), seed
+
+    def _train(self, build, images: Tensor, target: Tensor, groups, folder, loggers):
+        held_out = torch.from_numpy(hold_out(len(images), groups, self.seed))
+        n_train = int((~held_out).sum())
+        if n_train < 2:
+            raise InputError(f"{len(images)} images are too few to learn from")
+        with seeded(self.seed):
+            module = build(
+                self.training.max_epochs * math.ceil(n_train / self.training.batch_size),
+                {
+                    "learning_rate": self.training.learning_rate,
+                    "weight_decay": self.training.weight_decay,
+                    "seed": self.seed,
+                },
+            )
+        self.run_ = fit(
+            module,
+            TensorDataset(images[~held_out], target[~held_out]),
+            TensorDataset(images[held_out], target[held_out]),
+            self.training,
+            seed=self.seed,
+            folder=None if folder is None else Path(folder),
+            # weights that come from a file are not told by its path
+            fingerprint=fingerprint(images, target, *module.state_dict().values()),
+            loggers=loggers,
+        )
+        return module
+
+    def _fitted(self) -> nn.Module:
+        if not hasattr(self, "scorer_"):
+            raise ConfigurationError("the model is not fitted", remedy="Call fit() first.")
+        return self.scorer_
+
+    def _example(self) -> Tensor:
+        with seeded(0):
+            return torch.rand(2, 1, self.image_size_, self.image_size_)
+
+    def weights(self) -> bytes:
+        """Weights as safetensors."""
+        return weights_bytes(self._fitted())
+
+    def spec(self) -> dict:
+        """What ``from_weights`` needs beside the weights; JSON types only."""
+        self._fitted()
+        return {
+            "params": self.params.model_dump(mode="json"),
+            "seed": self.seed,
+            "image_size": self.image_size_,
+        }
+
+
+class ImageClassifier(_Supervised):
+    """Normal against anomalous, with probabilities calibrated on cases that were not trained on.
+
+    Args:
+        params: architecture, weights, calibration.
+        training: how it is trained.
+        seed: of weights, order and augmentation.
+    """
+
+    params: ClassifierParams
+
+    def fit(
+        self,
+        images: np.ndarray,
+        label: np.ndarray,
+        groups: np.ndarray | None = None,
+        *,
+        folder: Path | None = None,
+        loggers: Sequence = (),
+    ) -> "ImageClassifier":
+        """Train; the best epoch is chosen on 15 % of the images, by patient.
+
+        Args:
+            images: (n, H, W) or (n, 1, H, W) float32 in [0, 1].
+            label: (n,) 0 or 1, both there.
+            groups: (n,) patient of each image.
+            folder: where a run that was killed finds its checkpoint again.
+            loggers: Lightning's.
+
+        Raises:
+            InputError: labels other than 0 and 1, or one class alone.
+        """
+        batch, label = as_batch(images), np.asarray(label)
+        if len(label) != len(batch) or not np.array_equal(np.unique(label), [0, 1]):
+            raise InputError(
+                "labels must be 0 and 1, one an image, both there",
+                remedy="Leave out images whose label is unknown.",
+            )
+        self.image_size_ = batch.shape[2]
+        target = torch.from_numpy(label.astype(np.float32))
+        module = self._train(
+            lambda steps, training: ClassifierModule(self.params, steps, **training),
+            batch,
+            target,
+            groups,
+            folder,
+            loggers,
+        )
+        self.scorer_ = ClassifierScorer(module.network, self.params.contrast).eval()
+        return self
+
+    def calibrate(self, images: np.ndarray, label: np.ndarray) -> "ImageClassifier":
+        """Fit the map from logit to probability on calibration cases; it replaces an earlier one."""
+        scorer = self._fitted()
+        scorer.slope.fill_(1.0)
+        scorer.offset.fill_(0.0)
+        slope, offset = fit_logit_map(self.logit(images), label, self.params.calibration)
+        scorer.slope.fill_(slope)
+        scorer.offset.fill_(offset)
+        return self
+
+    def logit(self, images: np.ndarray) -> np.ndarray:
+        """(n,) float64 calibrated log-odds of being anomalous."""
+        scorer = self._fitted()
+        batch = as_batch(images, self.image_size_)
+        return in_parts(lambda x: scorer.classify(scorer.features(x)), batch).double().numpy()
+
+    def score(self, images: np.ndarray) -> np.ndarray:
+        """(n,) float64 calibrated probability of being anomalous."""
+        return in_parts(self._fitted(), as_batch(images, self.image_size_)).double().numpy()
+
+    def to_onnx(self) -> bytes:
+        """``image`` (n, 1, H, W) to ``score`` (n,), the calibrated probability."""
+        return onnx_bytes(self._fitted(), (self._example(),), ["image"], ["score"])
+
+    @classmethod
+    def from_weights(cls, spec: dict, content: bytes) -> "ImageClassifier":
+        """The classifier that ``spec`` and ``weights`` came from; a file of pretrained weights is not asked for again."""
+        params = ClassifierParams.model_validate(spec["params"] | {"weights": None})
+        model = cls(params, seed=spec["seed"])
+        model.image_size_ = spec["image_size"]
+        network = ClassifierModule(params).network
+        model.scorer_ = load_weights(ClassifierScorer(network, params.contrast), content).eval()
+        return model
+
+
+class SegmenterScorer(nn.Module):
+    """Images in [0, 1] to the probability of each pixel."""
+
+    def __init__(self, network: nn.Module, contrast: str):
+        super().__init__()
+        self.network = network
+        self.contrast = ContrastLayer(contrast)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, 1, H, W) to (n, H, W)."""
+        return torch.sigmoid(self.network(self.contrast(images)))[:, 0]
+
+
+class ImageSegmenter(_Supervised):
+    """Outlines what the masks it was shown outline.
+
+    Args:
+        params: of the U-Net.
+        training: how it is trained.
+        seed: of weights, order and augmentation.
+    """
+
+    params: SegmenterParams
+
+    def fit(
+        self,
+        images: np.ndarray,
+        masks: np.ndarray,
+        groups: np.ndarray | None = None,
+        *,
+        folder: Path | None = None,
+        loggers: Sequence = (),
+    ) -> "ImageSegmenter":
+        """Train; the best epoch is chosen on 15 % of the images, by patient.
+
+        Args:
+            images: (n, H, W) or (n, 1, H, W) float32 in [0, 1].
+            masks: the same shape, 0 and 1; all 0 where there is nothing.
+            groups: (n,) patient of each image.
+            folder: where a run that was killed finds its checkpoint again.
+            loggers: Lightning's.
+        """
+        batch = as_batch(images)
+        self.image_size_ = batch.shape[2]
+        mask = as_batch(masks, self.image_size_)
+        if len(mask) != len(batch) or not bool(((mask == 0) | (mask == 1)).all()):
+            raise InputError("masks must be 0 and 1, one an image")
+        module = self._train(
+            lambda _, training: SegmenterModule(self.params, self.image_size_, **training),
+            batch,
+            mask,
+            groups,
+            folder,
+            loggers,
+        )
+        self.scorer_ = SegmenterScorer(module.network, self.params.contrast).eval()
+        return self
+
+    def probability(self, images: np.ndarray) -> np.ndarray:
+        """(n, H, W) float32."""
+        return in_parts(self._fitted(), as_batch(images, self.image_size_)).numpy()
+
+    def segment(self, images: np.ndarray, threshold: float = 0.5) -> np.ndarray:
+        """(n, H, W) bool."""
+        return self.probability(images) >= threshold
+
+    def to_onnx(self) -> bytes:
+        """``image`` (n, 1, H, W) to ``probability`` (n, H, W)."""
+        return onnx_bytes(self._fitted(), (self._example(),), ["image"], ["probability"])
+
+    @classmethod
+    def from_weights(cls, spec: dict, content: bytes) -> "ImageSegmenter":
+        """The segmenter that ``spec`` and ``weights`` came from."""
+        params = SegmenterParams.model_validate(spec["params"])
+        model = cls(params, seed=spec["seed"])
+        model.image_size_ = spec["image_size"]
+        network = SegmenterModule(params, spec["image_size"]).network
+        model.scorer_ = load_weights(SegmenterScorer(network, params.contrast), content).eval()
+        return model

@@ -1,0 +1,1 @@
+"""Whether new cases still come from where the calibration cases came from."""

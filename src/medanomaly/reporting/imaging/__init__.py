@@ -1,0 +1,1 @@
+"""What only images add to a report."""

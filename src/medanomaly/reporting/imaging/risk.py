@@ -1,0 +1,187 @@
+"""Sections and card of the supervised models of films, from plain tables."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from medanomaly.reporting.figures.groups import subgroup_parts
+from medanomaly.reporting.figures.style import model_label
+from medanomaly.reporting.scored_cases import metric_row
+from medanomaly.reporting.sections import Figure, Section, Table
+from medanomaly.reporting.tabular.risk import with_interval
+from medanomaly.reporting.vocabulary import metric_of
+from medanomaly.reporting.wording import counted, interval, number, percent, signed
+
+SEGMENTATION = {
+    "dice": "Dice",
+    "iou": "Intersection over union",
+    "boundary_f1": "Boundary F1 (within 2 px)",
+    "normal_outlined": "Films without a lesion on which something is outlined",
+}
+GROUP_METRICS = ("auroc", "sensitivity", "specificity")
+
+
+def shown_kind(case) -> str:
+    """What a film shows, as the data set says."""
+    if pd.notna(case.kind):
+        return str(case.kind)
+    return {0: "normal", 1: "anomalous"}.get(case.label, "no label") if pd.notna(case.label) else "no label"
+
+
+def groups_section(metrics: pd.DataFrame, stratified: pd.DataFrame, best: str) -> Section:
+    """The classifier by kind of anomaly and by group, and everything among films of about one shape.
+
+    Args:
+        metrics: metrics table of the classifier.
+        stratified: ``model, value, ci_low, ci_high`` of classifier, LBE and controls.
+        best: the classifier's name.
+    """
+    kinds, groups = [], []
+    for name in pd.unique(metrics.loc[metrics["subgroup"].fillna("").ne(""), "subgroup"]):
+        column, group = subgroup_parts(name)
+        cells = {metric: with_interval(metrics, best, metric, name) for metric in GROUP_METRICS}
+        rows = [
+            row for metric in GROUP_METRICS if (row := metric_row(metrics, best, metric, name)) is not None
+        ]
+        if not rows:
+            continue
+        if column == "kind":
+            kinds.append((group, f"{int(rows[0]['n_positive']):,}", cells["auroc"], cells["sensitivity"]))
+        else:
+            n = f"{int(rows[0]['n']):,}", f"{int(rows[0]['n_positive']):,}"
+            groups.append((f"{column.replace('_', ' ')} {group}", *n, *cells.values()))
+    tables = []
+    if kinds:
+        columns = ("Kind", "Test films", "AUROC against normal films", metric_of("sensitivity").label)
+        tables.append(Table("By kind", columns, kinds))
+    if groups:
+        columns = ("Group", "Test films", "Anomalous", *(metric_of(metric).label for metric in GROUP_METRICS))
+        tables.append(Table("By group", columns, groups, "In brackets: 95 % intervals."))
+    shape = [
+        (model_label(row.model), f"{number(row.value)} ({interval('auroc', row.ci_low, row.ci_high)})")
+        for row in stratified.dropna(subset=["value"]).sort_values("value", ascending=False).itertuples()
+    ]
+    if shape:
+        note = "AUROC within strata of width over height: what ranks by the shape of a film alone ranks nothing here."
+        tables.append(
+            Table("Among films of about one shape", ("Score", "AUROC at equal film shape"), shape, note)
+        )
+    return Section(
+        "Which films, and is it their shape?",
+        "A classifier learns whatever tells the two labels apart, how films were taken included.",
+        tables=tables,
+    )
+
+
+def map_section(figures: Sequence[Figure], check: pd.DataFrame) -> Section:
+    """Grad-CAM, and whether to believe it.
+
+    Args:
+        figures: films with their maps.
+        check: ``measure, value, random, gain, ci_low, ci_high, n``, a row each for deletion and insertion; empty without
+            abnormal test films.
+    """
+    if check.empty:
+        return Section("Where the classifier looks", "No anomalous test film to check the maps on.", figures)
+    found = [
+        "better" if low > 0 else "worse" if high < 0 else "no better"
+        for low, high in check[["ci_low", "ci_high"]].to_numpy()
+    ]
+    said = [f"{measure} is {how}" for measure, how in zip(check["measure"], found, strict=True)]
+    if set(found) == {"better"}:
+        text = "Highlighted pixels matter more to the probability than others: both checks are better than a random order."
+    else:
+        text = f"Do not read these maps as reasons: against a random order, {' and '.join(said)}."
+    rows = [
+        (
+            row.measure.capitalize(),
+            number(row.value),
+            number(row.random),
+            f"{signed(row.gain)} ({signed(row.ci_low)} to {signed(row.ci_high)})",
+        )
+        for row in check.itertuples()
+    ]
+    note = (
+        f"{counted(int(check['n'].iloc[0]), 'anomalous test film')}. Area under the probability as highlighted pixels "
+        "become those of a normal film (deletion, low is good), or come back into one (insertion, high is good). Gain: "
+        "difference from the random order in the direction that is good, paired, with its 95 % interval by resampling "
+        "patients."
+    )
+    columns = ("Check", "Grad-CAM first", "Random order", "Gain")
+    return Section(
+        "Where the classifier looks", text, figures, [Table("Deletion and insertion", columns, rows, note)]
+    )
+
+
+def outline_section(outlines: pd.DataFrame, threshold: float, figures: Sequence[Figure]) -> Section:
+    """How well outlines agree with the masks of test films.
+
+    Args:
+        outlines: ``measure, value, ci_low, ci_high, n``.
+        threshold: probability from which a pixel is outlined.
+        figures: of some films.
+    """
+    rows = []
+    for row in outlines.itertuples():
+        write = percent if row.measure == "normal_outlined" else number
+        span = interval("sensitivity" if write is percent else "auroc", row.ci_low, row.ci_high)
+        rows.append(
+            (SEGMENTATION[row.measure], write(row.value) + (f" ({span})" if span else ""), int(row.n))
+        )
+    return Section(
+        "Outlines",
+        f"A segmenter learned from the masks of train films. It outlines what it gives {percent(threshold)} or more, the "
+        "value of best Dice on calibration films.",
+        figures,
+        [
+            Table(
+                "Test films",
+                ("Measure", "Mean", "Films"),
+                rows,
+                "Overlap and outlines: films with a lesion. In brackets: 95 % intervals, by resampling patients.",
+            )
+        ],
+    )
+
+
+def no_outlines_section() -> Section:
+    """Said where there are too few masks."""
+    return Section(
+        "Outlines",
+        "Fewer than five films of train, or of calibration, came with a mask of a lesion, so no segmenter was trained.",
+    )
+
+
+def film_risk_card(manifest: Mapping[str, Any]) -> str:
+    """The card of a supervised model of films in Markdown; it holds no figure of test, which training never reads."""
+    data = manifest["training_data"]
+    parts = [
+        f"# {manifest['name']}",
+        "> **Research use only. Not a medical device.** No decision about a patient may rest on this model.",
+        f"## What it says\n\nThe {manifest['meaning']}.",
+        "## Training data\n\n"
+        f"- Films: {data['n_cases']:,} of {data['n_patients']:,} patients, {data['n_positive']:,} of them anomalous "
+        f"({100 * data['prevalence']:.1f} %)\n"
+        f"- Fingerprint (SHA-256): `{data['fingerprint']}`",
+        f"## Input\n\n{manifest['input_contract']['image']}; geometry {manifest['input_contract']['geometry']}.",
+    ]
+    if "risk_threshold" in manifest:
+        threshold, calibration = manifest["risk_threshold"], manifest["calibration"]
+        found = threshold["calibration"]
+        parts.append(
+            "## Calibration and threshold\n\n"
+            f"- Calibration: {calibration['name']}, on {calibration['n_cases']:,} films that were not trained on\n"
+            f"- Threshold: {threshold['probability']:.4g}; of the calibration films it finds "
+            f"{percent(found['sensitivity'])} of the anomalous ones and flags {percent(1 - found['specificity'])} of the "
+            "normal ones (the same films chose it)"
+        )
+    else:
+        parts.append(f"## Threshold\n\nOf best Dice on calibration films: {manifest['outline_threshold']:g}.")
+    parts.append(
+        "## Limits\n\n"
+        "- It holds for films of the same site, devices and patients; another site moves probabilities first.\n"
+        "- It may have learned how films were taken: look at the figures at equal film shape.\n"
+        "- What it was not shown in training it cannot be expected to find."
+    )
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,1 @@
+"""What only signals add to a report."""

@@ -1,0 +1,347 @@
+"""What the report says of heart beats beyond what it says of every modality: strips, classes, episodes, rhythm, quality."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.reporting.figures.ecg import (
+    CLASS_NAMES,
+    beat_shapes,
+    ecg_strip,
+    episode_timeline,
+    loss_bars,
+    poincare,
+)
+from medanomaly.reporting.figures.style import model_label
+from medanomaly.reporting.sections import Figure, Section, Table
+from medanomaly.reporting.wording import DASH, counted, number, p_value, percent
+
+WORDS = {
+    "found": ("Alarm that is right", "The framed beat is abnormal and was flagged."),
+    "false": ("False alarm", "The framed beat is normal by its mark and was flagged."),
+    "missed": ("Miss", "The framed beat is abnormal and looked usual."),
+    "flagged": ("Alarm", "The framed beat is among the most unusual; nothing says what it is."),
+}
+SHAPE_WORDS = {
+    "found": "Alarms that are right",
+    "false": "False alarms",
+    "missed": "Misses",
+    "flagged": "Alarms",
+}
+EPISODE_WORDS = {
+    "beats": "beats above the alarm threshold",
+    "AF": "irregular as in atrial fibrillation, for half a minute or more",
+    "bigeminy": "every second beat unusual, four times or more",
+    "trigeminy": "every third beat unusual, four times or more",
+    "run": "three or more unusual beats in a row",
+    "noise": "bad signal: neither alarm nor normal",
+}
+
+
+def strips_section(strips: Sequence[Mapping], alpha: float) -> Section:
+    """Strips of beats.
+
+    Args:
+        strips: each with ``what`` (a key of ``WORDS``), ``record``, ``focus_s``, ``kind``, ``score``, ``p_value`` and the
+            arguments of :func:`~medanomaly.reporting.figures.ecg.ecg_strip`.
+        alpha: at which beats were flagged.
+    """
+    figures = []
+    for strip in strips:
+        title, reading = WORDS[strip["what"]]
+        what = CLASS_NAMES.get(strip["kind"], "not labelled")
+        figures.append(
+            Figure(
+                f"{title}: record {strip['record']}, minute {strip['focus_s'] / 60:.1f}, {what}",
+                reading,
+                ecg_strip(
+                    strip["time_s"],
+                    strip["signal"],
+                    strip["leads"],
+                    strip["beats"],
+                    strip["focus_s"],
+                    f"p {_equals(strip['p_value'])}, score {strip['score']:.1f}",
+                ),
+            )
+        )
+    return Section(
+        "Alarms on paper",
+        f"25 mm a second, 10 mm a millivolt; the pulse on the left is 1 mV. Letters are the reference's classes (N normal, "
+        f"S supraventricular, V ventricular, F fusion; a dot: none). Shaded: beats flagged at {100 * alpha:g} %. Each lead "
+        "less its median.",
+        figures=figures,
+    )
+
+
+def classes_section(
+    table: pd.DataFrame, model: str, alpha: float, lines: pd.DataFrame, gross: pd.DataFrame
+) -> Section:
+    """Figures by class, and the beat-by-beat comparison of EC57.
+
+    Args:
+        table: of :func:`medanomaly.evaluation.class_performance.class_performance`.
+        model: whose alarms they are, in words.
+        alpha: at which beats were flagged.
+        lines: of :func:`medanomaly.signals.beats.beat_by_beat.record_table`.
+        gross: likewise; both empty where there are no reference classes.
+    """
+    rows = [
+        (
+            row["name"],
+            f"{row['n']:,}",
+            f"{row['patients']}",
+            *(
+                _with_span(row[m], row[f"{m}_low"], row[f"{m}_high"], share=m != "auroc")
+                for m in ("auroc", "sensitivity", "ppv")
+            ),
+        )
+        for _, row in table.iterrows()
+    ]
+    tables = [
+        Table(
+            f"By class, {model}",
+            (
+                "Class",
+                "Beats",
+                "Patients",
+                "AUROC against N",
+                f"Found at {100 * alpha:g} %",
+                "Alarms that are right",
+            ),
+            rows,
+            "95 % intervals by resampling patients; with few patients they are wide and still optimistic. The last column "
+            "counts alarms on this class and on normal beats. The detector knows no classes: none was trained on.",
+        )
+    ]
+    if len(lines):
+        tables += _ec57(lines, gross)
+    return Section(
+        "Found and missed, by class of beat",
+        "Classes of ANSI/AAMI EC57. Beats in bad signal are set aside here; in the table of the standard they stand as "
+        "shutdown and count as missed.",
+        tables=tables,
+    )
+
+
+def _ec57(lines: pd.DataFrame, gross: pd.DataFrame) -> list[Table]:
+    shares = [c for c in lines.columns if c not in {"record", "N", "S", "V", "F", "Q"}]
+    heads = {
+        "qrs_sensitivity": "QRS Se",
+        "qrs_ppv": "QRS +P",
+        "veb_sensitivity": "VEB Se",
+        "veb_ppv": "VEB +P",
+        "veb_false_positive_rate": "VEB FPR",
+        "sveb_sensitivity": "SVEB Se",
+        "sveb_ppv": "SVEB +P",
+    }
+    rows = [
+        (
+            str(row["record"]),
+            *(f"{row[c]:,.0f}" for c in "NSVF"),
+            *(percent(row[c], 1) if pd.notna(row[c]) else DASH for c in shares),
+        )
+        for _, row in lines.iterrows()
+    ]
+    spans = gross.set_index("statistic")
+    interval = [
+        f"{percent(spans['ci_low'][c], 1, sign=False)}–{percent(spans['ci_high'][c], 1, sign=False)}"
+        for c in shares
+    ]
+    # between the gross line and the average
+    rows.insert(len(rows) - 1, ("gross, 95 %", *("" for _ in "NSVF"), *interval))
+    return [
+        Table(
+            "Beat by beat (ANSI/AAMI EC57)",
+            ("Record", "N", "S", "V", "F", *(heads[c] for c in shares)),
+            rows,
+            "After the learning time, pairs within 150 ms, ventricular flutter left out. QRS: the project's own R "
+            "peaks against the reference. VEB and SVEB: "
+            "an alarm on a beat of ectopic shape is called ventricular, any other supraventricular; the detector was never "
+            "taught to tell them apart, so this is a rule of thumb, not a classifier.",
+        )
+    ]
+
+
+def episodes_section(
+    episodes: pd.DataFrame,
+    hours: Mapping[str, float],
+    lengths: Mapping[str, float],
+    facts: Mapping,
+    events: Mapping | None,
+) -> Section:
+    """Episodes of the test recordings and what they cost.
+
+    Args:
+        episodes: of the test recordings.
+        hours: record -> hours watched.
+        lengths: record -> length in seconds.
+        facts: ``threshold``, ``per_hour``.
+        events: ``precision``, ``recall`` and ``false_per_hour``, each (value, low, high); None without labels.
+    """
+    total = sum(hours.values())
+    rows = []
+    for kind, meaning in EPISODE_WORDS.items():
+        mine = episodes[episodes["kind"] == kind]
+        length = mine["end_s"] - mine["start_s"]
+        rows.append(
+            (
+                kind,
+                meaning,
+                f"{len(mine):,}",
+                f"{len(mine) / total:.1f}",
+                percent(length.sum() / 3600 / total),
+                DASH if mine.empty else f"{length.median():.1f} s" if length.median() > 0 else "one beat",
+            )
+        )
+    tables = [
+        Table(
+            "",
+            ("Kind", "What", "Episodes", "An hour", "Share of time", "Median length"),
+            rows,
+            f"{len(hours)} test recordings, {total:.1f} hours of good signal after the learning time. Kinds overlap: "
+            "an alarm "
+            "in a run is counted as both.",
+        )
+    ]
+    text = (
+        "An alarm is raised once and lasts while beats keep alarming (5 s apart at most). The threshold "
+        f"({facts['threshold']:.2f}) "
+        f"is the lowest at which the calibration recordings have {facts['per_hour']:g} false episodes an hour."
+    )
+    if events:
+        written = {
+            name: f"{value[0]:.2f} ({value[1]:.2f}–{value[2]:.2f})"
+            if name == "false_per_hour"
+            else _with_span(*value, share=True)
+            for name, value in events.items()
+        }
+        text += (
+            f" On the test recordings: {written['false_per_hour']} false episodes an hour; {written['recall']} of the "
+            "episodes of "
+            f"abnormal beats met by an alarm, {written['precision']} of the alarms meet one; {written['beats']} of "
+            "the abnormal "
+            "beats lie above the threshold."
+        )
+    figure = Figure(
+        "Every episode of the test recordings",
+        "A line a recording. A short bar is a beat or two, widened to be seen.",
+        episode_timeline(episodes, lengths),
+    )
+    return Section("Episodes and what they cost", text, [figure], tables)
+
+
+def rhythm_section(records: Mapping[str, pd.DataFrame]) -> Section:
+    """Poincaré plots; argument as of :func:`~medanomaly.reporting.figures.ecg.poincare`."""
+    return Section(
+        "Rhythm",
+        figures=[
+            Figure(
+                "Poincaré plots of test recordings",
+                "Each point is a beat: the RR interval before it and the one after. A steady rhythm lies on the diagonal; a "
+                "beat that comes early and is followed by a pause lies above it, to the left; fibrillation fills a fan. "
+                "Ellipse: SD1 across and SD2 along the diagonal, of intervals between normal beats, two standard "
+                "deviations wide.",
+                poincare(records),
+            )
+        ],
+    )
+
+
+def reliance_section(parts: Sequence[tuple[str, str, pd.DataFrame]]) -> Section:
+    """What the scores rest on: a figure for each ``(title, reading, name/loss/spread)``."""
+    return Section(
+        "What the scores rest on",
+        figures=[
+            Figure(title, reading, loss_bars(table, "AUROC lost on test beats"))
+            for title, reading, table in parts
+        ],
+    )
+
+
+def quality_section(quality: pd.DataFrame, set_aside: pd.Series, most: int = 30) -> Section:
+    """Bad signal by recording.
+
+    Args:
+        quality: of :func:`medanomaly.signals.beats.views.bad_signal`.
+        set_aside: record -> share of its beats in bad signal.
+        most: recordings shown, worst first.
+    """
+    leads = list(dict.fromkeys(quality["lead"]))
+    worst = set_aside.sort_values(ascending=False, kind="stable").index[:most]
+    by_record = dict(list(quality.groupby("record", sort=False)))
+    rows = []
+    for record in worst:
+        part = by_record.get(record)
+        if part is None:
+            continue
+        leads = "; ".join(f"{row.lead} {percent(row.bad)}" for row in part.itertuples())
+        why = "; ".join(f"{row.lead}: {row.reasons}" for row in part.itertuples() if row.reasons)
+        rows.append((str(record), percent(set_aside[record]), leads, why or DASH))
+    left = len(set_aside) - len(rows)
+    return Section(
+        "Signal quality",
+        "A beat is set aside where no lead is good. A bad window of one lead costs nothing while another lead is good.",
+        tables=[
+            Table(
+                "",
+                (
+                    "Recording",
+                    "Beats set aside",
+                    "Bad windows of each lead",
+                    "Most often because of (windows)",
+                ),
+                rows,
+                f"{counted(left, 'recording')} with less bad signal left out." if left > 0 else "",
+            )
+        ],
+    )
+
+
+def cut_beats_section(
+    shapes: Mapping[str, Sequence[tuple[str, float, np.ndarray]]],
+    normal: np.ndarray,
+    model: str,
+    alpha: float,
+) -> Section:
+    """Single beats without a recording.
+
+    Args:
+        shapes: a key of ``WORDS`` -> ``(kind, p-value, samples)`` of some beats.
+        normal: (n, n_samples) usual beats.
+        model: whose alarms they are.
+        alpha: at which beats were flagged.
+    """
+    figures = [
+        Figure(
+            f"{SHAPE_WORDS[what]}, {model_label(model)}",
+            "Band: where 90 % of the normal train beats lie; grey line: their median.",
+            beat_shapes(
+                [(f"{kind if kind != '<NA>' else 'normal'}, p {_equals(p)}", x) for kind, p, x in beats],
+                normal,
+            ),
+        )
+        for what, beats in shapes.items()
+        if beats
+    ]
+    return Section(
+        "Beats that stand out",
+        "The data set holds single beats, cut out and standardised: there is no rhythm, no time and no millivolt. "
+        "Flagged at "
+        f"{100 * alpha:g} %.",
+        figures=figures,
+    )
+
+
+def _equals(p: float) -> str:
+    text = p_value(p)
+    return text if text.startswith("<") else f"= {text}"
+
+
+def _with_span(value: float, low: float, high: float, *, share: bool) -> str:
+    if pd.isna(value):
+        return DASH
+    if share:
+        span = f"{percent(low, 1, sign=False)}–{percent(high, 1, sign=False)}"
+        return f"{percent(value, 1)} ({span})" if pd.notna(low) else percent(value, 1)
+    return f"{number(value)} ({number(low)}–{number(high)})" if pd.notna(low) else number(value)

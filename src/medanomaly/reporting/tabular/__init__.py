@@ -1,0 +1,1 @@
+"""What only tables add to a report."""

@@ -1,0 +1,1 @@
+"""From beat scores to alarms and episodes."""

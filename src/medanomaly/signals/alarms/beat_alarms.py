@@ -1,0 +1,153 @@
+"""From scores of beats to the alarms of a recording: a threshold for a number of false episodes an hour, and the episodes.
+
+Alarms listen to :func:`~medanomaly.signals.beat_detector.alarm_score.alarm_score`: inside fibrillation, which is an episode
+of its own, only shape counts. Beats in bad signal are neither alarm nor normal, and nothing is raised in the learning time.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.signals.alarms.episodes import EPISODE_COLUMNS, find_episodes
+from medanomaly.signals.beat_detector.alarm_score import alarm_score, ectopic_shape
+from medanomaly.signals.beats.params import EpisodeParams
+from medanomaly.signals.beats.rhythm import af_episodes, inside, noise_episodes, pattern_episodes
+
+# of the alarm score, a sum of tails of at most 7 each
+STEP = 0.25
+
+
+@dataclass(frozen=True)
+class RecordingAlarms:
+    """What an alarm sees of one recording, beat by beat.
+
+    Attributes:
+        record: its name.
+        patient_id: whose it is.
+        time_s: (n,) of the R peaks.
+        score: (n,) alarm score, NaN in bad signal and in the learning time.
+        shape: (n,) bool, beats of ectopic shape.
+        label: (n,) 0, 1 or NaN where unknown.
+        good: (n,) bool.
+        fibrillation: episodes table of kind ``AF``.
+        hours: of good signal after the learning time.
+    """
+
+    record: str
+    patient_id: str
+    time_s: np.ndarray
+    score: np.ndarray
+    shape: np.ndarray
+    label: np.ndarray
+    good: np.ndarray
+    fibrillation: pd.DataFrame
+    hours: float
+
+    def false_episodes(self, threshold: float, gap_s: float) -> int:
+        """Runs of flagged beats that are normal by label, at most ``gap_s`` apart; without labels every beat counts."""
+        normal = self.label == 0 if np.isfinite(self.label).any() else np.ones(len(self.label), dtype=bool)
+        flagged = self.time_s[normal & (self.score > threshold)]
+        return int(len(flagged) > 0) + int((np.diff(flagged) > gap_s).sum())
+
+
+def recording_alarms(
+    beats: pd.DataFrame, contributions: np.ndarray, label: np.ndarray, learn_s: float
+) -> RecordingAlarms:
+    """Alarm scores of one recording.
+
+    Args:
+        beats: rows of the beats table of one recording, in time order.
+        contributions: (n, 7) of the beat detector, NaN for beats in bad signal.
+        label: (n,) 0, 1 or NaN.
+        learn_s: learning time.
+    """
+    time_s = beats["time_s"].to_numpy(dtype=np.float64)
+    record, patient = str(beats["record"].iloc[0]), str(beats["patient_id"].iloc[0])
+    good = beats["quality"].eq("good").to_numpy() & np.isfinite(contributions).all(axis=1)
+    known = np.where(good[:, None], contributions, 0.0)
+    shape = ectopic_shape(known)
+    # seconds as samples of 1 Hz: the beats table holds both, and rhythm needs no other rate
+    fibrillation = af_episodes(time_s, 1.0, ectopic=shape, good=good, record=record, patient_id=patient)
+    score = alarm_score(known, inside(time_s, 1.0, fibrillation))
+    after = time_s >= learn_s
+    watched = max(0.0, time_s[-1] - learn_s) * (good[after].mean() if after.any() else 0.0)
+    return RecordingAlarms(
+        record=record,
+        patient_id=patient,
+        time_s=time_s,
+        score=np.where(good & after, score, np.nan),
+        shape=shape,
+        label=label,
+        good=good,
+        fibrillation=fibrillation,
+        hours=watched / 3600,
+    )
+
+
+def alarm_threshold(calibration: Sequence[RecordingAlarms], params: EpisodeParams) -> float:
+    """Smallest threshold at and above which these recordings have no more false episodes an hour than asked for.
+
+    Raises:
+        ConfigurationError: nothing was watched.
+    """
+    hours = sum(alarms.hours for alarms in calibration)
+    if not hours > 0:
+        raise ConfigurationError(
+            "the calibration recordings have no good signal after the learning time",
+            remedy="Set signal_models.beat_detector.learn_s lower.",
+        )
+    highest = max((np.nanmax(a.score) for a in calibration if np.isfinite(a.score).any()), default=0.0)
+    chosen = highest
+    for threshold in np.arange(np.ceil(highest / STEP) * STEP, 0.0, -STEP):
+        if sum(a.false_episodes(threshold, params.gap_s) for a in calibration) / hours > params.per_hour:
+            break
+        chosen = threshold
+    return float(chosen)
+
+
+def recording_episodes(
+    alarms: RecordingAlarms, threshold: float, reference: np.ndarray, params: EpisodeParams
+) -> pd.DataFrame:
+    """Every episode of a recording: alarmed beats, and rhythms as events of their own.
+
+    Args:
+        alarms: of the recording.
+        threshold: of the alarm score.
+        reference: sorted alarm scores of calibration normals, for the p-value of a peak.
+        params: gap between episodes.
+
+    Returns:
+        Episodes table of kinds ``beats``, ``AF``, ``bigeminy``, ``trigeminy``, ``run``, ``noise``, in time order.
+    """
+    at_least = len(reference) - np.searchsorted(reference, np.nan_to_num(alarms.score), side="left")
+    named = {"record": alarms.record, "patient_id": alarms.patient_id}
+    flagged = np.nan_to_num(alarms.score) > threshold
+    score = np.nan_to_num(alarms.score)
+    tables = [
+        find_episodes(
+            alarms.time_s,
+            alarms.score,
+            on=threshold,
+            merge_gap_s=params.gap_s,
+            p_value=(at_least + 1) / (len(reference) + 1),
+            **named,
+        ),
+        alarms.fibrillation,
+        pattern_episodes(alarms.time_s, 1.0, flagged, score, **named),
+        noise_episodes(alarms.time_s, 1.0, alarms.good, **named),
+    ]
+    table = pd.concat([t for t in tables if len(t)] or tables[:1], ignore_index=True)
+    return table.sort_values(["start_s", "kind"], kind="stable", ignore_index=True).astype(EPISODE_COLUMNS)
+
+
+def calibration_scores(calibration: Sequence[RecordingAlarms]) -> np.ndarray:
+    """Sorted alarm scores of the beats that stand for normal."""
+    parts = []
+    for alarms in calibration:
+        labelled = np.isfinite(alarms.label).any()
+        parts.append(alarms.score[(alarms.label == 0) if labelled else slice(None)])
+    scores = np.concatenate(parts)
+    return np.sort(scores[np.isfinite(scores)])

@@ -1,0 +1,241 @@
+"""Scores of heart beats while the samples still come: those that the causal detector gives for the whole recording.
+
+Samples go into a ring; nothing else of the signal is kept. A beat is scored once the filter has seen what it needs: 0.24 s
+of signal behind the R peak and the 0.62 s that the filter reaches ahead, so 0.86 s after the R peak, or as soon as the
+R peak is known if that is later (the detector of R peaks needs about 0.36 s, up to 2.4 s while it learns). Beats of
+the learning time are given together when it ends.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.signals.beat_detector.clusters import empty_clusters
+from medanomaly.signals.beat_detector.detector import BeatDetector
+from medanomaly.signals.beat_detector.filtering import filter_inside, kernel
+from medanomaly.signals.beat_detector.fusion import CONTRIBUTIONS
+from medanomaly.signals.beat_detector.series import MIN_BEATS
+from medanomaly.signals.beat_detector.terms import (
+    COLUMNS,
+    RR_LIMITS_S,
+    empty_history,
+    learn_block,
+    log_rr_before,
+    score_next,
+)
+from medanomaly.signals.beat_detector.windows import AFTER_S, BEFORE, GRID_HZ, POINTS, beat_window
+from medanomaly.signals.peaks.r_peaks import RPeakDetector
+
+# R peaks may come this late: the detector fetches missed ones back
+KEPT_S = 15.0
+
+
+@dataclass(frozen=True)
+class ScoredBeats:
+    """What a push has made certain.
+
+    Attributes:
+        sample: (k,) int64 R peaks, in samples since the first one ever pushed.
+        score: (k,) float64.
+        contributions: (k, 7) in the order of ``CONTRIBUTIONS``, adding up to the score.
+    """
+
+    sample: np.ndarray
+    score: np.ndarray
+    contributions: np.ndarray
+
+
+class StreamingBeatScorer:
+    """A fitted causal ``BeatDetector`` on one recording that comes in chunks of any size.
+
+    Args:
+        detector: fitted, with ``causal=True``.
+        fs: Hz, 100 or more.
+        n_leads: columns of every chunk; beats are scored on the first two.
+        r_peaks: ``"detect"`` finds them in the stream; ``"given"`` takes those that come with ``push``.
+
+    Attributes:
+        latency_s: from an R peak that is known in time to its score, after the learning time.
+
+    Raises:
+        ConfigurationError: the detector is not causal or not fitted, or an argument is none of the above.
+    """
+
+    def __init__(self, detector: BeatDetector, fs: float, n_leads: int, r_peaks: str = "detect"):
+        if not detector.causal or not hasattr(detector, "tails_"):
+            raise ConfigurationError(
+                "the detector is not a fitted causal one", remedy="Fit BeatDetector(causal=True) first."
+            )
+        if not (np.isfinite(fs) and fs >= 100) or n_leads < 1:
+            raise ConfigurationError(
+                f"{n_leads} lead(s) at {fs} Hz", remedy="Beats are scored from one lead and 100 Hz up."
+            )
+        if r_peaks not in ("detect", "given"):
+            raise ConfigurationError(f"R peaks '{r_peaks}'", remedy="Give 'detect' or 'given'.")
+        self.detector, self.fs, self.n_leads = detector, float(fs), n_leads
+        self.n_read = 0
+        self._finder = RPeakDetector(fs, n_leads) if r_peaks == "detect" else None
+        self._delay = len(kernel(self.fs)) // 2
+        # cubic interpolation reads one sample before and two behind
+        self._before = int(np.ceil(BEFORE * self.fs / GRID_HZ)) + 2
+        self._after = int(np.ceil(AFTER_S * self.fs)) + 3
+        self.latency_s = (self._after + self._delay) / self.fs
+        kept = int(KEPT_S * self.fs) + self._before + self._delay
+        self._leads = min(2, n_leads)
+        self._buffer = np.empty((2 * kept, self._leads))
+        # position in the recording of the first buffered sample, and how many are buffered
+        self._first, self._filled, self._kept = -self._delay, 0, kept
+        self._held = np.zeros(self._leads)
+        self._waiting: list[int] = []
+        self._clusters, self._history = empty_clusters(), empty_history()
+        self._learning: list[tuple[int, np.ndarray]] | None = []
+        self._last_peak = self._scored_peak = -1
+        self._finished = False
+
+    def push(self, chunk: np.ndarray, r_peaks: np.ndarray | None = None) -> ScoredBeats:
+        """Read further samples.
+
+        Args:
+            chunk: (n, n_leads), or (n,) of a single lead, in mV; NaN where nothing was recorded.
+            r_peaks: (k,) R peaks to score, in samples since the first one ever pushed, increasing from call to call,
+                none ahead of the samples read, none more than 15 s behind; only with ``r_peaks="given"``.
+
+        Returns:
+            The beats whose scores are now certain.
+
+        Raises:
+            InputError: another number of leads, or R peaks that are out of order or out of reach.
+        """
+        chunk = np.asarray(chunk, dtype=np.float64)
+        chunk = chunk[:, None] if chunk.ndim == 1 else chunk
+        if chunk.ndim != 2 or chunk.shape[1] != self.n_leads:
+            raise InputError(
+                f"a chunk of shape {chunk.shape}",
+                remedy=f"Expected one column for each of {self.n_leads} leads.",
+            )
+        if self._finished:
+            raise InputError("the stream is finished", remedy="Start a new scorer.")
+        if (r_peaks is not None) == (self._finder is not None):
+            raise InputError(
+                "R peaks are " + ("detected here" if self._finder else "not given"),
+                remedy="Give them with every push if and only if the scorer was made with r_peaks='given'.",
+            )
+        found = []
+        # pieces that fit the ring, so that a chunk of hours needs no more memory than one of a second
+        for start in range(0, max(len(chunk), 1), self._kept):
+            piece = chunk[start : start + self._kept]
+            self._append(piece)
+            if self._finder is not None:
+                self._queue(self._finder.push(piece))
+            else:
+                now = np.asarray(r_peaks)
+                self._queue(now[(now < self.n_read) & (now > self._last_peak)])
+            found += self._ready()
+        if self._finder is None and len(r_peaks) and r_peaks[-1] != self._last_peak:
+            raise InputError(
+                f"R peak {r_peaks[-1]} is ahead of the {self.n_read} samples read or behind {self._last_peak}",
+                remedy="Give each R peak once, in order, with the samples that hold it or later.",
+            )
+        return _joined(found)
+
+    def finish(self) -> ScoredBeats:
+        """The beats that waited for samples that never came; the signal is taken to stay as it ended."""
+        if self._finder is not None:
+            self._queue(self._finder.finish())
+        end = self.n_read
+        if end:
+            self._store(np.repeat(self._held[None, :], self._after + self._delay, axis=0))
+        found = self._ready(end)
+        if self._learning:
+            found += self._learn()
+        self._finished = True
+        return _joined(found)
+
+    def _append(self, piece: np.ndarray) -> None:
+        if not len(piece):
+            return
+        x = piece[:, : self._leads].copy()
+        for lead in range(self._leads):
+            missing = ~np.isfinite(x[:, lead])
+            if missing.any():
+                last = np.maximum.accumulate(np.where(missing, -1, np.arange(len(x))))
+                x[:, lead] = np.where(last >= 0, x[np.maximum(last, 0), lead], self._held[lead])
+        if self.n_read == 0:
+            self._store(np.repeat(x[:1], self._delay, axis=0))
+        self._store(x)
+        self._held = x[-1].copy()
+        self.n_read += len(piece)
+
+    def _store(self, x: np.ndarray) -> None:
+        if self._filled + len(x) > len(self._buffer):
+            kept = min(self._kept, self._filled)
+            self._buffer[:kept] = self._buffer[self._filled - kept : self._filled].copy()
+            self._first += self._filled - kept
+            self._filled = kept
+        self._buffer[self._filled : self._filled + len(x)] = x
+        self._filled += len(x)
+
+    def _queue(self, peaks: np.ndarray) -> None:
+        for peak in peaks:
+            if peak <= self._last_peak or max(peak - self._before, 0) - self._delay < self._first:
+                raise InputError(
+                    f"R peak {peak} comes after {self._last_peak}, and the ring begins at {self._first}",
+                    remedy=f"Give R peaks in order and no more than {KEPT_S:.0f} s late.",
+                )
+            self._waiting.append(int(peak))
+            self._last_peak = int(peak)
+
+    def _ready(self, end: int | None = None) -> list:
+        """Score the waiting beats whose window is complete; ``end`` is where the recording has ended."""
+        found = []
+        newest = self._first + self._filled
+        while self._waiting and (end is not None or self._waiting[0] + self._after + self._delay < newest):
+            peak = self._waiting.pop(0)
+            found += self._beat(peak, self._window(peak, newest if end is None else end))
+        return found
+
+    def _window(self, peak: int, end: int) -> np.ndarray:
+        low, high = max(peak - self._before, 0), min(peak + self._after, end)
+        a = low - self._delay - self._first
+        filtered = filter_inside(self._buffer[a : a + high - low + 2 * self._delay], self.fs)
+        window = np.empty((2, POINTS))
+        beat_window(filtered, peak - low, self.fs, window)
+        return window
+
+    def _beat(self, peak: int, window: np.ndarray) -> list:
+        if self._learning is not None:
+            found = []
+            if len(self._learning) >= MIN_BEATS and peak >= self.detector.learn_s * self.fs:
+                found = self._learn()
+            else:
+                self._learning.append((peak, window))
+                return []
+            return found + self._beat(peak, window)
+        terms = np.empty((1, COLUMNS))
+        rr = np.log(np.clip((peak - self._scored_peak) / self.fs, *RR_LIMITS_S))
+        score_next(self._clusters, self._history, window, rr, True, True, terms[0])
+        self._scored_peak = peak
+        return [(np.array([peak]), self.detector.explain_terms(terms))]
+
+    def _learn(self) -> list:
+        peaks = np.array([p for p, _ in self._learning])
+        windows = np.stack([w for _, w in self._learning])
+        if len(peaks) < MIN_BEATS:
+            raise InputError(
+                f"the stream ended after {len(peaks)} beat(s)",
+                remedy=f"A patient is known from {MIN_BEATS} beats on.",
+            )
+        usable = np.ones(len(peaks), dtype=bool)
+        log_rr, known = log_rr_before(peaks, self.fs, usable)
+        terms = np.empty((len(peaks), COLUMNS))
+        learn_block(self._clusters, self._history, windows, log_rr, known, usable, terms)
+        self._learning, self._scored_peak = None, peaks[-1]
+        return [(peaks, self.detector.explain_terms(terms))]
+
+
+def _joined(found: list) -> ScoredBeats:
+    if not found:
+        return ScoredBeats(np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros((0, len(CONTRIBUTIONS))))
+    contributions = np.concatenate([c for _, c in found])
+    return ScoredBeats(np.concatenate([p for p, _ in found]), contributions.sum(axis=1), contributions)

@@ -1,0 +1,1 @@
+"""Beats: classes, split, features, rhythm, views, comparison beat by beat."""

@@ -1,0 +1,273 @@
+"""Beat-by-beat comparison of two annotations of an ECG, as ANSI/AAMI EC57 asks for it (there the program ``bxb``).
+
+Test beats are matched with reference beats within 150 ms, from minute 5 on. Rows of the matrix are reference classes,
+columns (small letters) test classes; O stands for no beat, X for a stretch in which the other side gave up (shutdown).
+What happens during ventricular fibrillation of the reference is not counted. Of the statistics, the counts of false
+positives leave out what the standard leaves out: F and Q beats called V, and Q beats called S.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numba import njit
+
+from medanomaly.core.errors import InputError
+from medanomaly.evaluation.resampling.intervals import percentile_interval
+
+CLASSES = ("N", "S", "V", "F", "Q")
+ROWS = (*CLASSES, "O", "X")
+COLUMNS = tuple(name.lower() for name in ROWS)
+STATISTICS = ("qrs_sensitivity", "qrs_ppv", "veb_sensitivity", "veb_ppv", "veb_false_positive_rate",
+              "sveb_sensitivity", "sveb_ppv")  # fmt: skip
+
+Segments = Iterable[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class BeatComparison:
+    """Outcome of one record.
+
+    Attributes:
+        matrix: (7, 7) int64 table, rows N S V F Q O X of the reference, columns n s v f q o x of the test.
+        shutdown_s: seconds in which the test side gave up.
+        offset_ms: test minus reference position of the matched beats, ms.
+    """
+
+    matrix: pd.DataFrame
+    shutdown_s: float
+    offset_ms: np.ndarray
+
+
+def match_beats(reference: np.ndarray, test: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of beats of two increasing lists, each beat in one pair at most.
+
+    In time order, the earlier of the two next beats is paired with the other unless they lie more than ``window`` apart or
+    the beat after the earlier one is nearer to the other (or as near); then it stays alone (EC57, as ``bxb`` has it).
+
+    Args:
+        reference: (n,) int positions in samples, increasing.
+        test: (m,) likewise.
+        window: largest distance of a pair, in samples.
+
+    Returns:
+        ``(i, j)``: (k,) int64 places in ``reference`` and in ``test``.
+    """
+    return _match(np.asarray(reference, dtype=np.int64), np.asarray(test, dtype=np.int64), window)
+
+
+@njit(cache=True)
+def _match(reference, test, window):
+    most = min(len(reference), len(test))
+    first, second = np.empty(most, dtype=np.int64), np.empty(most, dtype=np.int64)
+    i = j = k = 0
+    while i < len(reference) and j < len(test):
+        gap = test[j] - reference[i]
+        if gap < 0:
+            following = j + 1 < len(test) and abs(test[j + 1] - reference[i]) <= -gap
+            if -gap > window or following:
+                j += 1
+                continue
+        else:
+            following = i + 1 < len(reference) and abs(reference[i + 1] - test[j]) <= gap and gap > 0
+            if gap > window or following:
+                i += 1
+                continue
+        first[k], second[k] = i, j
+        i, j, k = i + 1, j + 1, k + 1
+    return first[:k], second[:k]
+
+
+def compare_beats(
+    reference: np.ndarray,
+    reference_class: Sequence[str] | np.ndarray,
+    test: np.ndarray,
+    test_class: Sequence[str] | np.ndarray,
+    fs: float,
+    *,
+    start_s: float = 300.0,
+    end_s: float | None = None,
+    window_s: float = 0.150,
+    reference_shutdown: Segments = (),
+    test_shutdown: Segments = (),
+    fibrillation: Segments = (),
+) -> BeatComparison:
+    """Compare the beats of one record.
+
+    Args:
+        reference: (n,) int positions of the reference beats in samples, increasing.
+        reference_class: (n,) of N, S, V, F, Q.
+        test: (m,) int positions of the test beats.
+        test_class: (m,) likewise; a detector that only finds beats calls all of them N.
+        fs: Hz.
+        start_s: where counting starts (the standard leaves the first 5 minutes for learning).
+        end_s: where it ends; None: nowhere.
+        window_s: largest distance of a pair.
+        reference_shutdown: (start, end) samples in which the reference could not be read.
+        test_shutdown: stretches in which the test side gave up (for noise).
+        fibrillation: stretches of ventricular fibrillation or flutter of the reference; test beats in them do not count.
+
+    Returns:
+        The matrix and what belongs to it.
+
+    Raises:
+        InputError: positions do not increase, do not fit the classes, or a class is none of the five.
+    """
+    reference, reference_row = _checked("reference", reference, reference_class)
+    test, test_column = _checked("test", test, test_class)
+    i, j = match_beats(reference, test, round(window_s * fs))
+    low, high = start_s * fs, np.inf if end_s is None else end_s * fs
+    alone = np.setdiff1d(np.arange(len(reference)), i)
+    extra = np.setdiff1d(np.arange(len(test)), j)
+    extra = extra[~_inside(test[extra], fibrillation)]
+    missed = np.where(_inside(reference[alone], test_shutdown), ROWS.index("X"), ROWS.index("O"))
+    unread = np.where(_inside(test[extra], reference_shutdown), ROWS.index("X"), ROWS.index("O"))
+    rows = np.concatenate([reference_row[i], reference_row[alone], unread])
+    columns = np.concatenate([test_column[j], missed, test_column[extra]])
+    # a pair belongs where its reference beat is
+    when = np.concatenate([reference[i], reference[alone], test[extra]])
+    counted = (when >= low) & (when <= high)
+    matrix = np.zeros((7, 7), dtype=np.int64)
+    np.add.at(matrix, (rows[counted], columns[counted]), 1)
+    silent = sum(max(0.0, min(end, high) - max(start, low)) for start, end in test_shutdown)
+    return BeatComparison(
+        matrix=pd.DataFrame(matrix, index=list(ROWS), columns=list(COLUMNS)),
+        shutdown_s=silent / fs,
+        offset_ms=1000.0 * (test[j] - reference[i])[counted[: len(i)]] / fs,
+    )
+
+
+def _checked(
+    side: str, sample: np.ndarray, classes: Sequence[str] | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    sample, classes = np.asarray(sample, dtype=np.int64), np.asarray(classes, dtype=str)
+    if sample.shape != classes.shape or sample.ndim != 1:
+        raise InputError(f"{sample.shape} positions and {classes.shape} classes of {side} beats")
+    if np.any(np.diff(sample) < 0):
+        raise InputError(f"{side} beats are not in time order", remedy="Sort them by position.")
+    row = np.full(len(classes), -1)
+    for number, name in enumerate(CLASSES):
+        row[classes == name] = number
+    if (row < 0).any():
+        raise InputError(f"a {side} beat of class '{classes[row < 0][0]}'", remedy=f"Classes are {CLASSES}.")
+    return sample, row
+
+
+def _inside(sample: np.ndarray, segments: Segments) -> np.ndarray:
+    inside = np.zeros(len(sample), dtype=bool)
+    for start, end in segments:
+        inside |= (sample >= start) & (sample <= end)
+    return inside
+
+
+def counts(matrix: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """Hits and trials of each statistic of a matrix (EC57, section 4.3; de Chazal et al. 2004, section III).
+
+    Returns:
+        ``name -> (numerator, denominator)`` for every name of :data:`STATISTICS`.
+    """
+    m, beats, tests = matrix, list(CLASSES), [c.lower() for c in CLASSES]
+    both = int(m.loc[beats, tests].to_numpy().sum())
+    missed = int(m.loc[beats, ["o", "x"]].to_numpy().sum())
+    extra = int(m.loc[["O", "X"], tests].to_numpy().sum())
+    veb, sveb = int(m.loc["V", "v"]), int(m.loc["S", "s"])
+    veb_missed = int(m.loc["V"].drop("v").sum())
+    sveb_missed = int(m.loc["S"].drop("s").sum())
+    veb_false = int(m.loc[["N", "S", "O", "X"], "v"].sum())
+    sveb_false = int(m.loc[["N", "V", "F", "O", "X"], "s"].sum())
+    not_veb = int(m.loc[["N", "S", "F", "Q", "O", "X"], ["n", "s", "f", "q"]].to_numpy().sum())
+    return {
+        "qrs_sensitivity": (both, both + missed),
+        "qrs_ppv": (both, both + extra),
+        "veb_sensitivity": (veb, veb + veb_missed),
+        "veb_ppv": (veb, veb + veb_false),
+        "veb_false_positive_rate": (veb_false, veb_false + not_veb),
+        "sveb_sensitivity": (sveb, sveb + sveb_missed),
+        "sveb_ppv": (sveb, sveb + sveb_false),
+    }
+
+
+def record_table(
+    matrices: Mapping[str, pd.DataFrame],
+    patients: Mapping[str, str] | None = None,
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+    confidence: float = 0.95,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The line-format table of the standard, and its gross statistics with intervals.
+
+    Args:
+        matrices: record -> matrix.
+        patients: record -> patient, the unit that is drawn; each record its own patient where left out.
+        resamples: of whole patients.
+        seed: of the draws.
+        confidence: level.
+
+    Returns:
+        ``(lines, gross)``. ``lines``: one row a record, then ``gross`` (all beats in one matrix) and ``average`` (mean over
+        the records in which a statistic is defined); columns are the beats of each class, the statistics, NaN where there
+        is nothing to count. ``gross``: statistic, value, ci_low, ci_high, n (trials), records.
+
+    Raises:
+        InputError: there is no record.
+    """
+    if not matrices:
+        raise InputError("there is no record to report")
+    names = list(matrices)
+    hits = np.array([[counts(matrices[r])[s] for s in STATISTICS] for r in names], dtype=float)
+    beats = np.array([matrices[r].loc[list(CLASSES)].sum(axis=1) for r in names])
+    with np.errstate(invalid="ignore"):
+        ratio = hits[..., 0] / hits[..., 1]
+        total = hits.sum(axis=0)
+        gross = total[:, 0] / total[:, 1]
+    defined = np.isfinite(ratio)
+    average = np.where(
+        defined.any(axis=0), np.nansum(ratio, axis=0) / np.maximum(defined.sum(axis=0), 1), np.nan
+    )
+    lines = pd.DataFrame(
+        np.vstack([np.hstack([beats, ratio]), [*beats.sum(axis=0), *gross], [*beats.mean(axis=0), *average]]),
+        columns=[*CLASSES, *STATISTICS],
+    )
+    lines.insert(0, "record", pd.array([*names, "gross", "average"], dtype="string"))
+
+    group = [patients.get(r, r) for r in names] if patients else names
+    codes, unique = pd.factorize(np.asarray(group, dtype=object))
+    by_patient = np.zeros((len(unique), *hits.shape[1:]))
+    np.add.at(by_patient, codes, hits)
+    drawn = np.random.default_rng(seed).multinomial(
+        len(unique), np.full(len(unique), 1 / len(unique)), resamples
+    )
+    sums = np.tensordot(drawn, by_patient, axes=1)
+    with np.errstate(invalid="ignore"):
+        values = sums[..., 0] / sums[..., 1]
+    rows = []
+    for k, name in enumerate(STATISTICS):
+        low, high = percentile_interval(values[:, k], confidence)
+        rows.append((name, gross[k], low, high, int(total[k, 1]), len(names)))
+    columns = ["statistic", "value", "ci_low", "ci_high", "n", "records"]
+    return lines, pd.DataFrame(rows, columns=columns)
+
+
+def as_text(comparison: BeatComparison, record: str) -> str:
+    """The standard-format report of one record, as a page of text."""
+    matrix = comparison.matrix
+    lines = [
+        f"Beat-by-beat comparison of record {record}",
+        "",
+        "      " + "".join(f"{c:>7}" for c in COLUMNS),
+    ]
+    lines += [
+        f"   {row} |" + "".join(
+            # neither side can have nothing where the other has nothing
+            f"{'' if row in 'OX' and column in 'ox' else matrix.loc[row, column]:>7}" for column in COLUMNS
+        )
+        for row in ROWS
+    ]  # fmt: skip
+    lines.append("")
+    for name, (hits, trials) in counts(matrix).items():
+        share = f"{100 * hits / trials:7.2f} %" if trials else "      -  "
+        lines.append(f"{name.replace('_', ' '):>26}: {share} ({hits}/{trials})")
+    lines.append(f"{'total shutdown':>26}: {comparison.shutdown_s:7.0f} s")
+    return "\n".join(lines)

@@ -1,0 +1,70 @@
+"""Features and waveforms of the beats of a recording, in the order of the cases."""
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.signals.beat_detector.filtering import linear_phase
+from medanomaly.signals.beat_detector.windows import beat_windows
+from medanomaly.signals.features import catalogue
+from medanomaly.signals.features.morphology import RHYTHM, SHAPE, beat_features
+from medanomaly.signals.features.windows import column_names, feature_matrix
+from medanomaly.signals.recordings.recording import Recording
+
+# leads differ between recordings of one set: their position names them, so that all beats share columns
+LEADS = ("lead_1", "lead_2")
+# principal components are those of one recording: the same column means another direction in the next
+SHARED = tuple(name for name in SHAPE if not name.startswith("pc_") or name == "pc_residual")
+
+
+def recording_features(recording: Recording, sample: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+    """Rhythm and shape of each beat of one recording, and its waveform.
+
+    The first two leads are used; a single lead leaves the second one's features missing, and fills both waveforms.
+
+    Args:
+        recording: 100 Hz or more.
+        sample: (n_beats,) R peaks, increasing.
+
+    Returns:
+        (n_beats, ...) features, NaN where a beat lacks them, and (n_beats, 60, 2) float32 waveforms at 120 Hz from
+        R - 250 ms on, each lead less its median; samples that are missing count as that median.
+    """
+    signal = linear_phase(recording.signal[:, :2], recording.fs)
+    names = LEADS[: signal.shape[1]]
+    features = beat_features(signal, recording.fs, sample, leads=names).drop(
+        columns=["sample", "time_s", "flag"]
+    )
+    waveforms = beat_windows(signal, sample, recording.fs).transpose(0, 2, 1)
+    waveforms = waveforms - np.nanmedian(
+        np.where(np.isfinite(waveforms), waveforms, 0), axis=1, keepdims=True
+    )
+    return features.reindex(columns=columns()), np.nan_to_num(waveforms).astype(np.float32)
+
+
+def columns() -> list[str]:
+    """Feature columns of two leads."""
+    return [*RHYTHM, *(f"{lead}.{name}" for lead in LEADS for name in SHARED)]
+
+
+def cut_beat_features(beats: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
+    """Features and waveforms of beats that were cut out and standardised by their source.
+
+    Args:
+        beats: (n, n_samples) float32, no unit, no sampling rate; features take the whole beat as one second.
+
+    Returns:
+        (n, ...) window features (:mod:`medanomaly.signals.features.windows`), and (n, n_samples, 1) float32 waveforms.
+    """
+    features = feature_matrix(np.ascontiguousarray(beats, dtype=np.float64), float(beats.shape[1]))
+    return pd.DataFrame(features, columns=column_names(None)), beats[:, :, None].astype(np.float32)
+
+
+def feature_units() -> dict[str, str]:
+    """Unit of every feature of a beat; amplitudes are in mV."""
+    units = {feature.name: feature.unit for feature in catalogue.BEAT}
+    plain = {"signal": "mV", "1": ""}
+    out = {}
+    for name in columns():
+        unit = units.get(name.partition(".")[2] or name, "")
+        out[name] = plain.get(unit, unit.replace("signal", "mV"))
+    return out

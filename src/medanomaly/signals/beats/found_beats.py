@@ -1,0 +1,176 @@
+"""Beats of a recording: where they are, what they are called, and whether the signal around them can be trusted."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.cases import age_band
+from medanomaly.core.errors import InputError
+from medanomaly.signals.beats.aami import aami_class, is_beat, label_of_class
+from medanomaly.signals.beats.params import BeatParams
+from medanomaly.signals.peaks.r_peaks import detect_r_peaks
+from medanomaly.signals.quality.assessment import assess_quality, quality_at
+from medanomaly.signals.recordings.annotated_intervals import interval_mask, intervals
+from medanomaly.signals.recordings.recording import Recording
+
+MIN_BEATS = 16
+BAD_SIGNAL, UNCLASSIFIABLE = "bad signal", "paced or unclassifiable beat"
+ATTRIBUTES = ("sex", "age")
+# stretches of this name are what a source without beat codes calls anomalous
+STRETCH = "anomaly"
+
+
+def beats_of(recording: Recording, params: BeatParams) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Beats and quality windows of one recording.
+
+    Args:
+        recording: with or without annotations.
+        params: which marks, and what is good.
+
+    Returns:
+        Beats: ``record``, ``patient_id``, ``sample``, ``time_s``, ``symbol`` (empty where unknown), ``aami`` (NA where
+        unknown), ``quality`` (good or bad), ``stretch`` (1 inside a stretch that the source calls anomalous, where
+        it gives no
+        codes of beats but such stretches), then the attributes ``sex`` and ``age`` where the recording has them. Quality:
+        see :func:`~medanomaly.signals.quality.assessment.assess_quality`.
+
+    Raises:
+        InputError: fewer than 16 beats: nothing can be said about a patient then.
+    """
+    windows = assess_quality(recording, params.quality)
+    marks = recording.annotations
+    reference = is_beat(marks.symbol) if marks is not None else np.zeros(0, dtype=bool)
+    known = marks is not None and bool(reference.any())
+    if params.marks == "reference" and known:
+        sample, symbol = marks.sample[reference], marks.symbol[reference].astype(object)
+        inside = (sample >= 0) & (sample < recording.n_samples)
+        sample, symbol = sample[inside], symbol[inside]
+        # two marks on one sample are one beat
+        first = np.r_[True, np.diff(sample) > 0] if len(sample) else np.zeros(0, dtype=bool)
+        sample, symbol = sample[first], symbol[first]
+    else:
+        sample = detect_r_peaks(recording.signal, recording.fs)
+        symbol = np.full(len(sample), "", dtype=object)
+        if known:
+            symbol = _nearest_symbol(sample, marks.sample[reference], marks.symbol[reference], recording.fs)
+    if len(sample) < MIN_BEATS:
+        raise InputError(
+            f"{len(sample)} beat(s) in {recording.duration:.0f} s",
+            record=recording.record,
+            remedy=f"At least {MIN_BEATS} are needed; check lead, unit and quality.",
+        )
+    time_s = sample / recording.fs
+    table = pd.DataFrame(
+        {
+            "record": pd.array([recording.record] * len(sample), dtype="string"),
+            "patient_id": pd.array([recording.patient_id] * len(sample), dtype="string"),
+            "sample": sample.astype(np.int64),
+            "time_s": time_s,
+            "symbol": pd.array(symbol, dtype="string"),
+            "aami": aami_class(symbol).to_numpy(),
+            "quality": pd.array(quality_at(windows, time_s), dtype="string"),
+        }
+    )
+    table["aami"] = table["aami"].astype("string")
+    if marks is not None and not known:
+        stretches = intervals(marks, recording.n_samples)
+        if stretches["kind"].eq(STRETCH).any():
+            inside = interval_mask(marks, recording.n_samples)[table["sample"]]
+            table["stretch"] = pd.array(inside.astype(np.int8), dtype="Int8")
+    for name in ATTRIBUTES:
+        if name in recording.attributes:
+            table[name] = recording.attributes[name]
+    return table, windows
+
+
+def _nearest_symbol(
+    sample: np.ndarray, reference: np.ndarray, symbols: np.ndarray, fs: float, window_s: float = 0.15
+) -> np.ndarray:
+    """Code of the reference beat within 150 ms (AAMI EC57), empty where there is none."""
+    after = np.clip(np.searchsorted(reference, sample), 1, len(reference) - 1) if len(reference) > 1 else 0
+    candidates = np.stack([np.broadcast_to(after, sample.shape), np.broadcast_to(after, sample.shape) - 1])
+    candidates = np.clip(candidates, 0, len(reference) - 1)
+    distance = np.abs(reference[candidates] - sample)
+    best = np.take_along_axis(candidates, distance.argmin(axis=0)[None], axis=0)[0]
+    close = distance.min(axis=0) <= window_s * fs
+    return np.where(close, symbols[best].astype(object), "")
+
+
+def case_id(record: pd.Series, sample: pd.Series) -> pd.Series:
+    """``<record>:<sample>``."""
+    return record.astype("string") + ":" + sample.astype("string")
+
+
+def beat_cases(beats: pd.DataFrame) -> pd.DataFrame:
+    """Cases of the beats in good signal, with their record, without a split: ``kind`` is the AAMI class.
+
+    Beats in bad signal are neither alarm nor normal: they are no cases. Paced and unclassifiable beats have no label.
+    """
+    good = beats[beats["quality"].eq("good")].reset_index(drop=True)
+    label = label_of_class(good["aami"])
+    kind = good["aami"].mask((label != 1).fillna(True))
+    if "stretch" in good:
+        label = label.fillna(good["stretch"])
+        kind = kind.fillna(good["stretch"].map({1: STRETCH}).astype("string"))
+    cases = pd.DataFrame(
+        {
+            "case_id": case_id(good["record"], good["sample"]),
+            "patient_id": good["patient_id"].astype("string"),
+            "label": label,
+            "kind": kind,
+        }
+    )
+    if "sex" in good:
+        cases["sex"] = good["sex"].astype("string")
+    if "age" in good:
+        cases["age_band"] = age_band(pd.to_numeric(good["age"], errors="coerce"))
+    cases["record"] = good["record"].astype("string")
+    return cases
+
+
+def cut_beats(cases: pd.DataFrame) -> pd.DataFrame:
+    """Beats table of beats that were cut out of their recording, which nobody has: no position, no time, no class.
+
+    Args:
+        cases: ``case_id``, ``patient_id``.
+    """
+    n = len(cases)
+    return pd.DataFrame(
+        {
+            "record": cases["case_id"].astype("string"),
+            "patient_id": cases["patient_id"].astype("string"),
+            "sample": np.zeros(n, dtype=np.int64),
+            "time_s": np.full(n, np.nan),
+            "symbol": pd.array([""] * n, dtype="string"),
+            "aami": pd.array([pd.NA] * n, dtype="string"),
+            "quality": pd.array(["good"] * n, dtype="string"),
+        }
+    )
+
+
+def quarantined_beats(beats: pd.DataFrame, refused: Sequence[tuple[str, str]] = ()) -> pd.DataFrame:
+    """Quarantine table: beats in bad signal, and recordings that could not be used.
+
+    Args:
+        beats: beats of all recordings.
+        refused: name of a recording, and why.
+    """
+    bad = beats[beats["quality"].eq("bad")]
+    rows = pd.DataFrame(
+        {
+            "record": bad["record"].astype("string"),
+            "case_id": case_id(bad["record"], bad["sample"]),
+            "column": "signal",
+            "value": bad["time_s"].map("{:.1f} s".format),
+            "reason": BAD_SIGNAL,
+        }
+    )
+    whole = pd.DataFrame(
+        [
+            {"record": record, "case_id": record, "column": "recording", "value": "", "reason": why}
+            for record, why in refused
+        ],
+        columns=list(rows.columns),
+    )
+    return pd.concat([rows, whole], ignore_index=True).astype("string")

@@ -1,0 +1,59 @@
+"""What can be set about beats, their models and their alarms; importable without compiled code or torch."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from medanomaly.signals.lstm.params import LSTMParams
+from medanomaly.signals.quality.assessment import QualityParams
+
+
+class BeatParams(BaseModel):
+    """How beats are found.
+
+    Attributes:
+        marks: ``reference`` takes the marks of the source where a recording has them, ``detected`` never does; labels
+            come from reference marks within 150 ms in both cases.
+        quality: limits of a good window.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    marks: Literal["reference", "detected"] = "reference"
+    quality: QualityParams = QualityParams()
+
+
+class BeatDetectorParams(BaseModel):
+    """The beat detector.
+
+    Attributes:
+        variant: ``either``, ``A`` or ``B`` (:data:`medanomaly.signals.beat_detector.fusion.VARIANTS`).
+        causal: nothing that comes later than 0.86 s after the R peak is used.
+        learn_s: learning time of a recording, s.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    variant: str = "either"
+    causal: bool = True
+    learn_s: float = Field(300.0, gt=0)
+
+
+class LSTMModelParams(LSTMParams):
+    """The LSTM autoencoder, and on how many normal train beats it learns at most."""
+
+    max_train: int = Field(4000, ge=50)
+
+
+class EpisodeParams(BaseModel):
+    """When beats become an alarm.
+
+    Attributes:
+        per_hour: false episodes an hour that the calibration recordings may have in all.
+        gap_s: alarms with at most this between them are one episode.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    per_hour: float = Field(5.0, gt=0)
+    gap_s: float = Field(5.0, ge=0)

@@ -1,0 +1,205 @@
+"""Rhythms as events of their own: atrial fibrillation, bigeminy and trigeminy, runs of ectopic beats, noise.
+
+An alarm for every beat of a fibrillating heart tells nobody anything. Fibrillation is told by RR intervals between beats of
+normal shape that resemble none of the three before them: in bigeminy every second one is alike, in trigeminy every
+third, in sinus rhythm all of them.
+"""
+
+import numpy as np
+import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
+
+from medanomaly.core.errors import InputError
+from medanomaly.signals.alarms.episodes import EPISODE_COLUMNS, find_episodes
+
+AF_WINDOW, AF_ON, AF_OFF, AF_MIN_S, AF_GAP_S = 60, 0.055, 0.035, 30.0, 15.0
+MIN_CYCLES = {"bigeminy": 4, "trigeminy": 4}
+RUN_BEATS = 3
+
+
+def rr_irregularity(
+    samples: np.ndarray,
+    fs: float,
+    *,
+    ectopic: np.ndarray | None = None,
+    window: int = AF_WINDOW,
+    causal: bool = True,
+) -> np.ndarray:
+    """How little RR intervals resemble the ones before them, beat by beat.
+
+    Median over the window of ``min(|rr_i - rr_{i-1}|, |rr_i - rr_{i-2}|, |rr_i - rr_{i-3}|)``, over the median RR interval.
+    Differences of neighbours are the classical sign of fibrillation (Tateno & Glass 2001); the smallest of three lags
+    keeps ectopic beats in a fixed pattern out of it, the median keeps out single ones.
+
+    Args:
+        samples: (n,) R peaks.
+        fs: Hz.
+        ectopic: (n,) bool, beats of abnormal shape; intervals that begin or end with one are left out.
+        window: intervals looked at.
+        causal: True takes the last ``window`` intervals, False those around.
+
+    Returns:
+        (n,) float64 in units of the RR interval; 0 until half a window of intervals came.
+    """
+    n = len(samples)
+    rr = np.diff(np.asarray(samples, dtype=np.float64)) / fs
+    kept = np.arange(len(rr))
+    if ectopic is not None:
+        ectopic = np.asarray(ectopic, dtype=bool)
+        kept = np.flatnonzero(~(ectopic[1:] | ectopic[:-1]))
+    out = np.zeros(n)
+    if len(kept) < window // 2 + 3:
+        return out
+    rr = rr[kept]
+    nearest = np.min([np.abs(rr[3:] - rr[3 - lag : len(rr) - lag]) for lag in (1, 2, 3)], axis=0)
+    padding = np.full(window - 1, np.nan)
+    values = np.nanmedian(sliding_window_view(np.concatenate([padding, nearest]), window), axis=1)
+    values /= np.nanmedian(sliding_window_view(np.concatenate([padding, rr[3:]]), window), axis=1)
+    values[: window // 2 - 1] = 0.0
+    if not causal:
+        half = window // 2
+        values = np.concatenate([values[half:], np.full(min(half, len(values)), values[-1])])
+    # a beat has the value of the last interval that was complete with it
+    complete = np.searchsorted(kept[3:] + 1, np.arange(n), side="right") - 1
+    return np.where(complete >= 0, values[np.maximum(complete, 0)], 0.0)
+
+
+def af_episodes(
+    samples: np.ndarray,
+    fs: float,
+    *,
+    ectopic: np.ndarray | None = None,
+    causal: bool = True,
+    good: np.ndarray | None = None,
+    record: str = "",
+    patient_id: str = "",
+) -> pd.DataFrame:
+    """Stretches of irregularly irregular rhythm, of kind ``AF``.
+
+    They begin above 5.5 % of the RR interval, end below 3.5 %, last at least half a minute. A causal one is recognised about
+    half a window (30 beats) after it began.
+
+    Args:
+        samples: (n,) R peaks.
+        fs: Hz.
+        ectopic: see ``rr_irregularity``.
+        causal: see ``rr_irregularity``.
+        good: (n,) bool, False where the R peak cannot be trusted; irregularity there says nothing.
+        record: name of the recording.
+        patient_id: whose it is.
+
+    Returns:
+        Episodes table; ``peak_score`` is the irregularity.
+    """
+    samples = np.asarray(samples)
+    score = rr_irregularity(samples, fs, ectopic=ectopic, causal=causal)
+    if good is not None:
+        score = np.where(good, score, np.nan)
+    return find_episodes(
+        samples / fs,
+        score,
+        on=AF_ON,
+        off=AF_OFF,
+        merge_gap_s=AF_GAP_S,
+        min_length_s=AF_MIN_S,
+        record=record,
+        patient_id=patient_id,
+        kind="AF",
+    )
+
+
+def pattern_episodes(
+    samples: np.ndarray,
+    fs: float,
+    ectopic: np.ndarray,
+    score: np.ndarray | None = None,
+    *,
+    record: str = "",
+    patient_id: str = "",
+) -> pd.DataFrame:
+    """Bigeminy, trigeminy (at least four cycles) and runs (three or more ectopic beats in a row).
+
+    Args:
+        samples: (n,) R peaks.
+        fs: Hz.
+        ectopic: (n,) bool, beats held for ectopic.
+        score: (n,) of the beats, for the peak of each episode; None: 1 for every ectopic beat.
+        record: name of the recording.
+        patient_id: whose it is.
+
+    Returns:
+        Episodes table in order of time; ``n_beats`` counts ectopic beats.
+
+    Raises:
+        InputError: lengths differ.
+    """
+    samples, ectopic = np.asarray(samples), np.asarray(ectopic, dtype=bool)
+    if len(samples) != len(ectopic):
+        raise InputError(f"{len(ectopic)} ectopic flags for {len(samples)} beats", record=record or None)
+    score = ectopic.astype(float) if score is None else np.asarray(score, dtype=np.float64)
+    rows = []
+    lengths, starts = _runs(ectopic)
+    for start, length in zip(starts, lengths, strict=True):
+        if length >= RUN_BEATS:
+            rows.append(("run", start, start + length - 1))
+    marks = np.flatnonzero(ectopic)
+    for kind, period in (("bigeminy", 2), ("trigeminy", 3)):
+        lengths, starts = _runs(np.diff(marks) == period)
+        for start, length in zip(starts, lengths, strict=True):
+            if length + 1 >= MIN_CYCLES[kind]:
+                rows.append((kind, marks[start], marks[start + length]))
+    rows.sort(key=lambda row: row[1])
+    table = [
+        {
+            "record": record,
+            "patient_id": patient_id,
+            "start_s": samples[first] / fs,
+            "end_s": samples[last] / fs,
+            "kind": kind,
+            "peak_time_s": samples[first + int(np.argmax(score[first : last + 1]))] / fs,
+            "peak_score": float(score[first : last + 1].max()),
+            "p_value": np.nan,
+            "n_beats": int(ectopic[first : last + 1].sum()),
+        }
+        for kind, first, last in rows
+    ]
+    return pd.DataFrame(table, columns=list(EPISODE_COLUMNS)).astype(EPISODE_COLUMNS)
+
+
+def noise_episodes(
+    samples: np.ndarray, fs: float, good: np.ndarray, *, record: str = "", patient_id: str = ""
+) -> pd.DataFrame:
+    """Stretches in which beats cannot be trusted, of kind ``noise``, gaps of up to 5 s closed.
+
+    Args:
+        samples: (n,) R peaks.
+        fs: Hz.
+        good: (n,) bool.
+        record: name of the recording.
+        patient_id: whose it is.
+    """
+    return find_episodes(
+        np.asarray(samples) / fs,
+        (~np.asarray(good, dtype=bool)).astype(float),
+        on=0.5,
+        merge_gap_s=5.0,
+        record=record,
+        patient_id=patient_id,
+        kind="noise",
+    )
+
+
+def inside(samples: np.ndarray, fs: float, episodes: pd.DataFrame) -> np.ndarray:
+    """(n,) bool, beats that lie in one of the episodes."""
+    time = np.asarray(samples) / fs
+    out = np.zeros(len(time), dtype=bool)
+    for start, end in zip(episodes["start_s"], episodes["end_s"], strict=True):
+        out |= (time >= start) & (time <= end)
+    return out
+
+
+def _runs(marked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Length and first index of every run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8)))
+    starts, stops = edges[::2], edges[1::2]
+    return stops - starts, starts

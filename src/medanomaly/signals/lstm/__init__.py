@@ -1,0 +1,1 @@
+"""LSTM autoencoder of beat waveforms."""

@@ -1,0 +1,181 @@
+"""Unusual windows or beats by how badly an LSTM autoencoder of usual ones gives them back."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import TensorDataset
+
+from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.signals.lstm.lightning import LSTMAutoencoderTraining
+from medanomaly.signals.lstm.network import LSTMAutoencoder
+from medanomaly.signals.lstm.params import LSTMParams
+from medanomaly.training.export import onnx_bytes
+from medanomaly.training.fit import TrainingRun, fit
+from medanomaly.training.seeding import seeded
+from medanomaly.training.weights import load_weights, weights_bytes
+
+_MOST_STEPS = 36
+_WINDOWS_AT_ONCE = 256
+_SMALLEST_SCALE = 1e-6
+
+
+class LSTMDetector:
+    """LSTM autoencoder on windows; the score is the mean squared reconstruction error, higher = more anomalous.
+
+    Fit it on windows of usual signal only. Windows are float32 arrays (n, n_samples, n_leads) of finite numbers in physical
+    units, all of one length: R-aligned beats, or windows cut at any place.
+
+    Args:
+        params: network and training.
+        seed: of initial weights, held-out windows and order.
+
+    Attributes:
+        network_: the trained :class:`LSTMAutoencoder`.
+        run_: what came of the training.
+    """
+
+    def __init__(self, params: LSTMParams | None = None, seed: int = 0):
+        self.params, self.seed = params or LSTMParams(), seed
+
+    def fit(
+        self,
+        X: np.ndarray,
+        groups: np.ndarray | None = None,
+        *,
+        folder: Path | None = None,
+        fingerprint: str = "",
+        loggers: Sequence = (),
+    ) -> "LSTMDetector":
+        """Learn what usual windows look like.
+
+        Args:
+            X: (n, n_samples, n_leads), n >= 2.
+            groups: (n,) patient of each window; a patient is then either learnt from or held out. Without, windows are
+                held out one by one.
+            folder: where each epoch is saved and from where an interrupted fit on the same windows goes on.
+            fingerprint: of anything else that a checkpoint should depend on; the windows themselves are included.
+            loggers: Lightning loggers.
+
+        Raises:
+            InputError: the windows are not of one shape, not finite, or too few.
+            ConfigurationError: training went astray.
+        """
+        X = self._windows(X)
+        held_out = self._held_out(len(X), groups)
+        digest = hashlib.sha256(X.tobytes() + np.packbits(held_out).tobytes() + fingerprint.encode())
+        module = self._module(X.shape)
+        train = X[~held_out]
+        module.network.centre.copy_(torch.from_numpy(train.mean(axis=(0, 1))))
+        module.network.scale.copy_(
+            torch.from_numpy(np.maximum(train.std(axis=(0, 1), dtype=np.float64), _SMALLEST_SCALE))
+        )
+        datasets = (TensorDataset(torch.from_numpy(part)) for part in (train, X[held_out]))
+        self.run_: TrainingRun = fit(
+            module,
+            *datasets,
+            self.params.training,
+            seed=self.seed,
+            folder=folder,
+            fingerprint=digest.hexdigest(),
+            loggers=loggers,
+        )
+        self.network_: LSTMAutoencoder = module.network
+        return self
+
+    def score(self, X: np.ndarray) -> np.ndarray:
+        """(n,) float64 scores of (n, n_samples, n_leads) windows, each from its own window alone."""
+        return self._outputs(X)[0]
+
+    def score_per_sample(self, X: np.ndarray) -> np.ndarray:
+        """(n, n_samples) float64 squared errors, mean over the leads; their mean over time is the score."""
+        return self._outputs(X)[1]
+
+    def reconstruct(self, X: np.ndarray) -> np.ndarray:
+        """(n, n_samples, n_leads) float32 reconstructions, normalised as the network sees the windows."""
+        windows = torch.from_numpy(self._windows(X))
+        with torch.no_grad():
+            parts = [
+                self.network_.reconstruct(self.network_.normalised(part)).numpy()
+                for part in windows.split(_WINDOWS_AT_ONCE)
+            ]
+        return np.concatenate(parts)
+
+    def onnx(self) -> bytes:
+        """The model as ONNX: ``X`` (n, n_samples, n_leads) to ``score`` (n,) and ``score_per_sample`` (n, n_samples)."""
+        with seeded(self.seed):
+            noise = torch.randn(3, self.network_.n_samples, self.network_.n_leads)
+        example = noise * self.network_.scale + self.network_.centre
+        return onnx_bytes(self.network_, (example,), ["X"], ["score", "score_per_sample"])
+
+    def weights(self) -> bytes:
+        """The weights as safetensors, for :meth:`with_weights`."""
+        return weights_bytes(self.network_)
+
+    def with_weights(self, content: bytes, n_samples: int, n_leads: int) -> "LSTMDetector":
+        """Take stored weights instead of fitting; returns the detector.
+
+        Raises:
+            BundleError: the weights belong to other settings.
+        """
+        self.network_ = load_weights(self._module((1, n_samples, n_leads)).network, content).eval()
+        return self
+
+    def _module(self, shape: tuple[int, ...]) -> LSTMAutoencoderTraining:
+        _, n_samples, n_leads = shape
+        network = {
+            "n_samples": n_samples,
+            "n_leads": n_leads,
+            "hidden": self.params.hidden,
+            "latent": self.params.latent,
+            "samples_per_step": self.params.samples_per_step or -(-n_samples // _MOST_STEPS),
+            "normalise": self.params.normalise,
+        }
+        training = self.params.training
+        with seeded(self.seed):
+            return LSTMAutoencoderTraining(network, training.learning_rate, training.weight_decay)
+
+    def _held_out(self, n: int, groups: np.ndarray | None) -> np.ndarray:
+        groups = np.arange(n) if groups is None else np.asarray(groups)
+        if len(groups) != n:
+            raise InputError(f"{len(groups)} groups for {n} windows", remedy="Give one a window.")
+        names, group = np.unique(groups, return_inverse=True)
+        if len(names) < 2:
+            raise InputError(
+                f"{n} windows of {len(names)} group", remedy="Bring two or more: one is held out to stop by."
+            )
+        order = np.random.default_rng([self.seed, 1]).permutation(len(names))
+        n_out = max(1, round(self.params.held_out * len(names)))
+        return np.isin(group, order[:n_out])
+
+    def _windows(self, X: np.ndarray) -> np.ndarray:
+        X = np.asarray(X)
+        if X.ndim != 3 or 0 in X.shape[1:]:
+            raise InputError(
+                f"windows of shape {X.shape}", remedy="Give (n, n_samples, n_leads), one lead included."
+            )
+        network = getattr(self, "network_", None)
+        X = np.ascontiguousarray(X, dtype=np.float32)
+        bad = np.flatnonzero(~np.isfinite(X).all(axis=(1, 2)))
+        if len(bad):
+            raise InputError(
+                f"{len(bad)} of {len(X)} windows hold missing or infinite samples",
+                remedy="Leave out windows of bad quality, or fill their gaps.",
+                record=int(bad[0]),
+            )
+        if network is not None and X.shape[1:] != (network.n_samples, network.n_leads):
+            raise InputError(
+                f"windows of {X.shape[1]} samples and {X.shape[2]} leads",
+                remedy=f"The model was fitted on {network.n_samples} samples and {network.n_leads} leads.",
+            )
+        return X
+
+    def _outputs(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        if not hasattr(self, "network_"):
+            raise ConfigurationError("the detector is not fitted", remedy="Call fit or with_weights first.")
+        windows = torch.from_numpy(self._windows(X))
+        with torch.no_grad():
+            parts = [self.network_(part) for part in windows.split(_WINDOWS_AT_ONCE)]
+        return tuple(torch.cat(column).double().numpy() for column in zip(*parts, strict=True))

@@ -1,0 +1,27 @@
+"""What can be set about the LSTM autoencoder; importable without torch."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from medanomaly.training.params import TrainingParams
+
+
+class LSTMParams(BaseModel):
+    """Settings of :class:`medanomaly.signals.lstm.detector.LSTMDetector`.
+
+    Attributes:
+        hidden: units of encoder and decoder.
+        latent: numbers that a window is squeezed into.
+        samples_per_step: samples that the LSTM takes at once; None for as many as make at most 36 steps of a window.
+        normalise: bring each lead of each window to mean 0 and standard deviation 1, so that amplitude says nothing.
+        held_out: share of the windows (of the groups, where there are some) to stop by.
+        training: of the loop.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    hidden: int = Field(64, ge=1)
+    latent: int = Field(16, ge=1)
+    samples_per_step: int | None = Field(None, ge=1)
+    normalise: bool = True
+    held_out: float = Field(0.15, gt=0, lt=0.5)
+    training: TrainingParams = TrainingParams(max_epochs=200, batch_size=32, learning_rate=3e-3, patience=30)

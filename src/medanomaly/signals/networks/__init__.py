@@ -1,1 +1,0 @@
-"""Networks for signals: plain modules, their losses, and their Lightning training."""

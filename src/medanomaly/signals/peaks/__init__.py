@@ -1,0 +1,1 @@
+"""R peaks and pulse peaks."""

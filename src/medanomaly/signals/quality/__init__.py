@@ -1,0 +1,1 @@
+"""Quality of signals, window by window."""

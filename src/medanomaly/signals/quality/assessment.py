@@ -1,0 +1,197 @@
+"""Signal quality: one row a window and lead, with an index, the reasons, and the verdict good or bad.
+
+What is bad is neither an alarm nor normal: later steps leave it out and say so. A reason may stand at a good window too; it
+then says what is disturbed though usable.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from medanomaly.signals.quality.ecg import ecg_index, ecg_measures
+from medanomaly.signals.quality.faults import bridged, flat_samples, in_windows, saturated_samples
+from medanomaly.signals.quality.ppg import LEAST_CORRELATION, LEAST_SKEWNESS, ppg_index, ppg_measures
+from medanomaly.signals.recordings.leads import lead_kind
+from medanomaly.signals.recordings.recording import Recording
+from medanomaly.signals.recordings.voltage import LARGEST_ECG_SWING, MILLIVOLTS
+
+GOOD, BAD = "good", "bad"
+COLUMNS = ("record", "lead", "kind", "start_s", "end_s", "quality", "sqi", "reasons")
+_SHORTEST_S = 1.0
+# how long a lead of each kind may rest at its own limit, s
+_HELD_S = {"ecg": 0.02, "ppg": 0.1}
+_SLOWEST = {"ecg": 50.0, "ppg": 25.0}
+# a part of the ECG index below this is named as a reason
+_WEAK_PART = 0.25
+_PART_REASONS = {
+    "noise": "noise",
+    "contrast": "beats do not stand out",
+    "bas_sqi": "baseline wander",
+    "high_frequency": "noise above 40 Hz",
+}
+
+
+class QualityParams(BaseModel):
+    """Length of a window and the limits of a good one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    window_s: float = Field(5.0, ge=2.0, le=60.0)
+    ecg_sqi: float = Field(0.55, ge=0, le=1)
+    ppg_sqi: float = Field(LEAST_CORRELATION, ge=0, le=1)
+    missing_share: float = Field(0.2, ge=0, le=1)
+    flat_share: float = Field(0.2, ge=0, le=1)
+    saturated_share: float = Field(0.05, ge=0, le=1)
+    least_swing_mv: float = Field(0.04, ge=0)
+    largest_swing_mv: float = Field(LARGEST_ECG_SWING, gt=0)
+    mains_mv: float = Field(0.1, ge=0)
+
+
+def assess_quality(recording: Recording, params: QualityParams | None = None) -> pd.DataFrame:
+    """Quality of every window of every lead.
+
+    Args:
+        recording: of any length, lead and unit; gaps as NaN.
+        params: window and limits.
+
+    Returns:
+        ``record``, ``lead``, ``kind`` (ecg, ppg, resp, abp, other), ``start_s``, ``end_s``, ``quality`` (good or bad),
+        ``sqi`` (0 to 1), ``reasons`` (``"; "`` between them, empty where there is none), then the measures behind them:
+        ``missing``, ``flat``, ``saturated`` (shares) and those of :func:`~medanomaly.signals.quality.ecg.ecg_measures` or
+        :func:`~medanomaly.signals.quality.ppg.ppg_measures`. The last window ends with the recording. A recording without
+        samples gives no rows.
+    """
+    params = params or QualityParams()
+    width = max(1, round(params.window_s * recording.fs))
+    tables = [
+        _lead_table(
+            recording.signal[:, j], recording.fs, width, lead, recording.units[j].strip().lower(), params
+        ).assign(record=recording.record)
+        for j, lead in enumerate(recording.leads)
+        if recording.n_samples
+    ]
+    if not tables:
+        return pd.DataFrame(columns=list(COLUMNS))
+    table = pd.concat(tables, ignore_index=True)
+    return table[[*COLUMNS, *(c for c in table.columns if c not in COLUMNS)]]
+
+
+def _lead_table(x, fs, width, lead, unit, params) -> pd.DataFrame:
+    kind = lead_kind(lead, unit)
+    missing = ~np.isfinite(x)
+    x = np.where(missing, np.nan, x).astype(np.float64)
+    shares = {
+        "missing": in_windows(missing, width).mean(axis=1),
+        "flat": in_windows(flat_samples(x, fs), width).mean(axis=1),
+        "saturated": in_windows(saturated_samples(x, fs, _HELD_S.get(kind, 0.5)), width).mean(axis=1),
+    }
+    n = len(shares["missing"])
+    sqi = 1.0 - np.maximum(shares["missing"], shares["flat"])
+    faults = {
+        "missing": shares["missing"] > params.missing_share,
+        "flat line": shares["flat"] > params.flat_share,
+        "saturation": shares["saturated"] > params.saturated_share,
+    }
+    hints: dict[str, np.ndarray] = {}
+    measures: dict[str, np.ndarray] = {}
+    if kind in _SLOWEST and fs < _SLOWEST[kind]:
+        faults["sampled too slowly"] = np.ones(n, dtype=bool)
+    elif kind in _SLOWEST and len(x) < _SHORTEST_S * fs:
+        faults["too short"] = np.ones(n, dtype=bool)
+    elif kind == "ecg":
+        sqi, measures, more, hints = _ecg(bridged(x), fs, width, unit, params, n)
+        faults |= more
+    elif kind == "ppg":
+        sqi, measures, more, hints = _ppg(bridged(x), fs, width, params)
+        faults |= more
+    bad = np.logical_or.reduce(list(faults.values()))
+    # a window that is bad for a reason outside the index has no index
+    hard = np.logical_or.reduce([flag for name, flag in faults.items() if name != "low index"])
+    sqi = np.where(hard, 0.0, sqi)
+    start = np.arange(n) * min(width, len(x)) / fs
+    return pd.DataFrame(
+        {
+            "lead": lead,
+            "kind": kind,
+            "start_s": start,
+            "end_s": np.minimum(start + min(width, len(x)) / fs, len(x) / fs),
+            "quality": np.where(bad, BAD, GOOD),
+            "sqi": sqi,
+            "reasons": _joined(faults | hints, n),
+            **shares,
+            **measures,
+        }
+    )
+
+
+def _ecg(x, fs, width, unit, params, n):
+    volts = unit in MILLIVOLTS
+    measures = ecg_measures(x * MILLIVOLTS.get(unit, 1.0), fs, width)
+    sqi, parts = ecg_index(measures, volts=volts)
+    faults = {"low index": sqi < params.ecg_sqi}
+    if volts:
+        faults["lead off or asystole"] = measures["swing"] < params.least_swing_mv
+        faults["implausible amplitude"] = measures["swing"] > params.largest_swing_mv
+    hints = {_PART_REASONS[name]: part < _WEAK_PART for name, part in parts.items()}
+    hints["mains hum"] = measures["mains"] > (params.mains_mv if volts else np.inf)
+    return sqi, measures, faults, hints
+
+
+def _ppg(x, fs, width, params):
+    measures = ppg_measures(x, fs, width)
+    sqi = ppg_index(measures)
+    faults = {"low index": sqi < params.ppg_sqi, "no pulse": measures["rate"] == 0}
+    return sqi, measures, faults, {"skewness below 0": measures["skewness"] < LEAST_SKEWNESS}
+
+
+def _joined(flags: dict[str, np.ndarray], n: int) -> list[str]:
+    names = np.array(list(flags))
+    table = np.stack(list(flags.values()), axis=1)
+    out = [""] * n
+    for i in np.flatnonzero(table.any(axis=1)):
+        out[i] = "; ".join(names[table[i]])
+    return out
+
+
+def quality_at(
+    table: pd.DataFrame, time_s: np.ndarray, leads: Sequence[str] | None = None, *, rule: str = "any"
+) -> np.ndarray:
+    """Quality at given times, for example of beats.
+
+    Args:
+        table: of :func:`assess_quality`, one recording.
+        time_s: (n,) seconds from the start.
+        leads: which leads count; None takes the ECG leads, or all where there is none.
+        rule: "any" is good where any of these leads is good, "all" where all are.
+
+    Returns:
+        (n,) str: good or bad; bad outside the table.
+    """
+    time_s = np.asarray(time_s, dtype=np.float64)
+    if leads is None:
+        leads = list(table.loc[table["kind"] == "ecg", "lead"].unique()) or list(table["lead"].unique())
+    verdicts = []
+    for lead in leads:
+        own = table[table["lead"] == lead]
+        starts = own["start_s"].to_numpy()
+        good = own["quality"].to_numpy() == GOOD
+        row = np.searchsorted(starts, time_s, side="right") - 1
+        inside = (row >= 0) & (len(starts) > 0)
+        if len(starts):
+            inside &= time_s <= own["end_s"].to_numpy()[-1]
+            verdicts.append(inside & good[np.maximum(row, 0)])
+    if not verdicts:
+        return np.full(len(time_s), BAD, dtype=object)
+    combined = np.any(verdicts, axis=0) if rule == "any" else np.all(verdicts, axis=0)
+    return np.where(combined, GOOD, BAD)
+
+
+def bad_samples(table: pd.DataFrame, recording: Recording) -> np.ndarray:
+    """(n_samples, n_leads) bool: True where the window of the sample is bad, or the sample is missing."""
+    bad = recording.missing.copy()
+    for j, lead in enumerate(recording.leads):
+        for row in table[(table["lead"] == lead) & (table["quality"] == BAD)].itertuples():
+            bad[round(row.start_s * recording.fs) : round(row.end_s * recording.fs), j] = True
+    return bad

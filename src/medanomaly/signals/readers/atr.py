@@ -1,0 +1,105 @@
+"""The annotation file of the WFDB format, decoded: 16-bit words of a code (6 bits) and a time step (10 bits).
+
+Source: PhysioNet, "WFDB Applications Guide", annot(5). Decoded here, since the ``wfdb`` package drops every comment at
+sample 0, such as the mark of a stretch that begins with the recording.
+"""
+
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from medanomaly.core.errors import InputError
+from medanomaly.signals.recordings.annotation_text import CODE_NUMBERS, COMMENT
+
+SYMBOL_OF_NUMBER = {number: symbol for symbol, number in CODE_NUMBERS.items()}
+_SKIP, _NUM, _SUB, _CHN, _AUX = 59, 60, 61, 62, 63
+_RATE = re.compile(r"^## time resolution: ([\d.]+)")
+_BEGIN, _END = "## annotation type definitions", "## end of definitions"
+_DEFINITION = re.compile(r"^(\d+)\s+(\S+)\s*(.*)$")
+
+
+@dataclass(frozen=True)
+class StoredMarks:
+    """Marks as they are stored: positions in time order of the file, codes as symbols, subtypes, texts, and the rate.
+
+    ``fs`` is the rate in Hz that the file states for its positions, or None.
+    """
+
+    sample: list[int]
+    symbol: list[str]
+    subtype: list[int]
+    text: list[str]
+    fs: float | None
+
+
+def decode_atr(path: str | Path) -> StoredMarks:
+    """Decode an annotation file.
+
+    Raises:
+        InputError: the file ends inside a mark, or uses a code that neither the format nor the file defines.
+    """
+    raw = Path(path).read_bytes()
+    marks: list[list] = []
+    time, at = 0, 0
+    try:
+        while at + 2 <= len(raw):
+            (word,) = struct.unpack_from("<H", raw, at)
+            at += 2
+            if word == 0:
+                break
+            code, value = word >> 10, word & 0x3FF
+            if code == _SKIP:
+                high, low = struct.unpack_from("<HH", raw, at)
+                at += 4
+                step = (high << 16) | low
+                time += step - (1 << 32) if step >= 1 << 31 else step
+            elif code == _AUX:
+                if at + value > len(raw):
+                    raise struct.error("a text beyond the end")
+                marks[-1][3] = raw[at : at + value].decode("utf-8", errors="replace").rstrip("\x00")
+                at += value + value % 2
+            elif code == _SUB:
+                marks[-1][2] = struct.unpack("<b", bytes([value & 0xFF]))[0]
+            elif code not in {_NUM, _CHN}:
+                time += value
+                # code 0 marks nothing, it only moves the time
+                if code:
+                    marks.append([time, code, 0, ""])
+    except (struct.error, IndexError) as error:
+        raise InputError(
+            f"no WFDB annotations: the file breaks off at byte {at}",
+            remedy="Get the file again.",
+            source=path,
+        ) from error
+    fs, own, marks = _definitions(marks)
+    if unknown := sorted({code for _, code, _, _ in marks} - set(SYMBOL_OF_NUMBER) - set(own)):
+        raise InputError(f"annotation codes {unknown} are not defined", source=path)
+    names = SYMBOL_OF_NUMBER | own
+    return StoredMarks(
+        sample=[m[0] for m in marks],
+        symbol=[names[m[1]] for m in marks],
+        subtype=[m[2] for m in marks],
+        text=[m[3].strip() for m in marks],
+        fs=fs,
+    )
+
+
+def _definitions(marks: list[list]) -> tuple[float | None, dict[int, str], list[list]]:
+    """Rate and codes that comments at sample 0 define; the marks without these comments."""
+    fs, own, rest, inside = None, {}, [], False
+    for mark in marks:
+        time, code, _, text = mark
+        if time != 0 or code != CODE_NUMBERS[COMMENT]:
+            rest.append(mark)
+        elif rate := _RATE.match(text):
+            fs = float(rate[1]) or None
+        elif text.startswith(_BEGIN):
+            inside = True
+        elif text.startswith(_END):
+            inside = False
+        elif inside and (found := _DEFINITION.match(text)):
+            own[int(found[1])] = found[2]
+        else:
+            rest.append(mark)
+    return fs, own, rest

@@ -1,0 +1,263 @@
+"""EDF, EDF+ and BDF: recordings in and out, with their annotations.
+
+EDF has no value for "nothing was recorded". Here a gap travels as an annotation: ``missing@@MLII`` with its onset and
+duration (EDF+ ties an annotation to a signal by ``@@``; without it the gap is in every lead), over samples written as 0.
+Reading turns them back into NaN. Records of EDF have a fixed length, so a last one that is not full is padded; the
+annotation ``padding`` says from where, and reading cuts there.
+
+Source: Kemp, Olivan 2003, "European data format 'plus' (EDF+)", Clinical Neurophysiology 114; edfplus.info.
+"""
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pyedflib
+
+from medanomaly.core.errors import DataNotFoundError, InputError
+from medanomaly.signals.recordings.annotated_intervals import runs
+from medanomaly.signals.recordings.annotation_order import in_time_order
+from medanomaly.signals.recordings.annotation_text import from_text, to_text
+from medanomaly.signals.recordings.common_rate import at_common_rate
+from medanomaly.signals.recordings.recording import Annotations, Recording
+
+MISSING, PADDING = "missing", "padding"
+_DIGITAL_MAX = 32767
+# of the format and of the library that writes it, in bytes
+_LABEL, _DIMENSION, _TEXT = 16, 8, 40
+_LONGEST_RECORD_S = 60
+# EDF+ writes X for what is unknown
+_NO_CODE = frozenset({"", "X"})
+_ANNOTATION_SIGNALS = 64
+
+
+def _open(path: Path) -> pyedflib.EdfReader:
+    if not path.is_file():
+        raise DataNotFoundError("the file does not exist", source=path)
+    try:
+        return pyedflib.EdfReader(str(path))
+    except (OSError, ValueError, UnicodeDecodeError) as error:
+        problem = str(error).removeprefix(f"{path}: ")
+        remedy = "Expected EDF, EDF+C or BDF that keeps to the standard."
+        if "discontinuous" in problem.lower():
+            remedy = "Export it as a continuous file (EDF+C), with gaps as annotations 'missing'."
+        raise InputError(f"the file cannot be read: {problem}", remedy=remedy, source=path) from error
+
+
+def _marks(file: pyedflib.EdfReader) -> list[tuple[float, float, str]]:
+    onset, duration, text = file.readAnnotations()
+    return [
+        (float(o), max(0.0, float(d)), str(t).strip()) for o, d, t in zip(onset, duration, text, strict=True)
+    ]
+
+
+def edf_patient(path: str | Path) -> str | None:
+    """Patient code of a file's header (its first word of patient identification), or None where it has none."""
+    with Path(path).open("rb") as file:
+        header = file.read(88)
+    words = header[8:].decode("ascii", errors="replace").split()
+    return words[0] if words and words[0] not in _NO_CODE else None
+
+
+def read_edf(
+    path: str | Path, channels: Sequence[str] | None = None, *, patient_id: str | None = None
+) -> Recording:
+    """Read a recording.
+
+    Args:
+        path: an EDF, EDF+C or BDF file.
+        channels: labels of signals to read, in this order; None reads all.
+        patient_id: whose it is; None takes the file's patient code, or the file's name where there is none.
+
+    Returns:
+        The recording: float32 in the units of the header, signals of different rates at the highest of them,
+        annotations with their onset as position. An annotation that is a single WFDB code (``V``, or ``V: text``)
+        has it as its symbol; any other has the symbol ``"`` (comment) and its text.
+
+    Raises:
+        DataNotFoundError: no file.
+        InputError: no EDF, an EDF+D (discontinuous) file, no signal in it, or a signal that is not there.
+    """
+    path = Path(path)
+    file = _open(path)
+    try:
+        labels = [label.strip() for label in file.getSignalLabels()]
+        if not labels:
+            raise InputError(
+                "the file holds annotations alone", remedy="Read them by read_edf_annotations.", source=path
+            )
+        wanted = list(labels) if channels is None else list(channels)
+        if unknown := [name for name in wanted if name not in labels]:
+            raise InputError(f"there is no signal {unknown}", remedy=f"There are {labels}.", source=path)
+        numbers = list(range(len(labels))) if channels is None else [labels.index(name) for name in wanted]
+        rates = [float(file.getSampleFrequency(j)) for j in numbers]
+        if not min(rates) > 0:
+            raise InputError(f"sampling rates are {rates}", source=path)
+        columns = [file.readSignal(j) for j in numbers]
+        signal, fs, notes = at_common_rate(columns, rates, tuple(wanted))
+        units = tuple(file.getPhysicalDimension(j).strip() for j in numbers)
+        marks, header = _marks(file), file.getHeader()
+    finally:
+        file.close()
+    signal, marks, gaps = _with_gaps(signal, fs, wanted, marks)
+    annotations, sorted_note = _annotations(marks, fs, path) if marks else (None, ())
+    code = str(header.get("patientcode", "")).strip()
+    known = {"sex": str(header.get("sex", ""))[:1].upper(), "patient_code": code}
+    return Recording(
+        record=path.stem,
+        patient_id=patient_id or edf_patient(path) or path.stem,
+        signal=signal,
+        fs=fs,
+        leads=tuple(wanted),
+        units=units,
+        annotations=annotations,
+        attributes={name: value for name, value in known.items() if value not in _NO_CODE},
+        notes=(*notes, *gaps, *sorted_note),
+    )
+
+
+def _with_gaps(signal, fs, leads, marks):
+    """NaN where the file says that nothing was recorded; such annotations are used up."""
+    rest, lost = [], 0
+    for onset, duration, text in marks:
+        what, _, lead = text.partition("@@")
+        first, last = round(onset * fs), round((onset + duration) * fs)
+        if what == PADDING:
+            signal = signal[:first]
+        elif what == MISSING and (not lead or lead in leads):
+            columns = [leads.index(lead)] if lead else slice(None)
+            signal[first:last, columns] = np.nan
+            lost += 1
+        elif what != MISSING:
+            rest.append((onset, duration, text))
+    return signal, rest, (f"{lost} stretches that the file marks as missing became gaps",) if lost else ()
+
+
+def _annotations(marks, fs, path):
+    pairs = [from_text(text) for _, _, text in marks]
+    return in_time_order(
+        np.rint([max(0.0, onset) * fs for onset, _, _ in marks]).astype(np.int64),
+        [symbol for symbol, _ in pairs],
+        [text for _, text in pairs],
+        source=path,
+    )
+
+
+def read_edf_annotations(path: str | Path, fs: float) -> Annotations:
+    """Annotations of a file, whether or not it holds signals.
+
+    Args:
+        path: an EDF+ file.
+        fs: rate in Hz of the recording they belong to.
+    """
+    path = Path(path)
+    file = _open(path)
+    try:
+        marks = [m for m in _marks(file) if m[2].partition("@@")[0] not in {MISSING, PADDING}]
+    finally:
+        file.close()
+    return _annotations(marks, fs, path)[0]
+
+
+def _outward(low: float, high: float) -> tuple[float, float]:
+    """Limits with four digits that hold every value; EDF writes them in eight characters."""
+    widest = max(abs(low), abs(high), 1e-3)
+    step = 10.0 ** (np.floor(np.log10(widest)) - 3)
+    low, high = np.floor(low / step) * step, np.ceil(high / step) * step
+    return float(f"{low:.4g}"), float(f"{max(high, low + 2 * step):.4g}")
+
+
+def _record_seconds(fs: float, record: str) -> int:
+    exact = Fraction(str(float(fs))).limit_denominator(10**6)
+    if exact.denominator > _LONGEST_RECORD_S:
+        raise InputError(
+            f"{fs:g} Hz has no whole number of samples in {_LONGEST_RECORD_S} s",
+            record=record,
+            remedy="Resample to a whole rate first (medanomaly.signals.recordings.resampling).",
+        )
+    return exact.denominator
+
+
+def write_edf(recording: Recording, path: str | Path) -> Path:
+    """Write a recording and its annotations as EDF+C, 16 bits a sample over each lead's own range.
+
+    Args:
+        recording: any recording; NaN travels as described above.
+        path: the file, written anew.
+
+    Raises:
+        InputError: a lead, a unit or an annotation is longer than EDF+ holds, or the rate does not fit; names it.
+    """
+    path, name = Path(path), recording.record
+    if recording.n_samples == 0 or not recording.leads:
+        raise InputError("there is nothing to write", record=name)
+    seconds = _record_seconds(recording.fs, name)
+    headers, columns, marks = [], [], []
+    for j, lead in enumerate(recording.leads):
+        unit = recording.units[j].replace("µ", "u").replace("μ", "u").replace("°", "deg")
+        for text, limit in ((lead, _LABEL), (unit, _DIMENSION)):
+            if len(text) > limit or not text.isascii():
+                raise InputError(f"'{text}' is no ASCII text of {limit} characters", record=name)
+        values = recording.signal[:, j].astype(np.float64)
+        missing = np.isnan(values)
+        marks += [(a / recording.fs, (b - a) / recording.fs, f"{MISSING}@@{lead}") for a, b in runs(missing)]
+        values[missing] = 0.0
+        low, high = _outward(values.min(), values.max())
+        headers.append(
+            {
+                "label": lead,
+                "dimension": unit,
+                "sample_frequency": recording.fs,
+                "physical_min": low,
+                "physical_max": high,
+                "digital_min": -_DIGITAL_MAX - 1,
+                "digital_max": _DIGITAL_MAX,
+                "transducer": "",
+                "prefilter": "",
+            }
+        )
+        columns.append(values)
+    per_record = round(recording.fs * seconds)
+    n_records = -(-recording.n_samples // per_record)
+    padding = n_records * per_record - recording.n_samples
+    if padding:
+        marks.append((recording.duration, padding / recording.fs, PADDING))
+        columns = [np.concatenate([c, np.zeros(padding)]) for c in columns]
+    if recording.annotations is not None:
+        a = recording.annotations
+        marks += [
+            (s / recording.fs, -1, to_text(str(y), str(t)))
+            for s, y, t in zip(a.sample, a.symbol, a.text, strict=True)
+        ]
+    for onset, _, text in marks:
+        if len(text.encode()) > _TEXT:
+            raise InputError(
+                f"the annotation '{text}' at {onset:.3f} s is longer than {_TEXT} bytes",
+                record=name,
+                remedy="Shorten it, or write the annotations as CSV.",
+            )
+    _write(path, recording, headers, columns, sorted(marks), seconds, n_records)
+    return path
+
+
+def _write(path, recording, headers, columns, marks, seconds, n_records):
+    needed = max(1, -(-len(marks) // n_records))
+    if needed > _ANNOTATION_SIGNALS:
+        raise InputError(
+            f"{len(marks)} annotations and gaps in {recording.duration:g} s are more than EDF+ holds",
+            record=recording.record,
+            remedy="Write the annotations as CSV.",
+        )
+    file = pyedflib.EdfWriter(str(path), len(headers), file_type=pyedflib.FILETYPE_EDFPLUS)
+    try:
+        if seconds != 1:
+            file.setDatarecordDuration(seconds)
+        file.setSignalHeaders(headers)
+        file.setPatientCode(recording.patient_id.replace(" ", "_"))
+        file.set_number_of_annotation_signals(needed)
+        file.writeSamples(columns)
+        for onset, duration, text in marks:
+            file.writeAnnotation(onset, duration, text)
+    finally:
+        file.close()

@@ -1,0 +1,284 @@
+"""WFDB records (PhysioNet): any storage format of the ``wfdb`` package, multi-frequency, multi-segment, with skew.
+
+Skew is taken out, segments are joined with gaps between them, and leads stored at different rates come at one.
+"""
+
+import warnings
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import wfdb
+
+from medanomaly.core.errors import DataNotFoundError, InputError
+from medanomaly.signals.beats.aami import mitbih_patient
+from medanomaly.signals.readers.atr import decode_atr
+from medanomaly.signals.readers.wfdb_segments import Leads, join_segments, single_segment
+from medanomaly.signals.recordings.annotation_order import in_time_order
+from medanomaly.signals.recordings.annotation_text import QUALITY, quality_text
+from medanomaly.signals.recordings.common_rate import at_common_rate
+from medanomaly.signals.recordings.recording import Annotations, Recording
+
+# the spellings of age and sex in PhysioNet's comment lines
+_SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
+
+
+def record_path(path: str | Path) -> Path:
+    """Path of a record without the suffix of one of its files."""
+    path = Path(path)
+    return path.with_suffix("") if path.suffix in {".hea", ".dat", ".atr", ".mat"} else path
+
+
+def read_header(path: str | Path) -> wfdb.Record | wfdb.MultiRecord:
+    """Header of a record, segments included.
+
+    Raises:
+        DataNotFoundError: there is no header file.
+        InputError: it cannot be read, or names files outside its own folder.
+    """
+    path = record_path(path)
+    header_file = path.with_name(path.name + ".hea")
+    if not header_file.is_file():
+        raise DataNotFoundError(
+            "the header file does not exist",
+            remedy="A WFDB record is a .hea file with the signal files it names beside it.",
+            source=header_file,
+        )
+    _check_names(header_file)
+    try:
+        header = wfdb.rdheader(str(path), rd_segments=True)
+    except FileNotFoundError as error:
+        raise _absent(path, error) from None
+    except Exception as error:  # the parser raises whatever its regular expressions and casts do
+        raise InputError(f"no WFDB header: {error}", source=header_file) from error
+    if not header.fs or not header.n_sig:
+        raise InputError(
+            f"{header.n_sig or 0} signals at {header.fs} Hz",
+            remedy="Expected one or more.",
+            source=header_file,
+        )
+    return header
+
+
+def _check_names(header_file: Path) -> None:
+    """A header may name files beside it, never elsewhere: a file that came from outside must not open others."""
+    lines = header_file.read_text("utf-8", errors="replace").splitlines()
+    for line in lines:
+        name = line.split()[0] if line.split() else ""
+        if name.startswith("#"):
+            continue
+        # a segment of a multi-segment record may lie in a folder below
+        if name.startswith(("/", "\\")) or ".." in PurePosixPath(name).parts or ":" in name or "\\" in name:
+            raise InputError(
+                f"the header names '{name}'",
+                remedy="Files of a record lie beside its header.",
+                source=header_file,
+            )
+
+
+def _absent(path: Path, error: FileNotFoundError) -> DataNotFoundError:
+    named = Path(str(error.filename)).name if error.filename else "a signal file"
+    return DataNotFoundError(
+        f"the header names '{named}', which is not there",
+        remedy="Put all files of the record into one folder.",
+        source=path.with_name(path.name + ".hea"),
+        record=path.name,
+    )
+
+
+def read_wfdb(
+    path: str | Path,
+    channels: Sequence[str] | None = None,
+    *,
+    annotator: str | None = "atr",
+    patient_id: str | None = None,
+    start_s: float = 0.0,
+    stop_s: float | None = None,
+) -> Recording:
+    """Read a record.
+
+    Args:
+        path: the record, with or without ``.hea``.
+        channels: names of leads to read, in this order; None reads all.
+        annotator: suffix of the annotation file; None reads none. Where the file is absent there are no annotations.
+        patient_id: whose it is; the record's name where it is None.
+        start_s: first second to read.
+        stop_s: second to stop before; None reads to the end.
+
+    Returns:
+        The recording: float32, in the units of the header, missing samples as NaN, annotations counted from
+        ``start_s`` at the recording's own rate, what was changed in ``notes``.
+
+    Raises:
+        DataNotFoundError: header or signal file absent.
+        InputError: a file is damaged, a lead is not there, or the stretch lies outside the record; names the record.
+    """
+    path = record_path(path)
+    header = read_header(path)
+    names = _names(header)
+    if channels is not None and (unknown := [c for c in channels if c not in names]):
+        raise InputError(
+            f"there is no lead {unknown}", remedy=f"There are {names}.", source=path, record=path.name
+        )
+    # a duplicate name would be lost by name, never by number
+    wanted = list(range(len(names))) if channels is None else [names.index(c) for c in channels]
+    first, last = _frames(header, path, start_s, stop_s)
+    leads = _signals(path, wanted, [names[j] for j in wanted], first, last)
+    signal, fs, notes = at_common_rate(
+        leads.columns, [float(header.fs) * s for s in leads.samples_per_frame], leads.names
+    )
+    notes += tuple(
+        f"lead {n}: a skew of {s} frames was taken out"
+        for n, s in zip(leads.names, leads.skew, strict=True)
+        if s
+    )
+    marks, marked = None, ()
+    if annotator is not None:
+        marks, marked = read_atr(path, annotator, fs, frame_rate=float(header.fs), default=None)
+        if marks is not None:
+            marks = _within(marks, round(start_s * fs), len(signal))
+    return Recording(
+        record=path.name,
+        patient_id=path.name if patient_id is None else patient_id,
+        signal=signal,
+        fs=fs,
+        leads=tuple(leads.names),
+        units=tuple(leads.units),
+        annotations=marks,
+        attributes=_attributes(header),
+        notes=notes + marked,
+    )
+
+
+def _names(header: wfdb.Record | wfdb.MultiRecord) -> list[str]:
+    names = header.get_sig_name() if isinstance(header, wfdb.MultiRecord) else header.sig_name
+    # a name is optional in a header
+    return [str(n) if n else f"lead {j + 1}" for j, n in enumerate(names)]
+
+
+def _frames(header, path: Path, start_s: float, stop_s: float | None) -> tuple[int, int | None]:
+    first = round(start_s * header.fs)
+    last = None if stop_s is None else round(stop_s * header.fs)
+    length = header.sig_len
+    if length is not None and last is not None:
+        last = min(last, length)
+    end = length if last is None else last
+    if first < 0 or (end is not None and first >= end):
+        raise InputError(
+            f"seconds {start_s:g} to {stop_s if stop_s is not None else 'the end'} of a record of "
+            f"{(length or 0) / header.fs:g} s",
+            source=path,
+            record=path.name,
+        )
+    return first, last
+
+
+def _signals(path: Path, wanted: list[int], names: list[str], first: int, last: int | None) -> Leads:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            record = wfdb.rdrecord(
+                str(path),
+                sampfrom=first,
+                sampto=last,
+                channels=wanted,
+                smooth_frames=False,
+                m2s=False,
+                return_res=32,
+            )
+        if isinstance(record, wfdb.MultiRecord):
+            return join_segments(record, names)
+        return single_segment(record, names)
+    except InputError:
+        raise
+    except FileNotFoundError as error:
+        raise _absent(path, error) from None
+    except Exception as error:  # a damaged file shows itself as any error of numpy or of the FLAC decoder
+        raise InputError(
+            f"the signal cannot be read: {error}",
+            remedy="The file is shorter than its header says, or damaged: get it again.",
+            source=path,
+            record=path.name,
+        ) from error
+
+
+def _within(marks: Annotations, offset: int, n_samples: int) -> Annotations:
+    position = marks.sample - offset
+    keep = (position >= 0) & (position < n_samples)
+    return Annotations(position[keep], marks.symbol[keep], marks.text[keep])
+
+
+def _attributes(header) -> dict[str, str]:
+    """Age and sex of a first comment line like ``69 M 1085 1629 x1``, or of ``age: 69 sex: M``; all lines as text."""
+    comments = [str(c).strip() for c in header.comments or [] if str(c).strip()]
+    out = {"comments": "\n".join(comments)} if comments else {}
+    for line in comments:
+        words = line.replace("<", " ").replace(">", " ").replace(":", " ").lower().split()
+        found = dict(pairwise(words))
+        if "age" in found and found["age"].isdigit():
+            out["age"] = found["age"]
+        if found.get("sex", found.get("gender")) in _SEXES:
+            out["sex"] = _SEXES[found.get("sex", found.get("gender"))]
+    first = comments[0].split() if comments else []
+    if len(first) >= 2 and first[0].lstrip("-").isdigit() and first[1].lower() in _SEXES:
+        # -1 stands for an unknown age
+        out |= {"age": first[0]} if int(first[0]) >= 0 else {}
+        out["sex"] = _SEXES[first[1].lower()]
+    return out
+
+
+def read_atr(
+    path: str | Path,
+    annotator: str = "atr",
+    fs: float | None = None,
+    *,
+    frame_rate: float | None = None,
+    default: object = "raise",
+) -> tuple[Annotations | None, tuple[str, ...]]:
+    """Annotations of a record.
+
+    Args:
+        path: the record.
+        annotator: suffix of the file.
+        fs: rate at which positions are wanted; None keeps those of the file.
+        frame_rate: rate of the file's positions where the file states none; ``fs`` where None.
+        default: what to return where the file is absent; "raise" raises.
+
+    Returns:
+        ``(annotations, notes)``; a note says how many marks stood out of time order.
+
+    Raises:
+        DataNotFoundError: the file is absent.
+        InputError: it cannot be read.
+    """
+    path = record_path(path)
+    file = path.with_name(f"{path.name}.{annotator}")
+    if not file.is_file():
+        if default is None:
+            return None, ()
+        raise DataNotFoundError("the annotation file does not exist", source=file, record=path.name)
+    marks = decode_atr(file)
+    own = marks.fs or frame_rate or fs
+    sample = np.asarray(marks.sample, dtype=np.int64)
+    if fs is not None and own and own != fs:
+        sample = np.rint(sample * (fs / own)).astype(np.int64)
+    # which leads a change of quality concerns stands in the subtype
+    text = [
+        t or quality_text(subtype) if symbol == QUALITY else t
+        for symbol, subtype, t in zip(marks.symbol, marks.subtype, marks.text, strict=True)
+    ]
+    return in_time_order(sample, marks.symbol, text, source=file)
+
+
+def read_mitbih(
+    folder: str | Path, record: str, channels: Sequence[str] | None = None, **options
+) -> Recording:
+    """A record of the MIT-BIH Arrhythmia Database, with its patient: 201 and 202 are one man's.
+
+    Args:
+        folder: holds ``<record>.hea``, ``.dat`` and ``.atr``.
+        record: its number, ``"100"``.
+        channels: as for :func:`read_wfdb`, which takes the other options too.
+    """
+    return read_wfdb(Path(folder) / str(record), channels, patient_id=mitbih_patient(str(record)), **options)

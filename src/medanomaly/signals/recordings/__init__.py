@@ -1,0 +1,1 @@
+"""A recording, its leads, units, time axis and annotations."""

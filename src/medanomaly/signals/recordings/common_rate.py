@@ -1,0 +1,39 @@
+"""Leads of one file that were sampled at different rates, brought to the highest of them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from medanomaly.signals.recordings.resampling import resample_values
+
+
+def at_common_rate(
+    columns: Sequence[np.ndarray], rates: Sequence[float], leads: Sequence[str]
+) -> tuple[np.ndarray, float, tuple[str, ...]]:
+    """Leads as columns of one array.
+
+    Args:
+        columns: one (n_i,) array a lead, physical units, NaN = missing.
+        rates: sampling rate of each in Hz.
+        leads: their names.
+
+    Returns:
+        ``(signal, fs, notes)``: (n_samples, n_leads) float32 at the highest rate, that rate, and a note for each rate
+        that was changed. A lead that ends earlier than the longest is missing from there on.
+    """
+    fs = float(max(rates))
+    resampled = [
+        resample_values(np.asarray(column, dtype=np.float32), rate, fs)
+        for column, rate in zip(columns, rates, strict=True)
+    ]
+    longest = max(map(len, resampled))
+    signal = np.full((longest, len(resampled)), np.nan, dtype=np.float32)
+    for j, column in enumerate(resampled):
+        signal[: len(column), j] = column
+    slower = sorted({float(rate) for rate in rates if rate != fs})
+    notes = tuple(
+        f"{', '.join(lead for lead, own in zip(leads, rates, strict=True) if own == rate)} resampled from "
+        f"{rate:g} to {fs:g} Hz, the rate of the fastest lead"
+        for rate in slower
+    )
+    return signal, fs, notes

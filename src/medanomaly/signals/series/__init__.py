@@ -1,0 +1,1 @@
+"""Long series: windows, and detectors that learn from the series' own beginning."""

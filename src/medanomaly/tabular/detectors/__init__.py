@@ -1,1 +1,0 @@
-"""Detectors of unusual records, one a file: scikit-learn estimators that also say which feature is unusual."""

@@ -1,0 +1,1 @@
+"""Why a record is unusual, and what would make it usual."""

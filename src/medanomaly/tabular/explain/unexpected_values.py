@@ -1,0 +1,183 @@
+"""Which values of a record do not fit its other values, what these lead one to expect, and its nearest normal records."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy.special import logsumexp
+
+from medanomaly.core.errors import InputError
+from medanomaly.detectors.preprocessing import Preprocessor
+from medanomaly.detectors.scorer import shown_value
+from medanomaly.tabular.explain.explainers import ConditionalResidualExplainer
+
+UNEXPECTED_COLUMNS = (
+    "case_id", "feature", "value", "unit", "usual_low", "usual_high", "expected", "suspicion", "log_odds",
+)  # fmt: skip
+NEAREST_COLUMNS = (
+    "case_id", "rank", "nearest_id", "distance", "feature", "value", "nearest_value", "unit", "difference",
+)  # fmt: skip
+# further apart in one value counts no more: one wild value must not decide which records are alike in all others
+FARTHEST = 3.0
+MOST_DIFFERENCES = 5
+
+
+class NormalRecords:
+    """The normal records that a record is held against: how their values hang together, and the records themselves.
+
+    Args:
+        normals: feature table of normal training records.
+        contract: ``name``, ``unit``, ``usual_low``, ``usual_high`` of each feature, as in a bundle's input contract.
+        derived: features computed from others, which say nothing of their own and are left out.
+
+    Raises:
+        InputError: there are no normal records.
+    """
+
+    def __init__(self, normals: pd.DataFrame, contract: Sequence[Mapping], derived: Sequence[str] = ()):
+        if normals.empty:
+            raise InputError(
+                "there is no normal record to compare with", remedy="Bring normal training cases."
+            )
+        self.normals = normals.drop(columns=list(derived), errors="ignore").reset_index(drop=True)
+        self.preprocessor = Preprocessor.fit(self.normals)
+        self.matrix = self.preprocessor.transform(self.normals)
+        self.explainer = ConditionalResidualExplainer().fit(self.matrix)
+        self.contract = {entry["name"]: entry for entry in contract}
+        self.columns_of = {
+            name: [j for j, column in enumerate(self.preprocessor.columns) if column.feature == name]
+            for name in self.preprocessor.features
+        }
+
+    def expected(self, features: pd.DataFrame) -> dict[str, np.ndarray]:
+        """Number to (n,) float64 values, in its own unit, that the other values of each record lead one to expect.
+
+        Neither missing values nor the most suspicious one of a record are relied on. What a linear relation would put
+        outside the values of the normal records is cut to their range.
+        """
+        matrix = self.preprocessor.transform(features)
+        unknown = np.zeros(matrix.shape, dtype=bool)
+        first = self._odds(matrix).argmax(axis=1)
+        for k, (name, columns) in enumerate(self.columns_of.items()):
+            hidden = features[name].isna().to_numpy() | (first == k)
+            unknown[np.ix_(hidden, columns)] = True
+        means = self.explainer.expected(matrix, unknown)
+        out = {}
+        for j, column in enumerate(self.preprocessor.columns):
+            if column.op == "value":
+                seen = self.normals[column.feature]
+                value = means[:, j] * column.sd + column.mean
+                out[column.feature] = np.clip(value, float(seen.min()), float(seen.max()))
+        return out
+
+    def odds(self, features: pd.DataFrame) -> np.ndarray:
+        """(n, n_features) log odds of each feature to be the wrong one, in the order of ``columns_of``."""
+        return self._odds(self.preprocessor.transform(features))
+
+    def _odds(self, matrix: np.ndarray) -> np.ndarray:
+        odds = self.explainer.explain(matrix)
+        return np.stack([odds[:, columns].max(axis=1) for columns in self.columns_of.values()], axis=1)
+
+    def unexpected(self, features: pd.DataFrame) -> pd.DataFrame:
+        """How suspicious each value is, were one value of its record a wrong one.
+
+        The log odds are those of :class:`ConditionalResidualExplainer`, of the most suspicious matrix column of each
+        feature; ``suspicion`` turns them into shares that add up to 1 over the features of a record, which take for granted
+        that exactly one value is wrong.
+
+        Args:
+            features: feature table of n records.
+
+        Returns:
+            ``UNEXPECTED_COLUMNS``, n times as many rows as there are features, the most suspicious first.
+        """
+        odds = self.odds(features)
+        suspicion = np.exp(odds - logsumexp(odds, axis=1, keepdims=True))
+        expected, names = self.expected(features), list(self.columns_of)
+        rows = []
+        for i in range(len(features)):
+            for j in np.argsort(-odds[i], kind="stable"):
+                name, entry = names[j], self.contract.get(names[j], {})
+                rows.append(
+                    (
+                        features["case_id"].iloc[i],
+                        name,
+                        shown_value(features[name].iloc[i]),
+                        entry.get("unit", ""),
+                        entry.get("usual_low", np.nan),
+                        entry.get("usual_high", np.nan),
+                        shown_value(expected[name][i]) if name in expected else "",
+                        suspicion[i, j],
+                        odds[i, j],
+                    )
+                )
+        return pd.DataFrame(rows, columns=list(UNEXPECTED_COLUMNS)).astype({"case_id": "string"})
+
+    def differences(self, features: pd.DataFrame) -> np.ndarray:
+        """(n, m, n_features) how far each record lies from each normal one in each feature, at most ``FARTHEST``.
+
+        Numbers differ in standard deviations of the normal records, categories by 1 (Gower 1971). A missing value stands
+        at the median, and differs by at least 1 from a known one.
+        """
+        matrix = self.preprocessor.transform(features).astype(np.float64)
+        out = np.zeros((len(matrix), len(self.matrix), len(self.columns_of)))
+        for k, columns in enumerate(self.columns_of.values()):
+            for j in columns:
+                np.maximum(
+                    out[:, :, k], np.abs(matrix[:, j, None] - self.matrix[None, :, j]), out=out[:, :, k]
+                )
+        return np.minimum(out, FARTHEST, out=out)
+
+    def nearest(self, features: pd.DataFrame, k: int = 3) -> tuple[np.ndarray, np.ndarray]:
+        """The ``k`` normal records most like each record: (n, k) positions, (n, k) distances, the nearest first.
+
+        The distance is the root of the sum of squared :meth:`differences`.
+        """
+        k = min(k, len(self.normals))
+        where, distance = np.empty((len(features), k), dtype=np.int64), np.empty((len(features), k))
+        for i in range(len(features)):
+            squares = (self.differences(features.iloc[[i]])[0] ** 2).sum(axis=1)
+            where[i] = np.argsort(squares, kind="stable")[:k]
+            distance[i] = np.sqrt(squares[where[i]])
+        return where, distance
+
+    def nearest_table(self, features: pd.DataFrame, k: int = 3) -> pd.DataFrame:
+        """The nearest normal records and the values in which they differ most.
+
+        Args:
+            features: feature table of n records.
+            k: how many normal records.
+
+        Returns:
+            ``NEAREST_COLUMNS``: up to ``MOST_DIFFERENCES`` rows a pair, the largest difference first; ``difference`` in
+            standard deviations, uncut for numbers. A pair without any difference has one row, its feature empty.
+        """
+        where, distance = self.nearest(features, k)
+        scale = {c.feature: c.sd for c in self.preprocessor.columns if c.op == "value"}
+        names, rows = list(self.columns_of), []
+        for i in range(len(features)):
+            record = features.iloc[i]
+            cut = self.differences(features.iloc[[i]])[0]
+            for rank, (at, apart) in enumerate(zip(where[i], distance[i], strict=True), start=1):
+                twin = self.normals.iloc[at]
+                head = (record["case_id"], rank, twin["case_id"], apart)
+                sizes = {}
+                for name, size in zip(names, cut[at], strict=True):
+                    both_known = name in scale and pd.notna(record[name]) and pd.notna(twin[name])
+                    sizes[name] = abs(record[name] - twin[name]) / scale[name] if both_known else size
+                shown = [name for name in sorted(sizes, key=lambda n: -sizes[n]) if sizes[name] > 0]
+                if not shown:
+                    rows.append((*head, "", "", "", "", 0.0))
+                rows += [
+                    (
+                        *head,
+                        name,
+                        shown_value(record[name]),
+                        shown_value(twin[name]),
+                        self.contract.get(name, {}).get("unit", ""),
+                        sizes[name],
+                    )
+                    for name in shown[:MOST_DIFFERENCES]
+                ]
+        table = pd.DataFrame(rows, columns=list(NEAREST_COLUMNS))
+        return table.astype({"case_id": "string", "nearest_id": "string"})

@@ -1,0 +1,1 @@
+"""Features of records: values, history, notes, time series, events."""

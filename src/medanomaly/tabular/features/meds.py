@@ -1,0 +1,151 @@
+"""Events of the Medical Event Data Standard (MEDS) to one row a subject or a window of a subject.
+
+MEDS (https://medical-event-data-standard.github.io): a row an event with ``subject_id`` (int), ``time`` (null for what never
+changes), ``code`` (str, parts joined by ``//``) and ``numeric_value`` (null where there is none).
+"""
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.errors import InputError
+from medanomaly.tabular.features.timeseries import STATISTICS, aggregate_events
+
+EVENT_COLUMNS = ("subject_id", "time", "code", "numeric_value")
+BIRTH = "MEDS_BIRTH"
+WINDOW_COLUMNS = ("case_id", "subject_id", "window_start", "window_end")
+_YEAR = pd.Timedelta(days=365.25)
+
+
+def starts_with(codes: pd.Series, prefixes: tuple[str, ...]) -> pd.Series:
+    """Whether a code is one of the prefixes, or stands below one (``LAB`` covers ``LAB//50912//mg/dL``, not ``LABEL``)."""
+    unique = pd.Series(codes.unique())
+    # a trailing separator makes every prefix end on a part of the code
+    hit = pd.concat(
+        [(unique == prefix) | unique.str.startswith(prefix.removesuffix("//") + "//") for prefix in prefixes],
+        axis=1,
+    )
+    return codes.isin(unique[hit.any(axis=1)])
+
+
+def check_events(events: pd.DataFrame, source: object = "events") -> pd.DataFrame:
+    """The four columns, in their types.
+
+    Raises:
+        InputError: a column is missing, or an event has no subject or no code.
+    """
+    missing = [name for name in EVENT_COLUMNS if name not in events.columns]
+    if missing:
+        raise InputError(f"columns {missing} are missing", remedy=f"MEDS has {EVENT_COLUMNS}.", source=source)
+    events = events[list(EVENT_COLUMNS)]
+    if events[["subject_id", "code"]].isna().any(axis=None):
+        raise InputError("an event has no subject_id or no code", source=source)
+    return events.assign(
+        time=pd.to_datetime(events["time"]),
+        code=events["code"].astype("string"),
+        numeric_value=events["numeric_value"].astype("float64"),
+    )
+
+
+def whole_subjects(events: pd.DataFrame) -> pd.DataFrame:
+    """One window a subject, from its first event after birth to its last."""
+    timed = events[events["time"].notna() & (events["code"] != BIRTH)]
+    span = timed.groupby("subject_id")["time"].agg(["min", "max"]).reset_index()
+    span.columns = ["subject_id", "window_start", "window_end"]
+    return span.assign(case_id=span["subject_id"].astype("string"))[list(WINDOW_COLUMNS)]
+
+
+def windows_after(events: pd.DataFrame, start: str, hours: float) -> pd.DataFrame:
+    """One window an event whose code begins with ``start``, from that event on; its id is ``<subject>@<time>``."""
+    opening = events[events["time"].notna() & starts_with(events["code"], (start,))]
+    opening = opening[["subject_id", "time"]].drop_duplicates().sort_values(["subject_id", "time"])
+    return _windows(
+        opening["subject_id"], opening["time"], opening["time"] + pd.Timedelta(hours=hours), "time"
+    )
+
+
+def windows_before(labels: pd.DataFrame, hours: float) -> pd.DataFrame:
+    """One window a row of a MEDS label table, up to and including its ``prediction_time``; ``label`` is its value."""
+    missing = {"subject_id", "prediction_time", "boolean_value"} - set(labels.columns)
+    if missing:
+        raise InputError(
+            f"columns {sorted(missing)} are missing",
+            remedy="A label table has subject_id, prediction_time, boolean_value.",
+            source="MEDS labels",
+        )
+    labels = labels.sort_values(["subject_id", "prediction_time"])
+    at = pd.to_datetime(labels["prediction_time"])
+    out = _windows(labels["subject_id"], at - pd.Timedelta(hours=hours), at, "window_end")
+    return out.assign(label=labels["boolean_value"].astype("boolean").astype("Int8").to_numpy())
+
+
+def _windows(subject: pd.Series, start: pd.Series, end: pd.Series, named_by: str) -> pd.DataFrame:
+    name = (end if named_by == "window_end" else start).dt.strftime("%Y-%m-%dT%H:%M:%S")
+    case_id = subject.astype("string") + "@" + name.astype("string")
+    out = pd.DataFrame({"case_id": case_id, "subject_id": subject, "window_start": start, "window_end": end})
+    return out.reset_index(drop=True)
+
+
+def inside_windows(events: pd.DataFrame, windows: pd.DataFrame) -> pd.DataFrame:
+    """Events of every window, both ends included: ``case_id``, ``hours`` since its start, ``code``, ``numeric_value``."""
+    timed = events[events["time"].notna() & (events["code"] != BIRTH)]
+    joined = timed.merge(windows[list(WINDOW_COLUMNS)], on="subject_id")
+    joined = joined[(joined["time"] >= joined["window_start"]) & (joined["time"] <= joined["window_end"])]
+    hours = (joined["time"] - joined["window_start"]).dt.total_seconds() / 3600
+    return joined[["case_id", "code", "numeric_value"]].assign(hours=hours)
+
+
+def window_table(
+    events: pd.DataFrame,
+    windows: pd.DataFrame,
+    codes: tuple[str, ...],
+    statistics: tuple[str, ...] = STATISTICS,
+) -> pd.DataFrame:
+    """One row a window.
+
+    Args:
+        events: as :func:`check_events` returns them.
+        windows: of :func:`whole_subjects`, :func:`windows_after` or :func:`windows_before`.
+        codes: the codes that become columns.
+        statistics: see :func:`medanomaly.tabular.features.timeseries.aggregate_events`; ``count`` counts events
+            without a number too.
+
+    Returns:
+        The columns of ``windows``; ``age`` (years at the end of the window, NaN without a birth); one column for each first
+        part of a timeless code (``GENDER//F`` gives ``GENDER`` = ``F``); then ``<code>_<statistic>``.
+    """
+    inside = inside_windows(events, windows).rename(columns={"code": "variable", "numeric_value": "value"})
+    ids = pd.Index(windows["case_id"])
+    numeric = tuple(statistic for statistic in statistics if statistic != "count")
+    parts = []
+    if numeric:
+        parts.append(aggregate_events(inside, ids, codes, numeric))
+    if "count" in statistics:
+        parts.append(aggregate_events(inside.assign(value=1.0), ids, codes, ("count",)))
+    births = events[events["code"] == BIRTH].drop_duplicates("subject_id").set_index("subject_id")["time"]
+    out = windows.reset_index(drop=True)
+    born = births.reindex(out["subject_id"]).set_axis(out.index)
+    out["age"] = (out["window_end"] - born) / _YEAR
+    out = out.merge(_timeless(events), on="subject_id", how="left")
+    wide = pd.concat(parts, axis=1)
+    ordered = [name for code in codes for s in statistics if (name := f"{code}_{s}") in wide.columns]
+    return pd.concat([out, wide[ordered].set_axis(out.index)], axis=1)
+
+
+def _timeless(events: pd.DataFrame) -> pd.DataFrame:
+    """What never changes of a subject: the first part of the code is the column, the rest or the number its value."""
+    fixed = events[events["time"].isna()]
+    parts = fixed["code"].str.partition("//")
+    value = parts[2].where(parts[2] != "", "yes").mask(fixed["numeric_value"].notna(), fixed["numeric_value"])
+    table = pd.DataFrame(
+        {"subject_id": fixed["subject_id"], "name": parts[0], "value": value.astype("string")}
+    )
+    table = table.drop_duplicates(["subject_id", "name"])
+    wide = table.pivot(index="subject_id", columns="name", values="value")  # noqa: PD010 - no aggregation is wanted
+    wide.columns = list(wide.columns)
+    return wide.reset_index() if len(wide) else pd.DataFrame({"subject_id": events["subject_id"].unique()})
+
+
+def codes_of(counts: dict[str, int], n_windows: int, min_share: float) -> tuple[str, ...]:
+    """Codes that occur in at least ``min_share`` of the windows, sorted."""
+    least = max(1.0, np.ceil(min_share * n_windows))
+    return tuple(sorted(code for code, n in counts.items() if n >= least))

@@ -1,0 +1,187 @@
+"""Notes as numbers: TF-IDF and truncated SVD fitted on train cases, or sentence embeddings of a model on this machine.
+
+The first is latent semantic analysis (Deerwester et al., JASIS 1990). Its directions are named by their strongest words, so
+that an explanation says which words made a note unusual.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.bundle import array_bytes
+from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError
+from medanomaly.tabular.table.description import Text
+
+NAMED_BY = 3
+MIN_RECORDS_WITH_TERM = 2
+BATCH = 64
+MAX_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class TextModel:
+    """What is learned from the notes of one column.
+
+    Attributes:
+        column: the column of notes.
+        components: (k, n_terms) float64 for TF-IDF, (k, n_dimensions) for embeddings; rows have unit length.
+        terms: words and pairs of words of the vocabulary; empty for embeddings.
+        idf: (n_terms,) inverse document frequencies.
+        centre: (n_dimensions,) mean embedding of train; zeros for TF-IDF.
+        embedding: folder of the sentence model, or None.
+    """
+
+    column: str
+    components: np.ndarray
+    terms: tuple[str, ...] = ()
+    idf: np.ndarray | None = None
+    centre: np.ndarray | None = None
+    embedding: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Feature names; those of TF-IDF carry the strongest words of each direction."""
+        k = len(self.components)
+        if self.embedding is not None:
+            return [self.words, *(f"{self.column} embedding {i + 1}" for i in range(k))]
+        strongest = np.argsort(-np.abs(self.components), axis=1, kind="stable")[:, :NAMED_BY]
+        named = (", ".join(self.terms[j] for j in row) for row in strongest)
+        return [self.words, *(f"{self.column} {i}: {words}" for i, words in enumerate(named, start=1))]
+
+    @property
+    def words(self) -> str:
+        """Name of the feature that counts the words of a note."""
+        return f"{self.column}_words"
+
+    def transform(self, notes: pd.Series) -> pd.DataFrame:
+        """(n, k + 1) float64: number of words, then the k directions; a missing note is one of zero words at the origin."""
+        text = notes.astype("string").fillna("")
+        count = text.str.split().str.len().fillna(0).to_numpy(dtype=np.float64)
+        matrix = self._tfidf(text) if self.embedding is None else _embed(text, self.embedding) - self.centre
+        directions = np.asarray(matrix @ self.components.T)
+        directions[count == 0] = 0.0
+        return pd.DataFrame(np.column_stack([count, directions]), columns=self.names, index=notes.index)
+
+    def _tfidf(self, text: pd.Series):
+        from scipy import sparse
+        from sklearn.preprocessing import normalize
+
+        counts = _counter(self.terms).transform(text)
+        counts.data = 1 + np.log(counts.data.astype(np.float64))
+        return normalize(counts @ sparse.diags(self.idf))
+
+    def to_files(self) -> tuple[dict, dict[str, bytes]]:
+        """JSON types for a manifest, and arrays as files of a bundle."""
+        arrays = {"components": self.components, "idf": self.idf, "centre": self.centre}
+        files = {f"{self.column}_{k}.npy": array_bytes(v) for k, v in arrays.items() if v is not None}
+        return {"column": self.column, "terms": list(self.terms), "embedding": self.embedding}, files
+
+    @classmethod
+    def from_bundle(cls, described: dict, bundle) -> "TextModel":
+        """The model that :meth:`to_files` wrote."""
+        name = described["column"]
+        arrays = {
+            k: bundle.array(f"{name}_{k}.npy")
+            for k in ("components", "idf", "centre")
+            if f"{name}_{k}.npy" in bundle.files
+        }
+        return cls(name, terms=tuple(described["terms"]), embedding=described["embedding"], **arrays)
+
+
+def fit_text(notes: pd.Series, params: Text, seed: int = 0) -> TextModel:
+    """Learn the vocabulary and directions of one column of notes.
+
+    Args:
+        notes: (n,) notes of train cases; missing ones are skipped.
+        params: number of directions, size of the vocabulary, folder of a sentence model.
+        seed: of the randomised SVD.
+
+    Raises:
+        InputError: no word is used by two train cases.
+        DataNotFoundError: the folder of the sentence model does not hold one.
+        ConfigurationError: the extra ``text`` is not installed.
+    """
+    text = notes.dropna().astype("string")
+    text = text[text.str.strip().ne("")]
+    if params.embedding is not None:
+        return _fit_embedding(str(notes.name), text, params)
+    return _fit_tfidf(str(notes.name), text, params, seed)
+
+
+def _fit_tfidf(name: str, text: pd.Series, params: Text, seed: int) -> TextModel:
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectoriser = TfidfVectorizer(
+        ngram_range=(1, 2), min_df=MIN_RECORDS_WITH_TERM, max_features=params.max_terms, sublinear_tf=True
+    )
+    try:
+        matrix = vectoriser.fit_transform(text)
+    except ValueError as error:
+        raise InputError(
+            f"no word is used in {MIN_RECORDS_WITH_TERM} of {len(text)} train notes",
+            column=name,
+            remedy="Bring more notes, or ignore the column.",
+        ) from error
+    k = min(params.n_components, matrix.shape[0] - 1, matrix.shape[1] - 1)
+    if k < 1:
+        raise InputError(
+            f"{len(text)} notes with {matrix.shape[1]} words in common are too few",
+            column=name,
+            remedy="Bring more notes, or ignore the column.",
+        )
+    svd = TruncatedSVD(k, random_state=seed).fit(matrix)
+    return TextModel(
+        name, svd.components_, terms=tuple(vectoriser.get_feature_names_out()), idf=vectoriser.idf_
+    )
+
+
+def _fit_embedding(name: str, text: pd.Series, params: Text) -> TextModel:
+    vectors = _embed(text, params.embedding)
+    centre = vectors.mean(axis=0)
+    _, _, directions = np.linalg.svd(vectors - centre, full_matrices=False)
+    k = min(params.n_components, max(1, len(text) - 1), vectors.shape[1])
+    return TextModel(name, directions[:k], centre=centre, embedding=params.embedding)
+
+
+def _counter(terms: Sequence[str]):
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    return CountVectorizer(ngram_range=(1, 2), vocabulary={term: i for i, term in enumerate(terms)})
+
+
+def _embed(text: pd.Series, folder: str) -> np.ndarray:
+    """(n, d) float64: mean of the last hidden states over the tokens of each note, unit length (Reimers & Gurevych 2019)."""
+    if not (Path(folder) / "config.json").is_file():
+        raise DataNotFoundError(
+            "no Hugging Face model (config.json) is there",
+            source=folder,
+            remedy="text.embedding names a folder on this machine with config, tokenizer and safetensors weights.",
+        )
+    try:
+        import torch
+        from transformers import AutoModel, AutoTokenizer
+    except ImportError as error:
+        raise ConfigurationError(
+            "sentence embeddings need the extra 'text'", remedy="pip install 'medanomaly[text]'"
+        ) from error
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    model = AutoModel.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False, use_safetensors=True
+    ).eval()
+    longest = min(MAX_TOKENS, int(getattr(model.config, "max_position_embeddings", MAX_TOKENS)))
+    out = np.zeros((len(text), model.config.hidden_size))
+    with torch.inference_mode():
+        # one note at a time would be slow; padding to the longest of a batch does not change a masked mean
+        for first in range(0, len(text), BATCH):
+            batch = text.iloc[first : first + BATCH].tolist()
+            tokens = tokenizer(batch, padding=True, truncation=True, max_length=longest, return_tensors="pt")
+            hidden = model(**tokens).last_hidden_state
+            mask = tokens["attention_mask"].unsqueeze(-1)
+            mean = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
+            out[first : first + BATCH] = torch.nn.functional.normalize(mean, dim=1).double().numpy()
+    return out

@@ -1,0 +1,1 @@
+"""How risk models are fitted: encoding, folds, selection, probability calibration, label noise."""

@@ -1,0 +1,140 @@
+"""Cross-fitting by patient: predictions for cases that the model did not see, and the calibration learned from them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.splits import patient_position
+from medanomaly.tabular.risk.fitting.calibration import CalibrationName, Calibrator, fit_calibrator
+from medanomaly.tabular.risk.models import Contributions, RiskModel
+
+
+def patient_folds(patient: np.ndarray, y: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
+    """Fold of each case: a patient stays in one, and patients with a positive case are spread evenly.
+
+    Within each of the two kinds of patient the order is that of a keyed hash of the id, so folds do not depend on the order
+    of rows.
+
+    Args:
+        patient: (n,) ids.
+        y: (n,) 0 or 1.
+        n_folds: at least 2.
+        seed: another seed gives other folds.
+
+    Returns:
+        (n,) int64 in [0, n_folds).
+
+    Raises:
+        ConfigurationError: fewer patients of a kind than folds.
+    """
+    code, ids = pd.factorize(np.asarray(patient).astype(str))
+    positive = np.bincount(code, weights=np.asarray(y, dtype=np.float64), minlength=len(ids)) > 0
+    fewest = int(min(positive.sum(), (~positive).sum()))
+    if n_folds < 2 or fewest < n_folds:
+        raise ConfigurationError(
+            f"{fewest} patients of the rarer class cannot fill {n_folds} folds",
+            remedy="Use fewer folds (at least 2), or bring more labelled patients.",
+        )
+    position = patient_position(pd.Series(ids), seed)
+    fold = np.empty(len(ids), dtype=np.int64)
+    dealt = 0
+    for kind in (positive, ~positive):
+        members = np.flatnonzero(kind)
+        fold[members[np.argsort(position[members], kind="stable")]] = (
+            np.arange(len(members)) + dealt
+        ) % n_folds
+        # the second kind goes on where the first ended, so that no fold is two patients larger
+        dealt += len(members)
+    return fold[code]
+
+
+def out_of_fold(
+    model: RiskModel, features: pd.DataFrame, y: np.ndarray, patient: np.ndarray, fold: np.ndarray
+) -> np.ndarray:
+    """(n,) log-odds of every case from the model that was fitted without its fold."""
+    logit = np.empty(len(y))
+    for k in np.unique(fold):
+        rest, held = fold != k, fold == k
+        fitted = clone(model).fit(features[rest], y[rest], patient[rest])
+        logit[held] = fitted.predict_logit(features[held])
+    return logit
+
+
+def cross_calibrated(
+    logit: np.ndarray, y: np.ndarray, fold: np.ndarray, calibration: CalibrationName
+) -> np.ndarray:
+    """(n,) probabilities from out-of-fold log-odds, each calibrated on the other folds."""
+    probability = np.empty(len(y))
+    for k in np.unique(fold):
+        rest, held = fold != k, fold == k
+        probability[held] = fit_calibrator(calibration, logit[rest], y[rest]).apply(logit[held])
+    return probability
+
+
+@dataclass(frozen=True)
+class FittedRisk:
+    """A model and the calibration of its log-odds.
+
+    Attributes:
+        model: fitted on every case.
+        calibrator: fitted on out-of-fold log-odds of the same cases.
+    """
+
+    model: RiskModel
+    calibrator: Calibrator
+
+    def predict_proba(self, features: pd.DataFrame) -> np.ndarray:
+        """(n,) calibrated probability of label 1."""
+        return self.calibrator.apply(self.model.predict_logit(features))
+
+    def interval(self, features: pd.DataFrame, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
+        """Credible interval of the probability: ``(low, high)``, each (n,), NaN where the model has none.
+
+        The calibration's own uncertainty is not in it.
+        """
+        found = self.model.logit_interval(features, level)
+        if found is None:
+            unknown = np.full(len(features), np.nan)
+            return unknown, unknown.copy()
+        return self.calibrator.apply(found[0]), self.calibrator.apply(found[1])
+
+    def contributions(self, features: pd.DataFrame) -> Contributions:
+        """Of the model's output before calibration; the calibration is monotone and keeps their order."""
+        return self.model.contributions(features)
+
+
+def fit_calibrated(
+    model: RiskModel,
+    features: pd.DataFrame,
+    y: np.ndarray,
+    patient: np.ndarray,
+    calibration: CalibrationName = "beta",
+    n_folds: int = 5,
+    seed: int = 0,
+) -> tuple[FittedRisk, np.ndarray]:
+    """Fit on all cases, calibrate on out-of-fold log-odds of the same cases.
+
+    The models of the folds see fewer cases than the final one, which may leave it slightly underconfident; in exchange no
+    case is spent on calibration alone (Platt 1999, section 2.1; scikit-learn's ``CalibratedClassifierCV(ensemble=False)``).
+
+    Args:
+        model: unfitted; with all its preprocessing, selection and resampling inside.
+        features: feature table of n rows.
+        y: (n,) 0 or 1.
+        patient: (n,) ids.
+        calibration: chosen in advance.
+        n_folds: folds by patient.
+        seed: of the folds.
+
+    Returns:
+        The fitted model, and (n,) out-of-fold probabilities, each calibrated on the other folds: what thresholds are
+        chosen on.
+    """
+    y, patient = np.asarray(y).astype(np.int64), np.asarray(patient)
+    fold = patient_folds(patient, y, n_folds, seed)
+    logit = out_of_fold(model, features, y, patient, fold)
+    fitted = FittedRisk(clone(model).fit(features, y, patient), fit_calibrator(calibration, logit, y))
+    return fitted, cross_calibrated(logit, y, fold, calibration)

@@ -1,0 +1,1 @@
+"""What a table is: its description, cleaning, units, plausibility rules, quality."""

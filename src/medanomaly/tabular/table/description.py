@@ -1,0 +1,185 @@
+"""What a raw table means: its ids, label, subgroups and columns. One YAML block a data set."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from medanomaly.core.cases import CASE_COLUMNS
+from medanomaly.tabular.table.rules import TableRules
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Column(_Block):
+    """One column of the raw table.
+
+    Attributes:
+        kind: ``number``, ``category``, ``time`` or ``text`` (words written by a person, such as a clinical note).
+        unit: as shown beside every value (``mmol/L``); empty where there is none.
+        possible: lowest and highest value that can be true at all; a record outside is quarantined. What is possible
+            but unusual is left to the detectors.
+    """
+
+    kind: Literal["number", "category", "time", "text"] = "number"
+    unit: str = ""
+    possible: tuple[float, float] | None = None
+
+
+class Duration(_Block):
+    """A feature: time from ``start`` to ``end`` (both ``time`` columns); negative where the order is wrong.
+
+    ``by_day`` counts from day to day and leaves the hours out, for ends that are written without them.
+    """
+
+    start: str
+    end: str
+    unit: Literal["hours", "days"] = "days"
+    by_day: bool = False
+
+
+class History(_Block):
+    """Features made of the earlier records of the same patient (see ``medanomaly.tabular.features.history``).
+
+    Attributes:
+        time: column with the time at which a record's values are known; only what lies before it counts.
+        outcome_time: column with the time at which a record's label becomes known; None leaves labels out.
+        measurements: columns whose time since the last value, change and trend are of interest.
+    """
+
+    time: str
+    outcome_time: str | None = None
+    measurements: tuple[str, ...] = ()
+
+
+class Population(_Block):
+    """A feature: a number of this record less what is usual in its group, learned from train cases alone.
+
+    Attributes:
+        of: the number.
+        by: category columns that make the group.
+        min_group_size: smaller groups count as the whole population.
+    """
+
+    of: str
+    by: tuple[str, ...] = Field(min_length=1)
+    min_group_size: int = Field(20, ge=2)
+
+
+class Text(_Block):
+    """How notes become numbers (see ``medanomaly.tabular.features.text_features``).
+
+    Attributes:
+        n_components: dimensions kept of the TF-IDF matrix.
+        max_terms: most terms of the vocabulary.
+        embedding: folder of a Hugging Face sentence model on this machine; None uses TF-IDF and SVD. Nothing is
+            downloaded.
+    """
+
+    n_components: int = Field(16, ge=1)
+    max_terms: int = Field(5000, ge=10)
+    embedding: str | None = None
+
+
+class TableSpec(_Block):
+    """How to read one raw table.
+
+    Attributes:
+        case_id: column with a unique id; None numbers the records from 1.
+        patient_id: column with the patient; None takes records of identical content as one patient, so that copies of a
+            record never fall on two sides of the split.
+        label: column with the label; None where there is none.
+        normal_labels: the values that mean normal; every other value means anomalous, a missing one unknown.
+        kind: column that names the kind of anomaly; None uses the label's own values.
+        age: column with the age in years; gives the subgroup ``age_band``.
+        subgroups: subgroup name to column.
+        ignore: columns that are neither features nor anything else.
+        missing_values: what stands for a missing value, beside the empty cell.
+        columns: kinds, units and possible ranges; a column that is not listed is a number where at least 95 % of its
+            values are, else a category.
+        durations: features made of two times.
+        ratios: features made of two numbers, first divided by second: partners that contradict each other stand out in
+            their ratio though each is usual by itself.
+        count_repeats: adds the feature ``n_earlier_identical``: how often the same patient's record stood in the table
+            before, word for word.
+        history: features made of the patient's earlier records.
+        populations: feature name to what is usual in a group.
+        text: how columns of kind ``text`` become numbers.
+        min_records: fewer usable records than this is an error.
+        rules: what is plausible; what breaks a rule is flagged and stays in (see ``medanomaly.tabular.table.quality``).
+    """
+
+    case_id: str | None = None
+    patient_id: str | None = None
+    label: str | None = None
+    normal_labels: tuple[str | int | float | bool, ...] = (0, "0", "normal")
+    kind: str | None = None
+    age: str | None = None
+    subgroups: dict[str, str] = Field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+    missing_values: tuple[str | float, ...] = ("", "NA", "?")
+    columns: dict[str, Column] = Field(default_factory=dict)
+    durations: dict[str, Duration] = Field(default_factory=dict)
+    ratios: dict[str, tuple[str, str]] = Field(default_factory=dict)
+    count_repeats: bool = False
+    history: History | None = None
+    populations: dict[str, Population] = Field(default_factory=dict)
+    text: Text = Text()
+    min_records: int = Field(30, ge=30)
+    rules: TableRules = TableRules()
+
+    @model_validator(mode="after")
+    def _parts_are_declared(self):
+        for name, duration in self.durations.items():
+            for end in (duration.start, duration.end):
+                if end not in self.columns or self.columns[end].kind != "time":
+                    raise ValueError(f"duration '{name}' needs column '{end}' declared with kind: time")
+        self._history_is_declared()
+        derived = [*self.durations, *self.ratios, *self.populations]
+        twice = sorted(
+            name for name in set(derived) if derived.count(name) > 1 or name in self.named_columns()
+        )
+        if twice:
+            raise ValueError(
+                f"durations, ratios or populations {twice} carry names that are taken; call them otherwise"
+            )
+        if self.age is not None and "age_band" in self.subgroups:
+            raise ValueError("subgroup 'age_band' is made from the column of age; call yours otherwise")
+        taken = sorted(set(self.subgroups) & set(CASE_COLUMNS))
+        if taken:
+            raise ValueError(f"subgroups {taken} carry names of the case table; call them otherwise")
+        for name, pair in self.ratios.items():
+            for part in pair:
+                if self.columns.get(part, Column()).kind != "number" or part not in self.columns:
+                    raise ValueError(f"ratio '{name}' needs column '{part}' declared as a number")
+        return self
+
+    def _history_is_declared(self) -> None:
+        for name, population in self.populations.items():
+            for part in population.by:
+                if part not in self.columns or self.columns[part].kind != "category":
+                    raise ValueError(
+                        f"population '{name}' needs column '{part}' declared with kind: category"
+                    )
+        if self.history is None:
+            return
+        if self.patient_id is None:
+            raise ValueError("history needs patient_id: without it no record has an earlier one")
+        for time in (self.history.time, self.history.outcome_time):
+            if time is not None and (time not in self.columns or self.columns[time].kind != "time"):
+                raise ValueError(f"history needs column '{time}' declared with kind: time")
+        if self.history.outcome_time is not None and self.label is None:
+            raise ValueError("history with outcome_time needs a label")
+        for name in self.history.measurements:
+            if name not in self.columns or self.columns[name].kind != "number":
+                raise ValueError(f"history needs column '{name}' declared as a number")
+
+    def named_columns(self) -> set[str]:
+        """Every column that the specification names, and that the table must therefore have."""
+        single = {self.case_id, self.patient_id, self.label, self.kind, self.age} - {None}
+        return single | set(self.subgroups.values()) | set(self.columns)
+
+    def not_features(self) -> set[str]:
+        """Columns that never become features: ids, label, kind, ignored ones."""
+        return {self.case_id, self.patient_id, self.label, self.kind, *self.ignore} - {None}

@@ -1,0 +1,55 @@
+"""What has to happen to every raw table before anything is read from it: header, missing values, ids and text."""
+
+import pandas as pd
+
+from medanomaly.core.errors import InputError
+from medanomaly.core.plain_text import plain_text
+from medanomaly.tabular.table.description import TableSpec
+
+CASE_ID = "case_id"
+
+
+def check_header(raw: pd.DataFrame, spec: TableSpec, source: str) -> None:
+    """Raise :class:`InputError` where the delimiter, the names of the columns or their number is wrong."""
+    if raw.shape[1] == 1 and any(mark in str(raw.columns[0]) for mark in ";,\t|"):
+        raise InputError(
+            f"the table has a single column, named {str(raw.columns[0])[:80]!r}: the delimiter is another one",
+            remedy="Set load_args: sep: in the catalog entry to the character between the names.",
+            source=source,
+        )
+    repeated = raw.columns[raw.columns.duplicated()]
+    if len(repeated):
+        raise InputError(f"two columns are named '{repeated[0]}'", remedy="Rename one.", source=source)
+    if CASE_ID in raw.columns and CASE_ID not in spec.not_features():
+        raise InputError(
+            f"a column is named '{CASE_ID}', which the project's own tables use",
+            remedy=f"Set case_id: {CASE_ID} if it identifies the record, else list it under ignore or rename it.",
+            source=source,
+            column=CASE_ID,
+        )
+    missing = sorted(spec.named_columns() - set(raw.columns))
+    if missing:
+        raise InputError(
+            f"columns {missing} are missing",
+            remedy=f"The table has {list(map(str, raw.columns))}; correct the table specification or the file.",
+            source=source,
+        )
+    if len(raw) == 0:
+        raise InputError("the table has no records", remedy="Give a file with data rows.", source=source)
+
+
+def prepared(raw: pd.DataFrame, spec: TableSpec, source: str) -> pd.DataFrame:
+    """The raw table with stripped names, a checked header, rows numbered from 0, and missing values as such."""
+    raw = raw.reset_index(drop=True)
+    raw.columns = [str(name).strip() for name in raw.columns]
+    check_header(raw, spec, source)
+    stated = list(spec.missing_values)
+    written = raw.apply(plain_text)
+    return raw.mask(raw.isin(stated) | written.isin([str(value) for value in stated]))
+
+
+def case_ids(raw: pd.DataFrame, spec: TableSpec) -> pd.Series:
+    """(n,) ids of the records as text: their own, or their number from 1."""
+    if spec.case_id is None:
+        return pd.Series([str(i + 1) for i in range(len(raw))], dtype="string", index=raw.index)
+    return plain_text(raw[spec.case_id])

@@ -1,0 +1,95 @@
+"""What is plausible in a table: one frozen block beside the description of its columns."""
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from medanomaly.tabular.table.units import QUANTITIES, conversion, plausible_range
+
+MISSING_CODES = (-1.0, -9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0, 99999.0)
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VariableRule(_Block):
+    """What a value of one variable may be; a value outside is flagged, not taken out.
+
+    Attributes:
+        quantity: name in ``medanomaly.tabular.table.units.QUANTITIES``; gives the plausible range and the units that may
+            have been mixed up.
+        unit: unit of the column; empty for the unit in ``columns``, or the quantity's base unit.
+        plausible: lowest and highest plausible value in ``unit``; None for that of the quantity.
+        whole: only whole numbers (ids, counts).
+        allowed: the only values there are.
+    """
+
+    quantity: str = ""
+    unit: str = ""
+    plausible: tuple[float, float] | None = None
+    whole: bool = False
+    allowed: tuple[str | int | float, ...] = ()
+
+    @model_validator(mode="after")
+    def _quantity_and_unit_are_known(self):
+        if self.quantity:
+            try:
+                conversion(self.quantity, self.unit)
+            except Exception as error:
+                raise ValueError(str(error)) from error
+        if self.plausible is not None and self.plausible[0] >= self.plausible[1]:
+            raise ValueError(f"plausible {self.plausible}: the first must be below the second")
+        return self
+
+    def limits(self) -> tuple[float, float] | None:
+        """The plausible range in the column's unit; None where there is none."""
+        if self.plausible is not None:
+            return self.plausible
+        return plausible_range(self.quantity, self.unit) if self.quantity else None
+
+
+class OrderRule(_Block):
+    """Two columns, numbers or times, of which ``lower`` is not above ``upper``.
+
+    Attributes:
+        lower, upper: the columns.
+        equal: whether they may be equal.
+        by_day: compare the days of times and leave the hours out.
+    """
+
+    lower: str
+    upper: str
+    equal: bool = True
+    by_day: bool = False
+
+
+class TableRules(_Block):
+    """Plausibility rules of one table.
+
+    Attributes:
+        variables: column to its rule; a word alone names the quantity (``Temp: temperature``).
+        order: name to a rule between two columns.
+        statistics: for a table of aggregates: a variable ``Temp`` that is no column stands for ``Temp_min`` and so on.
+        missing_codes: numbers that stand for a missing value where they are out of range; zero always is one of them.
+        by_name: check columns that are named as a quantity and carry one of its units without being told.
+        duplicates: flag records that repeat an earlier one in every column but the id.
+    """
+
+    variables: dict[str, VariableRule] = Field(default_factory=dict)
+    order: dict[str, OrderRule] = Field(default_factory=dict)
+    statistics: tuple[str, ...] = ()
+    missing_codes: tuple[float, ...] = MISSING_CODES
+    by_name: bool = True
+    duplicates: bool = True
+
+    @field_validator("variables", mode="before")
+    @classmethod
+    def _a_word_names_the_quantity(cls, value):
+        if not isinstance(value, dict):
+            return value
+        return {name: {"quantity": rule} if isinstance(rule, str) else rule for name, rule in value.items()}
+
+
+def known_quantity(name: str) -> str:
+    """The quantity that a column is named after, or an empty string."""
+    key = name.strip().lower().replace(" ", "_")
+    return key if key in QUANTITIES else ""
