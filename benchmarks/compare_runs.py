@@ -2,9 +2,10 @@
 
     python -m benchmarks.compare_runs KEPT NEW
 
-KEPT and NEW are output folders (``MEDANOMALY_OUTPUTS``) of two runs of one environment. Every table of case scores, baselines,
-metrics, comparisons and alarm choices, and every audit, of KEPT is looked up in NEW. Numbers may differ by 1e-9 relative, which
-is what another order of additions costs; everything else has to be equal. Prints what differs; exits with 1 if anything does.
+KEPT and NEW are output folders (``MEDANOMALY_OUTPUTS``) of two runs of one environment. Every table of case scores,
+baselines, metrics, comparisons and alarm choices, and every audit, of KEPT is looked up in NEW. Numbers may differ by 1e-9
+relative, which is what another order of additions costs; everything else has to be equal. Prints what differs; exits with 1
+if anything does.
 """
 
 import argparse
