@@ -1,11 +1,12 @@
 """Parameter blocks that several pipelines share; validated before any node runs."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from medanomaly.core.params import Params
 from medanomaly.evaluation.params import EvaluationParams
 
 
-class RunParams(BaseModel):
+class RunParams(Params):
     """What is run.
 
     Attributes:
@@ -15,15 +16,13 @@ class RunParams(BaseModel):
         checkpoints: folder of the trainings under way; empty keeps none.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     dataset: str
     table: str
     seed: int = 0
     checkpoints: str = ""
 
 
-class BudgetParams(BaseModel):
+class BudgetParams(Params):
     """How many cases somebody can look at.
 
     Attributes:
@@ -31,13 +30,11 @@ class BudgetParams(BaseModel):
         cases_per_day: cases that are scored a day; None takes all test cases as one day.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     per_day: int = Field(20, ge=1)
     cases_per_day: int | None = Field(None, ge=1)
 
 
-class AlarmParams(BaseModel):
+class AlarmParams(Params):
     """When a case is flagged.
 
     Attributes:
@@ -47,8 +44,6 @@ class AlarmParams(BaseModel):
         budget: alarms a day, shown beside alpha; None leaves it out.
         fdr: share of false alarms among the alarms of the list that controls it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     alpha: float = Field(0.05, gt=0, lt=1)
     group_by: str | None = None

@@ -121,13 +121,13 @@ def test_a_killed_training_goes_on_to_the_bundle_it_would_have_become(data, tmp_
 
 
 def test_tuned_options_go_to_the_network_or_to_its_training():
-    tuned = network_params("autoencoder").tuned({"latent": 3, "learning_rate": 0.5, "members": 2})
+    tuned = network_params("autoencoder").replaced({"latent": 3, "learning_rate": 0.5, "members": 2})
     assert (tuned.network.latent, tuned.training.learning_rate, tuned.members) == (3, 0.5, 2)
-    assert LBEParams().tuned({"grid": 4}).grid == 4
+    assert LBEParams().replaced({"grid": 4}).grid == 4
     with pytest.raises(ConfigurationError, match="noise_sigma"):
-        network_params("autoencoder").tuned({"noise_sigma": 0.1})
+        network_params("autoencoder").replaced({"noise_sigma": 0.1})
     with pytest.raises(ConfigurationError, match="latent"):
-        network_params("autoencoder").tuned({"latent": 0})
+        network_params("autoencoder").replaced({"latent": 0})
 
 
 def test_images_outside_the_contract_and_bundles_of_other_modalities_are_refused(data, bundles):

@@ -4,15 +4,14 @@ import hashlib
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from medanomaly.core.cases import SPLITS
+from medanomaly.core.params import Params
 
 
-class SplitParams(BaseModel):
+class SplitParams(Params):
     """Shares of patients in each part, and the key of the hash."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     train: float = Field(0.5, gt=0, lt=1)
     calibration: float = Field(0.2, gt=0, lt=1)

@@ -3,14 +3,15 @@
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.params import Params
 
 Rule = Literal["balance", "sensitivity", "ppv", "share", "harm", "fixed"]
 
 
-class ThresholdParams(BaseModel):
+class ThresholdParams(Params):
     """How the threshold is chosen.
 
     Attributes:
@@ -21,8 +22,6 @@ class ThresholdParams(BaseModel):
             ``value`` itself.
         value: see ``rule``; unused by ``balance``.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rule: Rule = "balance"
     value: float | None = Field(None, gt=0)

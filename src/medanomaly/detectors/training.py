@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from medanomaly.core.bundle import Bundle
+from medanomaly.core.params import Params
 from medanomaly.core.sealing import check_reference, seal
 from medanomaly.detectors.preprocessing import Preprocessor
 
@@ -45,7 +46,7 @@ def detector_for(params: "DetectorParams", seed: int, options: Mapping[str, Any]
     return estimator(**together)
 
 
-class DetectorParams(BaseModel):
+class DetectorParams(Params):
     """Which detector, on which population, with which options.
 
     Attributes:
@@ -53,8 +54,6 @@ class DetectorParams(BaseModel):
         population: ``normals`` fits on the normal train cases (one-class), ``all`` on every train case (unsupervised).
         options: arguments of the estimator.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     detector: str
     population: Literal["normals", "all"] = "normals"

@@ -2,10 +2,12 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from medanomaly.core.params import Params
 
 
-class EvaluationParams(BaseModel):
+class EvaluationParams(Params):
     """Settings of metrics, comparisons, baselines and audit.
 
     Attributes:
@@ -21,8 +23,6 @@ class EvaluationParams(BaseModel):
         threads: threads of the bootstrap; the figures do not depend on it.
         backend: ``numpy`` for the slow path without numba; the figures do not depend on it.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     alpha: float = Field(0.05, gt=0, lt=1)
     n_resamples: int = Field(2000, ge=100)

@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.params import Params
 from medanomaly.core.sealing import check_reference, seal
 from medanomaly.imaging.networks.params import DetectorNetworkParams
 from medanomaly.imaging.sources.contract import InputContract
@@ -17,7 +18,7 @@ from medanomaly.imaging.sources.image_array import FilmArray
 from medanomaly.training.params import TrainingParams
 
 
-class LBEParams(BaseModel):
+class LBEParams(Params):
     """The density model on log band energies.
 
     Attributes:
@@ -25,30 +26,22 @@ class LBEParams(BaseModel):
         grid: cells a side.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     n_neighbors: int = Field(3, ge=1)
     grid: int = Field(5, ge=1)
 
-    def tuned(self, options: Mapping[str, Any]) -> "LBEParams":
-        """These parameters with others in their place."""
-        return _replaced(self, options)
 
-
-class NetworkModelParams(BaseModel):
+class NetworkModelParams(Params):
     """A network, how it is trained, and how many of them are averaged."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     network: DetectorNetworkParams
     training: TrainingParams = TrainingParams()
     members: int = Field(1, ge=1)
 
-    def tuned(self, options: Mapping[str, Any]) -> "NetworkModelParams":
-        """These parameters with others in their place; a name is one of the network's, or else one of the training's.
+    def replaced(self, options: Mapping[str, Any]) -> Self:
+        """A copy in which these options replace values. A name is a parameter of the network, else of the training.
 
         Raises:
-            ConfigurationError: nothing has a parameter of this name, or the value does not fit.
+            ConfigurationError: a name is not known, or a value does not fit.
         """
         parts: dict[str, dict] = {"network": {}, "training": {}, "self": {}}
         for name, value in options.items():
@@ -59,24 +52,8 @@ class NetworkModelParams(BaseModel):
                 if name in TrainingParams.model_fields
                 else "self"
             ][name] = value
-        replaced = _replaced(self, parts["self"])
-        return replaced.model_copy(
-            update={
-                "network": _replaced(self.network, parts["network"]),
-                "training": _replaced(self.training, parts["training"]),
-            }
-        )
-
-
-def _replaced(params: BaseModel, options: Mapping[str, Any]) -> Any:
-    try:
-        return type(params).model_validate(params.model_dump() | dict(options))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigurationError(
-            f"'{'.'.join(map(str, first['loc']))}' does not fit: {first['msg']}",
-            remedy=f"Known are {sorted(type(params).model_fields)}.",
-        ) from error
+        blocks = {name: getattr(self, name).replaced(parts[name]) for name in ("network", "training")}
+        return super().replaced(parts["self"]).model_copy(update=blocks)
 
 
 def lbe_margin(size: int) -> int:

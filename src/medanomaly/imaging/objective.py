@@ -64,14 +64,14 @@ def film_objective(
         values = []
         for k in range(n_folds):
             out = fold == k
-            detector = fitted_lbe(images[~out], patients[~out].to_numpy(), params.tuned(options))
+            detector = fitted_lbe(images[~out], patients[~out].to_numpy(), params.replaced(options))
             values.append(ranking(detector.score(images[out]), detector.score(lesions[out])))
             report(float(np.mean(values)), k)
         return float(np.mean(values))
 
     def network(options: Mapping[str, Any], report: Callable[[float, int], None]) -> float:
         out = fold == 0
-        return _trained(images[~out], images[out], lesions[out], params.tuned(options), report, seed)
+        return _trained(images[~out], images[out], lesions[out], params.replaced(options), report, seed)
 
     return density if isinstance(params, LBEParams) else network
 

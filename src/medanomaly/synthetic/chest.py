@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy.ndimage import gaussian_filter, zoom
 
 from medanomaly.core.errors import InputError
+from medanomaly.core.params import Params
 from medanomaly.synthetic.patients import own_streams
 
 LESIONS = ("opacity", "effusion", "nodule")
@@ -21,10 +22,8 @@ _SITES = {"Northgate": (0.0, 1.0), "Riverside": (0.25, 0.97), "Hillside": (0.5, 
 _COARSE = 12
 
 
-class ChestParams(BaseModel):
+class ChestParams(Params):
     """Size, seed and planted lesions of the phantoms."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     height: int = Field(96, ge=48, le=512)  # of a film, px; its width follows from its shape
     seed: int = 0

@@ -1,17 +1,16 @@
 """The embedded cohort in one call: parameters, patients, and their clinical table with planted anomalies."""
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from medanomaly.core.params import Params
 from medanomaly.synthetic.anomalies import KINDS, plant_anomalies
 from medanomaly.synthetic.clinical import clinical_table
 from medanomaly.synthetic.patients import draw_patients
 
 
-class CohortParams(BaseModel):
+class CohortParams(Params):
     """Size, seed and planted anomalies of the cohort."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     n_patients: int = Field(3000, ge=1, le=999_999)
     seed: int = 0

@@ -11,8 +11,9 @@ a larger share keeps the events of a smaller one.
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
+from medanomaly.core.params import Params
 from medanomaly.synthetic.patients import own_streams
 
 KINDS = ("spike", "drift", "dropout", "noise", "PVC", "PAC", "AF", "decompensation")
@@ -36,10 +37,8 @@ _UNIFORMS = 8
 _MARGIN = 0.04
 
 
-class SignalAnomalyParams(BaseModel):
+class SignalAnomalyParams(Params):
     """What is planted, how often, how strong."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     # share of blocks (a minute of a waveform, 12 hours of vital signs) that hold an event
     share: float = Field(0.5, ge=0, le=1)

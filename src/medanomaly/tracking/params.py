@@ -2,10 +2,10 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from medanomaly.core.params import Params
 
 
-class WandbParams(BaseModel):
+class WandbParams(Params):
     """Weights & Biases.
 
     Attributes:
@@ -18,8 +18,6 @@ class WandbParams(BaseModel):
             neighbours and kernels hold training records (without ids).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     mode: Literal["offline", "online", "disabled"] = "offline"
     project: str = "medanomaly"
     entity: str | None = None
@@ -27,9 +25,7 @@ class WandbParams(BaseModel):
     bundles: Literal["reference", "upload"] = "reference"
 
 
-class TrackingParams(BaseModel):
+class TrackingParams(Params):
     """Where results are logged beside the report."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     wandb: WandbParams

@@ -2,10 +2,12 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from medanomaly.core.params import Params
 
 
-class TrainingParams(BaseModel):
+class TrainingParams(Params):
     """Settings of :func:`medanomaly.training.fit.fit`.
 
     ``learning_rate`` and ``weight_decay`` are for whoever builds the module, which owns its optimisers; ``fit`` itself
@@ -26,8 +28,6 @@ class TrainingParams(BaseModel):
         channels_last: memory layout that convolutions prefer; networks of images only. Where it should pay, a GPU
             gets it anyway.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     max_epochs: int = Field(20, ge=1)
     batch_size: int = Field(64, ge=1)

@@ -2,15 +2,15 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from medanomaly.core.params import Params
 
 if TYPE_CHECKING:
     import optuna
 
 
-class _Range(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class _Range(Params):
     low: float
     high: float
     log: bool = False
@@ -36,10 +36,8 @@ class Real(_Range):
     type: Literal["float"]
 
 
-class Choice(BaseModel):
+class Choice(Params):
     """One of several values."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: Literal["choice"]
     of: tuple[str | bool | int | float | None, ...] = Field(min_length=2)

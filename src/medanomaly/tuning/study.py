@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.params import Params
 from medanomaly.tuning.search_space import SearchSpace, suggest
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 Objective = Callable[[Mapping[str, Any], Callable[[float, int], None]], float]
 
 
-class TuningParams(BaseModel):
+class TuningParams(Params):
     """What is searched, how long, and where the study is kept.
 
     Attributes:
@@ -35,8 +36,6 @@ class TuningParams(BaseModel):
         n_folds: folds by patient inside train.
         search: target to its search space.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     target: str
     n_trials: int = Field(20, ge=1)

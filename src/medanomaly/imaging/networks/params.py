@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from medanomaly.core.params import Params
 
 Contrast = Literal["none", "zscore", "local"]
 
 
-class AugmentationParams(BaseModel):
+class AugmentationParams(Params):
     """Small changes of a film that leave a normal film normal. There is no flip: it would move the heart.
 
     Attributes:
@@ -19,8 +21,6 @@ class AugmentationParams(BaseModel):
         noise: standard deviation of pixel noise, in units of the image's range [0, 1].
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     degrees: float = Field(5.0, ge=0, le=30)
     shift: float = Field(0.04, ge=0, le=0.25)
     scale: float = Field(0.08, ge=0, le=0.5)
@@ -28,7 +28,7 @@ class AugmentationParams(BaseModel):
     noise: float = Field(0.01, ge=0, le=0.2)
 
 
-class NetworkParams(BaseModel):
+class NetworkParams(Params):
     """What every network has.
 
     Attributes:
@@ -38,8 +38,6 @@ class NetworkParams(BaseModel):
         region: pixels whose mean is the score: ``all``, or the ``central`` three quarters of rows and columns, without
             markers, arms and collimator edges.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     contrast: Contrast = "none"
     augmentation: AugmentationParams | None = None

@@ -3,22 +3,21 @@
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from medanomaly.core.errors import InputError
+from medanomaly.core.params import Params
 from medanomaly.imaging.sources.geometry import to_square
 
 _TOLERANCE = 1e-3
 
 
-class InputContract(BaseModel):
+class InputContract(Params):
     """Geometry, range and contrast of the images of a model; ``model_dump()`` is plain JSON.
 
     An image is never squashed: its aspect ratio is kept, and either its longer side is cropped about the centre or
     its shorter side is padded with black.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     size: int = Field(64, ge=8, le=4096)  # side, px
     geometry: Literal["centre_crop", "pad"] = "centre_crop"

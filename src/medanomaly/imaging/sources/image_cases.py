@@ -2,10 +2,10 @@
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from medanomaly.core.cases import SPLITS, age_band, check_cases
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.params import Params
 from medanomaly.core.splits import SplitParams
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.manifest import ImageSource, assign_split
@@ -17,7 +17,7 @@ _NO_GROUPS = ("case_id", "patient_id", "label", "kind", "split_official", "path"
 MAX_LEVELS = 30
 
 
-class ImageParams(BaseModel):
+class ImageParams(Params):
     """How films are prepared.
 
     Attributes:
@@ -25,8 +25,6 @@ class ImageParams(BaseModel):
         dtype: of the store; ``uint8`` takes a quarter of the space.
         store: folder of the prepared films.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     contract: InputContract = InputContract()
     dtype: str = "float32"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError
+from medanomaly.core.params import Params
 from medanomaly.core.sealing import training_fingerprint
 from medanomaly.core.thresholds import ThresholdParams, choose_threshold, flag_rates
 from medanomaly.imaging.networks.params import ClassifierParams, SegmenterParams
@@ -22,7 +22,7 @@ CLASSIFIER, SEGMENTER = "classifier", "segmenter"
 FEWEST_OF_A_LABEL, FEWEST_MASKS = 5, 5
 
 
-class FilmRiskParams(BaseModel):
+class FilmRiskParams(Params):
     """A classifier of films, its training, and its threshold.
 
     Attributes:
@@ -31,17 +31,13 @@ class FilmRiskParams(BaseModel):
         threshold: how the threshold is chosen on calibration films.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     network: ClassifierParams = ClassifierParams()
     training: TrainingParams = TrainingParams()
     threshold: ThresholdParams = ThresholdParams()
 
 
-class FilmSegmenterParams(BaseModel):
+class FilmSegmenterParams(Params):
     """A segmenter of films and its training."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     network: SegmenterParams = SegmenterParams()
     training: TrainingParams = TrainingParams()

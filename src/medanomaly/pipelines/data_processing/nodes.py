@@ -1,19 +1,17 @@
 """Nodes of data processing."""
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
 
 from medanomaly.core.cases import SPLITS, check_cases
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.params import Params
 from medanomaly.core.splits import SplitParams, split_by_patient
 from medanomaly.parameters import RunParams
 from medanomaly.tabular.table.description import TableSpec
 
 
-class DataProcessingParams(BaseModel):
+class DataProcessingParams(Params):
     """``tables`` describes each data set's table under its own name; ``split`` how patients are divided."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     tables: dict[str, TableSpec]
     split: SplitParams

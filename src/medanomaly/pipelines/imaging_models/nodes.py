@@ -37,7 +37,7 @@ def fit_lbe(
         lbe_bundle(
             FilmArray(images, manifest["row"]),
             cases,
-            params.tuned(tuned.get("options", {})),
+            params.replaced(tuned.get("options", {})),
             image_params.contract,
             name=name,
             alpha=alarm.alpha,
@@ -64,7 +64,7 @@ def fit_network(
     from medanomaly.imaging.image_models import network_bundle
     from medanomaly.tracking.wandb_runs import training_loggers
 
-    params = params.tuned(tuned.get("options", {}))
+    params = params.replaced(tuned.get("options", {}))
     about = {"name": name, "group": run.dataset, "job_type": "training", "config": params.model_dump()}
     with training_loggers(tracking.wandb, **about) as loggers:
         bundle = network_bundle(

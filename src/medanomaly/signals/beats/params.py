@@ -2,13 +2,14 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from medanomaly.core.params import Params
 from medanomaly.signals.lstm.params import LSTMParams
 from medanomaly.signals.quality.assessment import QualityParams
 
 
-class BeatParams(BaseModel):
+class BeatParams(Params):
     """How beats are found.
 
     Attributes:
@@ -17,13 +18,11 @@ class BeatParams(BaseModel):
         quality: limits of a good window.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     marks: Literal["reference", "detected"] = "reference"
     quality: QualityParams = QualityParams()
 
 
-class BeatDetectorParams(BaseModel):
+class BeatDetectorParams(Params):
     """The beat detector.
 
     Attributes:
@@ -31,8 +30,6 @@ class BeatDetectorParams(BaseModel):
         causal: nothing that comes later than 0.86 s after the R peak is used.
         learn_s: learning time of a recording, s.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     variant: str = "either"
     causal: bool = True
@@ -45,15 +42,13 @@ class LSTMModelParams(LSTMParams):
     max_train: int = Field(4000, ge=50)
 
 
-class EpisodeParams(BaseModel):
+class EpisodeParams(Params):
     """When beats become an alarm.
 
     Attributes:
         per_hour: false episodes an hour that the calibration recordings may have in all.
         gap_s: alarms with at most this between them are one episode.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     per_hour: float = Field(5.0, gt=0)
     gap_s: float = Field(5.0, ge=0)

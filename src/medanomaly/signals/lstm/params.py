@@ -1,11 +1,12 @@
 """What can be set about the LSTM autoencoder; importable without torch."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from medanomaly.core.params import Params
 from medanomaly.training.params import TrainingParams
 
 
-class LSTMParams(BaseModel):
+class LSTMParams(Params):
     """Settings of :class:`medanomaly.signals.lstm.detector.LSTMDetector`.
 
     Attributes:
@@ -16,8 +17,6 @@ class LSTMParams(BaseModel):
         held_out: share of the windows (of the groups, where there are some) to stop by.
         training: of the loop.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     hidden: int = Field(64, ge=1)
     latent: int = Field(16, ge=1)

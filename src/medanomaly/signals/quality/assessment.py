@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from medanomaly.core.params import Params
 from medanomaly.signals.quality.ecg import ecg_index, ecg_measures
 from medanomaly.signals.quality.faults import bridged, flat_samples, in_windows, saturated_samples
 from medanomaly.signals.quality.ppg import LEAST_CORRELATION, LEAST_SKEWNESS, ppg_index, ppg_measures
@@ -33,10 +34,8 @@ _PART_REASONS = {
 }
 
 
-class QualityParams(BaseModel):
+class QualityParams(Params):
     """Length of a window and the limits of a good one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     window_s: float = Field(5.0, ge=2.0, le=60.0)
     ecg_sqi: float = Field(0.55, ge=0, le=1)

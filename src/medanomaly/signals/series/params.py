@@ -1,9 +1,11 @@
 """What can be set about long series and their detectors; importable without compiled code."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from medanomaly.core.params import Params
 
 
-class SeriesParams(BaseModel):
+class SeriesParams(Params):
     """How series become windows.
 
     Attributes:
@@ -12,17 +14,13 @@ class SeriesParams(BaseModel):
         longest: samples; matrix profiles take the square of the length, so longer series are averaged by 2, 3, ...
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     train_share: float = Field(0.6, gt=0, lt=1)
     periods: float = Field(1.0, gt=0)
     longest: int = Field(30_000, ge=1000)
 
 
-class SeriesDetectorParams(BaseModel):
+class SeriesDetectorParams(Params):
     """Which detector of series, and its options."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     detector: str
     options: dict[str, bool] = Field(default_factory=dict)

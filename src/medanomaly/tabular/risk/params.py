@@ -4,8 +4,9 @@ import importlib
 import inspect
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from medanomaly.core.params import Params
 from medanomaly.core.thresholds import ThresholdParams
 from medanomaly.tabular.risk.fitting.calibration import CalibrationName
 
@@ -26,7 +27,7 @@ def model_class(name: str) -> type:
     return getattr(importlib.import_module(module), attribute)
 
 
-class MemberParams(BaseModel):
+class MemberParams(Params):
     """One model of the mean.
 
     Attributes:
@@ -35,8 +36,6 @@ class MemberParams(BaseModel):
         columns: features that it sees, names or shell patterns.
         exclude: features that it does not see, likewise.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
     options: dict[str, Any] = Field(default_factory=dict)
@@ -59,7 +58,7 @@ class MemberParams(BaseModel):
         return self
 
 
-class RiskParams(BaseModel):
+class RiskParams(Params):
     """A risk model: members whose log-odds are averaged, their calibration, and the threshold.
 
     Attributes:
@@ -73,8 +72,6 @@ class RiskParams(BaseModel):
         threshold: how the threshold is chosen, on out-of-fold probabilities.
         interval: level of the credible interval of models that have one.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     members: tuple[MemberParams, ...] = Field(
         (MemberParams(model="logistic"), MemberParams(model="gradient_boosting")), min_length=1

@@ -2,17 +2,14 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from medanomaly.core.cases import CASE_COLUMNS
+from medanomaly.core.params import Params
 from medanomaly.tabular.table.rules import TableRules
 
 
-class _Block(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Column(_Block):
+class Column(Params):
     """One column of the raw table.
 
     Attributes:
@@ -27,7 +24,7 @@ class Column(_Block):
     possible: tuple[float, float] | None = None
 
 
-class Duration(_Block):
+class Duration(Params):
     """A feature: time from ``start`` to ``end`` (both ``time`` columns); negative where the order is wrong.
 
     ``by_day`` counts from day to day and leaves the hours out, for ends that are written without them.
@@ -39,7 +36,7 @@ class Duration(_Block):
     by_day: bool = False
 
 
-class History(_Block):
+class History(Params):
     """Features made of the earlier records of the same patient (see ``medanomaly.tabular.features.history``).
 
     Attributes:
@@ -53,7 +50,7 @@ class History(_Block):
     measurements: tuple[str, ...] = ()
 
 
-class Population(_Block):
+class Population(Params):
     """A feature: a number of this record less what is usual in its group, learned from train cases alone.
 
     Attributes:
@@ -67,7 +64,7 @@ class Population(_Block):
     min_group_size: int = Field(20, ge=2)
 
 
-class Text(_Block):
+class Text(Params):
     """How notes become numbers (see ``medanomaly.tabular.features.text_features``).
 
     Attributes:
@@ -82,7 +79,7 @@ class Text(_Block):
     embedding: str | None = None
 
 
-class TableSpec(_Block):
+class TableSpec(Params):
     """How to read one raw table.
 
     Attributes:

@@ -1,17 +1,14 @@
 """What is plausible in a table: one frozen block beside the description of its columns."""
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from medanomaly.core.params import Params
 from medanomaly.tabular.table.units import QUANTITIES, conversion, plausible_range
 
 MISSING_CODES = (-1.0, -9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0, 99999.0)
 
 
-class _Block(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class VariableRule(_Block):
+class VariableRule(Params):
     """What a value of one variable may be; a value outside is flagged, not taken out.
 
     Attributes:
@@ -47,7 +44,7 @@ class VariableRule(_Block):
         return plausible_range(self.quantity, self.unit) if self.quantity else None
 
 
-class OrderRule(_Block):
+class OrderRule(Params):
     """Two columns, numbers or times, of which ``lower`` is not above ``upper``.
 
     Attributes:
@@ -62,7 +59,7 @@ class OrderRule(_Block):
     by_day: bool = False
 
 
-class TableRules(_Block):
+class TableRules(Params):
     """Plausibility rules of one table.
 
     Attributes:
