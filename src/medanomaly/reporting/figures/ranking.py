@@ -111,7 +111,8 @@ def roc(
     )
     entries.sort(key=lambda entry: -entry[0])
     labels = [
-        f"{model_label(model)}: {_with_interval(area, metrics, model, 'auroc')}" for area, _, model in entries
+        f"{model_label(model, model in baselines)}: {_with_interval(area, metrics, model, 'auroc')}"
+        for area, _, model in entries
     ]
     labels.append("flagging at random: 0.500")
     legend_below(figure, [*(line for _, line, _ in entries), diagonal], labels, "AUROC (95 % interval)")
@@ -154,7 +155,8 @@ def precision_recall(
     _unit_square(axes, "Share of anomalies caught (recall)", "Share of alarms that are right (precision)")
     entries.sort(key=lambda entry: -entry[0])
     labels = [
-        f"{model_label(model)}: {_with_interval(area, metrics, model, 'auprc')}" for area, _, model in entries
+        f"{model_label(model, model in baselines)}: {_with_interval(area, metrics, model, 'auprc')}"
+        for area, _, model in entries
     ]
     labels.append(f"flagging at random: {prevalence:.3f}, the share of anomalous cases")
     legend_below(
