@@ -22,6 +22,7 @@ from scipy.special import expit
 
 from benchmarks.record import Result, write
 from medanomaly.core.cases import age_band
+from medanomaly.core.scores import table_without_p_values
 from medanomaly.core.thresholds import ThresholdParams, choose_threshold
 from medanomaly.datasets.physionet2012 import PARAMETERS, read_stays, stay_table
 from medanomaly.detectors.kinds.isolation_forest import IsolationForest
@@ -179,14 +180,8 @@ def tables(cases: pd.DataFrame, answers: Answers) -> tuple[pd.DataFrame, pd.Data
     for name, p in answers.probability.items():
         risk = np.isfinite(p).all()
         scores.append(
-            pd.DataFrame(
-                {
-                    "case_id": cases["case_id"],
-                    "model": name,
-                    "score": p if risk else answers.logit[name],
-                    "p_value": np.nan,
-                    "flagged": pd.array(answers.flag[name] == 1, dtype="boolean"),
-                }
+            table_without_p_values(
+                cases["case_id"], p if risk else answers.logit[name], name, answers.flag[name] == 1
             )
         )
         if risk:

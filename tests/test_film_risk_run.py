@@ -119,7 +119,7 @@ def test_metrics_have_intervals_and_stand_beside_lbe_and_controls(run):
     assert {"auroc", "auprc", "brier", "ece", "sensitivity", "specificity"} <= set(whole.index)
     auroc = whole.loc["auroc"]
     assert auroc["ci_low"] <= auroc["value"] <= auroc["ci_high"]
-    others = {"lbe", "baseline: aspect ratio", "baseline: mean intensity", "baseline: sharpness"}
+    others = {"lbe", "aspect ratio", "mean intensity", "sharpness"}
     assert others <= set(differences["model_a"]) | set(differences["model_b"])
 
 

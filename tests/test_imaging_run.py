@@ -8,7 +8,6 @@ import pytest
 
 from medanomaly.core.cases import check_cases
 from medanomaly.core.scores import check_scores
-from medanomaly.evaluation.audit.baselines import is_baseline
 from medanomaly.pipelines.imaging_models.pipeline import MODELS
 from medanomaly.reporting.sections import from_json
 
@@ -37,7 +36,7 @@ def test_counts_add_up_and_manifest_and_cases_are_row_by_row(run):
 
 def test_every_model_and_every_control_scores_every_film(run):
     scores = check_scores(run["imaging.scores"].load())
-    controls = scores["model"][is_baseline(scores["model"])].unique()
+    controls = scores["model"][scores["role"] == "baseline"].unique()
     assert set(scores["model"]) == set(MODELS) | set(controls)
     assert len(controls) == 6
     assert (scores.groupby("model").size() == len(films(run))).all()

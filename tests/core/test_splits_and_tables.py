@@ -162,3 +162,10 @@ def test_a_score_that_is_not_finite_names_its_case():
     score[7] = np.nan
     with pytest.raises(InputError, match="p7"):
         score_table(case_table(), score, "m", 0.05)
+
+
+def test_a_name_has_one_role():
+    cases = case_table()
+    tables = [score_table(cases, np.arange(len(cases)), "pca", 0.05, role=r) for r in ("model", "baseline")]
+    with pytest.raises(InputError, match="'pca' is the name of a model and of a baseline"):
+        check_scores(pd.concat(tables))

@@ -3,8 +3,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from medanomaly.detectors.objective import _auroc, detector_objective
+from medanomaly.detectors.objective import detector_objective
 from medanomaly.detectors.training import DetectorParams
+from medanomaly.evaluation.resampling.ranking import auroc_between
 
 
 @pytest.fixture
@@ -62,4 +63,4 @@ def test_its_auroc_equals_scikit_learn_with_ties():
     rng = np.random.default_rng(0)
     normal, anomalous = rng.integers(0, 5, 40).astype(float), rng.integers(2, 7, 15).astype(float)
     expected = roc_auc_score([0] * 40 + [1] * 15, np.concatenate([normal, anomalous]))
-    assert _auroc(normal, anomalous) == pytest.approx(expected, abs=1e-12)
+    assert auroc_between(normal, anomalous) == pytest.approx(expected, abs=1e-12)

@@ -320,7 +320,7 @@ def test_the_leak_of_a_published_protocol_is_caught_and_costs_what_it_costs():
     assert leaking["exact_duplicates"]["value"] > 0.5
     areas = []
     for table in (one_class(x, y)[:2], (cases, features)):
-        nearest = trivial_baselines(*table, PARAMS).query("model == 'baseline: 1-NN'")
+        nearest = trivial_baselines(*table, PARAMS).query("model == '1-NN'")
         test = (table[0]["split"] == "test").to_numpy()
         areas.append(auroc(nearest["score"].to_numpy()[test], (table[0]["label"] == 1).to_numpy(bool)[test]))
     assert areas[1] > areas[0] + 0.03

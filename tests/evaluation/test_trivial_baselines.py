@@ -12,7 +12,6 @@ from medanomaly.evaluation.audit.baselines import (
     MISSING,
     NEAREST,
     RANDOM,
-    is_baseline,
     single_feature_table,
     trivial_baselines,
 )
@@ -28,7 +27,7 @@ def test_baselines_are_score_tables_that_stand_beside_the_models(cases_of, featu
     features.loc[::7, "x1"] = np.nan
     baselines = check_scores(trivial_baselines(cases, features, PARAMS))
     assert set(baselines["model"]) == {NEAREST, MISSING, RANDOM}
-    assert is_baseline(baselines["model"]).all()
+    assert baselines["role"].eq("baseline").all()
     table = evaluate(cases, pd.concat([scores_of(cases), baselines]), "tabular", PARAMS)
     area = table[(table["metric"] == "auroc") & (table["subgroup"] == "")].set_index("model")
     assert area.loc[NEAREST, "value"] > 0.8

@@ -7,7 +7,8 @@ from sklearn.metrics import roc_auc_score
 from medanomaly.core.bundle import read_bundle, write_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError, InputError
 from medanomaly.evaluation.images.stratified_table import stratified_table
-from medanomaly.imaging.examination import batch_check, leak, planted_lesions, ranking
+from medanomaly.evaluation.resampling.ranking import auroc_between
+from medanomaly.imaging.examination import batch_check, leak, planted_lesions
 from medanomaly.imaging.image_models import (
     LBEParams,
     NetworkModelParams,
@@ -183,7 +184,7 @@ def test_ranking_is_the_auroc():
     random = np.random.default_rng(0)
     normal, other = random.integers(0, 5, 30), random.integers(1, 7, 20)
     expected = roc_auc_score(np.repeat([0, 1], [30, 20]), np.concatenate([normal, other]))
-    assert ranking(normal, other) == pytest.approx(expected)
+    assert auroc_between(normal, other) == pytest.approx(expected)
 
 
 def test_recalibration_brings_false_alarms_of_a_moved_batch_back():

@@ -13,10 +13,10 @@ MODELS = {
     "ecdf": (1.9, 1.0),
     "isolation_forest": (1.7, 0.3),
     "nearest_neighbours": (1.2, 2.2),
-    "baseline: missing values": (0.5, 0.8),
+    "missing values": (0.5, 0.8),
 }
 SMALLEST_KIND = 8
-BASELINES = ("baseline: missing values",)
+BASELINES = ("missing values",)
 KINDS = {
     "unit mix-up": 2.0,
     "impossible combination of sodium and chloride": 0.7,
@@ -72,7 +72,8 @@ def plausible_scores(
     for model in models:
         separation, skew = MODELS[model]
         deviate = 0.7 * shared + 0.7 * rng.standard_normal(len(cases)) + separation * difficulty
-        tables.append(score_table(cases, np.exp(skew * deviate), model, ALPHA))
+        role = "baseline" if model in BASELINES else "model"
+        tables.append(score_table(cases, np.exp(skew * deviate), model, ALPHA, role=role))
     return pd.concat(tables, ignore_index=True)
 
 
@@ -107,7 +108,8 @@ def plausible_metrics(cases: pd.DataFrame, scores: pd.DataFrame, smallest_group:
     rows += [("", name, "suppressed", n, np.nan, np.nan, n, pd.NA) for name, n in suppressed.items()]
     columns = ["model", "subgroup", "metric", "value", "ci_low", "ci_high", "n", "n_positive"]
     table = pd.DataFrame(rows, columns=columns).astype({"n": "Int64", "n_positive": "Int64"})
-    return table.assign(modality="tabular", split="test")
+    role = np.where(table["model"].isin(BASELINES), "baseline", "model")
+    return table.assign(modality="tabular", role=role, split="test")
 
 
 def _share(hits: np.ndarray, among: np.ndarray) -> tuple[float, float, float]:
@@ -278,7 +280,6 @@ def plausible_results(
             "notes": ["column 'x' has one value"],
         },
         "alpha": ALPHA,
-        "baselines": tuple(model for model in BASELINES if model in models),
         "noun": "visit",
     }
     results = ModalityResults(**(parts | changes))

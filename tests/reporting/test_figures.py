@@ -108,7 +108,7 @@ def test_confusion_matrix_counts_every_labelled_test_case_once(results):
     for model, rows in test.groupby("model"):
         missed = ((rows["label"] == 1) & ~rows["flagged"].astype(bool)).sum()
         alarms = ((rows["label"] == 0) & rows["flagged"].astype(bool)).sum()
-        expected = f"{model.replace('_', ' ')}: {(rows['label'] == 1).sum() - missed} anomalies flagged, {missed} missed"
+        expected = f"{results.label(model)}: {(rows['label'] == 1).sum() - missed} anomalies flagged, {missed} missed"
         assert expected in description
         assert f"{alarms} false alarms" in description
 
@@ -160,7 +160,9 @@ def test_a_curve_of_twelve_thousand_cases_stays_small():
     ids = pd.array([str(i) for i in range(n)], dtype="string")
     cases = pd.DataFrame({"case_id": ids, "patient_id": ids, "label": label, "kind": "", "split": "test"})
     score = rng.standard_normal(n) + 0.3 * (label == 1)
-    scores = pd.DataFrame({"case_id": ids, "model": "a", "score": score, "p_value": 0.5, "flagged": False})
+    scores = pd.DataFrame(
+        {"case_id": ids, "model": "a", "role": "model", "score": score, "p_value": 0.5, "flagged": False}
+    )
     for draw in (roc, precision_recall):
         assert len(draw(cases, scores)) < 60_000
 

@@ -214,7 +214,7 @@ def test_unusual_cases_are_in_order_and_counted_over_models(results):
     scores = results.scores[results.scores["case_id"].isin(results.test_cases["case_id"])]
     expected = scores[scores["model"] == "ecdf"].nlargest(len(view["rows"]), "score")["case_id"]
     assert [row["case_id"] for row in view["rows"]] == list(expected)
-    contenders = scores[~scores["model"].str.startswith("baseline")]
+    contenders = scores[scores["role"] != "baseline"]
     for row in view["rows"]:
         assert row["n_flagging"] == contenders.loc[contenders["case_id"] == row["case_id"], "flagged"].sum()
 
@@ -309,8 +309,8 @@ def test_input_that_cannot_be_reported_is_refused(results, run_record):
         dataclasses.replace(results, alpha=5.0)
 
 
-def test_baselines_are_recognised_by_the_name_the_evaluation_gives_them(results):
-    assert dataclasses.replace(results, baselines=None).baselines == ("baseline: missing values",)
+def test_baselines_are_recognised_by_their_role(results):
+    assert results.baselines == ("missing values",)
 
 
 def test_a_report_of_the_real_evaluation_renders(results, run_record):
@@ -328,7 +328,6 @@ def test_a_report_of_the_real_evaluation_renders(results, run_record):
         metrics=evaluate(results.cases, results.scores, "tabular", params),
         comparisons=compare_models(results.cases, results.scores, "tabular", params),
         audit=audit(results.cases, features, results.scores, "tabular", params),
-        baselines=None,
     )
     evaluated = dataclasses.replace(evaluated, figures=standard_figures(evaluated))
     page = _Page(render_report(run_record, [evaluated]))

@@ -129,7 +129,7 @@ def metric_rows(model, auroc):
     columns = ["model", "metric", "value", "ci_low", "ci_high"]
     rows = [(model, "auroc", auroc, auroc - 0.02, auroc + 0.02), (model, "brier", 0.1, 0.09, 0.11)]
     table = pd.DataFrame(rows, columns=columns)
-    return table.assign(split="test", subgroup="", n=500, n_positive=50)
+    return table.assign(role="model", split="test", subgroup="", n=500, n_positive=50)
 
 
 def test_the_risk_page_puts_both_aurocs_beside_each_other(run_record):

@@ -100,7 +100,7 @@ def test_the_summary_has_a_row_a_model_best_first(results):
         "ecdf",
         "isolation forest",
         "nearest neighbours",
-        "baseline: missing values",
+        "missing values (baseline)",
     ]
     row = results.metric("ecdf", "auroc")
     assert rows[0]["AUROC"] == f"{row['value']:.3f} ({row['ci_low']:.3f}–{row['ci_high']:.3f})"

@@ -44,7 +44,7 @@ def metrics():
         [
             ["tabular", "ecdf", "test", pd.NA, "auroc", 0.9, 0.8, 0.95, 100, 10],
             ["tabular", "ecdf", "test", "sex=F", "auroc", 0.7, 0.5, 0.9, 50, 5],
-            ["tabular", "baseline: 1-NN", "test", "", "brier", np.nan, np.nan, np.nan, 100, 10],
+            ["tabular", "1-NN", "test", "", "brier", np.nan, np.nan, np.nan, 100, 10],
         ],
         columns=columns,
     )

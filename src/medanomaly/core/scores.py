@@ -1,7 +1,8 @@
 """The score table: everything downstream speaks it and knows nothing of modalities.
 
-Columns: ``case_id`` (string), ``model`` (string), ``score`` (float64, finite, higher = more anomalous), ``p_value``
-(float64, NA for the cases the detector was fitted on), ``flagged`` (boolean at alpha, NA where the p-value is).
+Columns: ``case_id`` (string), ``model`` (string), ``role`` (string: ``model``, or ``baseline`` for what is there only to
+be beaten), ``score`` (float64, finite, higher = more anomalous), ``p_value`` (float64, NA for the cases the detector was
+fitted on), ``flagged`` (boolean at alpha, NA where the p-value is). A name has one role, so it identifies a model.
 """
 
 import numpy as np
@@ -16,7 +17,8 @@ from medanomaly.core.conformal import (
 )
 from medanomaly.core.errors import ConfigurationError, InputError
 
-SCORE_COLUMNS = ("case_id", "model", "score", "p_value", "flagged")
+SCORE_COLUMNS = ("case_id", "model", "role", "score", "p_value", "flagged")
+MODEL, BASELINE = "model", "baseline"
 
 
 def score_table(
@@ -26,6 +28,7 @@ def score_table(
     alpha: float,
     group_by: str | None = None,
     min_group_size: int = 100,
+    role: str = MODEL,
 ) -> pd.DataFrame:
     """Turn raw scores into the score table, with p-values against the calibration normals.
 
@@ -39,6 +42,7 @@ def score_table(
         alpha: false-alarm rate asked for.
         group_by: a subgroup column of ``cases`` for group-conditional p-values.
         min_group_size: smallest calibration group used on its own.
+        role: ``model`` or ``baseline``.
 
     Returns:
         Score table of n rows, in the order of ``cases``.
@@ -79,13 +83,31 @@ def score_table(
                 p[inside] = leave_one_out_p_values(score[inside])
     flagged = pd.array(p <= alpha + 1e-12, dtype="boolean")
     flagged[np.isnan(p)] = pd.NA
+    table = table_without_p_values(cases["case_id"], score, model, flagged, role)
+    return table.assign(p_value=p)
+
+
+def table_without_p_values(
+    case_id: pd.Series, score: np.ndarray, model: str, flagged: pd.Series | None = None, role: str = MODEL
+) -> pd.DataFrame:
+    """Score table of scores that have no p-value, such as the probabilities of a risk model.
+
+    Args:
+        case_id: (n,) identifiers.
+        score: (n,) scores, higher = more anomalous.
+        model: the model's name.
+        flagged: (n,) whether each case is flagged; None where nothing says so.
+        role: ``model`` or ``baseline``.
+    """
+    n = len(case_id)
     return pd.DataFrame(
         {
-            "case_id": cases["case_id"].astype("string").to_numpy(),
-            "model": pd.array([model] * len(cases), dtype="string"),
-            "score": score,
-            "p_value": p,
-            "flagged": flagged,
+            "case_id": case_id.astype("string").to_numpy(),
+            "model": pd.array([model] * n, dtype="string"),
+            "role": pd.array([role] * n, dtype="string"),
+            "score": np.asarray(score, dtype=np.float64),
+            "p_value": np.nan,
+            "flagged": pd.array([pd.NA] * n if flagged is None else flagged, dtype="boolean"),
         }
     )
 
@@ -129,6 +151,17 @@ def check_scores(scores: pd.DataFrame, source: object = "score table") -> pd.Dat
     p = scores["p_value"].dropna()
     if ((p <= 0) | (p > 1)).any():
         raise InputError("a p-value is outside (0, 1]", source=source, column="p_value")
+    roles = scores[["model", "role"]].drop_duplicates()
+    unknown = roles[~roles["role"].isin([MODEL, BASELINE])]
+    if len(unknown):
+        raise InputError(f"'{unknown['role'].iloc[0]}' is no role", source=source, column="role")
+    twice = roles["model"][roles["model"].duplicated()]
+    if len(twice):
+        raise InputError(
+            f"'{twice.iloc[0]}' is the name of a model and of a baseline",
+            remedy="Give the model another name: results are looked up by it.",
+            source=source,
+        )
     if scores.duplicated(["case_id", "model"]).any():
         raise InputError("a case has two scores of one model", source=source)
     return scores[list(SCORE_COLUMNS)]

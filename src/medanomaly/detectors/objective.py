@@ -11,6 +11,7 @@ from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.splits import patient_position
 from medanomaly.detectors.preprocessing import Preprocessor
 from medanomaly.detectors.training import DetectorParams, detector_for
+from medanomaly.evaluation.resampling.ranking import auroc_between
 
 # the split uses the seed itself: with the same key, train would fill the lower folds alone
 FOLD_KEY = 1_000_003
@@ -67,7 +68,7 @@ def detector_objective(
         for k, (fitted, known, strange) in enumerate(parts):
             detector = detector_for(params, seed, options).fit(fitted)
             score = -detector.score_samples(np.concatenate([known, strange]))
-            values.append(_auroc(score[: len(known)], score[len(known) :]))
+            values.append(auroc_between(score[: len(known)], score[len(known) :]))
             report(float(np.mean(values)), k)
         return float(np.mean(values))
 
@@ -83,11 +84,3 @@ def _half_spoiled(rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarra
     column = rng.integers(0, d, n)
     spoiled[here, column] = rows[rng.integers(0, len(rows), n), column]
     return kept, spoiled
-
-
-def _auroc(normal: np.ndarray, anomalous: np.ndarray) -> float:
-    """Share of pairs ranked rightly, ties counted half (Mann-Whitney)."""
-    ordered = np.sort(normal)
-    below = np.searchsorted(ordered, anomalous, side="left")
-    not_above = np.searchsorted(ordered, anomalous, side="right")
-    return float((below + not_above).sum() / (2.0 * len(normal) * len(anomalous)))

@@ -12,7 +12,7 @@ from medanomaly.evaluation.params import EvaluationParams
 
 ALPHA, BUDGET, FDR = "alpha", "budget", "fdr"
 CHOICE_COLUMNS = (
-    "modality", "model", "way", "setting", "n_days", "n_cases", "n_flagged", "implied_alpha", "largest_p",
+    "modality", "model", "role", "way", "setting", "n_days", "n_cases", "n_flagged", "implied_alpha", "largest_p",
     "fdp", "fdp_low", "fdp_high", "power", "power_low", "power_high", "n_positive",
 )  # fmt: skip
 _JOINT = "\x1f"
@@ -57,15 +57,14 @@ def alarm_choices(
             p = joined["p_value"][flagged]
             largest = float(p.max()) if len(p) else np.nan
             implied = largest if amounts_to is None else amounts_to
-            rows.append(
-                (modality, model, way, setting, n_days, len(joined), int(flagged.sum()), implied, largest)
-            )
+            role, counts = joined["role"].iloc[0], (n_days, len(joined), int(flagged.sum()))
+            rows.append((modality, model, role, way, setting, *counts, implied, largest))
             name = f"{model}{_JOINT}{way}"
             tables.append(joined.assign(model=name, flagged=pd.array(flagged, dtype="boolean")))
     measured = _measured(cases, pd.concat(tables, ignore_index=True), modality, params)
     out = []
     for row in rows:
-        found = measured.get(f"{row[1]}{_JOINT}{row[2]}", {})
+        found = measured.get(f"{row[1]}{_JOINT}{row[3]}", {})
         value, low, high, _ = found.get("ppv", (np.nan,) * 4)
         *power, n_positive = found.get("sensitivity", (np.nan, np.nan, np.nan, pd.NA))
         out.append((*row, 1 - value, 1 - high, 1 - low, *power, n_positive))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from medanomaly.core.cases import subgroup_columns
 from medanomaly.core.errors import InputError
+from medanomaly.core.scores import check_scores
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.evaluation.resampling.bootstrap import Population
 
@@ -39,6 +40,7 @@ class Board:
         positive: (n,) bool.
         patient: (n,) integer codes.
         models: names in order of first appearance.
+        roles: ``model`` or ``baseline``, of each of them.
         score: (n, models), NaN where the model did not score the case.
         flagged: (n, models) 0, 1 or NaN.
         probability: (n, models), NaN where there is none.
@@ -49,6 +51,7 @@ class Board:
     positive: np.ndarray
     patient: np.ndarray
     models: list[str]
+    roles: list[str]
     score: np.ndarray
     flagged: np.ndarray
     probability: np.ndarray
@@ -107,12 +110,9 @@ def build_board(
         test = test[test["label"].notna()]
     # ordered by patient, so that no figure depends on the order of rows
     test = test.sort_values(["patient_id", "case_id"]).reset_index(drop=True)
-    models = [str(m) for m in pd.unique(scores["model"])]
-    scores = scores[scores["case_id"].isin(test["case_id"])]
-    if scores.duplicated(["case_id", "model"]).any():
-        raise InputError("a case has two scores of one model", source="score table")
-    if not np.isfinite(scores["score"].to_numpy(dtype=np.float64, na_value=np.nan)).all():
-        raise InputError("a score is NaN or infinite", source="score table", column="score")
+    named = scores[["model", "role"]].drop_duplicates("model")
+    models = [str(m) for m in named["model"]]
+    scores = check_scores(scores[scores["case_id"].isin(test["case_id"])])
     case_id = pd.Index(test["case_id"])
     probability = np.full((len(test), len(models)), np.nan)
     if probabilities is not None and len(probabilities):
@@ -126,6 +126,7 @@ def build_board(
         positive=(test["label"] == 1).fillna(False).to_numpy(dtype=bool),
         patient=pd.factorize(test["patient_id"])[0],
         models=models,
+        roles=[str(role) for role in named["role"]],
         score=_wide(scores, "score", case_id, models),
         flagged=_wide(scores, "flagged", case_id, models),
         probability=probability,

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from medanomaly.evaluation.metrics import metric_interval
 from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
+from medanomaly.evaluation.resampling.ranking import auroc
 
 METRICS = ("auroc", "sensitivity", "ppv")
 
@@ -92,14 +92,14 @@ def auroc_lost(
     ]
     rows = np.sort(np.concatenate(chosen))
     table, label = features.iloc[rows].reset_index(drop=True), positive[rows]
-    whole = roc_auc_score(label, score(table))
+    whole = auroc(score(table), label)
     orders = [rng.permutation(len(table)) for _ in range(n_repeats)]
     found = []
     for name in table.columns.drop("case_id"):
         if table[name].isna().all():
             continue
         losses = [
-            whole - roc_auc_score(label, score(table.assign(**{name: table[name].to_numpy()[order]})))
+            whole - auroc(score(table.assign(**{name: table[name].to_numpy()[order]})), label)
             for order in orders
         ]
         found.append({"name": name, "loss": float(np.mean(losses)), "spread": float(np.std(losses))})

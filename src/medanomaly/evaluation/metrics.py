@@ -32,7 +32,7 @@ from medanomaly.evaluation.resampling.intervals import (
 )
 
 METRIC_COLUMNS = (
-    "modality", "model", "split", "subgroup", "metric", "value", "ci_low", "ci_high", "n", "n_positive",
+    "modality", "model", "role", "split", "subgroup", "metric", "value", "ci_low", "ci_high", "n", "n_positive",
 )  # fmt: skip
 SUPPRESSED = "suppressed"
 MOST_UNDEFINED = 0.05
@@ -67,12 +67,13 @@ def evaluate(
         for chosen, columns in board.scored_alike(mask):
             rows += _measure(board, name, chosen, columns, params)
     rows += [
-        {"model": "", "subgroup": g.name, "metric": SUPPRESSED, "value": float(g.size), "n": g.size, "n_positive": pd.NA}
+        {"model": "", "role": "", "subgroup": g.name, "metric": SUPPRESSED}
+        | {"value": float(g.size), "n": g.size, "n_positive": pd.NA}
         for g in suppressed
-    ]  # fmt: skip
+    ]
     table = pd.DataFrame(rows, columns=list(METRIC_COLUMNS))
     table["modality"], table["split"] = modality, "test"
-    text = dict.fromkeys(("modality", "model", "split", "subgroup", "metric"), "string")
+    text = dict.fromkeys(("modality", "model", "role", "split", "subgroup", "metric"), "string")
     return table.astype(
         text | {"value": float, "ci_low": float, "ci_high": float, "n": "Int64", "n_positive": "Int64"}
     )
@@ -115,6 +116,7 @@ def _measure(board: Board, name: str, chosen: np.ndarray, columns: list[int], pa
 def _row(board: Board, name: str, column: int, population: Population, metric: str, value, low, high) -> dict:
     return {
         "model": board.models[column],
+        "role": board.roles[column],
         "subgroup": name,
         "metric": metric,
         "value": value,

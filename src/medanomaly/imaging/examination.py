@@ -9,6 +9,7 @@ from medanomaly.core.bundle import Bundle
 from medanomaly.core.conformal import score_threshold
 from medanomaly.evaluation.images.localisation import healthy_threshold, localisation
 from medanomaly.evaluation.recalibration import SMALLEST_BATCH, recalibrate
+from medanomaly.evaluation.resampling.ranking import auroc_between
 from medanomaly.imaging.image_models import detector_of
 from medanomaly.imaging.image_scorer import ImageScorer
 from medanomaly.imaging.maps.lesions import paste_lesions
@@ -42,7 +43,7 @@ def planted_lesions(scorer: ImageScorer, healthy: np.ndarray, seed: int) -> dict
     (normal, normal_maps), (found, maps) = scorer.look(healthy), scorer.look(lesions.images)
     threshold = healthy_threshold(normal_maps[:half])
     table = localisation(maps[half:], lesions.masks[half:], threshold, RESAMPLES, seed).set_index("metric")
-    return {"auroc": ranking(normal, found)} | _flat(table)
+    return {"auroc": auroc_between(normal, found)} | _flat(table)
 
 
 def own_lesions(
@@ -59,14 +60,6 @@ def _flat(table: pd.DataFrame) -> dict[str, float]:
     for metric, row in table.iterrows():
         found |= {metric: row["value"], f"{metric}_low": row["ci_low"], f"{metric}_high": row["ci_high"]}
     return {name: float(value) for name, value in found.items()}
-
-
-def ranking(normal: np.ndarray, anomalous: np.ndarray) -> float:
-    """Share of pairs ranked rightly, ties counted half (Mann-Whitney)."""
-    ordered = np.sort(normal)
-    below = np.searchsorted(ordered, anomalous, side="left")
-    not_above = np.searchsorted(ordered, anomalous, side="right")
-    return float((below + not_above).sum() / (2.0 * len(normal) * len(anomalous)))
 
 
 def leak(bundle: Bundle, healthy: np.ndarray, seed: int) -> dict[str, float] | None:

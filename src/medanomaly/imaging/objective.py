@@ -9,7 +9,7 @@ import pandas as pd
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.splits import patient_position
-from medanomaly.imaging.examination import ranking
+from medanomaly.evaluation.resampling.ranking import auroc_between
 from medanomaly.imaging.image_models import LBEParams, NetworkModelParams, fitted_lbe
 from medanomaly.imaging.maps.lesions import paste_lesions
 from medanomaly.imaging.sources.image_array import FilmArray
@@ -65,7 +65,7 @@ def film_objective(
         for k in range(n_folds):
             out = fold == k
             detector = fitted_lbe(images[~out], patients[~out].to_numpy(), params.replaced(options))
-            values.append(ranking(detector.score(images[out]), detector.score(lesions[out])))
+            values.append(auroc_between(detector.score(images[out]), detector.score(lesions[out])))
             report(float(np.mean(values)), k)
         return float(np.mean(values))
 
@@ -105,7 +105,7 @@ def _trained(
         both = [
             in_parts(lambda x: scorer(x)[0], x.to(module.device)).cpu().numpy() for x in (left_out, spoiled)
         ]
-        return ranking(*both)
+        return auroc_between(*both)
 
     # Lightning calls this after each epoch's validation; a pruned trial leaves through it
     module.on_validation_epoch_end = lambda: report(value(), module.current_epoch)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle, make_bundle
-from medanomaly.core.scores import check_scores, score_table
+from medanomaly.core.scores import MODEL, check_scores, score_table
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.provenance import bundle_stamp
 
@@ -15,10 +15,18 @@ from medanomaly.pipelines.provenance import bundle_stamp
 EXPLAINED_CASES = 20
 
 
-def scored(cases: pd.DataFrame, score: np.ndarray, model: str, alarm: AlarmParams) -> pd.DataFrame:
+def scored(
+    cases: pd.DataFrame, score: np.ndarray, model: str, alarm: AlarmParams, role: str = MODEL
+) -> pd.DataFrame:
     """Score table of one model, flagged as the alarm says."""
     return score_table(
-        cases, score, model, alarm.alpha, group_by=alarm.group_by, min_group_size=alarm.min_group_size
+        cases,
+        score,
+        model,
+        alarm.alpha,
+        group_by=alarm.group_by,
+        min_group_size=alarm.min_group_size,
+        role=role,
     )
 
 

@@ -8,9 +8,9 @@ import pandas as pd
 
 from medanomaly.core.cases import check_cases
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.core.scores import check_scores
-from medanomaly.evaluation.audit.baselines import is_baseline
+from medanomaly.core.scores import BASELINE, check_scores
 from medanomaly.evaluation.metrics import SUPPRESSED
+from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.scored_cases import TEST, has_both_classes, metric_row
 from medanomaly.reporting.sections import Section
 
@@ -42,7 +42,6 @@ class ModalityResults:
         summary: counts of the cleaning: ``n_records``, ``n_kept``, ``n_quarantined``, ``notes``.
         sections: further sections of this modality, in order.
         alpha: false-alarm rate asked for.
-        baselines: names of the models that are there only to be beaten; None takes those that the evaluation names so.
         noun: what a case is called in a sentence (``record``, ``image``).
 
     Raises:
@@ -69,7 +68,6 @@ class ModalityResults:
     alarm_choices: pd.DataFrame | None = None
     sections: Sequence[Section] = ()
     alpha: float = 0.05
-    baselines: tuple[str, ...] | None = None
     noun: str = "case"
 
     def __post_init__(self):
@@ -79,9 +77,15 @@ class ModalityResults:
             )
         object.__setattr__(self, "cases", check_cases(self.cases, f"cases of {self.name}"))
         object.__setattr__(self, "scores", check_scores(self.scores, f"scores of {self.name}"))
-        if self.baselines is None:
-            names = pd.Series(self.scores["model"].unique())
-            object.__setattr__(self, "baselines", tuple(names[is_baseline(names)]))
+
+    @cached_property
+    def baselines(self) -> tuple[str, ...]:
+        """Names of the models that are there only to be beaten."""
+        return tuple(self.scores["model"][self.scores["role"] == BASELINE].unique())
+
+    def label(self, model: str) -> str:
+        """A model's name as a reader sees it where nothing else marks the baselines."""
+        return model_label(model, model in self.baselines)
 
     @cached_property
     def models(self) -> list[str]:

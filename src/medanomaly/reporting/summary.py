@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from medanomaly.core.scores import BASELINE
 from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.scored_cases import TEST
 from medanomaly.reporting.wording import asked, interval, written
@@ -31,7 +32,7 @@ def summary_rows(metrics: pd.DataFrame | None, alpha: float | None = None) -> li
     ranked = []
     for (modality, model), part in whole.groupby(["modality", "model"], sort=False):
         values = part.drop_duplicates("metric").set_index("metric")
-        row = {"modality": str(modality), "model": model_label(model)}
+        row = {"modality": str(modality), "model": model_label(model, part["role"].iloc[0] == BASELINE)}
         for metric, heading in columns.items():
             said = metric == "false_alarm_rate" and alpha is not None
             row[f"{heading} ({asked(alpha)} asked)" if said else heading] = _shown(values, metric)

@@ -16,7 +16,6 @@ from medanomaly.reporting.wording import (
     asked,
     comparison_words,
     interval,
-    own_name,
     p_value,
     percent,
     signed,
@@ -101,7 +100,7 @@ def results_table(r: ModalityResults) -> dict[str, Any]:
         "columns": [{"label": metric_of(n).label, "meaning": metric_of(n).meaning} for n in names],
         "rows": [
             {
-                "model": own_name(model) if model in r.baselines else model_label(model),
+                "model": model_label(model),
                 "leading": model == r.leading,
                 "baseline": model in r.baselines,
                 "cells": [_cell(r, model, name) for name in names],
@@ -109,7 +108,7 @@ def results_table(r: ModalityResults) -> dict[str, Any]:
             for model in r.models
         ],
         "delong": [
-            (model_label(model), interval("auroc", row["ci_low"], row["ci_high"]))
+            (r.label(model), interval("auroc", row["ci_low"], row["ci_high"]))
             for model in r.models
             if (row := r.metric(model, "auroc_delong")) is not None and not pd.isna(row["ci_low"])
         ],
@@ -134,7 +133,7 @@ def flagged_rows(r: ModalityResults) -> list[dict[str, Any]]:
         flagged = test.loc[test["model"] == model, "flagged"].dropna()
         rows.append(
             {
-                "model": own_name(model) if model in r.baselines else model_label(model),
+                "model": model_label(model),
                 "baseline": model in r.baselines,
                 "flagged": int(flagged.sum()),
                 "cases": len(flagged),
@@ -156,7 +155,7 @@ def realised_rates(r: ModalityResults) -> dict[str, Any]:
     return {
         "alphas": [asked(alpha) for alpha in alphas],
         "rows": [
-            (model_label(model), [percent((p <= alpha + 1e-12).mean(), 1) for alpha in alphas])
+            (r.label(model), [percent((p <= alpha + 1e-12).mean(), 1) for alpha in alphas])
             for model in r.models
             if len(p := joined.loc[joined["model"] == model, "p_value"])
         ],
@@ -226,7 +225,7 @@ def comparison_rows(r: ModalityResults) -> tuple[list[dict[str, str]], int]:
     shown = ordered if len(ordered) <= MANY_COMPARISONS else table[with_leading]
     rows = [
         {
-            "pair": f"{model_label(row['model_a'])} − {model_label(row['model_b'])}",
+            "pair": f"{r.label(row['model_a'])} − {r.label(row['model_b'])}",
             "metric": metric_of(row["metric"]).label,
             "difference": signed(row["difference"]),
             "interval": f"{signed(row['ci_low'])} to {signed(row['ci_high'])}",

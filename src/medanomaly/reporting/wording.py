@@ -7,7 +7,6 @@ from typing import NamedTuple
 import pandas as pd
 
 from medanomaly.core.cases import reference_cases
-from medanomaly.evaluation.audit.baselines import PREFIX
 from medanomaly.evaluation.resampling.intervals import false_alarm_interval
 from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.results import ModalityResults
@@ -89,11 +88,6 @@ def day(created: object) -> str:
 def joined(names: list[str]) -> str:
     """``a, b and c``."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def own_name(baseline: str) -> str:
-    """A baseline's name where it is already called one."""
-    return model_label(str(baseline).removeprefix(PREFIX))
 
 
 class Answer(NamedTuple):
@@ -187,7 +181,7 @@ def _against_others(r: ModalityResults) -> list[str]:
         difference = _difference(r, baseline)
         if difference is None or difference[0] > 0:
             value = percent(r.metric(baseline, "auroc")["value"], 0)
-            said.append(f"The best baseline, {own_name(baseline)}, reaches {value}.")
+            said.append(f"The best baseline, {model_label(baseline)}, reaches {value}.")
     return said
 
 
@@ -205,7 +199,7 @@ def _unbeaten_baseline(r: ModalityResults) -> list[str]:
     low, high = _difference(r, baseline) or (lead, lead)
     if low > 0:
         return []
-    name = own_name(baseline)
+    name = model_label(baseline)
     if high < 0:
         return [
             f"The baseline {name} ranks better than every model ({percent(of_baseline, 0)}): nothing speaks for them."

@@ -5,29 +5,22 @@ import pandas as pd
 
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.core.scores import score_table
+from medanomaly.core.scores import BASELINE, score_table, table_without_p_values
 from medanomaly.core.splits import patient_position
 from medanomaly.evaluation.audit.feature_space import aligned, nearest_train_normal, sort_out
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.evaluation.resampling.delong import delong_interval
 
-PREFIX = "baseline: "
-NEAREST, MISSING, RANDOM = f"{PREFIX}1-NN", f"{PREFIX}missing values", f"{PREFIX}random"
+NEAREST, MISSING, RANDOM = "1-NN", "missing values", "random"
 SINGLE_COLUMNS = ("feature", "auroc", "direction", "best", "ci_low", "ci_high", "n", "n_positive")
-
-
-def is_baseline(model: pd.Series) -> pd.Series:
-    """Mask of the rows of a score table that belong to a trivial baseline."""
-    return model.astype("string").str.startswith(PREFIX)
 
 
 def trivial_baselines(cases: pd.DataFrame, features: pd.DataFrame, params: EvaluationParams) -> pd.DataFrame:
     """Score table of the trivial baselines, to stand beside the models' in metrics and comparisons.
 
-    ``baseline: 1-NN`` is the distance to the nearest train normal in standardised, median-imputed numeric features
-    (statistics of train normals alone); ``baseline: missing values`` the number of missing features; ``baseline: random``
-    a hash of the case_id. A baseline that the data does not allow (no value missing, no numeric feature) is left
-    out.
+    ``1-NN`` is the distance to the nearest train normal in standardised, median-imputed numeric features (statistics of
+    train normals alone). ``missing values`` is the number of missing features. ``random`` is a hash of the case_id. A
+    baseline that the data does not allow (no value missing, no numeric feature) is left out.
 
     Args:
         cases: case table.
@@ -35,7 +28,7 @@ def trivial_baselines(cases: pd.DataFrame, features: pd.DataFrame, params: Evalu
         params: settings.
 
     Returns:
-        Score table; p-values and flags are NA where there is no calibration normal.
+        Score table of role ``baseline``; p-values and flags are NA where there is no calibration normal.
     """
     table = aligned(cases, features)
     raw = {}
@@ -52,18 +45,10 @@ def trivial_baselines(cases: pd.DataFrame, features: pd.DataFrame, params: Evalu
 
 def _scored(cases: pd.DataFrame, score: np.ndarray, name: str, params: EvaluationParams) -> pd.DataFrame:
     try:
-        return score_table(cases, score, name, params.alpha, params.group_by, params.min_group_size)
+        return score_table(cases, score, name, params.alpha, params.group_by, params.min_group_size, BASELINE)
     except ConfigurationError:
         # without calibration normals there is no p-value, but the ranking of a baseline still means something
-        return pd.DataFrame(
-            {
-                "case_id": cases["case_id"].astype("string").to_numpy(),
-                "model": pd.array([name] * len(cases), dtype="string"),
-                "score": score,
-                "p_value": np.nan,
-                "flagged": pd.array([pd.NA] * len(cases), dtype="boolean"),
-            }
-        )
+        return table_without_p_values(cases["case_id"], score, name, role=BASELINE)
 
 
 def single_feature_table(

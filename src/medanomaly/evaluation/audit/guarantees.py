@@ -5,7 +5,7 @@ import pandas as pd
 
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.conformal import group_p_values, p_values
-from medanomaly.evaluation.audit.baselines import is_baseline
+from medanomaly.core.scores import BASELINE
 from medanomaly.evaluation.audit.check import Check, not_applicable
 from medanomaly.evaluation.board import Board
 from medanomaly.evaluation.comparison import compare_models
@@ -142,9 +142,9 @@ def beats_baselines(
         scored = np.isfinite(board.score[:, column])
         value[model] = auroc(board.score[scored, column], board.positive[scored])
     value = {model: v for model, v in value.items() if np.isfinite(v)}
-    trivial = is_baseline(pd.Series(list(value), dtype="string")).to_numpy(dtype=bool)
-    models = [model for model, t in zip(value, trivial, strict=True) if not t]
-    baselines = [model for model, t in zip(value, trivial, strict=True) if t]
+    role = dict(zip(board.models, board.roles, strict=True))
+    models = [model for model in value if role[model] != BASELINE]
+    baselines = [model for model in value if role[model] == BASELINE]
     if not models or not baselines:
         return not_applicable(name, title, "no baseline to compare with, or test labels of one class alone")
     best, rival = (max(names, key=lambda model: value[model]) for names in (models, baselines))
@@ -152,7 +152,7 @@ def beats_baselines(
     row = compare_models(cases, pair, "", params).iloc[0]
     behind = [model for model in models if value[model] <= value[rival]]
     figure = (
-        f"{best} {value[best]:.3f}, {rival} {value[rival]:.3f}: difference {row['difference']:+.3f} "
+        f"{best} {value[best]:.3f}, baseline {rival} {value[rival]:.3f}: difference {row['difference']:+.3f} "
         f"[{row['ci_low']:+.3f}, {row['ci_high']:+.3f}]; {len(behind)} of {len(models)} models are not ahead"
     )
     if single is not None and len(single):

@@ -3,7 +3,8 @@
 import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.evaluation.audit.baselines import is_baseline, single_feature_table, trivial_baselines
+from medanomaly.core.scores import BASELINE
+from medanomaly.evaluation.audit.baselines import single_feature_table, trivial_baselines
 from medanomaly.evaluation.audit.feature_space import aligned
 from medanomaly.evaluation.audit.guarantees import (
     beats_baselines,
@@ -55,10 +56,10 @@ def audit(
         table = aligned(cases, features)
         if single is None:
             single = single_feature_table(cases, features, params)
-        if not is_baseline(scores["model"]).any():
+        if not scores["role"].eq(BASELINE).any():
             scores = pd.concat([scores, trivial_baselines(cases, features, params)], ignore_index=True)
     board = build_board(cases, scores)
-    models = build_board(cases, scores[~is_baseline(scores["model"])])
+    models = build_board(cases, scores[scores["role"] != BASELINE])
     checks = [
         patients_across_split(cases),
         exact_duplicates(cases, table, models),

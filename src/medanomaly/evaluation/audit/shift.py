@@ -12,6 +12,7 @@ from medanomaly.evaluation.audit.check import Check, not_applicable
 from medanomaly.evaluation.audit.feature_space import numeric
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.evaluation.resampling.delong import delong_interval
+from medanomaly.evaluation.resampling.ranking import midranks
 
 # large samples make any difference significant, so it has to be large as well
 LARGE_DIFFERENCE = 0.1
@@ -86,7 +87,7 @@ def domain_classifier(
             n_estimators=60, max_depth=8, min_samples_leaf=5, max_features=0.5, random_state=seed
         ).fit(x[half != h], y[half != h])
         inside = half == h
-        score[inside] = stats.rankdata(model.predict_proba(x[inside])[:, 1]) / inside.sum()
+        score[inside] = midranks(model.predict_proba(x[inside])[:, 1]) / inside.sum()
     return delong_interval(score, y, confidence=confidence)
 
 

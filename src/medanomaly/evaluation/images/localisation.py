@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import InputError
+from medanomaly.evaluation.resampling.ranking import rank_sums
 
 BINS = 2048
 HEALTHY_PIXELS = 0.05
@@ -91,11 +92,10 @@ def _ranking(positive: np.ndarray, negative: np.ndarray) -> tuple[float, float]:
     p, n = positive.sum(), negative.sum()
     if p == 0 or n == 0:
         return float("nan"), float("nan")
-    found, wrong = np.cumsum(positive), np.cumsum(negative)
-    seen = found + wrong
-    precision = np.divide(found, seen, out=np.zeros_like(found, dtype=float), where=seen > 0)
-    won = (positive * (n - wrong + negative / 2)).sum()
-    return float((positive * precision).sum() / p), float(won / (p * n))
+    # a negative of a level is tied with its positives, and none lies between two levels
+    counts = np.concatenate([positive, np.zeros(len(positive) + 1), negative]).astype(np.int64)
+    u2, ap = rank_sums(counts, len(positive))
+    return float(ap / p), float(u2 / (2 * p * n))
 
 
 def _best_dice(positive: np.ndarray, negative: np.ndarray) -> float:

@@ -79,6 +79,11 @@ def auroc(score: np.ndarray, positive: np.ndarray) -> float:
     return _exact(score, positive)[0]
 
 
+def auroc_between(normal: np.ndarray, anomalous: np.ndarray) -> float:
+    """:func:`auroc` of the scores of two groups: the share of pairs that are ranked rightly, ties counted half."""
+    return auroc(np.concatenate([normal, anomalous]), np.arange(len(normal) + len(anomalous)) >= len(normal))
+
+
 def average_precision(score: np.ndarray, positive: np.ndarray) -> float:
     """Average precision, sum over thresholds of recall gained times precision, as scikit-learn defines it.
 

@@ -9,6 +9,7 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError
 from medanomaly.core.params import Params
+from medanomaly.core.scores import table_without_p_values
 from medanomaly.core.sealing import training_fingerprint
 from medanomaly.core.thresholds import ThresholdParams, choose_threshold, flag_rates
 from medanomaly.imaging.networks.params import ClassifierParams, SegmenterParams
@@ -329,13 +330,5 @@ def risk_tables(
         }
     )
     threshold = bundle.manifest["risk_threshold"]["probability"]
-    scores = pd.DataFrame(
-        {
-            "case_id": table["case_id"],
-            "model": table["model"],
-            "score": probability,
-            "p_value": np.nan,
-            "flagged": pd.array(probability >= threshold, dtype="boolean"),
-        }
-    )
-    return table, scores
+    flagged = pd.Series(probability >= threshold)
+    return table, table_without_p_values(table["case_id"], probability, bundle.manifest["name"], flagged)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.cases import reference_cases
-from medanomaly.core.scores import most_anomalous
+from medanomaly.core.scores import BASELINE, most_anomalous
 from medanomaly.imaging.image_models import LBEParams, NetworkModelParams
 from medanomaly.imaging.sources.image_array import FilmArray
 from medanomaly.imaging.sources.image_cases import ImageParams
@@ -150,7 +150,7 @@ def score_controls(
             baseline.score(films[i : i + AT_ONCE], aspect[i : i + AT_ONCE])
             for i in range(0, len(films), AT_ONCE)
         ]
-        tables.append(scored(cases, np.concatenate(parts), f"baseline: {name}", alarm))
+        tables.append(scored(cases, np.concatenate(parts), name, alarm, BASELINE))
     return pd.concat(tables, ignore_index=True)
 
 

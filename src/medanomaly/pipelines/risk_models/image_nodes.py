@@ -90,20 +90,20 @@ def score_beside(
 ) -> pd.DataFrame:
     """Score table of LBE and of what needs no model, to be held against the risk; fitted as in imaging_models."""
     from medanomaly.core.cases import reference_cases
-    from medanomaly.evaluation.audit.baselines import PREFIX
+    from medanomaly.core.scores import BASELINE, MODEL
     from medanomaly.imaging.baselines import baselines
     from medanomaly.imaging.image_models import fitted_lbe
 
     films, aspect = FilmArray(images, manifest["row"]), manifest["aspect"].to_numpy()
     normal = np.flatnonzero(reference_cases(cases, "train").to_numpy())
     lbe = fitted_lbe(films[normal], cases["patient_id"].to_numpy()[normal], params)
-    views = {"lbe": lambda x, _: lbe.score(x)}
-    views |= {f"{PREFIX}{name}": baselines()[name].score for name in CONTROLS}
+    views = {"lbe": (lambda x, _: lbe.score(x), MODEL)}
+    views |= {name: (baselines()[name].score, BASELINE) for name in CONTROLS}
     starts = range(0, len(films), AT_ONCE)
     tables = []
-    for name, view in views.items():
+    for name, (view, role) in views.items():
         parts = [view(films[i : i + AT_ONCE], aspect[i : i + AT_ONCE]) for i in starts]
-        tables.append(scored(cases, np.concatenate(parts), name, alarm))
+        tables.append(scored(cases, np.concatenate(parts), name, alarm, role))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -256,20 +256,19 @@ def _rhythms(beats: pd.DataFrame, tested: pd.DataFrame) -> dict[str, pd.DataFram
 
 
 def _reliance(cases, features, contributions, forest, run):
-    from sklearn.metrics import roc_auc_score
-
     from medanomaly.detectors.scorer import TabularScorer
     from medanomaly.evaluation.class_performance import auroc_lost
+    from medanomaly.evaluation.resampling.ranking import auroc
     from medanomaly.signals.beat_detector.bundle import TERMS
 
     judged = (cases["split"].eq("test") & cases["label"].notna()).to_numpy()
     positive = cases.loc[judged, "label"].eq(1).to_numpy(dtype=bool)
     terms = contributions.loc[judged].drop(columns="case_id")
     total = terms.sum(axis=1)
-    whole = roc_auc_score(positive, total)
+    whole = auroc(total, positive)
     without = pd.DataFrame(
         [
-            {"name": TERMS[name], "loss": whole - roc_auc_score(positive, total - terms[name]), "spread": 0.0}
+            {"name": TERMS[name], "loss": whole - auroc(total - terms[name], positive), "spread": 0.0}
             for name in terms
             if terms[name].any()
         ]

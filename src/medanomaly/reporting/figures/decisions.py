@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.patches import Rectangle
 
 from medanomaly.core.errors import InputError
+from medanomaly.core.scores import BASELINE
 from medanomaly.reporting.figures.style import (
     ANOMALOUS,
     FULL_WIDTH,
@@ -60,9 +61,10 @@ def confusion_matrices(cases: pd.DataFrame, scores: pd.DataFrame) -> Drawing:
             [[np.sum((label == truth) & (flagged == say)) for say in (0, 1)] for truth in (0, 1)]
         )
         _draw_matrix(axes, counts)
-        axes.set_title(textwrap.fill(model_label(model), 24), fontweight="bold")
+        name = model_label(model, of_model["role"].iloc[0] == BASELINE)
+        axes.set_title(textwrap.fill(name, 24), fontweight="bold")
         described.append(
-            f"{model_label(model)}: {counts[1, 1]} anomalies flagged, {counts[1, 0]} missed, "
+            f"{name}: {counts[1, 1]} anomalies flagged, {counts[1, 0]} missed, "
             f"{counts[0, 1]} false alarms, {counts[0, 0]} normals passed"
         )
     for axes in grid.flat[len(models) :]:
@@ -135,7 +137,7 @@ def reliability_diagram(reliability: pd.DataFrame, baselines: Sequence[str] = ()
                 x, rows["ci_low"], rows["ci_high"], color=styles[model].colour, linewidth=1, alpha=0.6
             )
         lines.append(draw_line(axes, x, y, styles[model], marker="o", markersize=4, zorder=3))
-        labels.append(f"{model_label(model)} ({int(rows['n'].sum()):,} cases)")
+        labels.append(f"{model_label(model, model in baselines)} ({int(rows['n'].sum()):,} cases)")
     axes.set(xlim=(0, 1), ylim=(0, 1.005), xlabel="Probability the model gave")
     axes.set_title("Share that was really anomalous")
     percent_axis(axes.xaxis)

@@ -10,6 +10,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter
 
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import InputError
+from medanomaly.core.scores import BASELINE
 from medanomaly.evaluation.resampling.intervals import false_alarm_interval
 from medanomaly.reporting.figures.style import (
     ANOMALOUS,
@@ -68,13 +69,14 @@ def p_value_calibration(
     low, high = _expected(cases, joined["case_id"], band_at)
     axes.fill_between(band_at, np.maximum(low, 1e-9), high, color=NORMAL, alpha=0.22, linewidth=0)
     axes.plot([1e-9, 1], [1e-9, 1], color=MUTED, linewidth=0.8)
-    lines, described = [], []
+    lines, labels, described = [], [], []
     for model in models:
+        labels.append(model_label(model, model in baselines))
         p = np.sort(joined.loc[joined["model"] == model, "p_value"].to_numpy(dtype=float))
         share = np.searchsorted(p, grid + 1e-12, side="right") / len(p)
         lines.append(draw_line(axes, grid, np.maximum(share, 1e-9), styles[model], zorder=3))
         if alpha is not None:
-            described.append(f"{model_label(model)} {100 * np.mean(p <= alpha + 1e-12):.2g} %")
+            described.append(f"{labels[-1]} {100 * np.mean(p <= alpha + 1e-12):.2g} %")
     if alpha is not None:
         axes.axvline(alpha, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)), zorder=2)
     axes.set(xscale="log", yscale="log", xlim=(floor, 1), ylim=(floor / 2, 1.03))
@@ -87,7 +89,7 @@ def p_value_calibration(
         axis.set_minor_locator(FixedLocator([]))
         percent_axis(axis)
     band = Patch(facecolor=NORMAL, alpha=0.22)
-    legend_below(figure, [*lines, band], [*map(model_label, models), "where 95 % of true p-values would lie"])
+    legend_below(figure, [*lines, band], [*labels, "where 95 % of true p-values would lie"])
     asked = f" At {100 * alpha:g} % asked for: {'; '.join(described)}." if alpha is not None else ""
     return Drawing(figure, f"Share of {normals} flagged against the rate asked for.{asked}")
 
@@ -132,7 +134,8 @@ def score_distributions(cases: pd.DataFrame, scores: pd.DataFrame, alpha: float 
             axes.stairs(share, edges, color=colour, linewidth=1.4)
             flagged.append(f"{100 * np.mean(p <= alpha + 1e-12):.1f} % of {name}")
         axes.axvline(alpha, color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)))
-        axes.set_title(model_label(model), fontweight="bold", pad=18)
+        label = model_label(model, of_model["role"].iloc[0] == BASELINE)
+        axes.set_title(label, fontweight="bold", pad=18)
         axes.annotate(
             "flagged: " + ", ".join(flagged),
             (0, 1),
@@ -142,7 +145,7 @@ def score_distributions(cases: pd.DataFrame, scores: pd.DataFrame, alpha: float 
             color=MUTED,
             fontsize=8,
         )
-        described.append(f"{model_label(model)} flags {', '.join(flagged)}")
+        described.append(f"{label} flags {', '.join(flagged)}")
     for axes in grid.flat[len(models) :]:
         axes.set_visible(False)
     first = grid.flat[0]

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
+from sklearn.metrics import precision_recall_curve, roc_curve
 
+from medanomaly.evaluation.resampling.ranking import auroc, average_precision
 from medanomaly.reporting.figures.style import (
     HALF_WIDTH,
     LEGEND_LINE,
@@ -82,7 +83,7 @@ def roc(
         label = rows["label"].to_numpy(dtype=int)
         false_alarms, caught, _ = roc_curve(label, rows["score"].to_numpy(), drop_intermediate=False)
         line = draw_line(axes, *thin_curve(false_alarms, caught), styles[model], zorder=3)
-        area = roc_auc_score(label, rows["score"])
+        area = auroc(rows["score"].to_numpy(), label)
         entries.append((area, line, model))
         if alpha is not None and model not in baselines and rows["flagged"].notna().all():
             flagged = rows["flagged"].to_numpy(dtype=bool)
@@ -111,7 +112,8 @@ def roc(
     )
     entries.sort(key=lambda entry: -entry[0])
     labels = [
-        f"{model_label(model)}: {_with_interval(area, metrics, model, 'auroc')}" for area, _, model in entries
+        f"{model_label(model, model in baselines)}: {_with_interval(area, metrics, model, 'auroc')}"
+        for area, _, model in entries
     ]
     labels.append("flagging at random: 0.500")
     legend_below(figure, [*(line for _, line, _ in entries), diagonal], labels, "AUROC (95 % interval)")
@@ -149,12 +151,13 @@ def precision_recall(
         # the point (0, 1) that scikit-learn adds stands for no threshold
         precision, recall = precision[:-1][::-1], recall[:-1][::-1]
         line = draw_line(axes, *thin_curve(recall, precision), styles[model], zorder=3)
-        entries.append((average_precision_score(label, rows["score"]), line, model))
+        entries.append((average_precision(rows["score"].to_numpy(), label), line, model))
     chance = axes.axhline(prevalence, color=MUTED, linewidth=0.8, zorder=2)
     _unit_square(axes, "Share of anomalies caught (recall)", "Share of alarms that are right (precision)")
     entries.sort(key=lambda entry: -entry[0])
     labels = [
-        f"{model_label(model)}: {_with_interval(area, metrics, model, 'auprc')}" for area, _, model in entries
+        f"{model_label(model, model in baselines)}: {_with_interval(area, metrics, model, 'auprc')}"
+        for area, _, model in entries
     ]
     labels.append(f"flagging at random: {prevalence:.3f}, the share of anomalous cases")
     legend_below(

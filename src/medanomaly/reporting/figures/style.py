@@ -127,9 +127,10 @@ def model_styles(models: Sequence[str], baselines: Sequence[str]) -> dict[str, L
     return styles
 
 
-def model_label(model: str) -> str:
-    """A model's name as a reader sees it."""
-    return "LBE" if model == "lbe" else str(model).replace("_", " ").strip()
+def model_label(model: str, baseline: bool = False) -> str:
+    """A model's name as a reader sees it; a baseline is called one where nothing else says so."""
+    name = "LBE" if model == "lbe" else str(model).replace("_", " ").strip()
+    return f"{name} (baseline)" if baseline else name
 
 
 def panel_columns(n_panels: int, choices: Sequence[int]) -> int:

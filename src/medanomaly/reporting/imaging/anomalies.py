@@ -4,8 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from medanomaly.evaluation.audit.baselines import NEAREST, is_baseline
+from medanomaly.core.scores import BASELINE
+from medanomaly.evaluation.audit.baselines import NEAREST
 from medanomaly.reporting.figures.images import paired_differences
+from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.scored_cases import metric_row
 from medanomaly.reporting.sections import Figure, Section, Table
 from medanomaly.reporting.wording import (
@@ -14,7 +16,6 @@ from medanomaly.reporting.wording import (
     interval,
     joined,
     number,
-    own_name,
     percent,
     signed,
     written,
@@ -38,7 +39,7 @@ VERDICTS = {"holds": "nothing speaks against them", "broken": "not valid", "unkn
 
 def name_of(model: str) -> str:
     """A model as a reader knows it."""
-    return NAMES.get(model, own_name(model))
+    return NAMES.get(model, model_label(model))
 
 
 def differences_from(comparisons: pd.DataFrame, model: str, others: Sequence[str]) -> pd.DataFrame:
@@ -153,8 +154,7 @@ _COMPARISON_NOTE = (
 
 def controls_section(models: Sequence[str], metrics: pd.DataFrame, stratified: pd.DataFrame) -> Section:
     """What needs no model: shape, brightness, sharpness, PCA, the nearest film."""
-    known = metrics["model"].drop_duplicates()
-    controls = known[is_baseline(known)].tolist()
+    controls = metrics["model"][metrics["role"] == BASELINE].unique().tolist()
     order = sorted([*models, *controls], key=lambda m: -_value(metrics, m, "auroc"))
     rows = [
         [

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from medanomaly.evaluation.audit.baselines import PREFIX, is_baseline
+from medanomaly.core.scores import BASELINE
 from medanomaly.reporting.figures.decisions import reliability_diagram
 from medanomaly.reporting.figures.explanations import shown_unit
 from medanomaly.reporting.figures.style import model_label
@@ -27,7 +27,7 @@ def best_model(metrics: pd.DataFrame) -> str:
 
 def risk_lead(metrics: pd.DataFrame, anomaly_metrics: pd.DataFrame, noun: str = "record") -> str:
     """How well the best risk model ranks, beside the best anomaly score judged by the same label."""
-    scores = anomaly_metrics[~is_baseline(anomaly_metrics["model"])]
+    scores = anomaly_metrics[anomaly_metrics["role"] != BASELINE]
     best, other = best_model(metrics), best_model(scores)
     risk, anomaly = (
         with_interval(table, model, "auroc") for table, model in ((metrics, best), (anomaly_metrics, other))
@@ -112,7 +112,8 @@ def not_an_anomaly_score(
             DASH,
         )
     ]
-    for model in pd.unique(anomaly["model"][anomaly["model"] != ""]):
+    known = anomaly.loc[anomaly["model"] != "", ["model", "role"]].drop_duplicates()
+    for model, role in known.itertuples(index=False):
         found = differences[
             differences["metric"].eq("auroc")
             & differences["model_a"].eq(best)
@@ -124,9 +125,7 @@ def not_an_anomaly_score(
             gain = f"{signed(row['difference'])} ({signed(row['ci_low'])} to {signed(row['ci_high'])})"
         rows.append(
             (
-                model_label(model)
-                if str(model).startswith(PREFIX)
-                else f"Anomaly score: {model_label(model)}",
+                f"{'Baseline' if role == BASELINE else 'Anomaly score'}: {model_label(model)}",
                 with_interval(anomaly, model, "auroc"),
                 with_interval(anomaly, model, "auprc"),
                 gain,

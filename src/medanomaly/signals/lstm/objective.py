@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.splits import patient_position
+from medanomaly.evaluation.resampling.ranking import auroc_between
 from medanomaly.signals.beats.params import LSTMModelParams
 from medanomaly.signals.lstm.params import LSTMParams
 
@@ -75,7 +75,7 @@ def lstm_objective(
                 waves[fitted], groups if len(set(groups)) > 1 else None
             )
             score = detector.score(np.concatenate([known, strange]))
-            values.append(roc_auc_score(np.arange(len(score)) >= len(known), score))
+            values.append(auroc_between(score[: len(known)], score[len(known) :]))
             report(float(np.mean(values)), k)
         return float(np.mean(values))
 

@@ -5,6 +5,7 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.errors import BundleError
+from medanomaly.core.scores import table_without_p_values
 from medanomaly.detectors.scorer import shown_value
 from medanomaly.tabular.risk.fitting.calibration import calibrator_from_dict
 from medanomaly.tabular.risk.fitting.folds import FittedRisk
@@ -94,16 +95,8 @@ def risk_tables(
     """
     in_test = (cases["split"] == "test").to_numpy(dtype=bool)
     table = scorer.probabilities(features[in_test])
-    scores = pd.DataFrame(
-        {
-            "case_id": table["case_id"],
-            "model": table["model"],
-            "score": table["probability"],
-            "p_value": np.nan,
-            "flagged": pd.array(table["probability"] >= scorer.threshold, dtype="boolean"),
-        }
-    )
-    return table, scores
+    probability, name = table["probability"], scorer.bundle.manifest["name"]
+    return table, table_without_p_values(table["case_id"], probability, name, probability >= scorer.threshold)
 
 
 def risk_explanations(

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from medanomaly.core.errors import InputError
+from medanomaly.evaluation.resampling.ranking import auroc
 
 
 def shuffled_by_patient(patient: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -60,7 +60,7 @@ def permutation_importance(
 
     def measures(table: pd.DataFrame) -> np.ndarray:
         p = np.clip(predict(table), 1e-12, 1 - 1e-12)
-        return np.array([roc_auc_score(y, p), -np.log(np.where(y == 1, p, 1 - p)).mean()])
+        return np.array([auroc(p, y), -np.log(np.where(y == 1, p, 1 - p)).mean()])
 
     whole = measures(features)
     out = []
