@@ -1,0 +1,211 @@
+"""What an environment wants: a frozen object that pipelines are built from.
+
+It is read from the configuration of one session and never kept in a module, so that sessions of different environments can run
+side by side in one process.
+"""
+
+import importlib
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.models import ModelKind, kind, kinds
+
+MODALITIES = ("tabular", "signals", "imaging")
+# the cases of a modality where neither the catalog entry nor its dataset says what they are
+USUAL_CASES = {"tabular": "records", "signals": "beats", "imaging": "images"}
+# what each kind of case can be read as; a model fits where it reads one of them
+READABLE = {
+    "records": ("features",),
+    "beats": ("features", "waveforms", "recordings"),
+    "cut_beats": ("features", "waveforms"),
+    "windows": ("features", "series"),
+    "images": ("images",),
+}
+# only these run on the embedded cohort without a raw entry of their own
+EMBEDDED = ("base", "local")
+RENAMED = {
+    "tabular_models": "models.tabular",
+    "signal_models": "models.signals",
+    "imaging_models": "models.imaging",
+    "risk_models": "models.tabular_risk",
+    "film_risk_models": "models.imaging_risk",
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model of an environment.
+
+    Attributes:
+        name: of its block, of its bundle and in every table.
+        kind: what it is.
+        described: whether a block of parameters describes it; otherwise it takes the kind's defaults.
+    """
+
+    name: str
+    kind: ModelKind
+    described: bool = True
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What pipelines are built for.
+
+    Attributes:
+        modalities: in the order of the report.
+        cases: modality -> what its cases are: records, beats, cut_beats, windows or images.
+        models: modality -> its anomaly models; ``<modality>_risk`` -> its supervised models.
+        tuning_target: ``<modality>.<model>``; empty where none is named.
+    """
+
+    modalities: tuple[str, ...] = MODALITIES
+    cases: Mapping[str, str] = field(default_factory=lambda: dict(USUAL_CASES))
+    models: Mapping[str, tuple[Model, ...]] = field(default_factory=dict)
+    tuning_target: str = ""
+
+
+# the environment of the session that runs in this thread or task: set when its context is made, before its pipelines are read
+current: ContextVar[Environment | None] = ContextVar("environment", default=None)
+
+
+def read_environment(loader: Any) -> Environment:
+    """The environment of a session's config loader.
+
+    Raises:
+        ConfigurationError: it names no known raw data, an unknown modality, model or kind, or a model that cannot read its cases.
+    """
+    named = loader.env or loader.default_run_env
+    chosen, parameters = loader["globals"], loader["parameters"]
+    own_catalog, own_parameters = _own(loader, "catalog"), _own(loader, "parameters")
+    for old, new in RENAMED.items():
+        if old in parameters:
+            raise ConfigurationError(
+                f"parameters under '{old}' are read by nothing", source=f"conf/{named}", remedy=f"Write them under {new}."
+            )
+    modalities = _modalities(named, chosen.get("modalities"), own_catalog)
+    catalog = loader["catalog"]
+    cases = {m: _cases(m, catalog.get(f"{m}.raw") or {}) for m in modalities}
+    listed, blocks = chosen.get("models") or {}, parameters.get("models") or {}
+    own_blocks = own_parameters.get("models") or {}
+    unknown = sorted({*listed, *blocks} - {*MODALITIES, *(f"{m}_risk" for m in MODALITIES)})
+    if unknown:
+        raise ConfigurationError(
+            f"models of unknown modalities {unknown}", source=f"conf/{named}", remedy=f"Known are {', '.join(MODALITIES)}."
+        )
+    models = {
+        m: _models(m, cases[m], blocks.get(m) or {}, listed.get(m), own_blocks.get(m) or {}, f"conf/{named}")
+        for m in modalities
+    }
+    models |= {
+        f"{m}_risk": tuple(Model(n, kind(_kind_name(n, b))) for n, b in blocks[f"{m}_risk"].items() if b is not None)
+        for m in modalities
+        if blocks.get(f"{m}_risk")
+    }
+    target = (parameters.get("tuning") or {}).get("target") or ""
+    return Environment(modalities, cases, models, target)
+
+
+def _own(loader: Any, key: str) -> dict[str, Any]:
+    """What the files of the environment itself say, nothing of ``base``; from a folder or an archive alike."""
+    configs = loader._read_raw_config(key)[1]
+    merged: dict[str, Any] = {}
+    from omegaconf import OmegaConf
+
+    for config in configs.values():
+        merged |= OmegaConf.to_container(config, resolve=False) or {}
+    return merged
+
+
+def _modalities(named: str, chosen: list[str] | None, catalog: Mapping[str, Any]) -> tuple[str, ...]:
+    if chosen is not None:
+        unknown = sorted(set(chosen) - set(MODALITIES))
+        if unknown or not chosen:
+            raise ConfigurationError(
+                f"unknown modalities {unknown}" if unknown else "modalities is an empty list",
+                source=f"conf/{named}/globals.yml",
+                remedy=f"Name one or more of {', '.join(MODALITIES)}.",
+            )
+        return tuple(m for m in MODALITIES if m in chosen)
+    found = tuple(m for m in MODALITIES if f"{m}.raw" in catalog)
+    if found:
+        return found
+    if named in EMBEDDED:
+        return MODALITIES
+    keys = sorted(key for key in catalog if not key.startswith("_"))
+    raise ConfigurationError(
+        f"the catalog of this environment names no raw data; its keys are {keys}" if keys
+        else "the catalog of this environment names no raw data: it has no entry at all",
+        source=f"conf/{named}",
+        remedy=f"Name one or more of {', '.join(f'{m}.raw' for m in MODALITIES)}. To run on the embedded cohort with other "
+        "settings, list modalities in globals.yml.",
+    )  # fmt: skip
+
+
+def _cases(modality: str, entry: Mapping[str, Any]) -> str:
+    """What the cases are: as the entry's metadata says, else its dataset, else the usual ones."""
+    said = (entry.get("metadata") or {}).get("cases") or _declared_by(str(entry.get("type", "")))
+    cases = said or USUAL_CASES[modality]
+    known = {"tabular": ("records",), "signals": ("beats", "cut_beats", "windows"), "imaging": ("images",)}
+    if cases not in known[modality]:
+        raise ConfigurationError(
+            f"cases are '{cases}'", source=f"{modality}.raw", remedy=f"Known are {', '.join(known[modality])}."
+        )
+    return cases
+
+
+def _declared_by(dataset: str) -> str | None:
+    module, _, name = dataset.rpartition(".")
+    if not module.startswith("medanomaly."):
+        return None
+    return getattr(getattr(importlib.import_module(module), name, None), "cases", None)
+
+
+def _kind_name(name: str, block: Mapping[str, Any]) -> str:
+    return block.get("kind") or name
+
+
+def _models(
+    modality: str,
+    cases: str,
+    blocks: Mapping[str, Any],
+    listed: list[str] | None,
+    own: Mapping[str, Any],
+    source: str,
+) -> tuple[Model, ...]:
+    """Models of a modality: those that are listed, else every block whose kind can read the cases."""
+    for name, block in blocks.items():
+        if block is not None and not isinstance(block, Mapping):
+            raise ConfigurationError(
+                f"models.{modality}.{name} is {block!r}", source=source, remedy="Give a block, or null to leave it out."
+            )
+    described = {name: block for name, block in blocks.items() if block is not None}
+    if listed is not None:
+        known = kinds()
+        unknown = [name for name in listed if name not in described and name not in known]
+        if unknown:
+            raise ConfigurationError(
+                f"unknown models {unknown} of {modality}",
+                source=f"{source}/globals.yml",
+                remedy=f"Blocks are {sorted(described)}; a kind can be named too: {', '.join(sorted(known))}.",
+            )
+        made = [Model(name, kind(_kind_name(name, described.get(name, {}))), name in described) for name in listed]
+        wrong = [model for model in made if model.kind.reads not in READABLE[cases]]
+    else:
+        made = [Model(name, kind(_kind_name(name, block))) for name, block in described.items()]
+        wrong = [m for m in made if m.name in own and m.kind.reads not in READABLE[cases]]
+        made = [model for model in made if model.kind.reads in READABLE[cases]]
+    if wrong:
+        raise ConfigurationError(
+            f"'{wrong[0].name}' reads {wrong[0].kind.reads}, and cases are {cases.replace('_', ' ')}, which can be read as "
+            f"{', '.join(READABLE[cases])}",
+            source=source,
+            remedy="Leave it out, or say in the metadata of the raw entry what its cases are (cases: beats, windows, ...).",
+        )
+    if not made:
+        raise ConfigurationError(
+            f"no model of {modality} is left", source=source, remedy=f"Describe one under models.{modality}."
+        )
+    return tuple(made)

@@ -1,0 +1,95 @@
+"""A modality is one object: what its cases are, how they are prepared, and how models read them."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kedro.pipeline import Node, Pipeline
+
+from medanomaly.core.models import ModelInput
+from medanomaly.pipelines.environment import Model
+
+
+@dataclass(frozen=True)
+class View:
+    """What a model reads of the cases of a modality.
+
+    Attributes:
+        datasets: names of the modality's datasets that are needed besides its case table.
+        make: function of the case table, these datasets and these parameters, all by name, to a ``ModelInput``.
+        parameters: name of a block of parameters -> its class.
+    """
+
+    datasets: tuple[str, ...]
+    make: Callable[..., ModelInput]
+    parameters: Mapping[str, type] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Cases:
+    """What a case of a modality is.
+
+    Attributes:
+        noun: of one case, in a sentence.
+        prepare: raw data to cases.
+        features: cases to features.
+        views: what models read; the keys are values of ``ModelKind.reads``.
+        after_models: nodes that read the results of all models, before the evaluation.
+        sections: metrics and all else to the sections of the report.
+        reported: names of further datasets of the modality that the report reads.
+    """
+
+    noun: str
+    prepare: Callable[[], Pipeline]
+    features: Callable[[], Pipeline]
+    views: Mapping[str, View]
+    sections: Callable[[tuple[Model, ...]], Pipeline]
+    after_models: Callable[[tuple[Model, ...]], Pipeline] = lambda models: Pipeline([])
+    reported: tuple[str, ...] = ("quarantine", "sections")
+
+
+@dataclass(frozen=True)
+class Modality:
+    """One kind of data, from raw files to the report.
+
+    Attributes:
+        name: ``tabular``, ``signals`` or ``imaging``.
+        stage: name of the registered pipeline of its models.
+        cases: name of what a case is -> how it is treated.
+        each_model: further nodes of one model, which read its bundle and scores.
+        risk: supervised models of this modality.
+    """
+
+    name: str
+    stage: str
+    cases: Mapping[str, Cases]
+    each_model: Callable[[Model], Pipeline] = lambda model: Pipeline([])
+    risk: Callable[[tuple[Model, ...]], Pipeline] = lambda models: Pipeline([])
+
+
+def typed_node(
+    function: Callable[..., Any],
+    inputs: Mapping[str, tuple[str, type | None]],
+    outputs: str | list[str],
+    name: str,
+    tags: Any = None,
+) -> Node:
+    """A node of a function of named arguments, with the class of each block of parameters, which Kedro validates.
+
+    Args:
+        function: takes the arguments by name.
+        inputs: argument -> dataset, and the class of a block of parameters.
+        outputs: of the node.
+        name: of the node.
+        tags: of the node.
+    """
+
+    def call(*values: Any) -> Any:
+        return function(**dict(zip(inputs, values, strict=True)))
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    call.__signature__ = inspect.Signature([inspect.Parameter(argument, kind) for argument in inputs])
+    call.__annotations__ = {argument: of for argument, (_, of) in inputs.items() if of is not None}
+    call.__name__, call.__doc__ = name.rpartition(".")[2], function.__doc__
+    return Node(call, [dataset for dataset, _ in inputs.values()], outputs, name=name, tags=tags)

@@ -1,0 +1,205 @@
+"""One template for the models of every modality: fit, score, explain."""
+
+import logging
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from kedro.pipeline import Node, Pipeline
+
+from medanomaly.core.bundle import Bundle
+from medanomaly.core.models import FitContext, ModelKind, ModelParams
+from medanomaly.core.scores import check_scores
+from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.pipelines.environment import Model
+from medanomaly.pipelines.modality import View, typed_node
+from medanomaly.pipelines.provenance import bundle_stamp
+from medanomaly.tracking.params import TrackingParams
+
+logger = logging.getLogger(__name__)
+
+# so many of the most anomalous test cases are explained
+EXPLAINED_CASES = 20
+
+
+def model_pipeline(model: Model, view: View, modality: str, source: str | None = None) -> Pipeline:
+    """Cases as a model reads them to its bundle, scores and explanations.
+
+    Args:
+        model: of the environment.
+        view: how the modality's cases are read.
+        modality: namespace of what is made: ``tabular``, ``tabular_risk``, ...
+        source: modality of the cases, where that is another.
+    """
+    kind, name, source = model.kind, f"{modality}.{model.name}", source or modality
+    read = {"cases": (f"{source}.cases", None)} | {d: (f"{source}.{d}", None) for d in view.datasets}
+    read |= {p: (f"params:{p}", of) for p, of in view.parameters.items()}
+    bundle, scores = (f"{name}.bundle", None), (f"{name}.scores", None)
+    alarm, run = ("params:alarm", AlarmParams), ("params:run", RunParams)
+    left_by_fit = {leaf: (f"{name}.{leaf}", None) for leaf in kind.fit_leaves}
+    left_by_score = {leaf: (f"{name}.{leaf}", None) for leaf in kind.score_leaves}
+    described = {"params": (f"params:models.{name}", kind.params)} if model.described else {}
+    tuned = {"tuned": (f"{name}.best_parameters", None)} if kind.tunable else {}
+    followed = {"tracking": ("params:tracking", TrackingParams)} if kind.by_epochs else {}
+
+    def fit(alarm, run, params=None, tuned=None, tracking=None, **given):
+        """Fit on train, calibrate on calibration, seal with the model card."""
+        made = fit_model(model, modality, view, given, params, alarm, run, tuned or {}, tracking)
+        return made[0] if not kind.fit_leaves else made
+
+    def score(bundle, alarm, **given):
+        """Score table of the cases."""
+        left = {leaf: given.pop(leaf) for leaf in kind.fit_leaves}
+        made = score_cases(kind, bundle, view.make(**given), left, alarm)
+        return made[0] if not kind.score_leaves else made
+
+    def explain(bundle, scores, **given):
+        """What makes up the scores of the most anomalous test cases."""
+        left = {leaf: given.pop(leaf) for leaf in kind.score_leaves}
+        return explain_cases(kind, bundle, view.make(**given), scores, left)
+
+    nodes = [
+        typed_node(
+            fit,
+            read | described | tuned | followed | {"alarm": alarm, "run": run},
+            [bundle[0], *(d for d, _ in left_by_fit.values())] if left_by_fit else bundle[0],
+            f"{name}.fit",
+        ),
+        typed_node(
+            score,
+            read | left_by_fit | {"bundle": bundle, "alarm": alarm},
+            [scores[0], *(d for d, _ in left_by_score.values())] if left_by_score else scores[0],
+            f"{name}.score",
+        ),
+    ]
+    if kind.explains:
+        of = read | left_by_score | {"bundle": bundle, "scores": scores}
+        nodes.append(typed_node(explain, of, f"{name}.explanations", f"{name}.explain"))
+    return Pipeline(nodes)
+
+
+def fit_model(
+    model: Model,
+    modality: str,
+    view: View,
+    given: Mapping[str, Any],
+    params: ModelParams | None,
+    alarm: AlarmParams,
+    run: RunParams,
+    tuned: Mapping[str, Any],
+    tracking: TrackingParams | None,
+) -> tuple:
+    """The bundle of a model, with its card, and what its fit leaves besides."""
+    from medanomaly.tracking.wandb_runs import training_loggers
+
+    kind = model.kind
+    params = kind.params.model_validate({}) if params is None else params
+    if tuned:
+        params = _with_tuned(kind, params, tuned, model.name)
+    folder = Path(run.checkpoints) / modality / model.name if run.checkpoints and kind.by_epochs else None
+    stamp = bundle_stamp(run.dataset) | ({"tuned": dict(tuned)} if tuned else {})
+    about = {"name": model.name, "group": run.dataset, "job_type": "training"}
+    follow = (
+        training_loggers(tracking.wandb, **about, config=params.model_dump(mode="json"))
+        if tracking is not None
+        else nullcontext(())
+    )
+    with follow as loggers:
+        context = FitContext(
+            name=model.name,
+            modality=modality,
+            alpha=alarm.alpha,
+            seed=run.seed,
+            group_by=alarm.group_by,
+            folder=folder,
+            stamp=stamp,
+            loggers=loggers,
+        )
+        bundle, left = kind.fit(view.make(**given), params, context)
+    return with_card(bundle), *(left[leaf] for leaf in kind.fit_leaves)
+
+
+def _with_tuned(kind: ModelKind, params: Any, tuned: Mapping[str, Any], name: str) -> Any:
+    from medanomaly.core.errors import ConfigurationError
+
+    try:
+        together = kind.with_options(params, tuned["options"])
+    except ConfigurationError as error:
+        raise ConfigurationError(
+            f"tuned options {tuned['options']} do not fit '{name}': {error.problem}",
+            source=f"study {tuned['study']}",
+            remedy=f"Tune it again, or delete {name}.tuned.json, which lies beside its bundle.",
+        ) from error
+    options = ", ".join(f"{option}={value}" for option, value in tuned["options"].items())
+    logger.info("%s: %s from study %s, trial %d (%.4f)", name, options, tuned["study"], tuned["trial"], tuned["value"])
+    return together
+
+
+def with_card(bundle: Bundle) -> Bundle:
+    """The bundle with its model card, which has no figures yet: training never reads test."""
+    from medanomaly.core.bundle import make_bundle
+    from medanomaly.reporting.model_card import card_of
+
+    return make_bundle(bundle.manifest, bundle.files | {"card.md": card_of(bundle.manifest).encode()})
+
+
+def score_cases(kind: ModelKind, bundle: Bundle, data: Any, left: Mapping[str, Any], alarm: AlarmParams) -> tuple:
+    """Score table of a model, flagged as the alarm says, and what scoring leaves besides."""
+    table, made = kind.score_table(kind.open(bundle), data, left, alarm.alpha, alarm.group_by, alarm.min_group_size)
+    return table, *(made[leaf] for leaf in kind.score_leaves)
+
+
+def explain_cases(
+    kind: ModelKind, bundle: Bundle, data: Any, scores: pd.DataFrame, left: Mapping[str, Any]
+) -> pd.DataFrame:
+    """Explanations of the most anomalous test cases."""
+    return kind.explain(kind.open(bundle), data, kind.most_notable(data, scores, EXPLAINED_CASES), left)
+
+
+def gathered(modality: str, models: tuple[Model, ...], also: tuple[str, ...] = ()) -> Pipeline:
+    """One table of all models: scores, explanations, and what else every model has.
+
+    Args:
+        modality: namespace of the tables.
+        models: whose tables are gathered.
+        also: names of further tables.
+    """
+    explained = [model for model in models if model.kind.explains]
+    nodes = [
+        Node(gather_scores, [f"{modality}.{m.name}.scores" for m in models], f"{modality}.scores", name=f"{modality}.gather_scores"),
+        Node(
+            gather_tables,
+            [f"{modality}.{m.name}.explanations" for m in explained],
+            f"{modality}.explanations",
+            name=f"{modality}.gather_explanations",
+        ) if explained else Node(no_explanations, None, f"{modality}.explanations", name=f"{modality}.gather_explanations"),
+        *(
+            Node(
+                gather_tables,
+                [f"{modality}.{m.name}.{what}" for m in models],
+                f"{modality}.{what}",
+                name=f"{modality}.gather_{what}",
+            )
+            for what in also
+        ),
+    ]  # fmt: skip
+    return Pipeline(nodes)
+
+
+def gather_scores(*tables: pd.DataFrame) -> pd.DataFrame:
+    """One score table of all models."""
+    return check_scores(pd.concat(tables, ignore_index=True))
+
+
+def gather_tables(*tables: pd.DataFrame) -> pd.DataFrame:
+    """One table of all models."""
+    return pd.concat(tables, ignore_index=True)
+
+
+def no_explanations() -> pd.DataFrame:
+    """The empty table of explanations, where no model gives any."""
+    from medanomaly.core.models import EXPLANATION_COLUMNS
+
+    return pd.DataFrame(columns=list(EXPLANATION_COLUMNS))
