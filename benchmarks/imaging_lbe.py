@@ -1,8 +1,8 @@
-"""Does the LBE density find pneumonia on films of subjects it was not fitted on, and what do trivial baselines find?
+"""Does the LBE density find pneumonia on images of subjects it was not fitted on, and what do trivial baselines find?
 
-Official training part, 5 folds by subject: fitted on the normals of 4 folds, every film scored in the fold that
+Official training part, 5 folds by subject: fitted on the normals of 4 folds, every image scored in the fold that
 holds it out.
-Beside the AUROC the one within strata of the film's aspect ratio, by subtype, paired differences, synthetic
+Beside the AUROC the one within strata of the image's aspect ratio, by subtype, paired differences, synthetic
 localisation, speed.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 from scipy.ndimage import gaussian_filter
 
-from benchmarks.chest_films import FOLDS, RESAMPLES, ChestFilms, chest_films, subject_weights
+from benchmarks.chest_images import FOLDS, RESAMPLES, ChestImages, chest_images, subject_weights
 from benchmarks.record import Result, write
 from medanomaly.evaluation.images.localisation import healthy_threshold, localisation
 from medanomaly.evaluation.images.stratified import STRATA, StratifiedRanking, quantile_strata
@@ -32,15 +32,15 @@ LBE = "LBE"
 NEAREST, ASPECT = "1-NN (z-scored pixels)", "aspect ratio"
 
 
-def held_out_scores(films: ChestFilms, seed: int) -> dict[str, np.ndarray]:
-    """(n,) score of every film by a model fitted on normals of the other folds."""
-    energies, folds = BandEnergies(), films.folds(seed)
-    features = energies.features(films.images)
+def held_out_scores(chest: ChestImages, seed: int) -> dict[str, np.ndarray]:
+    """(n,) score of every image by a model fitted on normals of the other folds."""
+    energies, folds = BandEnergies(), chest.folds(seed)
+    features = energies.features(chest.images)
     names = [LBE, "LBE, distances alone", "LBE, covariance alone", *baselines()]
     scores = {name: np.empty(len(folds)) for name in names}
     for fold in range(FOLDS):
-        fit, held = (folds != fold) & ~films.positive, folds == fold
-        detector = LBEDetector().fit_features(features[fit], films.subject[fit])
+        fit, held = (folds != fold) & ~chest.positive, folds == fold
+        detector = LBEDetector().fit_features(features[fit], chest.subject[fit])
         near, covariance = detector.density_.terms(features[held])
         parts = {
             LBE: detector.score_features(features[held]),
@@ -48,17 +48,17 @@ def held_out_scores(films: ChestFilms, seed: int) -> dict[str, np.ndarray]:
             "LBE, covariance alone": covariance.sum(axis=1),
         }
         for name, model in baselines().items():
-            model.fit(films.images[fit], films.aspect[fit])
-            parts[name] = model.score(films.images[held], films.aspect[held])
+            model.fit(chest.images[fit], chest.aspect[fit])
+            parts[name] = model.score(chest.images[held], chest.aspect[held])
         for name, part in parts.items():
             scores[name][held] = part
     return scores
 
 
-def auroc_draws(films, score, folds, weights, strata=None) -> np.ndarray:
-    """(resamples,) AUROC over pairs of films of the same fold (and stratum), since each fold has a model of its own."""
+def auroc_draws(chest, score, folds, weights, strata=None) -> np.ndarray:
+    """(resamples,) AUROC over pairs of images of the same fold (and stratum), since each fold has a model of its own."""
     within = folds if strata is None else folds * (strata.max() + 1) + strata
-    ranking = StratifiedRanking(score, films.positive, within)
+    ranking = StratifiedRanking(score, chest.positive, within)
     return np.array([ranking.auroc(w) for w in weights])
 
 
@@ -67,15 +67,15 @@ def interval(draws: np.ndarray) -> dict:
     return {"value": float(draws[0]), "ci_low": float(low), "ci_high": float(high)}
 
 
-def ranking_results(films: ChestFilms, data: str) -> list[Result]:
-    results, weights = [], subject_weights(films)
-    strata = quantile_strata(films.aspect)
+def ranking_results(chest: ChestImages, data: str) -> list[Result]:
+    results, weights = [], subject_weights(chest)
+    strata = quantile_strata(chest.aspect)
     runs = []
     for seed in range(SEEDS):
-        scores, folds = held_out_scores(films, seed), films.folds(seed)
+        scores, folds = held_out_scores(chest, seed), chest.folds(seed)
         runs.append(
             {
-                name: (auroc_draws(films, s, folds, weights), auroc_draws(films, s, folds, weights, strata))
+                name: (auroc_draws(chest, s, folds, weights), auroc_draws(chest, s, folds, weights, strata))
                 for name, s in scores.items()
             }
         )
@@ -96,31 +96,31 @@ def ranking_results(films: ChestFilms, data: str) -> list[Result]:
             gain = interval(mean[LBE][i] - mean[other][i])
             results.append(Result(f"{what}: LBE minus {other}, paired", **gain, unit="", data=data))
     for kind in ("bacteria", "virus"):
-        some = ~films.positive | (films.kind == kind)
-        part = films.only(some)
+        some = ~chest.positive | (chest.kind == kind)
+        part = chest.only(some)
         draws = auroc_draws(part, first[LBE][some], first_folds[some], weights[:, some])
         results.append(Result(f"AUROC, LBE, {kind} against normal", **interval(draws), unit="", data=data))
     for name in (LBE, NEAREST, ASPECT):
         per_fold = [
-            average_precision(first[name][first_folds == f], films.positive[first_folds == f])
+            average_precision(first[name][first_folds == f], chest.positive[first_folds == f])
             for f in range(FOLDS)
         ]
         results.append(
-            Result(f"AUPRC (prevalence {films.positive.mean():.2f}), {name}, mean of 5 folds", float(np.mean(per_fold)),
+            Result(f"AUPRC (prevalence {chest.positive.mean():.2f}), {name}, mean of 5 folds", float(np.mean(per_fold)),
                    "", float(min(per_fold)), float(max(per_fold)), data=data + "; limits: smallest and largest fold")
         )  # fmt: skip
     return results
 
 
-def localisation_results(films: ChestFilms, data: str) -> list[Result]:
+def localisation_results(chest: ChestImages, data: str) -> list[Result]:
     """Synthetic lesions in normals of fold 0; threshold from other normals of that fold."""
-    folds = films.folds(0)
-    fit = (folds != 0) & ~films.positive
-    held = np.flatnonzero((folds == 0) & ~films.positive)
-    half = films.folds(1)[held] < 2
-    healthy, evaluated = films.images[held[half]], films.images[held[~half]]
+    folds = chest.folds(0)
+    fit = (folds != 0) & ~chest.positive
+    held = np.flatnonzero((folds == 0) & ~chest.positive)
+    half = chest.folds(1)[held] < 2
+    healthy, evaluated = chest.images[held[half]], chest.images[held[~half]]
     lesions = paste_lesions(evaluated, seed=0)
-    detector = LBEDetector().fit(films.images[fit], films.subject[fit])
+    detector = LBEDetector().fit(chest.images[fit], chest.subject[fit])
     maps, threshold = detector.score_map(lesions.images), healthy_threshold(detector.score_map(healthy))
     results = []
     for kind in ("all", *KINDS):
@@ -136,13 +136,13 @@ def localisation_results(films: ChestFilms, data: str) -> list[Result]:
     pair = np.concatenate([detector.score(evaluated), detector.score(lesions.images)])
     found = StratifiedRanking(pair, np.repeat([False, True], len(evaluated))).auroc()
     results.append(
-        Result("SYNTHETIC lesions: AUROC of films with against without, LBE", found, "", data=data)
+        Result("SYNTHETIC lesions: AUROC of images with against without, LBE", found, "", data=data)
     )
     return results
 
 
 def plain_features(images: np.ndarray) -> np.ndarray:
-    """The same features with scipy.ndimage, film by film."""
+    """The same features with scipy.ndimage, image by image."""
     out = np.empty((len(images), 100))
     edges = [(52 * i // 5, -(-52 * (i + 1) // 5)) for i in range(5)]
     for n, image in enumerate(images.astype(np.float64)):
@@ -157,8 +157,8 @@ def plain_features(images: np.ndarray) -> np.ndarray:
     return out
 
 
-def speed_results(films: ChestFilms) -> list[Result]:
-    energies, images = BandEnergies(), films.images[:256]
+def speed_results(chest: ChestImages) -> list[Result]:
+    energies, images = BandEnergies(), chest.images[:256]
     mine, plain, floor = [], [], []
     n_plain = 32
     stack = energies.smoothing.reshape(-1, energies.size)
@@ -166,7 +166,7 @@ def speed_results(films: ChestFilms) -> list[Result]:
         for call, taken, count in (
             (lambda: energies.features(images), mine, len(images)),
             (lambda: plain_features(images[:n_plain]), plain, n_plain),
-            # reading the films and one of the two smoothing products: nothing with these products can be faster
+            # reading the images and one of the two smoothing products: nothing with these products can be faster
             (lambda: [np.matmul(stack, images[i : i + 8].astype(np.float64)) for i in range(0, len(images), 8)],
              floor, len(images)),
         ):  # fmt: skip
@@ -176,38 +176,38 @@ def speed_results(films: ChestFilms) -> list[Result]:
             taken.append((time.process_time() - start) / count)
     ours, theirs, least = (1.0 / min(t) for t in (mine, plain, floor))
     apart = float(np.abs(energies.features(images[:n_plain]) - plain_features(images[:n_plain])).max())
-    data = f"{len(images)} films of 64 px, one thread, processor time, best of 40, interleaved"
-    detector = LBEDetector().fit(films.images[~films.positive], films.subject[~films.positive])
+    data = f"{len(images)} images of 64 px, one thread, processor time, best of 40, interleaved"
+    detector = LBEDetector().fit(chest.images[~chest.positive], chest.subject[~chest.positive])
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(lbe_onnx(detector), options)
     wall = []
-    for image in films.images[:1000]:
+    for image in chest.images[:1000]:
         start = time.perf_counter()
         session.run(["score"], {"image": image[None, None]})
         wall.append(1e3 * (time.perf_counter() - start))
     onnx_score = session.run(["score"], {"image": images[:, None]})[0]
     off = float(np.abs(onnx_score - detector.score(images)).max())
     return [
-        Result("LBE features, one thread", ours, "films/s", peer="the same with scipy.ndimage.gaussian_filter, same run",
-               peer_value=theirs, ratio=ours / theirs, target=">= 5000 films/s", reached=bool(ours >= 5000), data=data),
+        Result("LBE features, one thread", ours, "images/s", peer="the same with scipy.ndimage.gaussian_filter, same run",
+               peer_value=theirs, ratio=ours / theirs, target=">= 5000 images/s", reached=bool(ours >= 5000), data=data),
         Result("share of the floor: the first smoothing product alone", ours / least, "", peer="numpy matmul",
                peer_value=least, data=data),
         Result("largest difference of a log energy from scipy.ndimage", apart, "", data=data),
-        Result("one 64 px film, ONNX Runtime, p99", float(np.quantile(wall, 0.99)), "ms", target="< 50 ms",
-               reached=bool(np.quantile(wall, 0.99) < 50), data="1000 films one by one, image in, score out"),
+        Result("one 64 px image, ONNX Runtime, p99", float(np.quantile(wall, 0.99)), "ms", target="< 50 ms",
+               reached=bool(np.quantile(wall, 0.99) < 50), data="1000 images one by one, image in, score out"),
         Result("largest difference of an ONNX score from numpy", off, "", target="<= 1e-5", reached=bool(off <= 1e-5),
                data=data),
     ]  # fmt: skip
 
 
 def main() -> None:
-    films = chest_films()
+    chest = chest_images()
     data = (
-        f"chest_xray, official training part: {len(films.positive)} films ({int(films.positive.sum())} pneumonia) of "
-        f"{len(np.unique(films.subject))} subjects; {SEEDS} x {FOLDS} folds by subject, {RESAMPLES} subject resamples"
+        f"chest_xray, official training part: {len(chest.positive)} images ({int(chest.positive.sum())} pneumonia) of "
+        f"{len(np.unique(chest.subject))} subjects; {SEEDS} x {FOLDS} folds by subject, {RESAMPLES} subject resamples"
     )
-    results = ranking_results(films, data) + localisation_results(films, data) + speed_results(films)
+    results = ranking_results(chest, data) + localisation_results(chest, data) + speed_results(chest)
     write("imaging_lbe", results, command="make bench NAME=imaging_lbe")
 
 

@@ -1,7 +1,7 @@
-"""Do networks that learn normal chest films earn their place beside simple models, and what do they copy?
+"""Do networks that learn normal chest images earn their place beside simple models, and what do they copy?
 
 The official train part, split by subject (one split a seed): train normals to learn from, calibration normals for early
-stopping and standardisation, and the test part. Nothing is chosen on abnormal films: settings were fixed in advance,
+stopping and standardisation, and the test part. Nothing is chosen on abnormal images: settings were fixed in advance,
 and the best of several networks is the one that finds synthetic lesions in calibration normals best.
 """
 
@@ -58,8 +58,8 @@ PLAIN, DENOISING, INPAINTING = "U-Net, plain", "U-Net, denoising", "U-Net, inpai
 AUTOENCODERS = tuple(f"autoencoder, latent {d}" for d in (8, 16, 64))
 REVERSED = "reversed autoencoder"
 LESIONS = "lesion segmenter"
-# a density of log band energies, as LBE is one of the film's: of what a network leaves over, or of both together
-RESIDUAL, BOTH = "energies of the residual", "energies of film and residual"
+# a density of log band energies, as LBE is one of the image's: of what a network leaves over, or of both together
+RESIDUAL, BOTH = "energies of the residual", "energies of image and residual"
 FINER = "LBE, 8 bands (no network)"
 PIXELS = {"pixel_ap": "pixel average precision", "dice_healthy_threshold": "Dice at the healthy threshold"}
 
@@ -93,19 +93,19 @@ def networks() -> dict[str, tuple]:
 
 
 @dataclass(frozen=True)
-class Films:
+class ImageSet:
     """Images (n, 64, 64) float32 in [0, 1], with a table of label, subtype, subject and aspect."""
 
     images: np.ndarray
     table: pd.DataFrame
 
 
-def films(root: Path, cache: Path | None) -> Films:
+def read_images(root: Path, cache: Path | None) -> ImageSet:
     table = pd.read_csv(root / "chest_xray" / "subjects_train.csv")
-    stored = cache / "films.npz" if cache else None
+    stored = cache / "images.npz" if cache else None
     if stored and stored.exists():
         content = np.load(stored)
-        return Films(content["images"], table.assign(aspect=content["aspect"]))
+        return ImageSet(content["images"], table.assign(aspect=content["aspect"]))
     contract = InputContract(size=SIZE)
     images, aspect = np.empty((len(table), SIZE, SIZE), dtype=np.float32), np.empty(len(table))
     for i, path in enumerate(table["path"]):
@@ -114,7 +114,7 @@ def films(root: Path, cache: Path | None) -> Films:
     if stored:
         cache.mkdir(parents=True, exist_ok=True)
         np.savez(stored, images=images, aspect=aspect)
-    return Films(images, table.assign(aspect=aspect))
+    return ImageSet(images, table.assign(aspect=aspect))
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Split:
     calibration: np.ndarray
 
 
-def split(data: Films, seed: int) -> Split:
+def split(data: ImageSet, seed: int) -> Split:
     part = split_by_patient(
         data.table["subject"], data.table["label"].astype("Int8"), SplitParams(**SHARES, seed=seed)
     ).to_numpy()
@@ -143,19 +143,19 @@ def split(data: Films, seed: int) -> Split:
     )
 
 
-def densities(detector: NetworkDetector, data: Films, part: Split, lesions: np.ndarray) -> dict:
-    """Densities of the band energies of what the network leaves over of a film, by name and set of films."""
-    films = {
+def densities(detector: NetworkDetector, data: ImageSet, part: Split, lesions: np.ndarray) -> dict:
+    """Densities of the band energies of what the network leaves over of an image, by name and set of images."""
+    sets = {
         "train": data.images[part.normal],
         "healthy": data.images[part.healthy],
         "test": data.images[part.test],
         "lesions": lesions,
     }
-    of_film, of_residual = {}, {}
-    for name, images in films.items():
-        of_film[name] = BandEnergies(size=SIZE).features(images)
+    of_image, of_residual = {}, {}
+    for name, images in sets.items():
+        of_image[name] = BandEnergies(size=SIZE).features(images)
         of_residual[name] = BandEnergies(size=SIZE).features(images - detector.reconstruct(images))
-    both = {name: np.hstack([of_film[name], of_residual[name]]) for name in films}
+    both = {name: np.hstack([of_image[name], of_residual[name]]) for name in sets}
     subject = data.table["subject"].to_numpy()[part.normal]
     return {RESIDUAL: _density(of_residual, subject), BOTH: _density(both, subject)}
 
@@ -165,8 +165,8 @@ def _density(features: dict[str, np.ndarray], subject: np.ndarray) -> dict[str, 
     return {name: density.score_features(rows) for name, rows in features.items() if name != "train"}
 
 
-def measure_network(params, training: TrainingParams, data: Films, part: Split, seed: int, folder) -> dict:
-    """Scores of the test films and of the calibration normals, by name of the score, and what else is known."""
+def measure_network(params, training: TrainingParams, data: ImageSet, part: Split, seed: int, folder) -> dict:
+    """Scores of the test images and of the calibration normals, by name of the score, and what else is known."""
     images = data.images
     start = time.process_time()
     detector = NetworkDetector(params, training, seed).fit(
@@ -202,7 +202,7 @@ def measure_network(params, training: TrainingParams, data: Films, part: Split, 
     return scores | {"known": known}
 
 
-def measure_classifier(data: Films, part: Split, seed: int, epochs: int | None, folder) -> dict:
+def measure_classifier(data: ImageSet, part: Split, seed: int, epochs: int | None, folder) -> dict:
     label, subject = data.table["label"].to_numpy(), data.table["subject"].to_numpy()
     images = data.images
     training = TrainingParams(
@@ -220,7 +220,7 @@ def measure_classifier(data: Films, part: Split, seed: int, epochs: int | None, 
     minutes = (time.process_time() - start) / 60
     model.calibrate(images[part.calibration], label[part.calibration])
     anomalous = part.test[label[part.test] == 1][:100]
-    # pneumonia blurs a film, so what is taken away becomes a part of a normal film, not a blur
+    # pneumonia blurs an image, so what is taken away becomes a part of a normal image, not a blur
     normal = images[np.random.default_rng(seed).choice(part.healthy, len(anomalous))]
     heat = grad_cam(model, images[anomalous])
     check = deletion_insertion(model.score, images[anomalous], heat, reference=normal)
@@ -241,11 +241,11 @@ def measure_classifier(data: Films, part: Split, seed: int, epochs: int | None, 
     }
 
 
-def measure_controls(data: Films, part: Split) -> dict:
+def measure_controls(data: ImageSet, part: Split) -> dict:
     """LBE and what needs no model at all."""
     normal, subject = data.images[part.normal], data.table["subject"].to_numpy()[part.normal]
     detector = LBEDetector(size=SIZE).fit(normal, subject)
-    # as many features as a density of film and residual has, without a network
+    # as many features as a density of image and residual has, without a network
     finer = BandEnergies(size=SIZE, sigmas=(0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 8.0))
     density = LBEDetector(size=SIZE).fit_features(finer.features(normal), subject)
     views = {
@@ -299,7 +299,7 @@ class Bootstrap:
     A model may have been measured on the first splits only.
     """
 
-    def __init__(self, data: Films, parts: list[Split]):
+    def __init__(self, data: ImageSet, parts: list[Split]):
         codes, subjects = pd.factorize(data.table["subject"])
         random = np.random.default_rng(0)
         weight = random.multinomial(len(subjects), np.full(len(subjects), 1 / len(subjects)), RESAMPLES)
@@ -319,7 +319,7 @@ class Bootstrap:
         return tuple(np.stack([pair[i] for pair in found]) for i in range(2))
 
     def share(self, flagged: list[np.ndarray], positive: bool) -> np.ndarray:
-        """(splits, 1 + resamples) share of normal or of abnormal test films that is flagged."""
+        """(splits, 1 + resamples) share of normal or of abnormal test images that is flagged."""
         shares = []
         for flags, part in zip(flagged, self.parts, strict=False):
             chosen = self.positive[part.test] == positive
@@ -328,7 +328,7 @@ class Bootstrap:
         return np.stack(shares)
 
     def stratified(self, scores: list[np.ndarray], bins: int = 8) -> np.ndarray:
-        """AUROC among films of about one aspect ratio: strata by its eighths, weighted by their pairs."""
+        """AUROC among images of about one aspect ratio: strata by its eighths, weighted by their pairs."""
         values = []
         for score, part in zip(scores, self.parts, strict=False):
             aspect, positive = self.aspect[part.test], self.positive[part.test]
@@ -361,7 +361,7 @@ def standard(measured: list[dict], name: str) -> list[np.ndarray]:
 class Rows:
     """The figures as they come in: ranking of each score, what is known of each network, differences."""
 
-    def __init__(self, data: Films, parts: list[Split], measured: dict[str, list[dict]]):
+    def __init__(self, data: ImageSet, parts: list[Split], measured: dict[str, list[dict]]):
         self.splits = len(parts)
         self.bootstrap, self.measured = Bootstrap(data, parts), measured
         self.results: list[Result] = []
@@ -389,7 +389,7 @@ class Rows:
             self.percent(f"AUROC, {kind} against normal, {name}", self.bootstrap.curves(scores, kind)[0])
 
     def at_threshold(self, name: str, test: list[np.ndarray], healthy: list[np.ndarray]) -> None:
-        """What a threshold that lets a tenth of the calibration normals through does to the test films."""
+        """What a threshold that lets a tenth of the calibration normals through does to the test images."""
         flagged = [
             score > score_threshold(np.sort(usual), ALPHA) for score, usual in zip(test, healthy, strict=True)
         ]
@@ -426,7 +426,7 @@ class Rows:
             explained = [k["explained"] for k in known]
             spread = (min(explained), max(explained))
             self.add(
-                f"share of the films' variance that is reconstructed, {model}",
+                f"share of the images' variance that is reconstructed, {model}",
                 float(np.mean(explained)),
                 "",
                 spread,
@@ -443,7 +443,7 @@ class Rows:
             )
             names = ("deletion", "deletion in random order", "insertion", "insertion in random order")
             for name, value in zip(names, np.mean([k["cam"] for k in known], axis=0), strict=True):
-                self.add(f"Grad-CAM, area under {name}, 100 abnormal films", float(value), "")
+                self.add(f"Grad-CAM, area under {name}, 100 abnormal images", float(value), "")
         timed = [k["minutes"] for k in known if k.get("minutes") is not None]
         if timed:
             minutes = float(np.mean(timed))
@@ -487,7 +487,7 @@ class Rows:
         self.compare(f"{LBE} + {name}", LBE, 0)
 
 
-def rows_of_results(data: Films, parts: list[Split], measured: dict[str, list[dict]]) -> list[Result]:
+def rows_of_results(data: ImageSet, parts: list[Split], measured: dict[str, list[dict]]) -> list[Result]:
     rows = Rows(data, parts, measured)
     for model in measured:
         rows.model(model)
@@ -536,7 +536,7 @@ def main() -> None:
         sys.exit("MEDANOMALY_DATA names no folder: put the chest X-rays (Kermany et al. 2018) there")
     torch.set_num_threads(1)
     cache = arguments.cache
-    data = films(Path(os.environ["MEDANOMALY_DATA"]), cache)
+    data = read_images(Path(os.environ["MEDANOMALY_DATA"]), cache)
     parts = [split(data, seed) for seed in range(arguments.seeds)]
     measured: dict[str, list[dict]] = {CONTROLS: [measure_controls(data, part) for part in parts]}
     for seed, part in enumerate(parts):

@@ -1,4 +1,4 @@
-"""What does one film cost, from its pixels to its score and map? The graph that is served, one film at a time, one thread.
+"""What does one image cost, from its pixels to its score and map? The graph that is served, one image at a time, one thread.
 
 Networks of the sizes that ``conf/chest_xray`` gives them, after one epoch on phantoms: how long a call takes does not depend
 on what was learned.
@@ -20,7 +20,7 @@ from benchmarks.record import Result, write
 from medanomaly.imaging.networks.detector import NetworkDetector
 from medanomaly.imaging.networks.params import DetectorNetworkParams, NetworkParams
 from medanomaly.imaging.sources.contract import InputContract
-from medanomaly.synthetic.chest import ChestParams, chest_films
+from medanomaly.synthetic.chest import ChestParams, chest_images
 from medanomaly.synthetic.patients import draw_patients
 from medanomaly.training.params import TrainingParams
 
@@ -42,9 +42,9 @@ def networks() -> dict[str, NetworkParams]:
 
 
 def phantoms() -> tuple[np.ndarray, np.ndarray]:
-    """Films (n, 128, 128) to train on, and others to score."""
-    films = chest_films(draw_patients(N_TRAIN + N_COMPARED, 0), ChestParams(height=SIZE)).films
-    squares = np.stack([InputContract(size=SIZE).prepare(film) for film in films])
+    """Images (n, 128, 128) to train on, and others to score."""
+    images = chest_images(draw_patients(N_TRAIN + N_COMPARED, 0), ChestParams(height=SIZE)).images
+    squares = np.stack([InputContract(size=SIZE).prepare(image) for image in images])
     return squares[:N_TRAIN], squares[N_TRAIN:]
 
 
@@ -54,36 +54,36 @@ def session(graph: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
-def difference(detector: NetworkDetector, served: onnxruntime.InferenceSession, films: np.ndarray) -> float:
+def difference(detector: NetworkDetector, served: onnxruntime.InferenceSession, images: np.ndarray) -> float:
     """Largest ``|a - b| / (1 + |b|)`` of scores and maps, ``a`` of the graph and ``b`` of torch."""
-    given = served.run(["score", "error_map"], {"image": films[:, None]})
-    wanted = detector.score(films), detector.error_map(films)
+    given = served.run(["score", "error_map"], {"image": images[:, None]})
+    wanted = detector.score(images), detector.error_map(images)
     return max(float((np.abs(a - b) / (1 + np.abs(b))).max()) for a, b in zip(given, wanted, strict=True))
 
 
 def main() -> None:
     torch.set_num_threads(1)
-    train, films = phantoms()
+    train, images = phantoms()
     training = TrainingParams(max_epochs=1, batch_size=16, patience=0, accelerator="cpu")
     detectors = {name: NetworkDetector(params, training).fit(train) for name, params in networks().items()}
     sessions = {name: session(detector.to_onnx()) for name, detector in detectors.items()}
-    apart = {name: difference(detectors[name], sessions[name], films) for name in detectors}
+    apart = {name: difference(detectors[name], sessions[name], images) for name in detectors}
     runs = {
         ("graph", name): lambda x, s=s: s.run(None, {"image": x[:, None]}) for name, s in sessions.items()
     }
     runs |= {("torch", name): lambda x, d=d: d.score(x) for name, d in detectors.items()}
     taken = {key: np.empty((CALLS, 2)) for key in runs}
     for i in range(-WARM_UP, CALLS):
-        film = films[[i % len(films)]]
+        image = images[[i % len(images)]]
         for key, run in runs.items():
             # torch is slower and only its median is told
             if key[0] == "torch" and i % 10:
                 continue
             # processor time too, so that other programs on the machine count for less
             start, busy = time.perf_counter(), time.process_time()
-            run(film)
+            run(image)
             taken[key][max(i, 0)] = time.perf_counter() - start, time.process_time() - busy
-    data = f"one film of {SIZE} px, {CALLS} calls, one thread, all networks in turn"
+    data = f"one image of {SIZE} px, {CALLS} calls, one thread, all networks in turn"
     results = []
     for name in detectors:
         wall, busy = 1e3 * taken["graph", name].T
@@ -95,7 +95,7 @@ def main() -> None:
             Result(f"{name}, p99", p99, "ms", target=f"< {TARGET_MS} ms", reached=bool(p99 < TARGET_MS),
                    data=f"{data}; processor time; by the clock {np.quantile(wall, 0.99):.1f} ms"),
             Result(f"{name}, largest difference from torch", apart[name], "", target=f"<= {TOLERANCE:g}",
-                   reached=apart[name] <= TOLERANCE, data=f"|a - b| / (1 + |b|), {len(films)} films and their maps"),
+                   reached=apart[name] <= TOLERANCE, data=f"|a - b| / (1 + |b|), {len(images)} images and their maps"),
         ]  # fmt: skip
     write("imaging_scoring", results, command="make bench NAME=imaging_scoring")
 

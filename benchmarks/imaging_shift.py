@@ -1,6 +1,6 @@
-"""What becomes of p-values when films are taken otherwise, is it noticed, and does unlabelled recalibration help?
+"""What becomes of p-values when images are taken otherwise, is it noticed, and does unlabelled recalibration help?
 
-Two sites are made of one data set: subjects are ranked by an acquisition trait of their films (blur, film shape, or
+Two sites are made of one data set: subjects are ranked by an acquisition trait of their images (blur, image shape, or
 both) plus noise of half its spread, normals and abnormals apart, and the upper half of each is the new site. Fitted
 and calibrated on normals of the old site; the new site's batch holds all its normals and abnormals drawn to a prevalence.
 """
@@ -13,7 +13,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 
-from benchmarks.chest_films import ChestFilms, chest_films
+from benchmarks.chest_images import ChestImages, chest_images
 from benchmarks.record import Result, write
 from medanomaly.core.conformal import p_values
 from medanomaly.evaluation.recalibration import density_ratio, recalibrate, weighted_p_values
@@ -36,15 +36,15 @@ SPLITS = {
 METHODS = ("none", "site median and MAD", "weighted conformal", "mixture")
 
 
-def new_site(films: ChestFilms, table: pd.DataFrame, traits: dict, rng: np.random.Generator) -> np.ndarray:
-    """(n,) bool: films of the new site; a subject's films are at one site."""
-    normal = table[~films.positive]
+def new_site(chest: ChestImages, table: pd.DataFrame, traits: dict, rng: np.random.Generator) -> np.ndarray:
+    """(n,) bool: images of the new site; a subject's images are at one site."""
+    normal = table[~chest.positive]
     trait = sum(w * (table[c] - normal[c].mean()) / normal[c].std() for c, w in traits.items()).to_numpy()
     inside = np.zeros(len(trait), dtype=bool)
-    for which in (films.positive, ~films.positive):
-        mean = pd.Series(trait[which]).groupby(films.subject[which]).mean()
+    for which in (chest.positive, ~chest.positive):
+        mean = pd.Series(trait[which]).groupby(chest.subject[which]).mean()
         noisy = mean + 0.5 * mean.std() * rng.standard_normal(len(mean))
-        inside[which] = np.isin(films.subject[which], noisy.index[noisy > noisy.median()])
+        inside[which] = np.isin(chest.subject[which], noisy.index[noisy > noisy.median()])
     return inside
 
 
@@ -74,26 +74,28 @@ def one_per_subject(rows: np.ndarray, subject: np.ndarray, rng: np.random.Genera
 
 
 def mean_interval(values: list[float]) -> dict:
-    """Mean, smallest and largest over seeds; the seeds share films, so this is no interval over subjects."""
+    """Mean, smallest and largest over seeds; the seeds share images, so this is no interval over subjects."""
     values = np.asarray(values)
     return {"value": float(values.mean()), "ci_low": float(values.min()), "ci_high": float(values.max())}
 
 
-def unshifted_verdicts(films: ChestFilms, features: np.ndarray, table: pd.DataFrame) -> dict[str, list[bool]]:
-    """Whether the check says 'broken' on batches of held-out subjects of the same films, where nothing has shifted."""
+def unshifted_verdicts(
+    chest: ChestImages, features: np.ndarray, table: pd.DataFrame
+) -> dict[str, list[bool]]:
+    """Whether the check says 'broken' on batches of held-out subjects of the same images, where nothing has shifted."""
     false_verdicts = {"normals alone": [], "40 % abnormal": []}
     for run in range(NULL_RUNS):
         rng = np.random.default_rng(1000 + run)
         if run % 20 == 0:
-            normal = np.flatnonzero(~films.positive)
-            subjects = rng.permutation(np.unique(films.subject[normal]))
-            fit = normal[np.isin(films.subject[normal], subjects[: len(subjects) // 2])]
+            normal = np.flatnonzero(~chest.positive)
+            subjects = rng.permutation(np.unique(chest.subject[normal]))
+            fit = normal[np.isin(chest.subject[normal], subjects[: len(subjects) // 2])]
             rest = normal[~np.isin(normal, fit)]
-            detector = LBEDetector().fit_features(features[fit], films.subject[fit])
+            detector = LBEDetector().fit_features(features[fit], chest.subject[fit])
             score = detector.score_features(features)
-        single = rng.permutation(one_per_subject(rest, films.subject, rng))
+        single = rng.permutation(one_per_subject(rest, chest.subject, rng))
         cal, alone = single[: len(single) // 2], single[len(single) // 2 :]
-        ill = one_per_subject(np.flatnonzero(films.positive), films.subject, rng)
+        ill = one_per_subject(np.flatnonzero(chest.positive), chest.subject, rng)
         for case, batch in (
             ("normals alone", alone),
             ("40 % abnormal", np.concatenate([alone, rng.permutation(ill)[: int(len(alone) * 2 / 3)]])),
@@ -109,9 +111,9 @@ def unshifted_verdicts(films: ChestFilms, features: np.ndarray, table: pd.DataFr
 
 
 def main() -> None:
-    films = chest_films()
-    table = acquisition_features(films.images, films.aspect)
-    features = BandEnergies().features(films.images)
+    chest = chest_images()
+    table = acquisition_features(chest.images, chest.aspect)
+    features = BandEnergies().features(chest.images)
     covariates = table.to_numpy()
     results = []
     noticed = {name: [] for name in SPLITS}
@@ -120,17 +122,17 @@ def main() -> None:
         rates = {(m, q): [] for m in METHODS for q in (0.0, *PREVALENCES)}
         for seed in SEEDS:
             rng = np.random.default_rng(seed)
-            inside = new_site(films, table, traits, rng)
-            normal = np.flatnonzero(~films.positive & ~inside)
-            old_subjects = rng.permutation(np.unique(films.subject[normal]))
-            fitted = np.isin(films.subject[normal], old_subjects[: int(0.7 * len(old_subjects))])
+            inside = new_site(chest, table, traits, rng)
+            normal = np.flatnonzero(~chest.positive & ~inside)
+            old_subjects = rng.permutation(np.unique(chest.subject[normal]))
+            fitted = np.isin(chest.subject[normal], old_subjects[: int(0.7 * len(old_subjects))])
             fit, cal = normal[fitted], normal[~fitted]
-            detector = LBEDetector().fit_features(features[fit], films.subject[fit])
+            detector = LBEDetector().fit_features(features[fit], chest.subject[fit])
             score = detector.score_features(features)
-            healthy, ill = np.flatnonzero(~films.positive & inside), np.flatnonzero(films.positive & inside)
+            healthy, ill = np.flatnonzero(~chest.positive & inside), np.flatnonzero(chest.positive & inside)
             for share in (0.0, *PREVALENCES):
                 wanted = int(share / (1 - share) * len(healthy))
-                # a high prevalence needs fewer normals, since abnormal films run out
+                # a high prevalence needs fewer normals, since abnormal images run out
                 kept = (
                     healthy
                     if wanted <= len(ill)
@@ -145,8 +147,8 @@ def main() -> None:
                         (flagged[: len(kept)].mean(), flagged[len(kept) :].mean() if share else np.nan)
                     )
                 if share in (0.0, 0.4):
-                    alone = one_per_subject(batch, films.subject, rng)[:300]
-                    one_cal = one_per_subject(cal, films.subject, rng)
+                    alone = one_per_subject(batch, chest.subject, rng)[:300]
+                    one_cal = one_per_subject(cal, chest.subject, rng)
                     verdict = check_shift(
                         score[one_cal],
                         score[alone],
@@ -169,7 +171,7 @@ def main() -> None:
             if share:
                 results.append(Result(f"sensitivity: {label}", **mean_interval(found), unit="", data=note))
 
-    false_verdicts = unshifted_verdicts(films, features, table)
+    false_verdicts = unshifted_verdicts(chest, features, table)
     for case, verdicts in false_verdicts.items():
         results.append(
             Result(f"shift check says 'broken' where nothing shifted, {case}", float(np.mean(verdicts)), "share of batches",
@@ -178,7 +180,7 @@ def main() -> None:
         )  # fmt: skip
     for name, verdicts in noticed.items():
         results.append(
-            Result(f"shift check says 'broken' on a batch of 300 films: {name}", float(np.mean(verdicts)),
+            Result(f"shift check says 'broken' on a batch of 300 images: {name}", float(np.mean(verdicts)),
                    "share of batches", data="0 % and 40 % abnormal together; " + note)
         )  # fmt: skip
     write("imaging_shift", results, command="make bench NAME=imaging_shift")

@@ -17,11 +17,11 @@ from medanomaly.evaluation.images.segmentation import segmentation_metrics
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.imaging.image_scorer import ImageScorer
 from medanomaly.imaging.sources.contract import InputContract
-from medanomaly.imaging.sources.image_array import FilmArray
+from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.imaging.supervised.bundles import (
-    FilmRiskParams,
-    FilmRiskScorer,
-    FilmSegmenterParams,
+    ImageRiskParams,
+    ImageRiskScorer,
+    ImageSegmenterParams,
     best_dice_threshold,
     classifier_bundle,
     enough_masks,
@@ -75,7 +75,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def data(run):
-    films = FilmArray(run["imaging.images"].load(), run["imaging.manifest"].load()["row"])
+    films = ImageArray(run["imaging.images"].load(), run["imaging.manifest"].load()["row"])
     return films, run["imaging.cases"].load()
 
 
@@ -96,8 +96,8 @@ def test_the_threshold_is_chosen_on_calibration_films(run, data):
     films, cases = data
     bundle = run["imaging_risk.classifier.bundle"].load()
     inside = cases[(cases["split"] == "calibration") & cases["label"].notna()]
-    probability = FilmRiskScorer(bundle).probability(films[inside.index.to_numpy()])
-    expected = choose_threshold(probability, inside["label"].to_numpy(int), FilmRiskParams().threshold)
+    probability = ImageRiskScorer(bundle).probability(films[inside.index.to_numpy()])
+    expected = choose_threshold(probability, inside["label"].to_numpy(int), ImageRiskParams().threshold)
     assert bundle.manifest["risk_threshold"]["probability"] == pytest.approx(expected)
     assert bundle.manifest["training_data"]["n_cases"] == int(
         ((cases["split"] == "train") & cases["label"].notna()).sum()
@@ -108,7 +108,7 @@ def test_an_anomaly_scorer_refuses_the_bundle_and_the_other_way_round(run):
     bundle = run["imaging_risk.classifier.bundle"].load()
     foreign = make_bundle(bundle.manifest | {"modality": "imaging"}, bundle.files)
     with pytest.raises(BundleError, match="modality 'imaging'"):
-        FilmRiskScorer(foreign)
+        ImageRiskScorer(foreign)
     with pytest.raises(BundleError, match="calibration"):
         ImageScorer(bundle)
 
@@ -130,7 +130,7 @@ def test_the_segmenter_outlines_at_its_own_threshold(run, data):
     some = films[cases.index[cases["split"] == "test"][:5].to_numpy()]
     probability = model.probability(some)
     clear = np.abs(probability - bundle.manifest["outline_threshold"]) > 1e-5
-    outlined = FilmRiskScorer(bundle).outlines(some)
+    outlined = ImageRiskScorer(bundle).outlines(some)
     expected = probability >= bundle.manifest["outline_threshold"]
     assert (outlined == expected)[clear].all()
 
@@ -140,7 +140,7 @@ def test_outlines_are_measured_on_test_films_with_a_lesion_and_false_ones_on_the
     table = run["imaging_risk.outlines"].load().set_index("measure")
     masks, (bundle,) = run["imaging.masks"].load(), run["imaging_risk.segmenters"].load().values()
     lesion = masks["masks"].any(axis=(1, 2)) & cases["split"].eq("test").to_numpy()[masks["rows"]]
-    found = FilmRiskScorer(bundle).outlines(films[masks["rows"][lesion]])
+    found = ImageRiskScorer(bundle).outlines(films[masks["rows"][lesion]])
     expected = segmentation_metrics(found, masks["masks"][lesion])
     for measure, values in expected.items():
         assert table.loc[measure, "value"] == pytest.approx(values.mean())
@@ -236,7 +236,7 @@ def test_a_label_that_is_missing_in_a_part_is_named_with_what_to_do(data, part, 
     changed = cases.copy()
     changed.loc[changed["split"] == part, "label"] = only
     with pytest.raises(ConfigurationError, match=message) as error:
-        classifier_bundle(films, changed, FilmRiskParams(), CONTRACT, seed=0)
+        classifier_bundle(films, changed, ImageRiskParams(), CONTRACT, seed=0)
     assert "anomalous_patients: split" in str(error.value)
 
 
@@ -248,7 +248,7 @@ def test_without_masks_there_is_no_segmenter_and_none_of_an_earlier_run_is_left(
     assert not enough_masks(cases, np.zeros_like(given["masks"]), given["rows"])
     assert not enough_masks(cases, *none)
     with pytest.raises(ConfigurationError, match="mask"):
-        segmenter_bundle(films, cases, *none, FilmSegmenterParams(), CONTRACT, seed=0)
+        segmenter_bundle(films, cases, *none, ImageSegmenterParams(), CONTRACT, seed=0)
     dataset = OptionalBundleDataset(filepath=str(tmp_path / "segmenter"))
     assert dataset.load() == {}
     earlier = run["imaging_risk.segmenters"].load()

@@ -22,9 +22,9 @@ def run(finished_run):
 
 
 def films(run):
-    from medanomaly.imaging.sources.image_array import FilmArray
+    from medanomaly.imaging.sources.image_array import ImageArray
 
-    return FilmArray(run["imaging.images"].load(), run["imaging.manifest"].load()["row"])
+    return ImageArray(run["imaging.images"].load(), run["imaging.manifest"].load()["row"])
 
 
 def test_counts_add_up_and_manifest_and_cases_are_row_by_row(run):

@@ -26,20 +26,20 @@ def test_a_disc_stays_a_disc(geometry, shape):
 
 
 def test_crop_cuts_the_longer_side_about_the_centre_and_pad_keeps_everything():
-    film = np.zeros((60, 100), np.float32)
-    film[:, :15] = 1.0
-    assert to_square(film, 60, "centre_crop").max() == 0
-    padded = to_square(film, 100, "pad")
-    assert padded.sum() == film.sum()
+    image = np.zeros((60, 100), np.float32)
+    image[:, :15] = 1.0
+    assert to_square(image, 60, "centre_crop").max() == 0
+    padded = to_square(image, 100, "pad")
+    assert padded.sum() == image.sum()
     assert (padded[:20] == 0).all()
     assert (padded[80:] == 0).all()
 
 
 @given(height=st.integers(1, 90), width=st.integers(1, 90), size=st.sampled_from([8, 28, 64]))
 def test_any_shape_comes_out_square_and_in_range(height, width, size):
-    film = np.random.default_rng(height * 100 + width).random((height, width)).astype(np.float32)
+    image = np.random.default_rng(height * 100 + width).random((height, width)).astype(np.float32)
     for geometry in ("centre_crop", "pad"):
-        square = InputContract(size=size, geometry=geometry).prepare(film)
+        square = InputContract(size=size, geometry=geometry).prepare(image)
         assert square.shape == (size, size)
         assert square.dtype == np.float32
         assert square.min() >= 0
@@ -49,9 +49,9 @@ def test_any_shape_comes_out_square_and_in_range(height, width, size):
 @pytest.mark.parametrize("contrast", ["none", "zscore", "clahe"])
 def test_what_a_contract_prepares_it_also_accepts(contrast):
     contract = InputContract(contrast=contrast)
-    films = np.stack([contract.prepare(disc(100, 130) * s) for s in (1.0, 0.4, 0.0)])
-    assert contract.check(films).shape == (3, 64, 64)
-    assert contract.check(films[:, None]).shape == (3, 64, 64)
+    images = np.stack([contract.prepare(disc(100, 130) * s) for s in (1.0, 0.4, 0.0)])
+    assert contract.check(images).shape == (3, 64, 64)
+    assert contract.check(images[:, None]).shape == (3, 64, 64)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_contract_goes_through_json():
     assert InputContract(**json.loads(json.dumps(contract.model_dump()))) == contract
 
 
-def test_mask_follows_the_geometry_of_its_film():
+def test_mask_follows_the_geometry_of_its_image():
     contract = InputContract(size=64)
-    film = disc(150, 210)
-    assert (contract.prepare_mask(film) == (contract.prepare(film) >= 0.5)).all()
+    image = disc(150, 210)
+    assert (contract.prepare_mask(image) == (contract.prepare(image) >= 0.5)).all()

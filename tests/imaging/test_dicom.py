@@ -70,7 +70,7 @@ def test_padding_is_black_and_does_not_stretch_the_range():
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless])
-def test_compressed_films_give_the_same_pixels(syntax):
+def test_compressed_images_give_the_same_pixels(syntax):
     pytest.importorskip("openjpeg" if syntax == JPEG2000Lossless else "rle")
     stored = np.random.default_rng(0).integers(0, 4096, (40, 50)).astype(np.uint16)
     compressed = dicom(stored, syntax=syntax)
@@ -108,4 +108,4 @@ def test_header_says_burned_in_and_names_nobody():
 )
 def test_what_cannot_be_shown_is_refused_with_a_reason(content, message):
     with pytest.raises(InputError, match=message):
-        decode(content, "film.dcm")
+        decode(content, "image.dcm")

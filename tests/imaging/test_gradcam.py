@@ -94,17 +94,17 @@ def test_taking_away_what_grad_cam_shows_lowers_the_probability_faster_than_chan
     assert not wrong.faithful
 
 
-def test_the_check_puts_parts_of_normal_films_where_it_deletes(classifier):
+def test_the_check_puts_parts_of_normal_images_where_it_deletes(classifier):
     images, label, _ = spots(60, 3)
     areas = check_grad_cam(classifier, images[label == 1], images[label == 0][:5])
     assert areas.faithful
     assert len(areas.deletion) == (label == 1).sum()
-    # films that are normal all over have nothing to be deleted
+    # images that are normal all over have nothing to be deleted
     same = check_grad_cam(classifier, images[label == 0][:5], images[label == 0][:5])
     assert same.deletion.mean() < areas.deletion.mean()
 
 
-def test_films_of_any_side_can_be_checked():
+def test_images_of_any_side_can_be_checked():
     images, label, _ = spots(12, 0)
     training = TrainingParams(max_epochs=1, batch_size=6, patience=0)
     model = ImageClassifier(ClassifierParams(width=4), training).fit(images[:, :30, :30], label)

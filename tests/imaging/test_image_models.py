@@ -17,10 +17,10 @@ from medanomaly.imaging.image_models import (
     network_bundle,
 )
 from medanomaly.imaging.image_scorer import ImageScorer, part_table
-from medanomaly.imaging.objective import film_objective
+from medanomaly.imaging.objective import image_objective
 from medanomaly.imaging.sources.contract import InputContract
-from medanomaly.imaging.sources.image_array import FilmArray
-from medanomaly.synthetic.chest import ChestParams, chest_films
+from medanomaly.imaging.sources.image_array import ImageArray
+from medanomaly.synthetic.chest import ChestParams, chest_images
 from medanomaly.synthetic.patients import draw_patients
 
 SIZE = 32
@@ -39,68 +39,71 @@ def network_params(name, **training):
 
 @pytest.fixture(scope="module")
 def data():
-    drawn = chest_films(draw_patients(120, 0), ChestParams(height=48, lesion_share=0.3))
-    films = np.stack([CONTRACT.prepare(film) for film in drawn.films])
+    drawn = chest_images(draw_patients(120, 0), ChestParams(height=48, lesion_share=0.3))
+    images = np.stack([CONTRACT.prepare(image) for image in drawn.images])
     cases = drawn.table[["case_id", "patient_id", "label", "kind"]].astype({"label": "Int8"})
     part = np.repeat(["train", "calibration", "test"], [60, 30, 30])
-    return films, cases.assign(split=part)
+    return images, cases.assign(split=part)
 
 
 @pytest.fixture(scope="module")
 def bundles(data):
-    films, cases = data
+    images, cases = data
     about = {"alpha": 0.1, "seed": 0}
-    made = {"lbe": lbe_bundle(films, cases, LBEParams(), CONTRACT, name="lbe", **about)}
+    made = {"lbe": lbe_bundle(images, cases, LBEParams(), CONTRACT, name="lbe", **about)}
     for name in NETWORKS:
-        made[name] = network_bundle(films, cases, network_params(name), CONTRACT, name=name, **about)
+        made[name] = network_bundle(images, cases, network_params(name), CONTRACT, name=name, **about)
     return made
 
 
 @pytest.mark.parametrize("name", ["lbe", *NETWORKS])
-def test_a_bundle_read_back_scores_a_film_the_same_alone_and_in_a_batch(data, bundles, name, tmp_path):
-    films, cases = data
+def test_a_bundle_read_back_scores_an_image_the_same_alone_and_in_a_batch(data, bundles, name, tmp_path):
+    images, cases = data
     write_bundle(tmp_path / name, bundles[name])
     scorer = ImageScorer(read_bundle(tmp_path / name))
-    scores = scorer.score(films)
+    scores = scorer.score(images)
     assert np.isfinite(scores).all()
-    assert scorer.score(films[7:8])[0] == pytest.approx(scores[7], rel=1e-5, abs=1e-6)
+    assert scorer.score(images[7:8])[0] == pytest.approx(scores[7], rel=1e-5, abs=1e-6)
     normals = ((cases["split"] == "calibration") & (cases["label"] == 0)).to_numpy()
     np.testing.assert_allclose(np.sort(scores[normals]), scorer.calibration, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_onnx_scores_are_those_of_torch(data, bundles, name):
-    films = data[0][:20]
+    images = data[0][:20]
     np.testing.assert_allclose(
-        ImageScorer(bundles[name]).score(films), detector_of(bundles[name]).score(films), rtol=1e-5, atol=1e-6
+        ImageScorer(bundles[name]).score(images),
+        detector_of(bundles[name]).score(images),
+        rtol=1e-5,
+        atol=1e-6,
     )
 
 
 @pytest.mark.parametrize("name", ["lbe", *NETWORKS])
-def test_parts_of_a_film_add_up_to_its_score_but_for_a_constant(data, bundles, name):
-    films = data[0]
+def test_parts_of_an_image_add_up_to_its_score_but_for_a_constant(data, bundles, name):
+    images = data[0]
     scorer = ImageScorer(bundles[name])
-    _, contributions, exact = scorer.parts(films[:10], films[60:80])
-    rest = scorer.score(films[:10]) - contributions.sum(axis=1)
+    _, contributions, exact = scorer.parts(images[:10], images[60:80])
+    rest = scorer.score(images[:10]) - contributions.sum(axis=1)
     assert exact
     np.testing.assert_allclose(rest, rest[0], rtol=1e-4, atol=1e-5)
 
 
-def test_explanations_put_the_largest_contribution_of_each_film_first(data, bundles):
-    films, cases = data
+def test_explanations_put_the_largest_contribution_of_each_image_first(data, bundles):
+    images, cases = data
     ids = cases["case_id"].iloc[:3].to_list()
-    table = part_table(ImageScorer(bundles["lbe"]), films[:3], ids, films[60:80])
+    table = part_table(ImageScorer(bundles["lbe"]), images[:3], ids, images[60:80])
     assert table["case_id"].unique().tolist() == ids
     assert all(part["contribution"].is_monotonic_decreasing for _, part in table.groupby("case_id"))
     assert (table["usual_low"] <= table["usual_high"]).all()
 
 
 def test_a_killed_training_goes_on_to_the_bundle_it_would_have_become(data, tmp_path, monkeypatch):
-    films, cases = data
+    images, cases = data
     params, about = network_params("autoencoder", max_epochs=3, patience=0), {"alpha": 0.1, "seed": 0}
 
     def made(folder):
-        return network_bundle(films, cases, params, CONTRACT, name="autoencoder", folder=folder, **about)
+        return network_bundle(images, cases, params, CONTRACT, name="autoencoder", folder=folder, **about)
 
     whole = made(None)
     from medanomaly.imaging.networks.autoencoder.lightning import AutoencoderModule
@@ -143,10 +146,10 @@ def test_images_outside_the_contract_and_bundles_of_other_modalities_are_refused
 
 
 def test_a_network_refuses_images_whose_contrast_was_changed_before(data):
-    films, cases = data
+    images, cases = data
     with pytest.raises(ConfigurationError, match="contrast"):
         network_bundle(
-            films,
+            images,
             cases,
             network_params("autoencoder"),
             InputContract(size=SIZE, contrast="clahe"),
@@ -156,22 +159,22 @@ def test_a_network_refuses_images_whose_contrast_was_changed_before(data):
         )
 
 
-def test_films_of_bytes_are_read_as_shares_in_the_order_of_the_cases():
+def test_images_of_bytes_are_read_as_shares_in_the_order_of_the_cases():
     stored = np.arange(3 * 4, dtype=np.uint8).reshape(3, 2, 2)
-    films = FilmArray(stored, np.array([2, 0]))
-    assert films.shape == (2, 2, 2)
-    np.testing.assert_array_equal(films[:], stored[[2, 0]].astype(np.float32) / np.float32(255))
-    np.testing.assert_array_equal(films[np.array([False, True])], films[1:2])
+    images = ImageArray(stored, np.array([2, 0]))
+    assert images.shape == (2, 2, 2)
+    np.testing.assert_array_equal(images[:], stored[[2, 0]].astype(np.float32) / np.float32(255))
+    np.testing.assert_array_equal(images[np.array([False, True])], images[1:2])
 
 
 def test_a_network_that_copies_leaks_and_lbe_has_no_leak(data, bundles, monkeypatch):
-    films = data[0][60:80]
-    assert leak(bundles["lbe"], films, 0) is None
-    found = leak(bundles["autoencoder"], films, 0)
+    images = data[0][60:80]
+    assert leak(bundles["lbe"], images, 0) is None
+    found = leak(bundles["autoencoder"], images, 0)
     assert found["low"] <= found["value"] <= found["high"] < 0.5
     copying = type("Copy", (), {"reconstruct": staticmethod(lambda images: images)})
     monkeypatch.setattr("medanomaly.imaging.examination.detector_of", lambda _: copying)
-    assert leak(bundles["autoencoder"], films, 0)["value"] == pytest.approx(1)
+    assert leak(bundles["autoencoder"], images, 0)["value"] == pytest.approx(1)
 
 
 def test_planted_lesions_are_found_by_lbe(data, bundles):
@@ -212,7 +215,7 @@ def test_a_batch_without_labels_has_a_verdict_and_no_shares():
     assert "recalibrated_false_alarms" not in found
 
 
-def test_a_score_that_is_the_film_s_shape_has_no_stratified_ranking_left():
+def test_a_score_that_is_the_image_s_shape_has_no_stratified_ranking_left():
     random = np.random.default_rng(0)
     n = 400
     label = pd.array(random.integers(0, 2, n), dtype="Int8")
@@ -226,23 +229,23 @@ def test_a_score_that_is_the_film_s_shape_has_no_stratified_ranking_left():
     assert row["ci_low"] <= row["value"] <= row["ci_high"]
 
 
-def test_the_tuning_objective_looks_at_nothing_but_normal_train_films(data):
-    films, cases = data
+def test_the_tuning_objective_looks_at_nothing_but_normal_train_images(data):
+    images, cases = data
     params, told = network_params("autoencoder", max_epochs=2, patience=0), []
-    objective = film_objective(FilmArray(films, np.arange(120)), cases, params, n_folds=3, seed=0)
+    objective = image_objective(ImageArray(images, np.arange(120)), cases, params, n_folds=3, seed=0)
     value = objective({"latent": 4}, lambda v, step: told.append((step, v)))
     assert [step for step, _ in told] == [0, 1]
     assert 0 <= value <= 1
-    changed = films.copy()
+    changed = images.copy()
     changed[((cases["split"] != "train") | (cases["label"] == 1)).to_numpy()] = 0.5
-    again = film_objective(FilmArray(changed, np.arange(120)), cases, params, n_folds=3, seed=0)
+    again = image_objective(ImageArray(changed, np.arange(120)), cases, params, n_folds=3, seed=0)
     assert again({"latent": 4}, lambda *_: None) == value
 
 
 def test_a_pruned_trial_leaves_training_at_once(data):
-    films, cases = data
+    images, cases = data
     params = network_params("autoencoder", max_epochs=50, patience=0)
-    objective = film_objective(FilmArray(films, np.arange(120)), cases, params, n_folds=3, seed=0)
+    objective = image_objective(ImageArray(images, np.arange(120)), cases, params, n_folds=3, seed=0)
     steps = []
 
     class Pruned(Exception):
@@ -259,9 +262,9 @@ def test_a_pruned_trial_leaves_training_at_once(data):
 
 
 def test_the_density_reports_after_each_fold(data):
-    films, cases = data
+    images, cases = data
     told = []
-    objective = film_objective(FilmArray(films, np.arange(120)), cases, LBEParams(), n_folds=2, seed=0)
+    objective = image_objective(ImageArray(images, np.arange(120)), cases, LBEParams(), n_folds=2, seed=0)
     value = objective({"n_neighbors": 2}, lambda v, step: told.append((step, v)))
     assert [step for step, _ in told] == [0, 1]
     assert told[-1][1] == value > 0.5

@@ -25,7 +25,7 @@ from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.folders import class_folders
 
 
-def films(n: int, seed: int = 0, size: int = 64) -> np.ndarray:
+def random_images(n: int, seed: int = 0, size: int = 64) -> np.ndarray:
     rng = np.random.default_rng(seed)
     noise = gaussian_filter(rng.standard_normal((n, size, size)), (0, 1.5, 1.5))
     ramp = np.linspace(0, 1, size)[:, None] * np.linspace(1, 0.5, size)
@@ -34,11 +34,11 @@ def films(n: int, seed: int = 0, size: int = 64) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def detector() -> LBEDetector:
-    return LBEDetector().fit(films(80), np.arange(80) // 2)
+    return LBEDetector().fit(random_images(80), np.arange(80) // 2)
 
 
 def by_scipy(image: np.ndarray) -> np.ndarray:
-    """The published steps one by one on one film."""
+    """The published steps one by one on one image."""
     low = [image.astype(np.float64)]
     low += [gaussian_filter(low[0], s, mode="mirror", truncate=3.0) for s in (1, 2, 4, 8)]
     out = []
@@ -53,12 +53,12 @@ def by_scipy(image: np.ndarray) -> np.ndarray:
 
 
 def test_features_are_those_of_scipys_gaussian_filter():
-    some = films(3, 1)
+    some = random_images(3, 1)
     assert np.allclose(BandEnergies().features(some), [by_scipy(f) for f in some], atol=1e-10)
 
 
 def test_score_is_the_published_sum_of_two_distances():
-    train, new, groups = films(60), films(5, 2), np.arange(60) // 3
+    train, new, groups = random_images(60), random_images(5, 2), np.arange(60) // 3
     f, g = (BandEnergies().features(x) for x in (train, new))
 
     def distances(fit, rows):
@@ -77,25 +77,25 @@ def test_score_is_the_published_sum_of_two_distances():
 
 
 def test_score_is_the_same_alone_and_in_a_batch(detector):
-    some = films(37, 3)
+    some = random_images(37, 3)
     together = detector.score(some)
     assert (np.concatenate([detector.score(f[None]) for f in some]) == together).all()
     assert (detector.score(some[::-1])[::-1] == together).all()
 
 
 def test_contributions_add_up_to_the_score(detector):
-    some = films(9, 4)
+    some = random_images(9, 4)
     contributions = detector.contributions(some)
     assert contributions.shape == (9, 4, 5, 5)
     assert np.allclose(contributions.sum(axis=(1, 2, 3)), detector.score(some), atol=1e-9)
 
 
-def test_contributions_add_up_for_a_film_that_was_fitted_on(detector):
-    assert np.isfinite(detector.contributions(films(80)[:4])).all()
+def test_contributions_add_up_for_an_image_that_was_fitted_on(detector):
+    assert np.isfinite(detector.contributions(random_images(80)[:4])).all()
 
 
 def test_map_points_at_the_altered_corner(detector):
-    altered = films(1, 5)
+    altered = random_images(1, 5)
     altered[0, 8:24, 40:56] = 0.9
     where = detector.score_map(altered)[0]
     assert where.shape == (64, 64)
@@ -106,7 +106,7 @@ def test_map_points_at_the_altered_corner(detector):
 
 def test_onnx_graph_agrees_with_numpy_to_1e_5_alone_and_in_a_batch(detector):
     session = onnxruntime.InferenceSession(lbe_onnx(detector))
-    some = np.concatenate([films(12, 6), films(80)[:2], np.zeros((1, 64, 64), np.float32)])
+    some = np.concatenate([random_images(12, 6), random_images(80)[:2], np.zeros((1, 64, 64), np.float32)])
     score, contributions = session.run(None, {"image": some[:, None]})
     assert np.abs(score - detector.score(some)).max() < 1e-5
     assert np.abs(contributions - detector.contributions(some)).max() < 1e-5
@@ -120,13 +120,13 @@ def test_arrays_carry_the_whole_detector(detector):
     buffer.seek(0)
     with np.load(buffer, allow_pickle=False) as stored:
         again = LBEDetector.from_arrays(dict(stored))
-    assert (again.score(films(5, 7)) == detector.score(films(5, 7))).all()
+    assert (again.score(random_images(5, 7)) == detector.score(random_images(5, 7))).all()
     with pytest.raises(InputError, match="missing"):
         LBEDetector.from_arrays({"spec": np.array([64, 6, 5, 3])})
 
 
-def test_larger_films_are_averaged_down(detector):
-    some = films(3, 8)
+def test_larger_images_are_averaged_down(detector):
+    some = random_images(3, 8)
     twice = some.repeat(2, axis=1).repeat(2, axis=2)
     assert np.allclose(detector.score(twice), detector.score(some), atol=1e-6)
     assert detector.score_map(twice).shape == (3, 128, 128)
@@ -140,16 +140,16 @@ def test_larger_films_are_averaged_down(detector):
         (np.full((2, 64, 64), np.nan, np.float32), "NaN"),
     ],
 )
-def test_films_that_do_not_fit_are_refused(detector, bad, message):
+def test_images_that_do_not_fit_are_refused(detector, bad, message):
     with pytest.raises(InputError, match=message):
         detector.score(bad)
 
 
-def test_too_few_films_and_an_unfitted_detector_are_refused():
+def test_too_few_images_and_an_unfitted_detector_are_refused():
     with pytest.raises(InputError, match="too few"):
-        LBEDetector().fit(films(4))
+        LBEDetector().fit(random_images(4))
     with pytest.raises(ConfigurationError, match="not fitted"):
-        LBEDetector().score(films(1))
+        LBEDetector().score(random_images(1))
 
 
 @given(length=st.integers(5, 80), bins=st.integers(1, 5))
@@ -159,14 +159,14 @@ def test_pooling_keeps_the_mean_of_a_constant_and_uses_every_pixel(length, bins)
     assert (pool > 0).any(axis=0).all()
 
 
-def test_a_darker_film_keeps_its_shape_and_loses_energy_evenly():
-    some = films(4, 9)
+def test_a_darker_image_keeps_its_shape_and_loses_energy_evenly():
+    some = random_images(4, 9)
     difference = BandEnergies().features(some) - BandEnergies().features(some * np.float32(0.5))
     assert np.allclose(difference, np.log(2), atol=1e-4)
 
 
-def test_every_baseline_gives_one_finite_score_a_film_and_the_same_alone():
-    train, some, aspect = films(40), films(6, 2), np.linspace(1, 1.5, 6)
+def test_every_baseline_gives_one_finite_score_an_image_and_the_same_alone():
+    train, some, aspect = random_images(40), random_images(6, 2), np.linspace(1, 1.5, 6)
     for name, model in baselines().items():
         model.fit(train, np.ones(40))
         score = model.score(some, aspect)
@@ -175,13 +175,13 @@ def test_every_baseline_gives_one_finite_score_a_film_and_the_same_alone():
         assert np.isclose(model.score(some[2:3], aspect[2:3])[0], score[2], rtol=1e-4), name
 
 
-def test_nearest_film_of_a_fitted_film_is_itself():
-    model = baselines()["1-NN (z-scored pixels)"].fit(films(20), np.ones(20))
-    assert model.score(films(20), np.ones(20)).max() < 1e-3
+def test_nearest_image_of_a_fitted_image_is_itself():
+    model = baselines()["1-NN (z-scored pixels)"].fit(random_images(20), np.ones(20))
+    assert model.score(random_images(20), np.ones(20)).max() < 1e-3
 
 
 def test_acquisition_features_see_blur_exposure_and_shape():
-    some = films(5)
+    some = random_images(5)
     sharp = acquisition_features(some, np.full(5, 1.2))
     blurred = acquisition_features(gaussian_filter(some, (0, 1.5, 1.5)), np.full(5, 1.4))
     assert (blurred["detail_1"] < sharp["detail_1"]).all()
@@ -189,7 +189,7 @@ def test_acquisition_features_see_blur_exposure_and_shape():
     assert (acquisition_features(some * np.float32(0.7))["brightness"] < sharp["brightness"]).all()
 
 
-def test_normals_only_lbe_reaches_its_published_level_on_chest_films():
+def test_normals_only_lbe_reaches_its_published_level_on_chest_images():
     """One of five subject folds; .981 and .967 are the means over all (``make bench NAME=imaging_lbe``)."""
     root = Path(os.environ.get("MEDANOMALY_DATA", "data/01_raw")) / "chest_xray"
     if not root.is_dir():

@@ -67,12 +67,12 @@ def test_lesions_have_exact_masks_and_touch_nothing_far_away(normals):
         assert outside.max() < 0.5 * lesions.contrast[i] + 1e-4
 
 
-def test_a_film_gets_the_same_lesion_whatever_other_films_are_there(normals):
+def test_an_image_gets_the_same_lesion_whatever_other_images_are_there(normals):
     assert np.array_equal(paste_lesions(normals[:5], 3).images, paste_lesions(normals, 3).images[:5])
     assert not np.array_equal(paste_lesions(normals[:5], 4).images, paste_lesions(normals[:5], 3).images)
 
 
-def test_lesions_keep_their_place_and_share_of_the_film_at_any_size():
+def test_lesions_keep_their_place_and_share_of_the_image_at_any_size():
     for kind in KINDS:
         small, large = (
             paste_lesions(np.full((30, s, s), 0.3, np.float32), 0, (kind,)).masks.mean() for s in (64, 128)
@@ -80,7 +80,7 @@ def test_lesions_keep_their_place_and_share_of_the_film_at_any_size():
         assert abs(small - large) < 0.3 * large, kind
 
 
-def test_unknown_lesions_and_small_films_are_refused(normals):
+def test_unknown_lesions_and_small_images_are_refused(normals):
     with pytest.raises(ConfigurationError, match="fracture"):
         paste_lesions(normals, 0, ("fracture",))
     with pytest.raises(InputError, match="square"):
@@ -115,7 +115,7 @@ def test_a_perfect_map_scores_1_and_a_constant_one_nothing():
     assert np.isclose(flat["pixel_ap"], masks.mean())
 
 
-def test_intervals_hold_the_value_and_shrink_with_more_films():
+def test_intervals_hold_the_value_and_shrink_with_more_images():
     rng = np.random.default_rng(1)
 
     def width(n: int) -> float:

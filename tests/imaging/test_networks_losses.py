@@ -44,7 +44,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def films(n: int = 6, size: int = 32) -> torch.Tensor:
+def random_images(n: int = 6, size: int = 32) -> torch.Tensor:
     return torch.rand(n, 1, size, size, generator=torch.Generator().manual_seed(0))
 
 
@@ -60,7 +60,7 @@ def test_divergence_is_that_of_torch_distributions():
 
 
 def test_variance_loss_is_the_gaussian_likelihood_up_to_scale_and_constant():
-    x, y, s = films(2), films(2).flip(0), torch.randn(2, 1, 32, 32)
+    x, y, s = random_images(2), random_images(2).flip(0), torch.randn(2, 1, 32, 32)
     likelihood = -Normal(y, (0.5 * s).exp()).log_prob(x).mean()
     expected = 2 * likelihood - np.log(2 * np.pi)
     torch.testing.assert_close(reconstruction_loss(x, y, s), expected, rtol=1e-4, atol=1e-4)
@@ -76,7 +76,7 @@ def test_embedding_loss_is_zero_between_equals_and_grows_with_opposition():
 
 def test_encoder_loss_is_the_sum_of_its_published_terms():
     # without noise in the latent vector and without samples from the prior, the equations can be written out
-    net, x, scale = network(), films(), 1 / 1024
+    net, x, scale = network(), random_images(), 1 / 1024
     with torch.no_grad():
         net.encoder.head.bias[PARAMS.latent :] = -60.0
         net.encoder.head.weight[PARAMS.latent :] = 0.0
@@ -102,7 +102,7 @@ def test_encoder_loss_is_the_sum_of_its_published_terms():
 
 
 def test_a_decoder_is_told_to_make_what_the_encoder_takes_for_real():
-    net, x = network(), films()
+    net, x = network(), random_images()
     decoder_loss(net, x, PARAMS, torch.Generator().manual_seed(0)).total.backward()
     with_divergence = [p.grad.clone() for p in net.decoder.parameters()]
     net.zero_grad()
@@ -127,7 +127,7 @@ def test_each_loss_moves_its_own_half_alone(moved):
     optimizers[other].step = lambda: None
     before = {k: v.clone() for k, v in module.network.state_dict().items()}
     module._trainer = type("T", (), {"current_epoch": 0, "global_rank": 0})()
-    module.training_step((films(),), 0)
+    module.training_step((random_images(),), 0)
     after = module.network.state_dict()
     changed = {name.split(".")[0] for name in before if not torch.equal(before[name], after[name])}
     assert changed == {moved}
@@ -146,7 +146,7 @@ def test_codes_that_all_move_alike_gain_nothing_past_the_stated_divergence():
     loss = divergence / pixels + 2 * 0.25 * np.exp(-2 / pixels * b * divergence)
     lowest = divergence[loss.argmin()]
     np.testing.assert_allclose(lowest, pixels * np.log(b) / (2 * b), atol=2e-3)
-    net, x = network(), films()
+    net, x = network(), random_images()
     default, quarter = (
         encoder_loss(
             net, x, PARAMS.model_copy(update={"beta_negative": value}), torch.Generator().manual_seed(0)
@@ -157,7 +157,7 @@ def test_codes_that_all_move_alike_gain_nothing_past_the_stated_divergence():
 
 
 def test_warming_up_is_a_vae_whose_divergence_comes_in_slowly():
-    net, x = network(), films()
+    net, x = network(), random_images()
     mu, log_variance, _ = net.encoder(x)
     generator = torch.Generator().manual_seed(2)
     noise = torch.randn(mu.shape, generator=generator)
@@ -180,8 +180,8 @@ def test_introspection_starts_after_the_warm_up_at_its_own_learning_rate(images_
     np.testing.assert_allclose(rates.loc[1:5], [2e-3] * 3 + [5e-4] * 2)
 
 
-def test_a_warmed_up_encoder_tells_films_apart(images_of_two_kinds):
-    # what introspection from the start does not: its encoder gives every film one code
+def test_a_warmed_up_encoder_tells_images_apart(images_of_two_kinds):
+    # what introspection from the start does not: its encoder gives every image one code
     params = PARAMS.model_copy(update={"warm_up_epochs": 30, "introspective_rate": 0.1})
     training = TrainingParams(max_epochs=32, batch_size=8, patience=0, learning_rate=5e-3)
     detector = NetworkDetector(params, training).fit(images_of_two_kinds)
@@ -211,7 +211,7 @@ def test_the_two_optimisers_share_no_weight_and_leave_none_out():
 
 
 def test_reversed_losses_stay_finite_where_divergences_are_huge():
-    net, x = network(), films()
+    net, x = network(), random_images()
     with torch.no_grad():
         net.encoder.head.weight.mul_(1e4)
     for loss in (encoder_loss, decoder_loss):
@@ -219,7 +219,7 @@ def test_reversed_losses_stay_finite_where_divergences_are_huge():
 
 
 def test_hidden_error_does_not_look_at_what_was_seen():
-    x, answer = films(), torch.zeros(6, 1, 32, 32)
+    x, answer = random_images(), torch.zeros(6, 1, 32, 32)
     hidden = torch.zeros_like(x)
     hidden[:, :, :8] = 1
     expected = float(x[:, :, :8].square().mean())
@@ -229,7 +229,7 @@ def test_hidden_error_does_not_look_at_what_was_seen():
 
 
 def test_soft_dice_of_a_perfect_answer_is_near_zero():
-    mask = (films() > 0.5).float()
+    mask = (random_images() > 0.5).float()
     assert float(soft_dice_loss(40 * (mask - 0.5), mask)) < 1e-3
     assert float(soft_dice_loss(-40 * (mask - 0.5), mask)) > 0.99
 
@@ -248,7 +248,7 @@ def test_an_exported_normalisation_rounds_no_worse_than_torch_on_large_images():
 def test_blur_is_that_of_scipy_inside_and_keeps_a_flat_image_flat():
     from scipy.ndimage import gaussian_filter
 
-    image = films(1, 64)
+    image = random_images(1, 64)
     expected = gaussian_filter(image[0, 0].numpy(), 2.0, truncate=3.0)
     np.testing.assert_allclose(gaussian_blur(image, 2.0)[0, 0, 8:-8, 8:-8], expected[8:-8, 8:-8], atol=1e-5)
     torch.testing.assert_close(
@@ -258,12 +258,12 @@ def test_blur_is_that_of_scipy_inside_and_keeps_a_flat_image_flat():
 
 @pytest.mark.parametrize("kind", ["none", "zscore", "local"])
 def test_contrast_can_be_undone(kind):
-    images, layer = films(), ContrastLayer(kind)
+    images, layer = random_images(), ContrastLayer(kind)
     torch.testing.assert_close(layer.undo(layer(images), images), images, rtol=1e-5, atol=1e-5)
 
 
 def test_zscored_images_do_not_know_brightness_or_contrast():
-    images, layer = films(), ContrastLayer("zscore")
+    images, layer = random_images(), ContrastLayer("zscore")
     torch.testing.assert_close(layer(images * 0.5 + 0.2), layer(images), rtol=0.15, atol=0.15)
     assert float(layer(images).mean().abs()) < 1e-5
 
@@ -278,13 +278,13 @@ def test_clahe_ranks_pixels_as_skimage_does():
 
 
 def test_clahe_is_continuous_in_its_input():
-    image = films(1, 64)
+    image = random_images(1, 64)
     change = (clahe(image + 1e-6) - clahe(image)).abs().max()
     assert float(change) < 1e-3
 
 
 def test_pasted_lesions_stay_in_range_and_targets_say_where_they_are():
-    images = 0.2 + 0.5 * films(40, 64)
+    images = 0.2 + 0.5 * random_images(40, 64)
     changed, target = paste_lesions(images, 0.5, torch.Generator().manual_seed(0))
     assert 0 <= float(changed.min()) <= float(changed.max()) <= 1
     assert 0 <= float(target.min()) <= float(target.max()) <= 1

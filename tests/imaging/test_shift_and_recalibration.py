@@ -29,7 +29,7 @@ def features(n: int, rng: np.random.Generator, move: float = 0.0) -> pd.DataFram
 
 
 @pytest.mark.parametrize("share", [0.0, 0.4])
-def test_check_stays_silent_where_nothing_shifted_whatever_the_share_of_abnormal_films(share):
+def test_check_stays_silent_where_nothing_shifted_whatever_the_share_of_abnormal_images(share):
     broken = 0
     for seed in range(300):
         rng = np.random.default_rng(seed)
@@ -61,7 +61,7 @@ def test_a_batch_that_is_too_usual_is_noticed_too():
     assert told.verdict == "broken"
 
 
-def test_too_few_usual_films_give_no_verdict():
+def test_too_few_usual_images_give_no_verdict():
     rng = np.random.default_rng(2)
     told = check_shift(scores(300, rng), abnormal(50, rng))
     assert told.verdict == "unknown"
@@ -100,7 +100,7 @@ def test_recalibration_leaves_an_unshifted_site_nearly_as_it_is():
     assert abs((site.p_values(normal) <= 0.1).mean() - (p_values(normal, calibration) <= 0.1).mean()) < 0.03
 
 
-def test_the_sites_threshold_flags_the_same_films_as_its_p_values():
+def test_the_sites_threshold_flags_the_same_images_as_its_p_values():
     rng = np.random.default_rng(5)
     batch = np.concatenate([scores(300, rng, 0.3), abnormal(100, rng)])
     site = recalibrate(scores(200, rng), batch)
@@ -108,7 +108,7 @@ def test_the_sites_threshold_flags_the_same_films_as_its_p_values():
     assert site.threshold(1e-6) == np.inf
 
 
-def test_estimated_share_of_abnormal_films_is_near_the_truth_where_they_stand_apart():
+def test_estimated_share_of_abnormal_images_is_near_the_truth_where_they_stand_apart():
     rng = np.random.default_rng(6)
     site = recalibrate(scores(300, rng), np.concatenate([scores(400, rng, 0.2), abnormal(200, rng, 0.2)]))
     assert abs(site.abnormal_share - 1 / 3) < 0.06

@@ -53,7 +53,7 @@ def test_subjects_are_read_off_the_file_names():
     assert subject_from_name("person447_virus_921_1") == "person447_virus"
     assert subject_from_name("IM-0439-0001-0002") == "IM-0439"
     assert subject_from_name("NORMAL2-IM-0439-0001") == "NORMAL2-IM-0439"
-    assert subject_from_name("film7") is None
+    assert subject_from_name("image7") is None
     assert subtype_from_name("person1_virus_6") == "virus"
 
 
@@ -300,7 +300,7 @@ def test_a_table_of_labels_with_masks_for_some(tmp_path):
     assert not masks[1].any()
 
 
-def test_a_mask_of_another_shape_than_its_film_is_named(tmp_path):
+def test_a_mask_of_another_shape_than_its_image_is_named(tmp_path):
     (tmp_path / "a.png").write_bytes(png((20, 30)))
     (tmp_path / "m.png").write_bytes(png((20, 31)))
     table = pd.DataFrame({"path": ["a.png"], "label": [1], "m": ["m.png"]})

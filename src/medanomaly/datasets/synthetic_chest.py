@@ -5,18 +5,18 @@ from kedro.io import AbstractDataset
 from medanomaly.core.errors import InputError
 from medanomaly.imaging.sources.manifest import ImageSource, manifest_table
 from medanomaly.imaging.sources.readers import MemoryReader
-from medanomaly.synthetic.chest import ChestParams, chest_films
+from medanomaly.synthetic.chest import ChestParams, chest_images
 from medanomaly.synthetic.patients import draw_patients
 
 
 class SyntheticChestDataset(AbstractDataset[None, ImageSource]):
-    """One film a patient of the synthetic cohort, lesions with exact masks.
+    """One image a patient of the synthetic cohort, lesions with exact masks.
 
     Args:
         n_patients: how many patients; the same ones as in the clinical table of the same seed.
         seed: of the cohort.
-        lesion_share: share of films with a lesion.
-        height: of a film, px.
+        lesion_share: share of images with a lesion.
+        height: of an image, px.
     """
 
     def __init__(
@@ -32,12 +32,12 @@ class SyntheticChestDataset(AbstractDataset[None, ImageSource]):
         self.params = ChestParams(seed=seed, lesion_share=lesion_share, height=height)
 
     def load(self) -> ImageSource:
-        """Draw the films."""
-        drawn = chest_films(draw_patients(self.n_patients, self.params.seed), self.params)
+        """Draw the images."""
+        drawn = chest_images(draw_patients(self.n_patients, self.params.seed), self.params)
         rows = drawn.table.drop(columns=["width", "height", "contrast"]).assign(path=drawn.table["case_id"])
-        # normal films have an exact mask too: an empty one
+        # normal images have an exact mask too: an empty one
         rows["mask_path"] = "mask/" + rows["case_id"]
-        images = dict(zip(rows["path"], drawn.films, strict=True))
+        images = dict(zip(rows["path"], drawn.images, strict=True))
         images |= {m: mask.astype("float32") for m, mask in zip(rows["mask_path"], drawn.masks, strict=True)}
         return ImageSource(
             manifest_table(rows, "synthetic cohort"), MemoryReader(images), name="synthetic cohort"

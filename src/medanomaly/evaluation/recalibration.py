@@ -1,14 +1,14 @@
-"""P-values at a new site from unlabelled films of that site.
+"""P-values at a new site from unlabelled images of that site.
 
-Scores of the new site are a mixture: normal films, whose scores have moved and spread, and an unknown share of abnormal ones
-further up. On a scale where calibration scores are symmetric, a mixture of two normal distributions is fitted to the
-batch (EM); its lower component is taken for the normal films. Scores are then moved and stretched so that this component
+Scores of the new site are a mixture: normal images, whose scores have moved and spread, and an unknown share of abnormal
+ones further up. On a scale where calibration scores are symmetric, a mixture of two normal distributions is fitted to the
+batch (EM); its lower component is taken for the normal images. Scores are then moved and stretched so that this component
 has the mean and the spread of the calibration scores, and compared with them as usual. Standardising a site by its
-own median would take half of the abnormal films for normal ones; this does not as long as the two components can be told
+own median would take half of the abnormal images for normal ones; this does not as long as the two components can be told
 apart.
 
-What it cannot do: with abnormal films that score like normal ones, or in a batch with hardly any normal film, the
-lower component is not the normal films, and nothing in unlabelled data shows it.
+What it cannot do: with abnormal images that score like normal ones, or in a batch with hardly any normal image, the
+lower component is not the normal images, and nothing in unlabelled data shows it.
 """
 
 from dataclasses import dataclass
@@ -66,10 +66,10 @@ class SiteCalibration:
     Attributes:
         calibration: (m,) calibration scores.
         scale: on which the mapping is linear.
-        location, spread: of the site's normal films on that scale.
+        location, spread: of the site's normal images on that scale.
         abnormal_share: estimated share of the batch in the upper component, 0 where one component is enough.
         separation: distance of the components in standard deviations of the lower one; NaN where there is one.
-        n: films it was estimated from.
+        n: images it was estimated from.
     """
 
     calibration: np.ndarray
@@ -101,10 +101,10 @@ class SiteCalibration:
 
 
 def recalibrate(calibration: np.ndarray, batch: np.ndarray, seed: int = 0) -> SiteCalibration:
-    """Learn from an unlabelled batch of a new site how its normal films score.
+    """Learn from an unlabelled batch of a new site how its normal images score.
 
     Args:
-        calibration: (m,) scores of normal films of the old site, not fitted on.
+        calibration: (m,) scores of normal images of the old site, not fitted on.
         batch: (n,) scores of the new site, normal and abnormal, n >= 50, better some hundreds.
         seed: of the starts of EM.
 
@@ -114,7 +114,7 @@ def recalibrate(calibration: np.ndarray, batch: np.ndarray, seed: int = 0) -> Si
     calibration, batch = (np.asarray(s, dtype=np.float64).ravel() for s in (calibration, batch))
     if min(len(calibration), len(batch)) < SMALLEST_BATCH:
         raise InputError(
-            f"{len(calibration)} calibration films and {len(batch)} films of the site are too few",
+            f"{len(calibration)} calibration images and {len(batch)} images of the site are too few",
             remedy=f"Bring {SMALLEST_BATCH} of each, better some hundreds.",
         )
     if not np.isfinite(calibration).all() or not np.isfinite(batch).all():
@@ -166,7 +166,7 @@ def density_ratio(
 ) -> tuple[np.ndarray, np.ndarray]:
     """New over old density of covariates, by a logistic classifier (Bickel, Brückner & Scheffer 2009), cut at ``cap``.
 
-    The classifier sees all films of the batch, abnormal ones too: covariates that an illness changes as well are
+    The classifier sees all images of the batch, abnormal ones too: covariates that an illness changes as well are
     then reweighted as if the apparatus had changed them.
 
     Args:

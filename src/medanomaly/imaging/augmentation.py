@@ -1,4 +1,4 @@
-"""Augmentation of films: small rotations, shifts, sizes, gamma and noise. Never a flip: it would move the heart."""
+"""Augmentation of images: small rotations, shifts, sizes, gamma and noise. Never a flip: it would move the heart."""
 
 import math
 

@@ -1,7 +1,7 @@
-"""What a model of films has to beat: three numbers of the film as a whole, and three floors fitted on normal films.
+"""What a model of images has to beat: three numbers of the image as a whole, and three floors fitted on normal images.
 
 All share ``fit(images, aspect)`` and ``score(images, aspect)`` with images (n, H, W) float in [0, 1] and aspect (n,) width /
-height of the film as it was taken; scores are (n,), higher = more anomalous.
+height of the image as it was taken; scores are (n,), higher = more anomalous.
 """
 
 from typing import Protocol
@@ -19,10 +19,10 @@ _BLOCK = 512
 
 
 class Baseline(Protocol):
-    """Fitted on normal films alone."""
+    """Fitted on normal images alone."""
 
     def fit(self, images: np.ndarray, aspect: np.ndarray) -> "Baseline":
-        """Learn from (m, H, W) normal films."""
+        """Learn from (m, H, W) normal images."""
 
     def score(self, images: np.ndarray, aspect: np.ndarray) -> np.ndarray:
         """(n,) scores."""
@@ -35,7 +35,7 @@ class _Constant:
 
 
 class AspectRatio(_Constant):
-    """Width over height of the film: says nothing about lungs, only about how a patient was placed."""
+    """Width over height of the image: says nothing about lungs, only about how a patient was placed."""
 
     def score(self, images: np.ndarray, aspect: np.ndarray) -> np.ndarray:
         """Wider is stranger."""
@@ -62,10 +62,10 @@ class Sharpness(_Constant):
 
 
 class PrincipalComponents:
-    """Mean squared residual of the z-scored film outside the first 8 principal components of normal films."""
+    """Mean squared residual of the z-scored image outside the first 8 principal components of normal images."""
 
     def fit(self, images: np.ndarray, aspect: np.ndarray) -> "PrincipalComponents":
-        """Components by SVD of the centred films."""
+        """Components by SVD of the centred images."""
         x = _standardised(images)
         self.mean_ = x.mean(axis=0)
         _, _, rows = np.linalg.svd(x - self.mean_, full_matrices=False)
@@ -78,11 +78,11 @@ class PrincipalComponents:
         return ((x - (x @ self.components_.T) @ self.components_) ** 2).mean(axis=1, dtype=np.float64)
 
 
-class NearestFilm:
-    """Euclidean distance of the z-scored film, 32 px, to the nearest normal one."""
+class NearestImage:
+    """Euclidean distance of the z-scored image, 32 px, to the nearest normal one."""
 
-    def fit(self, images: np.ndarray, aspect: np.ndarray) -> "NearestFilm":
-        """Keep the films."""
+    def fit(self, images: np.ndarray, aspect: np.ndarray) -> "NearestImage":
+        """Keep the images."""
         self.train_ = self._view(images)
         return self
 
@@ -127,7 +127,7 @@ def baselines() -> dict[str, Baseline]:
         "mean intensity": MeanIntensity(),
         "sharpness": Sharpness(),
         f"PCA {COMPONENTS} (z-score)": PrincipalComponents(),
-        "1-NN (z-scored pixels)": NearestFilm(),
+        "1-NN (z-scored pixels)": NearestImage(),
         "local norm": LocalNorm(),
     }
 

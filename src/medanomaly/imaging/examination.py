@@ -1,4 +1,4 @@
-"""What is asked of a model of films beside its ranking: does it copy, does it find what was planted, do p-values hold?"""
+"""What is asked of a model of images beside its ranking: does it copy, does it find what was planted, do p-values hold?"""
 
 from dataclasses import asdict
 
@@ -15,7 +15,7 @@ from medanomaly.imaging.image_scorer import ImageScorer
 from medanomaly.imaging.maps.lesions import paste_lesions
 from medanomaly.monitoring.batch_shift import check_shift
 
-FILMS = 200
+CHECKED_IMAGES = 200
 HEALTHY_MAPS = 50
 RESAMPLES = 500
 
@@ -26,13 +26,13 @@ def reconstructs(bundle: Bundle) -> bool:
 
 
 def planted_lesions(scorer: ImageScorer, healthy: np.ndarray, seed: int) -> dict[str, float]:
-    """How well scores and maps find lesions that were pasted into real normal films.
+    """How well scores and maps find lesions that were pasted into real normal images.
 
-    One half of the films sets the threshold of the maps, the other half is judged.
+    One half of the images sets the threshold of the maps, the other half is judged.
 
     Args:
         scorer: the model.
-        healthy: (n, size, size) normal films that it was not fitted on.
+        healthy: (n, size, size) normal images that it was not fitted on.
         seed: of the lesions.
 
     Returns:
@@ -47,11 +47,11 @@ def planted_lesions(scorer: ImageScorer, healthy: np.ndarray, seed: int) -> dict
 
 
 def own_lesions(
-    scorer: ImageScorer, healthy: np.ndarray, films: np.ndarray, masks: np.ndarray, seed: int
+    scorer: ImageScorer, healthy: np.ndarray, images: np.ndarray, masks: np.ndarray, seed: int
 ) -> dict[str, float]:
-    """The same for abnormal films that came with masks, at the threshold of the healthy ones."""
+    """The same for abnormal images that came with masks, at the threshold of the healthy ones."""
     threshold = healthy_threshold(scorer.maps(healthy[:HEALTHY_MAPS]))
-    table = localisation(scorer.maps(films), masks, threshold, RESAMPLES, seed).set_index("metric")
+    table = localisation(scorer.maps(images), masks, threshold, RESAMPLES, seed).set_index("metric")
     return _flat(table)
 
 
@@ -63,9 +63,9 @@ def _flat(table: pd.DataFrame) -> dict[str, float]:
 
 
 def leak(bundle: Bundle, healthy: np.ndarray, seed: int) -> dict[str, float] | None:
-    """Identity leak of a model that reconstructs, with a bootstrap interval over films; None for any other.
+    """Identity leak of a model that reconstructs, with a bootstrap interval over images; None for any other.
 
-    Beside it ``explained``, for a network that answers every film with the mean film leaks nothing.
+    Beside it ``explained``, for a network that answers every image with the mean image leaks nothing.
     """
     from medanomaly.imaging.maps.identity_leak import explained_variance, identity_leak
 
@@ -96,7 +96,7 @@ def batch_check(
 
     Args:
         calibration: (m,) scores of calibration normals; batch: (n,) of the batch.
-        calibration_features, batch_features: how the films were taken.
+        calibration_features, batch_features: how the images were taken.
         alpha: false-alarm rate asked for.
         labels: (n,) float, 0 normal, 1 anomalous, NaN unknown.
         seed: of the recalibration.

@@ -1,4 +1,4 @@
-"""Models of films as bundles: trained, calibrated on what the ONNX model gives, sealed."""
+"""Models of images as bundles: trained, calibrated on what the ONNX model gives, sealed."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from medanomaly.core.params import Params
 from medanomaly.core.sealing import check_reference, seal
 from medanomaly.imaging.networks.params import DetectorNetworkParams
 from medanomaly.imaging.sources.contract import InputContract
-from medanomaly.imaging.sources.image_array import FilmArray
+from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.training.params import TrainingParams
 
 
@@ -22,7 +22,7 @@ class LBEParams(Params):
     """The density model on log band energies.
 
     Attributes:
-        n_neighbors: nearest normal films that are looked at.
+        n_neighbors: nearest normal images that are looked at.
         grid: cells a side.
     """
 
@@ -57,12 +57,12 @@ class NetworkModelParams(Params):
 
 
 def lbe_margin(size: int) -> int:
-    """Border that LBE leaves out of a film of this side, px: 6 of 64."""
+    """Border that LBE leaves out of an image of this side, px: 6 of 64."""
     return round(size * 6 / 64)
 
 
 def fitted_lbe(images: np.ndarray, groups: np.ndarray, params: LBEParams):
-    """LBE fitted on (m, H, W) normal films of (m,) patients."""
+    """LBE fitted on (m, H, W) normal images of (m,) patients."""
     from medanomaly.imaging.lbe.detector import LBEDetector
 
     size = images.shape[1]
@@ -73,7 +73,7 @@ def fitted_lbe(images: np.ndarray, groups: np.ndarray, params: LBEParams):
 
 
 def lbe_bundle(
-    images: np.ndarray | FilmArray,
+    images: np.ndarray | ImageArray,
     cases: pd.DataFrame,
     params: LBEParams,
     contract: InputContract,
@@ -83,7 +83,7 @@ def lbe_bundle(
     seed: int,
     stamp: dict | None = None,
 ) -> Bundle:
-    """Fit LBE on normal train films, calibrate its ONNX model, seal.
+    """Fit LBE on normal train images, calibrate its ONNX model, seal.
 
     Args:
         images: (n, size, size) float32 in [0, 1], row i is case i.
@@ -105,7 +105,7 @@ def lbe_bundle(
 
 
 def network_bundle(
-    images: np.ndarray | FilmArray,
+    images: np.ndarray | ImageArray,
     cases: pd.DataFrame,
     params: NetworkModelParams,
     contract: InputContract,
@@ -117,9 +117,9 @@ def network_bundle(
     stamp: dict | None = None,
     loggers: Sequence = (),
 ) -> Bundle:
-    """Train a network on normal train films, calibrate its ONNX model, seal.
+    """Train a network on normal train images, calibrate its ONNX model, seal.
 
-    About 15 % of the train patients are held out to choose the best epoch; calibration films are seen by nothing but the
+    About 15 % of the train patients are held out to choose the best epoch; calibration images are seen by nothing but the
     calibration, so that p-values hold.
 
     Args:
@@ -168,7 +168,7 @@ def _sealed(files, images, cases, rows, contract, about, name, alpha, seed, stam
         alpha=alpha,
         seed=seed,
         input_contract={
-            "image": f"one grey film, {contract.size} x {contract.size} px, float32 in [{low:g}, {high:g}]",
+            "image": f"one grey image, {contract.size} x {contract.size} px, float32 in [{low:g}, {high:g}]",
             "geometry": contract.geometry,
             "contrast": contract.contrast,
         },

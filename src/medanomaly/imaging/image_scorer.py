@@ -1,4 +1,4 @@
-"""Score films with a bundle, and say which parts of a film make up its score."""
+"""Score images with a bundle, and say which parts of an image make up its score."""
 
 from functools import cached_property
 
@@ -10,7 +10,7 @@ from medanomaly.core.conformal import p_values
 from medanomaly.core.errors import BundleError
 from medanomaly.imaging.lbe.band_energies import BandEnergies
 from medanomaly.imaging.sources.contract import InputContract
-from medanomaly.imaging.sources.image_array import FilmArray
+from medanomaly.imaging.sources.image_array import ImageArray
 
 AT_ONCE = 64
 CELLS = 5
@@ -20,7 +20,7 @@ DETAIL = ("finest detail", "fine detail", "coarse detail", "coarsest detail")
 
 
 def onnx_outputs(
-    model: bytes, images: np.ndarray | FilmArray, names: list[str], contract: InputContract
+    model: bytes, images: np.ndarray | ImageArray, names: list[str], contract: InputContract
 ) -> dict[str, np.ndarray]:
     """Outputs of an ONNX model with input ``image`` for (n, H, W) images, some at a time, so that a memory map will do."""
     return _run(_session(model), images, names, contract)
@@ -44,7 +44,7 @@ def _run(session, images, names: list[str], contract: InputContract) -> dict[str
 
 
 def cell_names(grid: int = CELLS) -> list[str]:
-    """What the cells of a grid are called, row by row, as one looks at the film."""
+    """What the cells of a grid are called, row by row, as one looks at the image."""
     if grid != CELLS:
         return [f"row {i + 1}, column {j + 1} of {grid}" for i in range(grid) for j in range(grid)]
     return [f"{row} {column}" for row in ROWS for column in COLUMNS]
@@ -71,11 +71,11 @@ class ImageScorer:
         self.calibration = bundle.array("calibration.npy")
         self._session = _session(bundle.files["model.onnx"])
 
-    def score(self, images: np.ndarray | FilmArray) -> np.ndarray:
+    def score(self, images: np.ndarray | ImageArray) -> np.ndarray:
         """(n,) float64 scores of (n, size, size) images under the contract, higher = more anomalous."""
         return self._outputs(images, "score").astype(np.float64)
 
-    def _outputs(self, images: np.ndarray | FilmArray, name: str) -> np.ndarray:
+    def _outputs(self, images: np.ndarray | ImageArray, name: str) -> np.ndarray:
         return _run(self._session, images, [name], self.contract)[name]
 
     def p_values(self, images: np.ndarray) -> np.ndarray:
@@ -108,19 +108,19 @@ class ImageScorer:
         return BandEnergies(size=size, margin=margin, grid=grid)
 
     def parts(self, images: np.ndarray, normals: np.ndarray) -> tuple[pd.DataFrame, np.ndarray, bool]:
-        """What each part of a film adds to its score, beyond what it adds for a usual film.
+        """What each part of an image adds to its score, beyond what it adds for a usual image.
 
         For LBE a part is the detail of one scale in one cell, and its value the log energy there; for a network it is a
         cell of the map, and its value the mean error there.
 
         Args:
-            images: (n, size, size) films.
-            normals: (m, size, size) normal films, for the usual range; LBE takes those that it was fitted on instead.
+            images: (n, size, size) images.
+            normals: (m, size, size) normal images, for the usual range; LBE takes those that it was fitted on instead.
 
         Returns:
-            ``(parts, contributions, exact)``: one row a part (``feature``, ``unit``, ``usual_low`` and ``usual_high``, 5th
-            and 95th percentile, then values of the n films in ``values``); (n, parts) contributions; and whether they add up
-            to the score, but for a constant.
+            ``(parts, contributions, exact)``. ``parts`` has one row per part: ``feature``, ``unit``, ``usual_low`` and
+            ``usual_high`` (5th and 95th percentile), and ``values`` of the n images. ``contributions`` is (n, parts).
+            ``exact`` says whether they add up to the score, except for a constant.
         """
         if self.bundle.manifest["map"] == "contributions":
             return self._lbe_parts(images)
@@ -141,7 +141,7 @@ class ImageScorer:
         params = self.bundle.manifest["spec"]["params"]
         cut = self.contract.size // 8 if params["region"] == "central" else 0
         inside = slice(cut, self.contract.size - cut)
-        values, usual = (_cells(self.maps(films)[:, inside, inside]) for films in (images, normals))
+        values, usual = (_cells(self.maps(some)[:, inside, inside]) for some in (images, normals))
         share = _cell_sizes(self.contract.size - 2 * cut) / (self.contract.size - 2 * cut) ** 2
         exact = self.bundle.manifest["spec"]["members"] == 1 and params.get("score") != "neighbours"
         table = _described([f"error, {name}" for name in cell_names()], "", usual, values)
@@ -174,11 +174,11 @@ def _cell_sizes(side: int) -> np.ndarray:
 def part_table(
     scorer: ImageScorer, images: np.ndarray, case_ids: list[str], normals: np.ndarray
 ) -> pd.DataFrame:
-    """Explanations of some films.
+    """Explanations of some images.
 
     Args:
         scorer: the model.
-        images: (n, size, size) films.
+        images: (n, size, size) images.
         case_ids: their n ids.
         normals: as of :meth:`ImageScorer.parts`.
 

@@ -1,4 +1,4 @@
-"""What a search for options of a model of films maximises: how well it finds planted lesions, inside train alone."""
+"""What a search for options of a model of images maximises: how well it finds planted lesions, inside train alone."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from medanomaly.core.splits import patient_position
 from medanomaly.evaluation.resampling.ranking import auroc_between
 from medanomaly.imaging.image_models import LBEParams, NetworkModelParams, fitted_lbe
 from medanomaly.imaging.maps.lesions import paste_lesions
-from medanomaly.imaging.sources.image_array import FilmArray
+from medanomaly.imaging.sources.image_array import ImageArray
 
 # the split uses the seed itself: with the same key, train would fill the lower folds alone
 FOLD_KEY = 1_000_003
@@ -23,21 +23,21 @@ SMALLEST_FOLD = 8
 Objective = Callable[[Mapping[str, Any], Callable[[float, int], None]], float]
 
 
-def film_objective(
-    films: FilmArray,
+def image_objective(
+    images: ImageArray,
     cases: pd.DataFrame,
     params: LBEParams | NetworkModelParams,
     *,
     n_folds: int,
     seed: int,
 ) -> Objective:
-    """AUROC of lesions planted into normal train films that were left out; no abnormal film is ever looked at.
+    """AUROC of lesions planted into normal train images that were left out; no abnormal image is ever looked at.
 
     LBE reports after each fold. A network takes long, so it is trained once, on all folds but the first, and reports after
-    each epoch; its value is that of the epoch with the best loss on the healthy films left out.
+    each epoch; its value is that of the epoch with the best loss on the healthy images left out.
 
     Args:
-        films: of the cases.
+        images: of the cases.
         cases: case table; only normals of its train part are used.
         params: the model, and the options that are not searched.
         n_folds: folds by patient.
@@ -54,24 +54,24 @@ def film_objective(
     fold = np.floor(patient_position(patients, seed + FOLD_KEY) * n_folds).astype(int)
     if np.bincount(fold, minlength=n_folds).min() < SMALLEST_FOLD:
         raise ConfigurationError(
-            f"{len(rows)} normal train films in {n_folds} folds are too few",
+            f"{len(rows)} normal train images in {n_folds} folds are too few",
             remedy="Set tuning.n_folds lower.",
         )
-    images = films[rows]
-    lesions = paste_lesions(images, seed + LESION_KEY).images
+    normal = images[rows]
+    lesions = paste_lesions(normal, seed + LESION_KEY).images
 
     def density(options: Mapping[str, Any], report: Callable[[float, int], None]) -> float:
         values = []
         for k in range(n_folds):
             out = fold == k
-            detector = fitted_lbe(images[~out], patients[~out].to_numpy(), params.replaced(options))
-            values.append(auroc_between(detector.score(images[out]), detector.score(lesions[out])))
+            detector = fitted_lbe(normal[~out], patients[~out].to_numpy(), params.replaced(options))
+            values.append(auroc_between(detector.score(normal[out]), detector.score(lesions[out])))
             report(float(np.mean(values)), k)
         return float(np.mean(values))
 
     def network(options: Mapping[str, Any], report: Callable[[float, int], None]) -> float:
         out = fold == 0
-        return _trained(images[~out], images[out], lesions[out], params.replaced(options), report, seed)
+        return _trained(normal[~out], normal[out], lesions[out], params.replaced(options), report, seed)
 
     return density if isinstance(params, LBEParams) else network
 

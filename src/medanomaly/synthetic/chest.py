@@ -1,8 +1,8 @@
-"""Chest phantoms: one film a patient of the cohort, some with an opacity, an effusion or a nodule and its mask.
+"""Chest phantoms: one image a patient of the cohort, some with an opacity, an effusion or a nodule and its mask.
 
 Not a simulation of X-rays: shapes that stand where organs stand, so that every part of an imaging pipeline can run and be
-checked without data. What varies between normal films is anatomy (body build, heart, diaphragm, ribs), placement, exposure,
-sharpness, and the shape of the film; sharpness and exposure also differ between sites, as they do in hospitals.
+checked without data. What varies between normal images is anatomy (body build, heart, diaphragm, ribs), placement, exposure,
+sharpness, and the shape of the image; sharpness and exposure also differ between sites, as they do in hospitals.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from medanomaly.core.params import Params
 from medanomaly.synthetic.patients import own_streams
 
 LESIONS = ("opacity", "effusion", "nodule")
-# extra blur in px of a 96 px film, and exposure
+# extra blur in px of a 96 px image, and exposure
 _SITES = {"Northgate": (0.0, 1.0), "Riverside": (0.25, 0.97), "Hillside": (0.5, 1.04)}
 _COARSE = 12
 
@@ -25,31 +25,31 @@ _COARSE = 12
 class ChestParams(Params):
     """Size, seed and planted lesions of the phantoms."""
 
-    height: int = Field(96, ge=48, le=512)  # of a film, px; its width follows from its shape
+    height: int = Field(96, ge=48, le=512)  # of an image, px; its width follows from its shape
     seed: int = 0
     lesion_share: float = Field(0.15, ge=0, le=1)
     noise: float = Field(0.012, ge=0, le=0.2)  # standard deviation of a pixel
 
 
 @dataclass(frozen=True)
-class ChestFilms:
-    """Films of different widths.
+class ChestImages:
+    """Images of different widths.
 
     Attributes:
-        table: one row a film: ``case_id``, ``patient_id``, ``label`` (1 = lesion), ``kind`` ("normal" or the
+        table: one row an image: ``case_id``, ``patient_id``, ``label`` (1 = lesion), ``kind`` ("normal" or the
         lesion), ``sex``,
             ``site``, ``width``, ``height``, ``contrast`` (of the lesion, 0 without one).
-        films: (height, width_i) float32 in [0, 1], bright = dense.
-        masks: (height, width_i) bool, empty on normal films.
+        images: (height, width_i) float32 in [0, 1], bright = dense.
+        masks: (height, width_i) bool, empty on normal images.
     """
 
     table: pd.DataFrame
-    films: list[np.ndarray]
+    images: list[np.ndarray]
     masks: list[np.ndarray]
 
 
-def chest_films(patients: pd.DataFrame, params: ChestParams) -> ChestFilms:
-    """Draw a film for every patient, each from a stream of the patient's own.
+def chest_images(patients: pd.DataFrame, params: ChestParams) -> ChestImages:
+    """Draw an image for every patient, each from a stream of the patient's own.
 
     Args:
         patients: of :func:`medanomaly.synthetic.patients.draw_patients` (patient_id, sex, bmi, heart_failure, site).
@@ -63,16 +63,16 @@ def chest_films(patients: pd.DataFrame, params: ChestParams) -> ChestFilms:
         raise InputError(
             f"columns {missing} are missing", remedy="Give what draw_patients returns.", source="patients"
         )
-    films, masks, rows = [], [], []
+    images, masks, rows = [], [], []
     streams = own_streams(patients["patient_id"], params.seed, "chest")
     for row, rng in zip(patients[needed].itertuples(index=False), streams, strict=True):
-        film, mask, kind, contrast = _film(row, rng, params)
-        films.append(film)
+        image, mask, kind, contrast = _image(row, rng, params)
+        images.append(image)
         masks.append(mask)
         rows.append((f"{row.patient_id}-chest", row.patient_id, int(kind != "normal"), kind, row.sex, row.site,
-                     film.shape[1], film.shape[0], contrast))  # fmt: skip
+                     image.shape[1], image.shape[0], contrast))  # fmt: skip
     columns = ["case_id", "patient_id", "label", "kind", "sex", "site", "width", "height", "contrast"]
-    return ChestFilms(pd.DataFrame(rows, columns=columns), films, masks)
+    return ChestImages(pd.DataFrame(rows, columns=columns), images, masks)
 
 
 def _step(x: np.ndarray, width: float = 0.012) -> np.ndarray:
@@ -84,14 +84,14 @@ def _bell(x: np.ndarray, sigma: float) -> np.ndarray:
     return np.exp(-0.5 * (x / sigma) ** 2)
 
 
-def _film(patient, rng: np.random.Generator, params: ChestParams):
+def _image(patient, rng: np.random.Generator, params: ChestParams):
     z, u = rng.standard_normal(12), rng.random(8)
     height = params.height
-    # a bigger patient is placed on a wider film
+    # a bigger patient is placed on a wider image
     aspect = float(np.clip(1.18 + 0.10 * z[0] + 0.008 * (patient.bmi - 26), 0.85, 1.8))
     width = round(height * aspect)
     y = ((np.arange(height) + 0.5) / height)[:, None]
-    # anatomy is measured in film heights from the middle
+    # anatomy is measured in image heights from the middle
     x = ((np.arange(width) + 0.5) / height - aspect / 2 - 0.012 * z[1])[None, :]
 
     top, base = 0.13 + 0.012 * z[2], 0.76 + 0.02 * z[3]
@@ -124,28 +124,28 @@ def _film(patient, rng: np.random.Generator, params: ChestParams):
     )
 
     dense = 0.62 + 0.05 * z[8]
-    film = dense * body
-    film = film - (0.40 + 0.02 * z[9]) * lung * body
-    film = (
-        film
+    image = dense * body
+    image = image - (0.40 + 0.02 * z[9]) * lung * body
+    image = (
+        image
         + 0.10 * ribs * (0.4 + 0.6 * lung)
         + 0.16 * spine * body
         + 0.20 * heart * lung
         + 0.10 * vessels * lung
     )
-    film = film + 0.025 * lines * lung
+    image = image + 0.025 * lines * lung
 
     kind, contrast, profile = "normal", 0.0, None
     if u[0] < params.lesion_share:
         kind = LESIONS[min(int(u[1] * 3), 2)]
         contrast = 0.18 + 0.22 * u[2]
         profile = _lesion(kind, fields[int(u[3] < 0.5)], x, y, base, u[4:], lines)
-        film = film + contrast * profile
+        image = image + contrast * profile
     blur, exposure = _SITES.get(patient.site, (0.0, 1.0))
-    film = gaussian_filter(film, (0.35 + blur + 0.12 * abs(z[10])) * height / 96)
-    film = exposure * film * (1 + 0.04 * z[11]) + params.noise * rng.standard_normal((height, width))
+    image = gaussian_filter(image, (0.35 + blur + 0.12 * abs(z[10])) * height / 96)
+    image = exposure * image * (1 + 0.04 * z[11]) + params.noise * rng.standard_normal((height, width))
     mask = np.zeros((height, width), dtype=bool) if profile is None else profile >= 0.5
-    return np.clip(film, 0, 1).astype(np.float32), mask, kind, contrast
+    return np.clip(image, 0, 1).astype(np.float32), mask, kind, contrast
 
 
 def _lesion(kind: str, lung: tuple, x, y, base: float, u: np.ndarray, lines: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""How well do score maps find lesions? Pixel figures with intervals over films."""
+"""How well do score maps find lesions? Pixel figures with intervals over images."""
 
 import numpy as np
 import pandas as pd
@@ -12,14 +12,14 @@ METRICS = ("pixel_ap", "pixel_auroc", "dice_healthy_threshold", "best_dice", "he
 
 
 def healthy_threshold(maps: np.ndarray, share: float = HEALTHY_PIXELS) -> float:
-    """The map value that a share of all pixels of healthy films exceeds.
+    """The map value that a share of all pixels of healthy images exceeds.
 
     Args:
-        maps: (n, H, W) score maps of normal films that are not evaluated.
+        maps: (n, H, W) score maps of normal images that are not evaluated.
         share: of pixels that may fire.
     """
     if not len(maps) or not np.isfinite(maps).all():
-        raise InputError("healthy maps are missing or not finite", remedy="Give maps of normal films.")
+        raise InputError("healthy maps are missing or not finite", remedy="Give maps of normal images.")
     return float(np.quantile(maps, 1.0 - share))
 
 
@@ -31,7 +31,7 @@ def localisation(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """Pixel figures over all films, with percentile intervals of a bootstrap over films.
+    """Pixel figures over all images, with percentile intervals of a bootstrap over images.
 
     Args:
         maps: (n, H, W) higher = more anomalous.
@@ -40,10 +40,10 @@ def localisation(
         n_resamples, seed, confidence: of the bootstrap.
 
     Returns:
-        One row a metric (value, ci_low, ci_high): ``pixel_ap`` and ``pixel_auroc`` over the pixels of all films,
-        ``dice_healthy_threshold`` (mean over films, no choice made on masks), ``best_dice`` (over all pixels, at the best of
-        all thresholds: an upper bound, chosen on the masks), ``healthy_pixels_flagged`` (share of the pixels outside lesions
-        above the threshold). Values are binned in 2,048 quantiles, pixels of a bin count as ties.
+        One row a metric (value, ci_low, ci_high): ``pixel_ap`` and ``pixel_auroc`` over the pixels of all images,
+        ``dice_healthy_threshold`` (mean over images, no choice made on masks), ``best_dice`` (over all pixels, at the best
+        of all thresholds: an upper bound, because it is chosen on the masks), ``healthy_pixels_flagged`` (share of the
+        pixels outside lesions above the threshold). Values are binned in 2,048 quantiles; pixels of one bin count as ties.
     """
     maps, masks = np.asarray(maps, dtype=np.float64), np.asarray(masks, dtype=bool)
     if maps.shape != masks.shape or maps.ndim != 3 or not len(maps):

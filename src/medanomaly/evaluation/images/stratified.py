@@ -62,5 +62,5 @@ class StratifiedRanking:
 def stratified_auroc(
     score: np.ndarray, positive: np.ndarray, covariate: np.ndarray, n_strata: int = STRATA
 ) -> float:
-    """AUROC over pairs of the same quantile stratum of a covariate (film aspect ratio, say)."""
+    """AUROC over pairs of the same quantile stratum of a covariate (image aspect ratio, say)."""
     return StratifiedRanking(score, positive, quantile_strata(covariate, n_strata)).auroc()

@@ -1,4 +1,4 @@
-"""AUROC among films of about the same shape, for every model, with intervals over patients."""
+"""AUROC among images of about the same shape, for every model, with intervals over patients."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pandas as pd
 from medanomaly.evaluation.images.stratified import STRATA, StratifiedRanking, quantile_strata
 
 RESAMPLES = 500
-FILMS_A_STRATUM = 20
+IMAGES_PER_STRATUM = 20
 
 
 def stratified_table(
@@ -27,9 +27,9 @@ def stratified_table(
     positive = cases["label"][judged].eq(1).to_numpy(dtype=bool)
     if not 0 < positive.sum() < len(positive):
         return pd.DataFrame(columns=["model", "value", "ci_low", "ci_high"])
-    # few films in many strata leave few pairs to compare
+    # few images in many strata leave few pairs to compare
     strata = quantile_strata(
-        np.asarray(covariate)[judged], int(np.clip(len(positive) // FILMS_A_STRATUM, 1, STRATA))
+        np.asarray(covariate)[judged], int(np.clip(len(positive) // IMAGES_PER_STRATUM, 1, STRATA))
     )
     codes, patients = pd.factorize(cases["patient_id"][judged])
     random = np.random.default_rng(seed)

@@ -1,6 +1,6 @@
-"""Log band energies: how much detail of each scale stands in each cell of a film.
+"""Log band energies: how much detail of each scale stands in each cell of an image.
 
-A film is taken apart into four bands by differences of Gaussians (Burt & Adelson 1983, "The Laplacian pyramid as a compact
+An image is taken apart into four bands by differences of Gaussians (Burt & Adelson 1983, "The Laplacian pyramid as a compact
 image code", without the subsampling). The mean absolute value of a band in a cell of a coarse grid is its
 energy there; the logarithm makes energies of quiet and of busy cells comparable and turns a change of contrast into
 a shift.
@@ -16,7 +16,7 @@ from medanomaly.core.errors import ConfigurationError, InputError
 
 SMALLEST_ENERGY = 1e-5
 TRUNCATE = 3.0  # a Gaussian ends at this many standard deviations
-_CHUNK = 8  # films whose bands stay in the second-level cache together
+_CHUNK = 8  # images whose bands stay in the second-level cache together
 
 
 def gaussian_matrix(size: int, sigma: float) -> np.ndarray:
@@ -34,10 +34,10 @@ def pooling_matrix(length: int, bins: int) -> np.ndarray:
 
 
 def block_mean(images: np.ndarray, size: int) -> np.ndarray:
-    """Films (n, k * size, k * size) to (n, size, size) by means of k x k blocks; k = 1 returns them as they are.
+    """Images (n, k * size, k * size) to (n, size, size) by means of k x k blocks; k = 1 returns them as they are.
 
     Raises:
-        InputError: the films are not square, or ``size`` does not divide their side.
+        InputError: the images are not square, or ``size`` does not divide their side.
     """
     if (
         images.ndim != 3
@@ -46,7 +46,7 @@ def block_mean(images: np.ndarray, size: int) -> np.ndarray:
         or not images.shape[1]
     ):
         raise InputError(
-            f"films of shape {images.shape[1:]} do not fit",
+            f"images of shape {images.shape[1:]} do not fit",
             remedy=f"Give (n, {size}, {size}), or sides that are a multiple of {size} px.",
         )
     k = images.shape[1] // size
@@ -57,17 +57,17 @@ def block_mean(images: np.ndarray, size: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class BandEnergies:
-    """The features of a film: one log energy a band and cell.
+    """The features of an image: one log energy a band and cell.
 
-    Smoothing is linear along rows and along columns, so a film costs a handful of small matrix products, one set a film:
-    a film gives the same features, to the bit, alone and in a batch.
+    Smoothing is linear along rows and along columns, so an image costs a handful of small matrix products, one set an image:
+    an image gives the same features, to the bit, alone and in a batch.
 
     Attributes:
-        size: side of a film, px.
-        margin: px left out on each side, where the film's border lies.
+        size: side of an image, px.
+        margin: px left out on each side, where the image's border lies.
         grid: cells a side.
         sigmas: standard deviations of the Gaussians, px, ascending; band b lies between sigma b - 1 and sigma b, the first
-            between the film itself and the first Gaussian.
+            between the image itself and the first Gaussian.
     """
 
     size: int = 64
@@ -78,14 +78,14 @@ class BandEnergies:
     def __post_init__(self):
         if self.inner < self.grid or self.grid < 1 or self.margin < 0:
             raise ConfigurationError(
-                f"a film of {self.size} px with a margin of {self.margin} has no {self.grid} x {self.grid} cells"
+                f"an image of {self.size} px with a margin of {self.margin} has no {self.grid} x {self.grid} cells"
             )
         if not self.sigmas or list(self.sigmas) != sorted(set(self.sigmas)) or self.sigmas[0] <= 0:
             raise ConfigurationError(f"sigmas {self.sigmas} are not positive and ascending")
 
     @property
     def inner(self) -> int:
-        """Side of the film without its margins, px."""
+        """Side of the image without its margins, px."""
         return self.size - 2 * self.margin
 
     @property
@@ -110,7 +110,7 @@ class BandEnergies:
         return pooling_matrix(self.inner, self.grid)
 
     def bands(self, images: np.ndarray) -> np.ndarray:
-        """(n, bands, inner, inner) float64 differences of Gaussians of (n, size, size) films."""
+        """(n, bands, inner, inner) float64 differences of Gaussians of (n, size, size) images."""
         bands, inner = len(self.sigmas), self.inner
         images = np.ascontiguousarray(images, dtype=np.float64)
         rows = np.matmul(self.smoothing.reshape(bands * inner, self.size), images)
@@ -125,7 +125,7 @@ class BandEnergies:
         """Mean absolute value of each band in each cell, not below 1e-5.
 
         Args:
-            images: (n, k * size, k * size) films in [0, 1], finite.
+            images: (n, k * size, k * size) images in [0, 1], finite.
 
         Returns:
             (n, bands, grid, grid) float64.
@@ -138,7 +138,7 @@ class BandEnergies:
             out[start : start + _CHUNK] = np.matmul(np.matmul(self.pooling, bands), self.pooling.T)
         if not np.isfinite(out).all():
             bad = int(np.flatnonzero(~np.isfinite(out).all(axis=(1, 2, 3)))[0])
-            raise InputError("a film holds NaN or infinity", remedy="Films are in [0, 1].", record=bad)
+            raise InputError("an image holds NaN or infinity", remedy="Images are in [0, 1].", record=bad)
         return np.maximum(out, SMALLEST_ENERGY, out=out)
 
     def features(self, images: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""LBE: a density of normal films on their log band energies. Fitted on normal films alone, deterministic, no network."""
+"""LBE: a density of normal images on their log band energies. Fitted on normal images alone, deterministic, no network."""
 
 from dataclasses import asdict
 
@@ -24,7 +24,7 @@ class Density:
     """What is usual among rows of features: their nearest neighbours and their covariance.
 
     Args:
-        features: (m, d) rows of normal films.
+        features: (m, d) rows of normal images.
         n_neighbors: k of the nearest neighbours, cut to m.
 
     Attributes:
@@ -51,7 +51,7 @@ class Density:
         """
         z = (features - self.mean) / self.sd
         near = np.zeros_like(z)
-        # blocks, so that many films against many fit films stay within memory
+        # blocks, so that many images against many fit images stay within memory
         for start in range(0, len(z), 1024):
             block = z[start : start + 1024]
             distance = cdist(block, self.train)
@@ -61,26 +61,26 @@ class Density:
                 near[start : start + 1024] += np.divide(
                     squares, length, out=np.zeros_like(squares), where=length > 0
                 )
-        # one product a row, so that a film scores the same alone and in a batch
+        # one product a row, so that an image scores the same alone and in a batch
         white = np.matmul(self.whitening, (z - self.centre)[:, :, None])[:, :, 0]
         return near / self.k, white**2
 
 
 class LBEDetector:
-    """Mean distance to the nearest normal films plus Mahalanobis distance, both on log band energies.
+    """Mean distance to the nearest normal images plus Mahalanobis distance, both on log band energies.
 
-    Each of the two is centred and scaled by its median and standard deviation on normal films that were left out of the fit
+    Each of the two is centred and scaled by its median and standard deviation on normal images that were left out of the fit
     (5 folds by group), then they are added: ``score = (A - med A) / sd A + (B - med B) / sd B``.
 
     Args:
-        size: side of a film in px; larger films whose side is a multiple are averaged down to it.
-        n_neighbors: nearest films that A looks at.
+        size: side of an image in px; larger images whose side is a multiple are averaged down to it.
+        n_neighbors: nearest images that A looks at.
         grid, margin: cells a side and border left out, see :class:`BandEnergies`.
 
     Attributes:
         energies: the feature extractor.
         density_: fitted :class:`Density`.
-        scale_: (2,) and reference_: (2, d), what a left-out normal film has on average of each term, scaled to the median.
+        scale_: (2,) and reference_: (2, d), what a left-out normal image has on average of each term, scaled to the median.
     """
 
     def __init__(self, size: int = 64, n_neighbors: int = 3, grid: int = 5, margin: int = 6):
@@ -90,14 +90,14 @@ class LBEDetector:
         self.energies = BandEnergies(size=size, margin=margin, grid=grid)
 
     def fit(self, images: np.ndarray, groups: np.ndarray | None = None) -> "LBEDetector":
-        """Learn what normal films look like.
+        """Learn what normal images look like.
 
         Args:
-            images: (m, H, W) float32 in [0, 1], normal films, m >= 10.
-            groups: (m,) patient of each film, kept together in the folds; None takes every film as a patient.
+            images: (m, H, W) float32 in [0, 1], normal images, m >= 10.
+            groups: (m,) patient of each image, kept together in the folds; None takes every image as a patient.
 
         Raises:
-            InputError: too few films or patients, a shape that does not fit, NaN.
+            InputError: too few images or patients, a shape that does not fit, NaN.
         """
         return self.fit_features(self.energies.features(images), groups)
 
@@ -107,8 +107,8 @@ class LBEDetector:
         n_groups = np.unique(groups).size
         if len(features) < 2 * FOLDS or n_groups < FOLDS:
             raise InputError(
-                f"{len(features)} films of {n_groups} patients are too few to fit on",
-                remedy=f"Bring {2 * FOLDS} normal films of {FOLDS} patients, better a few hundred.",
+                f"{len(features)} images of {n_groups} patients are too few to fit on",
+                remedy=f"Bring {2 * FOLDS} normal images of {FOLDS} patients, better a few hundred.",
             )
         left_out = np.empty((2, *features.shape))
         for fit, rest in GroupKFold(FOLDS).split(features, groups=groups):
@@ -121,13 +121,13 @@ class LBEDetector:
         return self
 
     def contributions(self, images: np.ndarray) -> np.ndarray:
-        """What each band of each cell adds to the score, above what it adds for a usual film.
+        """What each band of each cell adds to the score, above what it adds for a usual image.
 
         Args:
             images: (n, H, W) in [0, 1].
 
         Returns:
-            (n, bands, grid, grid) float64; the sum over a film is its score.
+            (n, bands, grid, grid) float64; the sum over an image is its score.
         """
         features = self.energies.features(images)
         return self.feature_contributions(features).reshape(len(features), *self.energies.shape)
@@ -143,7 +143,7 @@ class LBEDetector:
         return near + mahalanobis
 
     def score(self, images: np.ndarray) -> np.ndarray:
-        """(n,) float64 anomaly score of (n, H, W) films in [0, 1]; higher = more anomalous, about 0 for a usual film."""
+        """(n,) float64 anomaly score of (n, H, W) images in [0, 1]; higher = more anomalous, about 0 for a usual image."""
         return self.score_features(self.energies.features(images))
 
     def score_features(self, features: np.ndarray) -> np.ndarray:
@@ -151,14 +151,14 @@ class LBEDetector:
         return self.feature_contributions(features).sum(axis=1)
 
     def score_map(self, images: np.ndarray) -> np.ndarray:
-        """Where a film is unusual: contributions of all bands of a cell, interpolated between cell centres.
+        """Where an image is unusual: contributions of all bands of a cell, interpolated between cell centres.
 
         Args:
             images: (n, H, W) in [0, 1].
 
         Returns:
-            (n, H, W) float32, 0 where the film is as usual there as normal films are. Beyond the outermost cell centres, the
-            margin included, the value of the nearest cell is continued.
+            (n, H, W) float32, 0 where the image is as usual there as normal images are. Beyond the outermost cell
+            centres, also in the margin, each pixel has the value of the nearest cell.
         """
         cells = self.contributions(images).sum(axis=1)
         return interpolate_cells(cells, self.energies, images.shape[1])
@@ -202,12 +202,12 @@ class LBEDetector:
     def _check_fitted(self) -> None:
         if not hasattr(self, "density_"):
             raise ConfigurationError(
-                "the detector is not fitted", remedy="Call fit() with normal films first."
+                "the detector is not fitted", remedy="Call fit() with normal images first."
             )
 
 
 def interpolate_cells(cells: np.ndarray, energies: BandEnergies, side: int) -> np.ndarray:
-    """Cells (n, grid, grid) to films (n, side, side) float32, bilinear between the centres of the cells."""
+    """Cells (n, grid, grid) to images (n, side, side) float32, bilinear between the centres of the cells."""
     centres = (np.arange(energies.grid) + 0.5) * energies.inner / energies.grid + energies.margin
     pixels = (np.arange(side) + 0.5) * energies.size / side
     weight = np.stack([np.interp(pixels, centres, row) for row in np.eye(energies.grid)], axis=1)

@@ -1,4 +1,4 @@
-"""LBE as one ONNX graph: film in, score and contributions out. All arithmetic in float64."""
+"""LBE as one ONNX graph: image in, score and contributions out. All arithmetic in float64."""
 
 import numpy as np
 from onnx import TensorProto, checker, helper, numpy_helper
@@ -32,8 +32,8 @@ def lbe_onnx(detector: LBEDetector) -> bytes:
     """Export a fitted detector.
 
     The graph has input ``image`` (batch, 1, size, size) float32 in [0, 1], and outputs ``score`` (batch,) float64 and
-    ``contributions`` (batch, bands, grid, grid) float64, whose sum over a film is its score. Distances to the fit films are
-    taken from differences, not from products, so a film that was fitted on is found at distance 0.
+    ``contributions`` (batch, bands, grid, grid) float64, whose sum over an image is its score. Distances to the training
+    images are taken from differences, not from products, so a training image is found at distance 0.
 
     Args:
         detector: fitted; its arrays go into the file.
@@ -52,9 +52,9 @@ def lbe_onnx(detector: LBEDetector) -> bytes:
     rows = g.add("Reshape", rows, np.array([-1, bands, inner, size], dtype=np.int64))
     low = g.add("MatMul", rows, energies.smoothing.transpose(0, 2, 1)[None])
     edge = np.array([energies.margin] * 2, dtype=np.int64)
-    film = g.add("Slice", image, edge, edge + inner, np.array([2, 3], dtype=np.int64))
+    inside = g.add("Slice", image, edge, edge + inner, np.array([2, 3], dtype=np.int64))
     above = g.add("Slice", low, zero, np.array([bands - 1], dtype=np.int64), one)
-    band = g.add("Abs", g.add("Sub", g.add("Concat", film, above, axis=1), low))
+    band = g.add("Abs", g.add("Sub", g.add("Concat", inside, above, axis=1), low))
     energy = g.add(
         "MatMul", g.add("MatMul", energies.pooling[None, None], band), energies.pooling.T[None, None]
     )

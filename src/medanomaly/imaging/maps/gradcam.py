@@ -135,12 +135,12 @@ def check_grad_cam(
 ) -> DeletionInsertion:
     """Whether the pixels that Grad-CAM highlights matter more to the probability than others.
 
-    What is taken away becomes a part of a normal film: pneumonia blurs a film, so a blur would look ill itself.
+    What is taken away becomes a part of a normal image: pneumonia blurs an image, so a blur would look ill itself.
 
     Args:
         model: fitted.
-        images: (n, H, W) abnormal films.
-        normal: (m, H, W) normal films, one of which is drawn for each.
+        images: (n, H, W) abnormal images.
+        normal: (m, H, W) normal images, one of which is drawn for each.
         seed: of the draw and of the random order.
 
     Returns:

@@ -1,7 +1,7 @@
-"""Synthetic lesions with exact masks on real normal films, for localisation figures that are called synthetic.
+"""Synthetic lesions with exact masks on real normal images, for localisation figures that are called synthetic.
 
 For evaluation only: nothing may be trained on them. Shapes come from level sets of smoothed noise and from geometry,
-not from other films; brightness is added towards white, as an opacity attenuates X-rays, so that ribs shine through.
+not from other images; brightness is added towards white, as an opacity attenuates X-rays, so that ribs shine through.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from scipy.ndimage import gaussian_filter
 from medanomaly.core.errors import ConfigurationError, InputError
 
 KINDS = ("opacity", "effusion", "nodule")
-# where lungs lie on a centred frontal film, as shares of its side: (left, right) of each lung, top, bottom
+# where lungs lie on a centred frontal image, as shares of its side: (left, right) of each lung, top, bottom
 _LUNGS = ((0.16, 0.44), (0.56, 0.84))
 _TOP, _BOTTOM = 0.20, 0.72
 
 
 @dataclass(frozen=True)
-class LesionFilms:
-    """Films with one lesion each.
+class LesionImages:
+    """Images with one lesion each.
 
     Attributes:
         images: (n, H, W) float32 in [0, 1].
@@ -39,23 +39,25 @@ def paste_lesions(
     seed: int,
     kinds: tuple[str, ...] = KINDS,
     contrast: tuple[float, float] = (0.15, 0.5),
-) -> LesionFilms:
-    """Paste one lesion into each film; film i gets the same lesion whatever other films are there.
+) -> LesionImages:
+    """Paste one lesion into each image; image i gets the same lesion whatever other images are there.
 
     Args:
-        images: (n, H, W) normal films in [0, 1], H = W >= 32.
+        images: (n, H, W) normal images in [0, 1], H = W >= 32.
         seed: of the lesions.
         kinds: drawn from with equal chance.
         contrast: range of the largest brightening, as a share of the way to white.
 
     Raises:
-        ConfigurationError: an unknown kind. InputError: films too small or not square.
+        ConfigurationError: an unknown kind. InputError: images too small or not square.
     """
     unknown = sorted(set(kinds) - set(KINDS))
     if unknown or not kinds:
         raise ConfigurationError(f"unknown kinds {unknown}", remedy=f"Choose among {KINDS}.")
     if images.ndim != 3 or images.shape[1] != images.shape[2] or images.shape[1] < 32:
-        raise InputError(f"films of shape {images.shape[1:]}", remedy="Give square films of at least 32 px.")
+        raise InputError(
+            f"images of shape {images.shape[1:]}", remedy="Give square images of at least 32 px."
+        )
     n, side = len(images), images.shape[1]
     out, masks = np.array(images, dtype=np.float32), np.zeros(images.shape, dtype=bool)
     chosen, strength = np.empty(n, dtype=object), np.empty(n)
@@ -66,7 +68,7 @@ def paste_lesions(
         profile = _PROFILES[chosen[i]](side, rng)
         masks[i] = profile >= 0.5
         out[i] += (strength[i] * profile * (1.0 - out[i])).astype(np.float32)
-    return LesionFilms(out, masks, chosen.astype(str), strength)
+    return LesionImages(out, masks, chosen.astype(str), strength)
 
 
 def _grid(side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -105,7 +107,7 @@ def _effusion(side: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _nodule(side: int, rng: np.random.Generator) -> np.ndarray:
-    """A disc with a soft rim, 5 to 9 % of the film across."""
+    """A disc with a soft rim, 5 to 9 % of the image across."""
     y, x = _grid(side)
     cy, cx = _inside(rng, 0.05)
     radius = rng.uniform(0.025, 0.045)

@@ -11,7 +11,7 @@ Contrast = Literal["none", "zscore", "local"]
 
 
 class AugmentationParams(Params):
-    """Small changes of a film that leave a normal film normal. There is no flip: it would move the heart.
+    """Small changes of an image that leave a normal image normal. There is no flip: it would move the heart.
 
     Attributes:
         degrees: largest rotation to either side, in degrees.
@@ -101,8 +101,8 @@ class ReversedAutoencoderParams(NetworkParams):
         embedding_weight: weight of the reversed embedding loss.
         sharpness: of the soft exponential, 2 in the paper.
         warm_up_epochs: epochs as a plain VAE before the introspective ones, with the divergence's weight rising from 0;
-            none of them is taken for the best. Without them the encoder soon gives every film one code, and the decoder
-            answers with the mean film.
+            none of them is taken for the best. Without them the encoder soon gives every image one code, and the decoder
+            answers with the mean image.
         introspective_rate: learning rate of the introspective epochs, as a share of that of the warm-up.
         score: the detector's score: ``residual``, ``clahe_residual`` or ``embedding_distance``.
     """

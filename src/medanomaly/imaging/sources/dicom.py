@@ -92,7 +92,7 @@ def _dataset(content: bytes, name: str, **options) -> Dataset:
 
 
 def _padding(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
-    """Pixels outside the film (PS3.3 C.7.5.1.1.2): one value, or a range of them."""
+    """Pixels outside the image (PS3.3 C.7.5.1.1.2): one value, or a range of them."""
     if dataset.get("PixelPaddingValue") is None:
         return np.zeros(stored.shape, dtype=bool)
     first = int(dataset.PixelPaddingValue)

@@ -1,4 +1,4 @@
-"""From a film of any shape to a square one, with the aspect ratio of what it shows kept."""
+"""From an image of any shape to a square one, with the aspect ratio of what it shows kept."""
 
 import numpy as np
 from PIL import Image

@@ -1,10 +1,10 @@
-"""Some rows of a stored array of films, read when they are asked for: a data set may be larger than memory."""
+"""Some rows of a stored array of images, read when they are asked for: a data set may be larger than memory."""
 
 import numpy as np
 
 
-class FilmArray:
-    """Films in the order of a case table.
+class ImageArray:
+    """Images in the order of a case table.
 
     Args:
         stored: (m, size, size) float32, or uint8 = round(255 x); a memory map.
@@ -23,7 +23,7 @@ class FilmArray:
         return len(self._rows)
 
     def __getitem__(self, wanted: slice | np.ndarray) -> np.ndarray:
-        """Films of a slice, of row numbers or of a mask as float32, in memory."""
+        """Images of a slice, of row numbers or of a mask as float32, in memory."""
         taken = self._stored[self._rows[wanted]]
         return (
             taken.astype(np.float32) / np.float32(255)

@@ -1,4 +1,4 @@
-"""Cases of an image data set: one a film, its split, and what could not be used."""
+"""Cases of an image data set: one an image, its split, and what could not be used."""
 
 import numpy as np
 import pandas as pd
@@ -18,12 +18,12 @@ MAX_LEVELS = 30
 
 
 class ImageParams(Params):
-    """How films are prepared.
+    """How images are prepared.
 
     Attributes:
         contract: size, geometry and contrast.
         dtype: of the store; ``uint8`` takes a quarter of the space.
-        store: folder of the prepared films.
+        store: folder of the prepared images.
     """
 
     contract: InputContract = InputContract()
@@ -34,7 +34,7 @@ class ImageParams(Params):
 def image_cases(
     source: ImageSource, store: ImageStore, split: SplitParams
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
-    """Divide the films that could be read.
+    """Divide the images that could be read.
 
     Args:
         source: what was listed.
@@ -43,7 +43,7 @@ def image_cases(
 
     Returns:
         ``(manifest, cases, quarantine, summary)``: manifest and case table row by row, ``row`` of the manifest being the
-        film's row in the store; quarantine with ``record, column, value, reason``; counts that add up.
+        image's row in the store; quarantine with ``record, column, value, reason``; counts that add up.
 
     Raises:
         ConfigurationError: a part of the split is empty.
@@ -72,7 +72,7 @@ def image_cases(
             "record": rejected["case_id"],
             "case_id": rejected["case_id"],
             "column": "file",
-            # the name alone: folders tell of the machine, not of the film
+            # the name alone: folders tell of the machine, not of the image
             "value": rejected["path"].str.rsplit("/", n=1).str[-1],
             "reason": rejected["reason"],
         },

@@ -1,4 +1,4 @@
-"""Supervised models of films as bundles: the probability of the label, and outlines of what masks outline."""
+"""Supervised models of images as bundles: the probability of the label, and outlines of what masks outline."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from medanomaly.core.sealing import training_fingerprint
 from medanomaly.core.thresholds import ThresholdParams, choose_threshold, flag_rates
 from medanomaly.imaging.networks.params import ClassifierParams, SegmenterParams
 from medanomaly.imaging.sources.contract import InputContract
-from medanomaly.imaging.sources.image_array import FilmArray
+from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.training.params import TrainingParams
 
 # a name of its own: a scorer of anomalies refuses the bundle, and tables of the two are never mixed
@@ -23,13 +23,13 @@ CLASSIFIER, SEGMENTER = "classifier", "segmenter"
 FEWEST_OF_A_LABEL, FEWEST_MASKS = 5, 5
 
 
-class FilmRiskParams(Params):
-    """A classifier of films, its training, and its threshold.
+class ImageRiskParams(Params):
+    """A classifier of images, its training, and its threshold.
 
     Attributes:
         network: architecture, local weights if any, calibration.
         training: how it is trained.
-        threshold: how the threshold is chosen on calibration films.
+        threshold: how the threshold is chosen on calibration images.
     """
 
     network: ClassifierParams = ClassifierParams()
@@ -37,15 +37,15 @@ class FilmRiskParams(Params):
     threshold: ThresholdParams = ThresholdParams()
 
 
-class FilmSegmenterParams(Params):
-    """A segmenter of films and its training."""
+class ImageSegmenterParams(Params):
+    """A segmenter of images and its training."""
 
     network: SegmenterParams = SegmenterParams()
     training: TrainingParams = TrainingParams()
 
 
 def labelled_rows(cases: pd.DataFrame, part: str) -> np.ndarray:
-    """Row numbers of the films of a part whose label is known.
+    """Row numbers of the images of a part whose label is known.
 
     Raises:
         ConfigurationError: fewer than five of one label.
@@ -55,17 +55,17 @@ def labelled_rows(cases: pd.DataFrame, part: str) -> np.ndarray:
     for what, n in (("normal", len(rows) - positive), ("anomalous", positive)):
         if n < FEWEST_OF_A_LABEL:
             raise ConfigurationError(
-                f"{n} {what} films in {part}; a classifier needs at least {FEWEST_OF_A_LABEL} there",
+                f"{n} {what} images in {part}; a classifier needs at least {FEWEST_OF_A_LABEL} there",
                 remedy="Set data_processing.split.anomalous_patients: split, so that anomalous patients stand in every "
-                f"part, raise data_processing.split.{part}, or bring more labelled films.",
+                f"part, raise data_processing.split.{part}, or bring more labelled images.",
             )
     return rows
 
 
 def classifier_bundle(
-    images: np.ndarray | FilmArray,
+    images: np.ndarray | ImageArray,
     cases: pd.DataFrame,
-    params: FilmRiskParams,
+    params: ImageRiskParams,
     contract: InputContract,
     *,
     seed: int,
@@ -73,7 +73,7 @@ def classifier_bundle(
     stamp: dict | None = None,
     loggers: Sequence = (),
 ) -> Bundle:
-    """Train a classifier on the labelled films of train, calibrate it and choose its threshold on those of calibration.
+    """Train a classifier on the labelled images of train, calibrate it and choose its threshold on those of calibration.
 
     Args:
         images: (n, size, size) float32 in [0, 1], row i is case i.
@@ -87,10 +87,10 @@ def classifier_bundle(
 
     Returns:
         A bundle of ``model.onnx`` (``image`` to the calibrated probability ``score``) and ``weights.safetensors``; the
-        threshold, and what it does to calibration films, are in the manifest.
+        threshold, and what it does to calibration images, are in the manifest.
 
     Raises:
-        ConfigurationError: too few films of a label in train or calibration, or images with a contrast of their own.
+        ConfigurationError: too few images of a label in train or calibration, or images with a contrast of their own.
     """
     from medanomaly.imaging.image_scorer import onnx_outputs
     from medanomaly.imaging.supervised.models import ImageClassifier
@@ -98,17 +98,17 @@ def classifier_bundle(
     _check_contrast(contract)
     train, calibration = labelled_rows(cases, "train"), labelled_rows(cases, "calibration")
     label = cases["label"].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-    films = np.asarray(images[train])
+    train_images = np.asarray(images[train])
     model = ImageClassifier(params.network, params.training, seed)
     model.fit(
-        films, label[train], cases["patient_id"].to_numpy()[train], folder=folder, loggers=loggers
+        train_images, label[train], cases["patient_id"].to_numpy()[train], folder=folder, loggers=loggers
     ).calibrate(np.asarray(images[calibration]), label[calibration])
     exported = model.to_onnx()
     probability = onnx_outputs(exported, _Rows(images, calibration), ["score"], contract)["score"]
     threshold = choose_threshold(probability, label[calibration], params.threshold)
     scorer = model.scorer_
-    manifest = _manifest(CLASSIFIER, cases, train, films, contract, seed) | {
-        "meaning": "probability of label 1, calibrated on calibration films; not an anomaly score",
+    manifest = _manifest(CLASSIFIER, cases, train, train_images, contract, seed) | {
+        "meaning": "probability of label 1, calibrated on calibration images; not an anomaly score",
         "options": params.model_dump(mode="json"),
         "spec": model.spec(),
         "epochs": {"run": model.run_.epochs_run, "best": model.run_.best_epoch},
@@ -129,11 +129,11 @@ def classifier_bundle(
 
 
 def segmenter_bundle(
-    images: np.ndarray | FilmArray,
+    images: np.ndarray | ImageArray,
     cases: pd.DataFrame,
     masks: np.ndarray,
     rows: np.ndarray,
-    params: FilmSegmenterParams,
+    params: ImageSegmenterParams,
     contract: InputContract,
     *,
     seed: int,
@@ -141,7 +141,7 @@ def segmenter_bundle(
     stamp: dict | None = None,
     loggers: Sequence = (),
 ) -> Bundle:
-    """Train a segmenter on train films: those that came with a mask, and normal ones, on which there is nothing.
+    """Train a segmenter on train images: those that came with a mask, and normal ones, on which there is nothing.
 
     Args:
         masks: (k, size, size) bool; rows: (k,) whose they are.
@@ -150,7 +150,7 @@ def segmenter_bundle(
 
     Returns:
         A bundle of ``model.onnx`` (``image`` to ``probability`` (n, size, size)) and ``weights.safetensors``, with the
-        threshold of best Dice on calibration films in the manifest.
+        threshold of best Dice on calibration images in the manifest.
 
     Raises:
         ConfigurationError: too few masks (:func:`enough_masks`), or images with a contrast of their own.
@@ -161,14 +161,14 @@ def segmenter_bundle(
     _check_contrast(contract)
     if not enough_masks(cases, masks, rows):
         raise ConfigurationError(
-            f"a segmenter needs at least {FEWEST_MASKS} films with a mask in train and in calibration",
+            f"a segmenter needs at least {FEWEST_MASKS} images with a mask in train and in calibration",
             remedy="Bring masks (mask_column of the images' table), or leave the segmenter out.",
         )
     train, drawn = with_outlines(cases, masks, rows, "train")
-    films = np.asarray(images[train])
+    train_images = np.asarray(images[train])
     model = ImageSegmenter(params.network, params.training, seed)
     model.fit(
-        films,
+        train_images,
         drawn.astype(np.float32),
         cases["patient_id"].to_numpy()[train],
         folder=folder,
@@ -177,7 +177,7 @@ def segmenter_bundle(
     exported = model.to_onnx()
     held_out, true = with_outlines(cases, masks, rows, "calibration")
     probability = onnx_outputs(exported, _Rows(images, held_out), ["probability"], contract)["probability"]
-    manifest = _manifest(SEGMENTER, cases, train, films, contract, seed) | {
+    manifest = _manifest(SEGMENTER, cases, train, train_images, contract, seed) | {
         "meaning": "probability that a pixel lies inside what the masks outline",
         "options": params.model_dump(mode="json"),
         "spec": model.spec(),
@@ -190,7 +190,7 @@ def segmenter_bundle(
 
 
 def enough_masks(cases: pd.DataFrame, masks: np.ndarray, rows: np.ndarray) -> bool:
-    """Whether five films or more of train, and of calibration, came with a mask that outlines something.
+    """Whether five images or more of train, and of calibration, came with a mask that outlines something.
 
     Args:
         cases: case table; masks: (k, size, size) bool; rows: (k,) whose they are.
@@ -203,11 +203,11 @@ def enough_masks(cases: pd.DataFrame, masks: np.ndarray, rows: np.ndarray) -> bo
 def with_outlines(
     cases: pd.DataFrame, masks: np.ndarray, rows: np.ndarray, part: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Films of a part of which it is known what there is to outline.
+    """Images of a part of which it is known what there is to outline.
 
     Returns:
-        ``(rows, masks)``: films with a mask and normal films, whose mask is empty, in the order of the case table. An
-        anomalous film without a mask is left out: what is on it is not known.
+        ``(rows, masks)``: images with a mask and normal images, whose mask is empty, in the order of the case table. An
+        anomalous image without a mask is left out: what is on it is not known.
     """
     inside = cases["split"].eq(part).to_numpy()
     masked = np.zeros(len(cases), dtype=bool)
@@ -222,7 +222,7 @@ def with_outlines(
 
 
 def best_dice_threshold(probability: np.ndarray, true: np.ndarray) -> float:
-    """Of 0.05, 0.10 .. 0.95 the one with the highest Dice over all pixels of (n, H, W) films together."""
+    """Of 0.05, 0.10 .. 0.95 the one with the highest Dice over all pixels of (n, H, W) images together."""
     levels = np.round(np.arange(0.05, 1.0, 0.05), 2)
     dice = []
     for level in levels:
@@ -231,7 +231,7 @@ def best_dice_threshold(probability: np.ndarray, true: np.ndarray) -> float:
     return float(levels[int(np.argmax(dice))])
 
 
-class FilmRiskScorer:
+class ImageRiskScorer:
     """A bundle of :func:`classifier_bundle` or :func:`segmenter_bundle` made ready: contract and ONNX session.
 
     Raises:
@@ -246,16 +246,16 @@ class FilmRiskScorer:
             )
         self.bundle, self.contract = bundle, InputContract(**bundle.manifest["contract"])
 
-    def _outputs(self, images: np.ndarray | FilmArray, name: str) -> np.ndarray:
+    def _outputs(self, images: np.ndarray | ImageArray, name: str) -> np.ndarray:
         from medanomaly.imaging.image_scorer import onnx_outputs
 
         return onnx_outputs(self.bundle.files["model.onnx"], images, [name], self.contract)[name]
 
-    def probability(self, images: np.ndarray | FilmArray) -> np.ndarray:
-        """(n,) float64 probability of the label of (n, size, size) films under the contract."""
+    def probability(self, images: np.ndarray | ImageArray) -> np.ndarray:
+        """(n,) float64 probability of the label of (n, size, size) images under the contract."""
         return self._outputs(images, "score").astype(np.float64)
 
-    def outlines(self, images: np.ndarray | FilmArray) -> np.ndarray:
+    def outlines(self, images: np.ndarray | ImageArray) -> np.ndarray:
         """(n, size, size) bool: what the segmenter outlines."""
         return self._outputs(images, "probability") >= self.bundle.manifest["outline_threshold"]
 
@@ -263,7 +263,7 @@ class FilmRiskScorer:
 class _Rows:
     """Some rows of images, read a slice at a time."""
 
-    def __init__(self, images: np.ndarray | FilmArray, rows: np.ndarray):
+    def __init__(self, images: np.ndarray | ImageArray, rows: np.ndarray):
         self._images, self._rows = images, rows
 
     def __len__(self) -> int:
@@ -282,7 +282,7 @@ def _check_contrast(contract: InputContract) -> None:
 
 
 def _manifest(
-    name: str, cases: pd.DataFrame, train: np.ndarray, films: np.ndarray, contract: InputContract, seed: int
+    name: str, cases: pd.DataFrame, train: np.ndarray, images: np.ndarray, contract: InputContract, seed: int
 ) -> dict:
     inside = cases.iloc[train]
     low, high = contract.range
@@ -291,18 +291,18 @@ def _manifest(
         "modality": MODALITY,
         "detector": name,
         "population": "labelled",
-        "outcome": "an anomalous film",
+        "outcome": "an anomalous image",
         "seed": seed,
         "training_data": {
             "n_cases": len(train),
             "n_patients": int(inside["patient_id"].nunique()),
             "n_positive": int(inside["label"].eq(1).sum()),
             "prevalence": float(inside["label"].eq(1).mean()),
-            "fingerprint": training_fingerprint(inside, films),
+            "fingerprint": training_fingerprint(inside, images),
             "labelled": True,
         },
         "input_contract": {
-            "image": f"one grey film, {contract.size} x {contract.size} px, float32 in [{low:g}, {high:g}]",
+            "image": f"one grey image, {contract.size} x {contract.size} px, float32 in [{low:g}, {high:g}]",
             "geometry": contract.geometry,
             "contrast": contract.contrast,
         },
@@ -311,16 +311,16 @@ def _manifest(
 
 
 def risk_tables(
-    bundle: Bundle, images: np.ndarray | FilmArray, cases: pd.DataFrame
+    bundle: Bundle, images: np.ndarray | ImageArray, cases: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Probabilities and score table of the test films; the model has seen all others.
+    """Probabilities and score table of the test images; the model has seen all others.
 
     Returns:
         ``(probabilities, scores)``: ``case_id, model, probability``, and a score table whose score is the probability and
         whose flag says that it reaches the threshold. p-values are NA: a risk has none.
     """
     test = np.flatnonzero(cases["split"].eq("test").to_numpy(dtype=bool))
-    scorer = FilmRiskScorer(bundle)
+    scorer = ImageRiskScorer(bundle)
     probability = scorer.probability(_Rows(images, test))
     table = pd.DataFrame(
         {

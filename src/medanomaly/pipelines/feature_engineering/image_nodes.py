@@ -9,9 +9,9 @@ AT_ONCE = 512
 def measure_films(images: np.ndarray, manifest: pd.DataFrame) -> pd.DataFrame:
     """Shape, brightness, contrast and detail of every film, in the order of the case table; no anatomy on purpose."""
     from medanomaly.imaging.lbe.acquisition import acquisition_features
-    from medanomaly.imaging.sources.image_array import FilmArray
+    from medanomaly.imaging.sources.image_array import ImageArray
 
-    films = FilmArray(images, manifest["row"])
+    films = ImageArray(images, manifest["row"])
     size = films.shape[1]
     tables = [acquisition_features(films[i : i + AT_ONCE], size=size) for i in range(0, len(films), AT_ONCE)]
     table = pd.concat(tables, ignore_index=True)

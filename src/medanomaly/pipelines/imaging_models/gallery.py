@@ -9,7 +9,7 @@ from medanomaly.core.bundle import Bundle
 from medanomaly.imaging.examination import reconstructs
 from medanomaly.imaging.image_models import detector_of
 from medanomaly.imaging.image_scorer import ImageScorer
-from medanomaly.imaging.sources.image_array import FilmArray
+from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.reporting.figures.images import contact_sheet_figure, film_grid, overlay
 from medanomaly.reporting.imaging.anomalies import name_of
 from medanomaly.reporting.sections import Figure, Section
@@ -22,7 +22,7 @@ COLOURED_FROM, COLOURED_TO = 0.95, 0.999
 
 
 def gallery_section(
-    films: FilmArray,
+    films: ImageArray,
     cases: pd.DataFrame,
     scores: pd.DataFrame,
     bundles: Mapping[str, Bundle],
@@ -57,7 +57,7 @@ def gallery_section(
 class _View:
     """Columns of the gallery: the film, the leading model's map, then reconstruction and map of some networks."""
 
-    def __init__(self, films: FilmArray, cases: pd.DataFrame, bundles: Mapping[str, Bundle], leading: str):
+    def __init__(self, films: ImageArray, cases: pd.DataFrame, bundles: Mapping[str, Bundle], leading: str):
         self.films = films
         self.row = pd.Series(np.arange(len(cases)), index=cases["case_id"])
         normal = ((cases["split"] == "calibration") & ~cases["label"].eq(1).fillna(False)).to_numpy()

@@ -9,7 +9,7 @@ from medanomaly.core.bundle import Bundle
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.scores import BASELINE, most_anomalous
 from medanomaly.imaging.image_models import LBEParams, NetworkModelParams
-from medanomaly.imaging.sources.image_array import FilmArray
+from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.imaging.sources.image_cases import ImageParams
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.model_steps import EXPLAINED_CASES, scored, stamp, with_card
@@ -35,7 +35,7 @@ def fit_lbe(
 
     return with_card(
         lbe_bundle(
-            FilmArray(images, manifest["row"]),
+            ImageArray(images, manifest["row"]),
             cases,
             params.replaced(tuned.get("options", {})),
             image_params.contract,
@@ -68,7 +68,7 @@ def fit_network(
     about = {"name": name, "group": run.dataset, "job_type": "training", "config": params.model_dump()}
     with training_loggers(tracking.wandb, **about) as loggers:
         bundle = network_bundle(
-            FilmArray(images, manifest["row"]),
+            ImageArray(images, manifest["row"]),
             cases,
             params,
             image_params.contract,
@@ -88,7 +88,7 @@ def score_films(
     """Score table of every case, and which parts of the most anomalous test films make up their scores."""
     from medanomaly.imaging.image_scorer import ImageScorer, part_table
 
-    films, scorer = FilmArray(images, manifest["row"]), ImageScorer(bundle)
+    films, scorer = ImageArray(images, manifest["row"]), ImageScorer(bundle)
     scores = scored(cases, scorer.score(films), bundle.manifest["name"], alarm)
     chosen = most_anomalous(cases, scores, EXPLAINED_CASES)
     table = part_table(scorer, films[chosen], cases["case_id"].iloc[chosen].to_list(), _healthy(films, cases))
@@ -110,7 +110,7 @@ def examine_model(
     from medanomaly.imaging import examination
     from medanomaly.imaging.image_scorer import ImageScorer
 
-    films, scorer = FilmArray(images, manifest["row"]), ImageScorer(bundle)
+    films, scorer = ImageArray(images, manifest["row"]), ImageScorer(bundle)
     healthy = _healthy(films, cases)
     found = {
         "leak": examination.leak(bundle, healthy, run.seed),
@@ -141,7 +141,7 @@ def score_controls(
     """Score table of what every model has to beat: shape, brightness, sharpness, PCA, nearest film, local norm."""
     from medanomaly.imaging.baselines import baselines
 
-    films, aspect = FilmArray(images, manifest["row"]), manifest["aspect"].to_numpy()
+    films, aspect = ImageArray(images, manifest["row"]), manifest["aspect"].to_numpy()
     fitted = np.flatnonzero(reference_cases(cases, "train").to_numpy())
     tables = []
     for name, baseline in baselines().items():
@@ -154,7 +154,7 @@ def score_controls(
     return pd.concat(tables, ignore_index=True)
 
 
-def _healthy(films: FilmArray, cases: pd.DataFrame) -> np.ndarray:
-    from medanomaly.imaging.examination import FILMS
+def _healthy(films: ImageArray, cases: pd.DataFrame) -> np.ndarray:
+    from medanomaly.imaging.examination import CHECKED_IMAGES
 
-    return films[np.flatnonzero(reference_cases(cases, "calibration").to_numpy())[:FILMS]]
+    return films[np.flatnonzero(reference_cases(cases, "calibration").to_numpy())[:CHECKED_IMAGES]]

@@ -7,7 +7,7 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.cases import reference_cases
-from medanomaly.imaging.sources.image_array import FilmArray
+from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.parameters import AlarmParams, RunParams
 
 PREFERRED = "lbe"
@@ -38,7 +38,7 @@ def write_sections(
 
     bundles = {name.partition("__")[0]: part for name, part in parts.items() if name.endswith("__bundle")}
     examinations = {model: parts[f"{model}__examination"] for model in bundles}
-    films = FilmArray(images, manifest["row"])
+    films = ImageArray(images, manifest["row"])
     everything = pd.concat([scores, baselines], ignore_index=True)
     stratified = stratified_table(cases, everything, manifest["aspect"].to_numpy(), run.seed)
 

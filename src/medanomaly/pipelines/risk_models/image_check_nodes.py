@@ -6,7 +6,7 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.cases import reference_cases
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.imaging.sources.image_array import FilmArray
+from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.parameters import AlarmParams, RunParams, judged_as_flagged
 
 # so many abnormal films are deleted and inserted, with parts of so many normal ones
@@ -32,7 +32,7 @@ def check_maps(
     from medanomaly.imaging.maps.gradcam import check_grad_cam
     from medanomaly.imaging.supervised.models import ImageClassifier
 
-    films, settings = FilmArray(images, manifest["row"]), judged_as_flagged(params, alarm, run)
+    films, settings = ImageArray(images, manifest["row"]), judged_as_flagged(params, alarm, run)
     abnormal = np.flatnonzero((cases["split"].eq("test") & cases["label"].eq(1)).fillna(False).to_numpy(bool))
     if not len(abnormal):
         return pd.DataFrame(columns=list(MAP_COLUMNS))
@@ -67,13 +67,13 @@ def measure_outlines(
     """
     from medanomaly.evaluation.images.segmentation import segmentation_metrics
     from medanomaly.evaluation.resampling.means import mean_interval
-    from medanomaly.imaging.supervised.bundles import FilmRiskScorer, with_outlines
+    from medanomaly.imaging.supervised.bundles import ImageRiskScorer, with_outlines
 
     rows = []
     for bundle in segmenters.values():
         settings = judged_as_flagged(params, alarm, run)
         chosen, true = with_outlines(cases, masks["masks"], masks["rows"], "test")
-        found = FilmRiskScorer(bundle).outlines(FilmArray(images, manifest["row"])[chosen])
+        found = ImageRiskScorer(bundle).outlines(ImageArray(images, manifest["row"])[chosen])
         shown, patient = true.any(axis=(1, 2)), cases["patient_id"].to_numpy()[chosen]
         measured = segmentation_metrics(found[shown], true[shown])
         for measure, values, who in (

@@ -6,8 +6,8 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle
 from medanomaly.evaluation.images.segmentation import outline
 from medanomaly.imaging.maps.gradcam import grad_cam
-from medanomaly.imaging.sources.image_array import FilmArray
-from medanomaly.imaging.supervised.bundles import FilmRiskScorer, with_outlines
+from medanomaly.imaging.sources.image_array import ImageArray
+from medanomaly.imaging.supervised.bundles import ImageRiskScorer, with_outlines
 from medanomaly.imaging.supervised.models import ImageClassifier
 from medanomaly.reporting.figures.images import film_grid, overlay
 from medanomaly.reporting.imaging.risk import shown_kind
@@ -18,7 +18,7 @@ SURE, WRONG, OUTLINED = 4, 3, 6
 TRUE, FOUND = (0.25, 0.85, 0.45), (1.0, 0.55, 0.1)
 
 
-def map_figures(films: FilmArray, cases: pd.DataFrame, scores: pd.DataFrame, bundle: Bundle) -> list[Figure]:
+def map_figures(films: ImageArray, cases: pd.DataFrame, scores: pd.DataFrame, bundle: Bundle) -> list[Figure]:
     """The test films of highest probability, false alarms and misses, each beside its map of Grad-CAM.
 
     Args:
@@ -65,7 +65,7 @@ def map_figures(films: FilmArray, cases: pd.DataFrame, scores: pd.DataFrame, bun
 
 
 def outline_figure(
-    films: FilmArray, cases: pd.DataFrame, masks: dict[str, np.ndarray], bundle: Bundle
+    films: ImageArray, cases: pd.DataFrame, masks: dict[str, np.ndarray], bundle: Bundle
 ) -> Figure | None:
     """Test films with the mask that they came with and what the segmenter outlines; None where no test film has one.
 
@@ -79,7 +79,7 @@ def outline_figure(
     if not len(shown):
         return None
     images = films[rows[shown]]
-    found = FilmRiskScorer(bundle).outlines(images)
+    found = ImageRiskScorer(bundle).outlines(images)
     tiles = [
         [film, _drawn(film, mask, TRUE), _drawn(film, guess, FOUND)]
         for film, mask, guess in zip(images, true[shown], found, strict=True)

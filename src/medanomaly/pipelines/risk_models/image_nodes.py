@@ -8,9 +8,9 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.imaging.image_models import LBEParams
-from medanomaly.imaging.sources.image_array import FilmArray
+from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.imaging.sources.image_cases import ImageParams
-from medanomaly.imaging.supervised.bundles import FilmRiskParams, FilmSegmenterParams
+from medanomaly.imaging.supervised.bundles import ImageRiskParams, ImageSegmenterParams
 from medanomaly.parameters import AlarmParams, RunParams, judged_as_flagged
 from medanomaly.pipelines.model_steps import scored
 from medanomaly.pipelines.provenance import bundle_stamp
@@ -25,7 +25,7 @@ def fit_classifier(
     images: np.ndarray,
     manifest: pd.DataFrame,
     cases: pd.DataFrame,
-    params: FilmRiskParams,
+    params: ImageRiskParams,
     image_params: ImageParams,
     run: RunParams,
     tracking: TrackingParams,
@@ -33,7 +33,7 @@ def fit_classifier(
     """Train, calibrate and choose the threshold on labelled films outside test."""
     from medanomaly.imaging.supervised.bundles import classifier_bundle
 
-    data = FilmArray(images, manifest["row"]), cases
+    data = ImageArray(images, manifest["row"]), cases
     return _fitted(classifier_bundle, data, params, image_params, run, tracking)
 
 
@@ -42,7 +42,7 @@ def fit_segmenter(
     manifest: pd.DataFrame,
     cases: pd.DataFrame,
     masks: dict[str, np.ndarray],
-    params: FilmSegmenterParams,
+    params: ImageSegmenterParams,
     image_params: ImageParams,
     run: RunParams,
     tracking: TrackingParams,
@@ -53,7 +53,7 @@ def fit_segmenter(
     known = cases, masks["masks"], masks["rows"]
     if not enough_masks(*known):
         return {}
-    data = FilmArray(images, manifest["row"]), *known
+    data = ImageArray(images, manifest["row"]), *known
     return {"segmenter": _fitted(segmenter_bundle, data, params, image_params, run, tracking)}
 
 
@@ -82,7 +82,7 @@ def predict_films(
     """Probabilities and score table of the test films."""
     from medanomaly.imaging.supervised.bundles import risk_tables
 
-    return risk_tables(bundle, FilmArray(images, manifest["row"]), cases)
+    return risk_tables(bundle, ImageArray(images, manifest["row"]), cases)
 
 
 def score_beside(
@@ -94,7 +94,7 @@ def score_beside(
     from medanomaly.imaging.baselines import baselines
     from medanomaly.imaging.image_models import fitted_lbe
 
-    films, aspect = FilmArray(images, manifest["row"]), manifest["aspect"].to_numpy()
+    films, aspect = ImageArray(images, manifest["row"]), manifest["aspect"].to_numpy()
     normal = np.flatnonzero(reference_cases(cases, "train").to_numpy())
     lbe = fitted_lbe(films[normal], cases["patient_id"].to_numpy()[normal], params)
     views = {"lbe": (lambda x, _: lbe.score(x), MODEL)}

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.imaging.image_models import LBEParams, NetworkModelParams
-from medanomaly.imaging.sources.image_array import FilmArray
+from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.parameters import RunParams
 from medanomaly.tracking.params import TrackingParams
 from medanomaly.tuning.study import TuningParams
@@ -29,11 +29,11 @@ def tune_films(
     run: RunParams,
 ) -> tuple[dict, pd.DataFrame, pd.DataFrame, dict]:
     """Search the options of a model of films; ``models`` are the blocks of ``imaging_models``."""
-    from medanomaly.imaging.objective import film_objective
+    from medanomaly.imaging.objective import image_objective
     from medanomaly.pipelines.tuning.nodes import search
 
-    films, base = FilmArray(images, manifest["row"]), searched_model(models, params)
-    objective = film_objective(films, cases, base, n_folds=params.n_folds, seed=run.seed)
+    films, base = ImageArray(images, manifest["row"]), searched_model(models, params)
+    objective = image_objective(films, cases, base, n_folds=params.n_folds, seed=run.seed)
     train = cases[reference_cases(cases, "train")]
     about = {
         "model": base.model_dump(mode="json"),

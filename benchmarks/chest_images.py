@@ -1,4 +1,4 @@
-"""The paediatric chest X-rays as the imaging benchmarks see them: prepared films, labels, subjects, folds by subject."""
+"""The paediatric chest X-rays as the imaging benchmarks see them: prepared images, labels, subjects, folds by subject."""
 
 import os
 import tempfile
@@ -18,7 +18,7 @@ RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
-class ChestFilms:
+class ChestImages:
     images: np.ndarray
     positive: np.ndarray
     kind: np.ndarray
@@ -26,11 +26,11 @@ class ChestFilms:
     aspect: np.ndarray
 
     def folds(self, seed: int) -> np.ndarray:
-        """(n,) fold of each film, 0..4, by subject."""
+        """(n,) fold of each image, 0..4, by subject."""
         return (patient_position(_series(self.subject), seed) * FOLDS).astype(int)
 
-    def only(self, mask: np.ndarray) -> "ChestFilms":
-        return ChestFilms(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
+    def only(self, mask: np.ndarray) -> "ChestImages":
+        return ChestImages(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
 
 
 def _series(values: np.ndarray):
@@ -39,7 +39,7 @@ def _series(values: np.ndarray):
     return pd.Series(values)
 
 
-def chest_films(size: int = 64) -> ChestFilms:
+def chest_images(size: int = 64) -> ChestImages:
     """The official training part (the test part is never read here), centre crop, 8 bit."""
     root = Path(os.environ.get("MEDANOMALY_DATA", "data/01_raw")) / "chest_xray"
     source = class_folders(root.as_posix())
@@ -49,7 +49,7 @@ def chest_films(size: int = 64) -> ChestFilms:
         rows = np.flatnonzero((manifest["split_official"] != "test").fillna(True).to_numpy(dtype=bool))
         images = store.batch(rows)
     manifest = manifest.iloc[rows]
-    return ChestFilms(
+    return ChestImages(
         images,
         (manifest["label"] == 1).to_numpy(dtype=bool),
         manifest["kind"].to_numpy(dtype=str),
@@ -58,11 +58,11 @@ def chest_films(size: int = 64) -> ChestFilms:
     )
 
 
-def subject_weights(films: ChestFilms, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """(1 + resamples, n) how often each film counts: subjects drawn with replacement; row 0 counts each once."""
-    _, codes = np.unique(films.subject, return_inverse=True)
+def subject_weights(chest: ChestImages, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+    """(1 + resamples, n) how often each image counts: subjects drawn with replacement; row 0 counts each once."""
+    _, codes = np.unique(chest.subject, return_inverse=True)
     size = np.bincount(codes)
-    positive = np.bincount(codes, weights=films.positive).astype(int)
+    positive = np.bincount(codes, weights=chest.positive).astype(int)
     rows = [np.ones(len(codes), dtype=np.uint8)]
     for r in range(1, resamples + 1):
         rows.append(draw_weights_numpy(seed, r, size, positive)[0][codes].astype(np.uint8))
