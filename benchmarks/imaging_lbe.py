@@ -121,12 +121,13 @@ def localisation_results(chest: ChestImages, data: str) -> list[Result]:
     healthy, evaluated = chest.images[held[half]], chest.images[held[~half]]
     lesions = paste_lesions(evaluated, seed=0)
     detector = LBEDetector().fit(chest.images[fit], chest.subject[fit])
+    subject = chest.subject[held[~half]]
     maps, threshold = detector.score_map(lesions.images), healthy_threshold(detector.score_map(healthy))
     results = []
     for kind in ("all", *KINDS):
         chosen = np.ones(len(maps), dtype=bool) if kind == "all" else lesions.kinds == kind
         covered = lesions.masks[chosen].mean()
-        for row in localisation(maps[chosen], lesions.masks[chosen], threshold).itertuples():
+        for row in localisation(maps[chosen], lesions.masks[chosen], threshold, subject[chosen]).itertuples():
             results.append(
                 Result(f"SYNTHETIC lesions, {kind}: {row.metric}, LBE map", row.value, "", row.ci_low, row.ci_high,
                        peer="share of lesion pixels (AP of a random map)" if row.metric == "pixel_ap" else None,

@@ -179,7 +179,8 @@ def measure_network(params, training: TrainingParams, data: ImageSet, part: Spli
     half = len(part.healthy) // 2
     threshold = healthy_threshold(detector.error_map(images[part.healthy[:half]]))
     maps = detector.error_map(lesions.images[half:])
-    pixels = localisation(maps, lesions.masks[half:], threshold, n_resamples=2).set_index("metric")["value"]
+    found_pixels = localisation(maps, lesions.masks[half:], threshold, np.arange(len(maps)), n_resamples=2)
+    pixels = found_pixels.set_index("metric")["value"]
     truth = np.repeat([0, 1], len(part.healthy))
     known = {
         # of a run that went on from a checkpoint, only the rest was timed

@@ -62,7 +62,7 @@ def test_mitbih_goes_from_raw_files_to_scores_and_episodes():
     scores, explanations, terms = score_recordings(raw, beats, cases, bundle, ALARM)
     np.testing.assert_allclose(terms.drop(columns="case_id").sum(axis=1), scores["score"])
     assert set(explanations["case_id"]) <= set(cases.loc[cases["split"] == "test", "case_id"])
-    episodes, burden = find_episodes(beats, cases, terms, detector, EpisodeParams())
+    episodes, burden = find_episodes(beats, cases, terms, detector, EpisodeParams(), EvaluationParams(), RUN)
     assert (episodes["end_s"] >= episodes["start_s"]).all()
     assert set(burden["hours"]) == set(cases.loc[cases["split"] == "test", "patient_id"])
 

@@ -169,16 +169,20 @@ def test_images_of_bytes_are_read_as_shares_in_the_order_of_the_cases():
 
 def test_a_network_that_copies_leaks_and_lbe_has_no_leak(data, bundles, monkeypatch):
     images = data[0][60:80]
-    assert leak(bundles["lbe"], images, 0) is None
-    found = leak(bundles["autoencoder"], images, 0)
+    assert leak(bundles["lbe"], images, np.arange(20), n_resamples=500, seed=0) is None
+    found = leak(bundles["autoencoder"], images, np.arange(20), n_resamples=500, seed=0)
     assert found["low"] <= found["value"] <= found["high"] < 0.5
     copying = type("Copy", (), {"reconstruct": staticmethod(lambda images: images)})
     monkeypatch.setattr("medanomaly.imaging.examination.detector_of", lambda _: copying)
-    assert leak(bundles["autoencoder"], images, 0)["value"] == pytest.approx(1)
+    assert leak(bundles["autoencoder"], images, np.arange(20), n_resamples=500, seed=0)[
+        "value"
+    ] == pytest.approx(1)
 
 
 def test_planted_lesions_are_found_by_lbe(data, bundles):
-    found = planted_lesions(ImageScorer(bundles["lbe"]), data[0][60:90], 0)
+    found = planted_lesions(
+        ImageScorer(bundles["lbe"]), data[0][60:90], np.arange(30), n_resamples=500, seed=0
+    )
     assert found["auroc"] > 0.7
     assert found["pixel_ap_low"] <= found["pixel_ap"] <= found["pixel_ap_high"]
 
@@ -223,7 +227,7 @@ def test_a_score_that_is_the_image_s_shape_has_no_stratified_ranking_left():
     ids = [f"c{i}" for i in range(n)]
     cases = pd.DataFrame({"case_id": ids, "patient_id": ids, "label": label, "split": "test"})
     scores = pd.DataFrame({"case_id": ids, "model": "shape", "score": aspect})
-    row = stratified_table(cases, scores, aspect, 0, 50).iloc[0]
+    row = stratified_table(cases, scores, aspect, n_resamples=50, seed=0).iloc[0]
     assert roc_auc_score(np.asarray(label, dtype=int), aspect) > 0.75
     assert row["value"] < 0.65
     assert row["ci_low"] <= row["value"] <= row["ci_high"]

@@ -88,7 +88,11 @@ def test_unknown_lesions_and_small_images_are_refused(normals):
 
 
 def figures(maps, masks, threshold, **options) -> dict:
-    return localisation(maps, masks, threshold, **options).set_index("metric")["value"].to_dict()
+    return (
+        localisation(maps, masks, threshold, np.arange(len(maps)), **options)
+        .set_index("metric")["value"]
+        .to_dict()
+    )
 
 
 def test_pixel_figures_agree_with_scikit_learn():
@@ -120,7 +124,9 @@ def test_intervals_hold_the_value_and_shrink_with_more_images():
 
     def width(n: int) -> float:
         masks = rng.random((n, 16, 16)) < 0.15
-        table = localisation(rng.standard_normal(masks.shape) + 2 * masks, masks, 1.0, 200)
+        table = localisation(
+            rng.standard_normal(masks.shape) + 2 * masks, masks, 1.0, np.arange(n), n_resamples=200
+        )
         assert ((table["ci_low"] <= table["value"]) & (table["value"] <= table["ci_high"])).all()
         return (table["ci_high"] - table["ci_low"]).iloc[0]
 
@@ -136,6 +142,6 @@ def test_healthy_threshold_lets_the_asked_share_fire_and_looks_at_no_lesion():
 
 def test_maps_and_masks_that_do_not_fit_are_refused():
     with pytest.raises(InputError, match="do not fit"):
-        localisation(np.zeros((2, 8, 8)), np.zeros((3, 8, 8), bool), 0.0)
+        localisation(np.zeros((2, 8, 8)), np.zeros((3, 8, 8), bool), 0.0, np.arange(2))
     with pytest.raises(InputError, match="NaN"):
-        localisation(np.full((2, 8, 8), np.nan), np.zeros((2, 8, 8), bool), 0.0)
+        localisation(np.full((2, 8, 8), np.nan), np.zeros((2, 8, 8), bool), 0.0, np.arange(2))

@@ -10,6 +10,7 @@ from medanomaly.core.conformal import score_threshold
 from medanomaly.evaluation.images.localisation import healthy_threshold, localisation
 from medanomaly.evaluation.recalibration import SMALLEST_BATCH, recalibrate
 from medanomaly.evaluation.resampling.ranking import auroc_between
+from medanomaly.evaluation.resampling.ratio_intervals import ratio_intervals
 from medanomaly.imaging.image_models import detector_of
 from medanomaly.imaging.image_scorer import ImageScorer
 from medanomaly.imaging.maps.lesions import paste_lesions
@@ -17,7 +18,6 @@ from medanomaly.monitoring.batch_shift import check_shift
 
 CHECKED_IMAGES = 200
 HEALTHY_MAPS = 50
-RESAMPLES = 500
 
 
 def reconstructs(bundle: Bundle) -> bool:
@@ -25,7 +25,9 @@ def reconstructs(bundle: Bundle) -> bool:
     return "spec" in bundle.manifest and bundle.manifest["spec"]["params"]["network"] != "lesion_segmenter"
 
 
-def planted_lesions(scorer: ImageScorer, healthy: np.ndarray, seed: int) -> dict[str, float]:
+def planted_lesions(
+    scorer: ImageScorer, healthy: np.ndarray, patient: np.ndarray, *, n_resamples: int, seed: int
+) -> dict[str, float]:
     """How well scores and maps find lesions that were pasted into real normal images.
 
     One half of the images sets the threshold of the maps, the other half is judged.
@@ -33,7 +35,9 @@ def planted_lesions(scorer: ImageScorer, healthy: np.ndarray, seed: int) -> dict
     Args:
         scorer: the model.
         healthy: (n, size, size) normal images that it was not fitted on.
-        seed: of the lesions.
+        patient: (n,) whose images they are.
+        n_resamples: of patients, for the intervals.
+        seed: of the lesions and the resamples.
 
     Returns:
         ``auroc`` of lesion against no lesion, and the figures of :func:`localisation` with ``_low`` and ``_high``.
@@ -42,28 +46,40 @@ def planted_lesions(scorer: ImageScorer, healthy: np.ndarray, seed: int) -> dict
     half = len(healthy) // 2
     (normal, normal_maps), (found, maps) = scorer.look(healthy), scorer.look(lesions.images)
     threshold = healthy_threshold(normal_maps[:half])
-    table = localisation(maps[half:], lesions.masks[half:], threshold, RESAMPLES, seed).set_index("metric")
+    table = localisation(
+        maps[half:], lesions.masks[half:], threshold, patient[half:], n_resamples=n_resamples, seed=seed
+    )
     return {"auroc": auroc_between(normal, found)} | _flat(table)
 
 
 def own_lesions(
-    scorer: ImageScorer, healthy: np.ndarray, images: np.ndarray, masks: np.ndarray, seed: int
+    scorer: ImageScorer,
+    healthy: np.ndarray,
+    images: np.ndarray,
+    masks: np.ndarray,
+    patient: np.ndarray,
+    *,
+    n_resamples: int,
+    seed: int,
 ) -> dict[str, float]:
     """The same for abnormal images that came with masks, at the threshold of the healthy ones."""
     threshold = healthy_threshold(scorer.maps(healthy[:HEALTHY_MAPS]))
-    table = localisation(scorer.maps(images), masks, threshold, RESAMPLES, seed).set_index("metric")
-    return _flat(table)
+    return _flat(
+        localisation(scorer.maps(images), masks, threshold, patient, n_resamples=n_resamples, seed=seed)
+    )
 
 
 def _flat(table: pd.DataFrame) -> dict[str, float]:
     found = {}
-    for metric, row in table.iterrows():
+    for metric, row in table.set_index("metric").iterrows():
         found |= {metric: row["value"], f"{metric}_low": row["ci_low"], f"{metric}_high": row["ci_high"]}
     return {name: float(value) for name, value in found.items()}
 
 
-def leak(bundle: Bundle, healthy: np.ndarray, seed: int) -> dict[str, float] | None:
-    """Identity leak of a model that reconstructs, with a bootstrap interval over images; None for any other.
+def leak(
+    bundle: Bundle, healthy: np.ndarray, patient: np.ndarray, *, n_resamples: int, seed: int
+) -> dict[str, float] | None:
+    """Identity leak of a model that reconstructs, with a bootstrap interval over patients; None for any other.
 
     Beside it ``explained``, for a network that answers every image with the mean image leaks nothing.
     """
@@ -73,12 +89,14 @@ def leak(bundle: Bundle, healthy: np.ndarray, seed: int) -> dict[str, float] | N
         return None
     reconstruct = detector_of(bundle).reconstruct
     found = identity_leak(reconstruct, healthy, seed=seed)
-    draws = np.random.default_rng(seed).integers(0, len(healthy), (RESAMPLES, len(healthy)))
-    low, high = np.quantile(found.per_image[draws].mean(axis=1), [0.025, 0.975])
+    of_films = found.per_image[:, None]
+    _, low, high = ratio_intervals(
+        of_films, np.ones_like(of_films), patient, n_resamples=n_resamples, seed=seed
+    )
     return {
         "value": found.leak,
-        "low": float(low),
-        "high": float(high),
+        "low": float(low[0]),
+        "high": float(high[0]),
         "explained": explained_variance(reconstruct, healthy),
     }
 

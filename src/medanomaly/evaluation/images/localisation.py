@@ -1,9 +1,11 @@
-"""How well do score maps find lesions? Pixel figures with intervals over images."""
+"""How well do score maps find lesions? Pixel figures with intervals over patients."""
 
 import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import InputError
+from medanomaly.evaluation.resampling.draws import patient_weights
+from medanomaly.evaluation.resampling.intervals import percentile_interval
 from medanomaly.evaluation.resampling.ranking import rank_sums
 
 BINS = 2048
@@ -27,16 +29,19 @@ def localisation(
     maps: np.ndarray,
     masks: np.ndarray,
     threshold: float,
+    patient: np.ndarray,
+    *,
     n_resamples: int = 1000,
     seed: int = 0,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """Pixel figures over all images, with percentile intervals of a bootstrap over images.
+    """Pixel figures over all images, with percentile intervals of a bootstrap over patients.
 
     Args:
         maps: (n, H, W) higher = more anomalous.
         masks: (n, H, W) bool.
         threshold: of :func:`healthy_threshold`; a pixel above it is flagged.
+        patient: (n,) whose films they are.
         n_resamples, seed, confidence: of the bootstrap.
 
     Returns:
@@ -76,14 +81,10 @@ def localisation(
         ]
 
     value = figures(np.ones(n))
-    rng = np.random.default_rng(seed)
-    draws = np.array([figures(np.bincount(rng.integers(n, size=n), minlength=n)) for _ in range(n_resamples)])
-    tail = (1 - confidence) / 2
-    low, high = (
-        np.nanquantile(draws, [tail, 1 - tail], axis=0)
-        if n_resamples
-        else (np.full(len(METRICS), np.nan),) * 2
-    )
+    codes = pd.factorize(np.asarray(patient, dtype=object))[0]
+    weights = patient_weights(seed, range(n_resamples), np.bincount(codes))[:, codes].astype(np.float64)
+    drawn = np.array([figures(weight) for weight in weights]).reshape(n_resamples, len(METRICS))
+    low, high = np.array([percentile_interval(values, confidence) for values in drawn.T]).T
     return pd.DataFrame({"metric": METRICS, "value": value, "ci_low": low, "ci_high": high})
 
 

@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.evaluation.images.stratified import STRATA, StratifiedRanking, quantile_strata
+from medanomaly.evaluation.resampling.draws import patient_weights
+from medanomaly.evaluation.resampling.intervals import percentile_interval
 
-RESAMPLES = 500
 IMAGES_PER_STRATUM = 20
 
 
 def stratified_table(
-    cases: pd.DataFrame, scores: pd.DataFrame, covariate: np.ndarray, seed: int, n_resamples: int = RESAMPLES
+    cases: pd.DataFrame, scores: pd.DataFrame, covariate: np.ndarray, *, n_resamples: int, seed: int
 ) -> pd.DataFrame:
     """Stratified AUROC of every model on the labelled test cases.
 
@@ -18,7 +19,7 @@ def stratified_table(
         cases: case table of n rows.
         scores: score table of some models.
         covariate: (n,) of each case, such as width / height.
-        seed, n_resamples: of the bootstrap over patients, the same resamples for every model.
+        n_resamples, seed: of the bootstrap over patients, the same resamples for every model.
 
     Returns:
         ``model, value, ci_low, ci_high``; empty without both labels.
@@ -31,16 +32,14 @@ def stratified_table(
     strata = quantile_strata(
         np.asarray(covariate)[judged], int(np.clip(len(positive) // IMAGES_PER_STRATUM, 1, STRATA))
     )
-    codes, patients = pd.factorize(cases["patient_id"][judged])
-    random = np.random.default_rng(seed)
-    weights = random.multinomial(len(patients), np.full(len(patients), 1 / len(patients)), n_resamples)[
-        :, codes
-    ]
+    codes = pd.factorize(cases["patient_id"][judged])[0]
+    weights = patient_weights(
+        seed, range(n_resamples), np.bincount(codes), np.bincount(codes[positive], minlength=codes.max() + 1)
+    )
     rows = []
     for model, table in scores.groupby("model", sort=False):
         score = table.set_index("case_id")["score"].reindex(cases["case_id"][judged]).to_numpy()
         ranking = StratifiedRanking(score, positive, strata)
-        draws = [ranking.auroc(weight) for weight in weights]
-        low, high = np.nanquantile(draws, [0.025, 0.975])
-        rows.append((str(model), ranking.auroc(), low, high))
+        draws = np.array([ranking.auroc(weight[codes]) for weight in weights])
+        rows.append((str(model), ranking.auroc(), *percentile_interval(draws)))
     return pd.DataFrame(rows, columns=["model", "value", "ci_low", "ci_high"])

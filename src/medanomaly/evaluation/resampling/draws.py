@@ -97,6 +97,33 @@ def draw_weights(seed, resample, n_cases, n_positives, weight):
     return total, positive
 
 
+@njit(nogil=True)
+def _fill(seed, first, n_cases, n_positives, weights):
+    for r in range(weights.shape[0]):
+        draw_weights(seed, first + r, n_cases, n_positives, weights[r])
+
+
+def patient_weights(
+    seed: int, resamples: range, n_cases: np.ndarray, n_positives: np.ndarray | None = None
+) -> np.ndarray:
+    """How often each patient is drawn in each resample.
+
+    Args:
+        seed: 0 or more.
+        resamples: numbers of the resamples, one after another.
+        n_cases: (patients,) cases of each patient.
+        n_positives: (patients,) positive cases of each patient, where a resample must hold both classes.
+
+    Returns:
+        (resamples, patients) uint8 counts; each row adds up to the number of patients.
+    """
+    n_cases = np.asarray(n_cases, dtype=np.int32)
+    n_positives = np.zeros_like(n_cases) if n_positives is None else np.asarray(n_positives, dtype=np.int32)
+    weights = np.zeros((len(resamples), n_cases.size), dtype=np.uint8)
+    _fill(np.uint64(seed), resamples.start, n_cases, n_positives, weights)
+    return weights
+
+
 def _mix_int(z: int) -> int:
     z &= _MASK
     z = ((z ^ (z >> 30)) * _MIX_A) & _MASK

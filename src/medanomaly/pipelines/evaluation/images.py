@@ -14,7 +14,7 @@ def image_sections() -> Pipeline:
     """Films, scores, metrics and examinations to sections of the report."""
     models = active_models("imaging", tuple(MODELS))
     parts = {f"{m}__{part}": f"imaging.{m}.{part}" for m in models for part in PARTS}
-    settings = {"alarm": "params:alarm", "run": "params:run"}
+    settings = {"params": "params:evaluation", "alarm": "params:alarm", "run": "params:run"}
     node = Node(
         write_sections,
         settings | {name: f"imaging.{name}" for name in READ} | parts,

@@ -8,6 +8,7 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.scores import BASELINE, most_anomalous
+from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.imaging.image_models import LBEParams, NetworkModelParams
 from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.imaging.sources.image_cases import ImageParams
@@ -91,7 +92,7 @@ def score_films(
     films, scorer = ImageArray(images, manifest["row"]), ImageScorer(bundle)
     scores = scored(cases, scorer.score(films), bundle.manifest["name"], alarm)
     chosen = most_anomalous(cases, scores, EXPLAINED_CASES)
-    table = part_table(scorer, films[chosen], cases["case_id"].iloc[chosen].to_list(), _healthy(films, cases))
+    table = part_table(scorer, films[chosen], cases["case_id"].iloc[chosen].to_list(), films[_healthy(cases)])
     return scores, table
 
 
@@ -104,23 +105,27 @@ def examine_model(
     bundle: Bundle,
     scores: pd.DataFrame,
     alarm: AlarmParams,
+    params: EvaluationParams,
     run: RunParams,
 ) -> dict:
     """Identity leak, planted lesions, own lesions where there are masks, and whether p-values hold for the test films."""
     from medanomaly.imaging import examination
     from medanomaly.imaging.image_scorer import ImageScorer
 
-    films, scorer = ImageArray(images, manifest["row"]), ImageScorer(bundle)
-    healthy = _healthy(films, cases)
+    images, scorer = ImageArray(images, manifest["row"]), ImageScorer(bundle)
+    rows, patient = _healthy(cases), cases["patient_id"].to_numpy()
+    healthy, resampling = images[rows], {"n_resamples": params.n_resamples, "seed": run.seed}
     found = {
-        "leak": examination.leak(bundle, healthy, run.seed),
-        "planted": examination.planted_lesions(scorer, healthy, run.seed),
+        "leak": examination.leak(bundle, healthy, patient[rows], **resampling),
+        "planted": examination.planted_lesions(scorer, healthy, patient[rows], **resampling),
     }
     test = (cases["split"] == "test").to_numpy()
     shown = masks["masks"].any(axis=(1, 2)) & test[masks["rows"]] if len(masks["rows"]) else np.zeros(0, bool)
     if shown.any():
         rows = masks["rows"][shown]
-        found["own"] = examination.own_lesions(scorer, healthy, films[rows], masks["masks"][shown], run.seed)
+        found["own"] = examination.own_lesions(
+            scorer, healthy, images[rows], masks["masks"][shown], patient[rows], **resampling
+        )
     calibration = reference_cases(cases, "calibration").to_numpy()
     numbers = features.drop(columns="case_id")
     found["test batch"] = examination.batch_check(
@@ -154,7 +159,8 @@ def score_controls(
     return pd.concat(tables, ignore_index=True)
 
 
-def _healthy(films: ImageArray, cases: pd.DataFrame) -> np.ndarray:
-    from medanomaly.imaging.examination import CHECKED_IMAGES
+def _healthy(cases: pd.DataFrame) -> np.ndarray:
+    """Rows of the normal calibration images that models are examined on."""
+    from medanomaly.imaging.examination import IMAGES
 
-    return films[np.flatnonzero(reference_cases(cases, "calibration").to_numpy())[:CHECKED_IMAGES]]
+    return np.flatnonzero(reference_cases(cases, "calibration").to_numpy())[:IMAGES]

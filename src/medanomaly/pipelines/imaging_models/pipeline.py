@@ -72,7 +72,7 @@ def _model(model: str) -> Pipeline:
             ),
             Node(
                 examine_model,
-                [*FILMS, *ALSO, "bundle", "scores", "params:alarm", "params:run"],
+                [*FILMS, *ALSO, "bundle", "scores", "params:alarm", "params:evaluation", "params:run"],
                 "examination",
                 name="examine",
             ),

@@ -7,6 +7,7 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.cases import reference_cases
+from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.parameters import AlarmParams, RunParams
 
@@ -21,6 +22,7 @@ def write_sections(
     baselines: pd.DataFrame,
     metrics: pd.DataFrame,
     comparisons: pd.DataFrame,
+    params: EvaluationParams,
     alarm: AlarmParams,
     run: RunParams,
     **parts: Bundle | dict,
@@ -40,7 +42,9 @@ def write_sections(
     examinations = {model: parts[f"{model}__examination"] for model in bundles}
     films = ImageArray(images, manifest["row"])
     everything = pd.concat([scores, baselines], ignore_index=True)
-    stratified = stratified_table(cases, everything, manifest["aspect"].to_numpy(), run.seed)
+    stratified = stratified_table(
+        cases, everything, manifest["aspect"].to_numpy(), n_resamples=params.n_resamples, seed=run.seed
+    )
 
     def rank(model: str) -> tuple[float, bool]:
         row = metric_row(metrics, model, "auroc")

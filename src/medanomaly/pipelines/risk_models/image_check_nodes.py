@@ -28,7 +28,7 @@ def check_maps(
 
     ``gain`` is the difference of the two in the direction that is good, with its interval over patients.
     """
-    from medanomaly.evaluation.resampling.means import mean_interval
+    from medanomaly.evaluation.resampling.ratio_intervals import mean_interval
     from medanomaly.imaging.maps.gradcam import check_grad_cam
     from medanomaly.imaging.supervised.models import ImageClassifier
 
@@ -66,7 +66,7 @@ def measure_outlines(
     Empty without a segmenter.
     """
     from medanomaly.evaluation.images.segmentation import segmentation_metrics
-    from medanomaly.evaluation.resampling.means import mean_interval
+    from medanomaly.evaluation.resampling.ratio_intervals import mean_interval
     from medanomaly.imaging.supervised.bundles import ImageRiskScorer, with_outlines
 
     rows = []

@@ -40,7 +40,9 @@ def write_film_risk_report(
     whole = cases[["case_id", "patient_id", "label", "kind", "split"]]
     other = evaluate(whole, beside, "imaging", judged_as_flagged(params, alarm, run))
     together = pd.concat([scores, beside], ignore_index=True)
-    stratified = stratified_table(cases, together, manifest["aspect"].to_numpy(), run.seed)
+    stratified = stratified_table(
+        cases, together, manifest["aspect"].to_numpy(), n_resamples=params.n_resamples, seed=run.seed
+    )
     sections = [
         not_an_anomaly_score(metrics, other, comparisons, best, bundle.manifest["outcome"], "film"),
         figures_of_merit(metrics, reliability, "film", "calibration films"),

@@ -122,7 +122,15 @@ def _sections(models: tuple[str, ...]) -> Pipeline:
         [
             Node(
                 find_episodes,
-                ["signals.beats", "signals.cases", terms, detector, "params:signal_episodes"],
+                [
+                    "signals.beats",
+                    "signals.cases",
+                    terms,
+                    detector,
+                    "params:signal_episodes",
+                    "params:evaluation",
+                    "params:run",
+                ],
                 ["signals.episodes", "signals.alarm_burden"],
                 name="signals.find_episodes",
             ),

@@ -24,6 +24,8 @@ def find_episodes(
     contributions: pd.DataFrame,
     detector: BeatDetectorParams,
     params: EpisodeParams,
+    evaluation: EvaluationParams,
+    run: RunParams,
 ) -> tuple[pd.DataFrame, dict]:
     """Episodes of every recording at a threshold from the calibration recordings, and what they cost in the test ones."""
     from medanomaly.signals.alarms.beat_alarms import alarm_threshold, calibration_scores, recording_episodes
@@ -40,7 +42,7 @@ def find_episodes(
         "threshold": threshold,
         "per_hour": params.per_hour,
         "hours": {a.record: a.hours for a in tested},
-        "events": _events(tested, table, threshold, params),
+        "events": _events(tested, table, threshold, params, evaluation, run),
     }
     return table, burden
 
@@ -71,10 +73,15 @@ def _alarms(
 
 
 def _events(
-    tested: list["RecordingAlarms"], episodes: pd.DataFrame, threshold: float, params: EpisodeParams
+    tested: list["RecordingAlarms"],
+    episodes: pd.DataFrame,
+    threshold: float,
+    params: EpisodeParams,
+    evaluation: EvaluationParams,
+    run: RunParams,
 ) -> dict | None:
     """Precision and recall of whole episodes with intervals by patient; None where no beat is known to be abnormal."""
-    from medanomaly.evaluation.resampling.intervals import percentile_interval
+    from medanomaly.evaluation.resampling.ratio_intervals import ratio_intervals
     from medanomaly.evaluation.series.events import event_counts
     from medanomaly.signals.alarms.episodes import find_episodes as runs_of
 
@@ -98,18 +105,17 @@ def _events(
             )
         )  # fmt: skip
         patients.append(alarms.patient_id)
-    table = pd.DataFrame(rows, index=patients, dtype=float).groupby(level=0).sum().to_numpy()
+    table = np.array(rows, dtype=float).reshape(-1, 8)
     if not table[:, 3].sum():
         return None
-    n = len(table)
-    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), 2000) @ table
-    whole, found = table.sum(axis=0), {}
-    for i, name in enumerate(("precision", "recall", "false_per_hour", "beats")):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            spread = drawn[:, 2 * i] / drawn[:, 2 * i + 1]
-        value = whole[2 * i] / whole[2 * i + 1] if whole[2 * i + 1] else float("nan")
-        found[name] = (float(value), *percentile_interval(spread))
-    return found
+    found = ratio_intervals(
+        table[:, ::2], table[:, 1::2], np.array(patients), n_resamples=evaluation.n_resamples, seed=run.seed
+    )
+    names = ("precision", "recall", "false_per_hour", "beats")
+    return {
+        name: tuple(map(float, figures))
+        for name, figures in zip(names, zip(*found, strict=True), strict=True)
+    }
 
 
 def describe_beats(
@@ -204,7 +210,7 @@ def _classes(raw, beats, tested, known, contributions, detector, evaluation, ala
         return classes_section(table, "beat detector", alarm.alpha, pd.DataFrame(), pd.DataFrame())
     patients = dict(zip(tested["record"], tested["patient_id"], strict=True))
     own = {r: m[0] for r, m in matrices.items()}, {r: m[1] for r, m in matrices.items()}
-    parts = [record_table(m, patients, resamples=evaluation.n_resamples, seed=run.seed) for m in own]
+    parts = [record_table(m, patients, n_resamples=evaluation.n_resamples, seed=run.seed) for m in own]
     lines, gross = parts[1]
     for column in ("qrs_sensitivity", "qrs_ppv"):
         lines[column] = parts[0][0][column]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from medanomaly.evaluation.resampling.intervals import percentile_interval
+from medanomaly.evaluation.resampling.ratio_intervals import ratio_intervals
 from medanomaly.evaluation.series.events import event_counts, runs
 from medanomaly.evaluation.series.point_adjust import point_adjusted_f1
 from medanomaly.evaluation.series.vus import volume_under_surface
@@ -49,17 +49,10 @@ def series_sections(
 
 
 def _interval(values: pd.Series, source: pd.Series, n_resamples: int, seed: int) -> str:
-    codes, unique = pd.factorize(source)
-    sums = np.zeros((len(unique), 2))
-    np.add.at(sums, codes, np.column_stack([values.to_numpy(dtype=float), np.ones(len(values))]))
-    drawn = (
-        np.random.default_rng(seed).multinomial(
-            len(unique), np.full(len(unique), 1 / len(unique)), n_resamples
-        )
-        @ sums
-    )
-    low, high = percentile_interval(drawn[:, 0] / drawn[:, 1])
-    return f"{number(values.mean())} ({number(low)}–{number(high)})"
+    column = values.to_numpy(dtype=float)[:, None]
+    found = ratio_intervals(column, np.ones_like(column), source, n_resamples=n_resamples, seed=seed)
+    value, low, high = (figure[0] for figure in found)
+    return f"{number(value)} ({number(low)}–{number(high)})"
 
 
 def _located(found: pd.DataFrame, models: list[str], n_resamples: int, seed: int) -> Section:

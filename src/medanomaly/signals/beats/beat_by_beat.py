@@ -14,7 +14,7 @@ import pandas as pd
 from numba import njit
 
 from medanomaly.core.errors import InputError
-from medanomaly.evaluation.resampling.intervals import percentile_interval
+from medanomaly.evaluation.resampling.ratio_intervals import ratio_intervals
 
 CLASSES = ("N", "S", "V", "F", "Q")
 ROWS = (*CLASSES, "O", "X")
@@ -192,7 +192,7 @@ def record_table(
     matrices: Mapping[str, pd.DataFrame],
     patients: Mapping[str, str] | None = None,
     *,
-    resamples: int = 2000,
+    n_resamples: int = 2000,
     seed: int = 0,
     confidence: float = 0.95,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -201,7 +201,7 @@ def record_table(
     Args:
         matrices: record -> matrix.
         patients: record -> patient, the unit that is drawn; each record its own patient where left out.
-        resamples: of whole patients.
+        n_resamples: of whole patients.
         seed: of the draws.
         confidence: level.
 
@@ -233,21 +233,11 @@ def record_table(
     lines.insert(0, "record", pd.array([*names, "gross", "average"], dtype="string"))
 
     group = [patients.get(r, r) for r in names] if patients else names
-    codes, unique = pd.factorize(np.asarray(group, dtype=object))
-    by_patient = np.zeros((len(unique), *hits.shape[1:]))
-    np.add.at(by_patient, codes, hits)
-    drawn = np.random.default_rng(seed).multinomial(
-        len(unique), np.full(len(unique), 1 / len(unique)), resamples
+    value, low, high = ratio_intervals(
+        hits[..., 0], hits[..., 1], group, n_resamples=n_resamples, seed=seed, confidence=confidence
     )
-    sums = np.tensordot(drawn, by_patient, axes=1)
-    with np.errstate(invalid="ignore"):
-        values = sums[..., 0] / sums[..., 1]
-    rows = []
-    for k, name in enumerate(STATISTICS):
-        low, high = percentile_interval(values[:, k], confidence)
-        rows.append((name, gross[k], low, high, int(total[k, 1]), len(names)))
-    columns = ["statistic", "value", "ci_low", "ci_high", "n", "records"]
-    return lines, pd.DataFrame(rows, columns=columns)
+    table = {"statistic": STATISTICS, "value": value, "ci_low": low, "ci_high": high}
+    return lines, pd.DataFrame(table | {"n": total[:, 1].astype(int), "records": len(names)})
 
 
 def as_text(comparison: BeatComparison, record: str) -> str:

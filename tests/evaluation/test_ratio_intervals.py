@@ -5,7 +5,7 @@ import pytest
 
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.evaluation.resampling.intervals import clopper_pearson
-from medanomaly.evaluation.resampling.means import mean_interval
+from medanomaly.evaluation.resampling.ratio_intervals import mean_interval
 
 PARAMS = EvaluationParams(n_resamples=1000)
 
