@@ -1,0 +1,6 @@
+"""What each page of ``docs/results`` shows."""
+
+from benchmarks.render.page import Page
+from benchmarks.render.pages import environments, imaging, signals, spine, tabular
+
+PAGES: tuple[Page, ...] = (environments.PAGE, spine.PAGE, tabular.PAGE, signals.PAGE, imaging.PAGE)
