@@ -18,6 +18,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
+from medanomaly.pipelines.tabular_models.pipeline import MODELS
 
 from benchmarks.record import Result, write
 from benchmarks.tabular_oneclass import SETS, named, paired_interval, planted_causes, strict_split
@@ -25,7 +26,6 @@ from medanomaly.core.conformal import score_threshold
 from medanomaly.detectors.scorer import TabularScorer
 from medanomaly.detectors.training import DetectorParams, train_bundle
 from medanomaly.detectors.views.standardise import Standardise
-from medanomaly.pipelines.tabular_models.pipeline import MODELS
 from medanomaly.tabular.explain.smallest_change import SmallestChange
 from medanomaly.tabular.explain.unexpected_values import NormalRecords
 
@@ -151,7 +151,7 @@ def changes(X: np.ndarray, y: np.ndarray, name: str) -> list[Result]:
     rows[np.arange(20), moved] += 6 * scale[moved]
     results = []
     for model in MODELS:
-        params = DetectorParams(detector=model)
+        params = DetectorParams(kind=model)
         scorer = TabularScorer(train_bundle(cases, features, params, name=model, alpha=0.05, seed=0))
         threshold = np.full(20, score_threshold(scorer.calibration, 0.05))
         started = time.perf_counter()

@@ -7,6 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from medanomaly.pipelines.data_processing.nodes import DataProcessingParams
+from medanomaly.pipelines.data_processing.signal_nodes import cut_windows, find_beats, split_beats
+from medanomaly.pipelines.signal_models.nodes import fit_beat_detector, score_recordings
+from medanomaly.pipelines.signal_models.section_nodes import find_episodes
+from medanomaly.pipelines.signal_models.series_nodes import describe_series, score_series
 
 from medanomaly.core.cases import check_cases
 from medanomaly.core.splits import SplitParams
@@ -14,11 +19,6 @@ from medanomaly.datasets.recordings import MITBIHDataset, SVDBDataset
 from medanomaly.datasets.ucr import UCRDataset
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.parameters import AlarmParams, RunParams
-from medanomaly.pipelines.data_processing.nodes import DataProcessingParams
-from medanomaly.pipelines.data_processing.signal_nodes import cut_windows, find_beats, split_beats
-from medanomaly.pipelines.signal_models.nodes import fit_beat_detector, score_recordings
-from medanomaly.pipelines.signal_models.section_nodes import find_episodes
-from medanomaly.pipelines.signal_models.series_nodes import describe_series, score_series
 from medanomaly.signals.beats.params import BeatDetectorParams, BeatParams, EpisodeParams
 from medanomaly.signals.series.params import SeriesDetectorParams, SeriesParams
 
@@ -97,7 +97,7 @@ def test_ucr_goes_from_raw_files_to_a_share_located():
     points = {}
     for name in ("one_liner", "matrix_profile"):
         bundle, scores, points[name] = score_series(
-            raw, windows, cases, SeriesDetectorParams(detector=name), settings, ALARM, RUN, name=name
+            raw, windows, cases, SeriesDetectorParams(kind=name), settings, ALARM, RUN, name=name
         )
         assert bundle.manifest["name"] == name
         assert scores["case_id"].tolist() == cases["case_id"].tolist()

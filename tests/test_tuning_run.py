@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from medanomaly.pipelines.tabular_models.nodes import with_tuned_options
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.training import DetectorParams
-from medanomaly.pipelines.tabular_models.nodes import with_tuned_options
 from medanomaly.pipelines.tuning.nodes import searched_detector
 from medanomaly.tuning.study import TuningParams
 
@@ -81,7 +81,7 @@ def test_a_study_of_other_data_is_another_study(tuned, outputs, tmp_path):
 
 
 def test_tuned_options_go_before_those_of_the_block_and_leave_the_others():
-    block = DetectorParams(detector="isolation_forest", options={"n_estimators": 300, "max_samples": 64})
+    block = DetectorParams(kind="isolation_forest", options={"n_estimators": 300, "max_samples": 64})
     tuned = {"options": {"n_estimators": 7}, "study": "s", "trial": 2, "value": 0.5}
     assert with_tuned_options(block, tuned, "forest").options == {"n_estimators": 7, "max_samples": 64}
     assert with_tuned_options(block, {}, "forest") is block
@@ -90,7 +90,7 @@ def test_tuned_options_go_before_those_of_the_block_and_leave_the_others():
 def test_options_of_another_detector_are_refused():
     tuned = {"options": {"n_neighbors": 3}, "study": "s", "trial": 0, "value": 0.5}
     with pytest.raises(ConfigurationError, match=r"study s: .*n_neighbors.*forest\.tuned\.json"):
-        with_tuned_options(DetectorParams(detector="isolation_forest"), tuned, "forest")
+        with_tuned_options(DetectorParams(kind="isolation_forest"), tuned, "forest")
 
 
 def test_two_blocks_of_one_detector_are_two_models():
@@ -116,4 +116,4 @@ def test_a_search_that_makes_no_sense_is_refused_before_it_starts(target, said):
     }
     params = TuningParams(target=target, storage="sqlite://", search=search)
     with pytest.raises(ConfigurationError, match=said):
-        searched_detector({"isolation_forest": {"detector": "isolation_forest"}, "ecdf": {}}, params)
+        searched_detector({"isolation_forest": {"kind": "isolation_forest"}, "ecdf": {}}, params)

@@ -8,38 +8,19 @@ from pathlib import Path
 from kedro.framework.hooks import hook_impl
 
 from medanomaly.core.errors import MedanomalyError
-from medanomaly.modalities import MODALITIES, activate, choose_models, tune
 
 logger = logging.getLogger(__name__)
 
 
-class ModalityHooks:
-    """Wire the pipelines for the modalities of the environment."""
+class EnvironmentHooks:
+    """Say which environment the session runs in, before its pipelines are built."""
 
     @hook_impl
     def after_context_created(self, context):
-        """Read them before any pipeline is built; build anew what an earlier session of this process built."""
-        from kedro.framework.project import PACKAGE_NAME, pipelines
+        """Read it from the session's own configuration."""
+        from medanomaly.pipelines.environment import current, read_environment
 
-        loader = context.config_loader
-        given = (loader.runtime_params or {}).get("tuning", {})
-        target = given.get("target") or loader["parameters"].get("tuning", {}).get("target", "")
-        chosen = loader["globals"]
-        modalities = chosen.get("modalities") or _with_raw_data(Path(loader.conf_source), loader.env)
-        changed = [activate(modalities), choose_models(chosen.get("models")), tune(target)]
-        if any(changed):
-            pipelines.configure(f"{PACKAGE_NAME}.pipeline_registry")
-
-
-def _with_raw_data(conf: Path, env: str | None) -> list[str] | None:
-    """Modalities whose raw data the environment's own catalog names; None (all of the embedded default) without any."""
-    import yaml
-
-    named = set()
-    for path in sorted((conf / (env or "local")).rglob("catalog*")):
-        if path.suffix in (".yml", ".yaml"):
-            named |= set(yaml.safe_load(path.read_text("utf-8")) or {})
-    return [modality for modality in MODALITIES if f"{modality}.raw" in named] or None
+        current.set(read_environment(context.config_loader))
 
 
 class ProgressHooks:

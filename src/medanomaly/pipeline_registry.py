@@ -1,26 +1,101 @@
-"""Every folder of ``pipelines`` is a pipeline; ``__default__`` is the sum of the stages."""
+"""Registered pipelines: built for the environment of the session that asks for them."""
 
 import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
-from medanomaly.modalities import MODALITIES, active_modalities
-
-# run by name only
-NOT_BY_DEFAULT = ("tuning", "scoring", "monitoring", "risk_models")
+from medanomaly.pipelines.environment import Environment, current
 
 # the report gathers datasets of several namespaces, so their dotted names are meant
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
 
+STAGES = (
+    "data_processing",
+    "feature_engineering",
+    "tabular_models",
+    "signal_models",
+    "imaging_models",
+    "evaluation",
+)
+# run by name only
+ON_REQUEST = ("risk_models", "tuning")
 
-def register_pipelines() -> dict[str, Pipeline]:
-    """Pipeline name to pipeline, of the active modalities."""
-    absent = set(MODALITIES) - set(active_modalities())
-    pipelines = {
-        name: Pipeline([node for node in pipeline.nodes if not node.tags & absent])
-        for name, pipeline in find_pipelines(raise_errors=True).items()
-    }
-    stages = [p for name, p in pipelines.items() if name not in (*NOT_BY_DEFAULT, "__default__")]
-    pipelines["__default__"] = sum(stages, Pipeline([]))
-    return pipelines
+
+class EnvironmentPipelines(Mapping[str, Pipeline]):
+    """Name to pipeline, of whichever environment the running session has.
+
+    Kedro keeps one registry per process; this one asks for the environment at each look-up, so that sessions of different
+    environments do not see each other's pipelines.
+    """
+
+    def __getitem__(self, name: str) -> Pipeline:
+        return build(_environment(), name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*STAGES, *ON_REQUEST, "__default__"))
+
+    def __len__(self) -> int:
+        return len(STAGES) + len(ON_REQUEST) + 1
+
+
+def register_pipelines() -> EnvironmentPipelines:
+    """The registry that Kedro asks for."""
+    return EnvironmentPipelines()
+
+
+def _environment() -> Environment:
+    """The environment of the running session; without one (``kedro registry describe``) that of the folder."""
+    found = current.get()
+    if found is not None:
+        return found
+    from kedro.config import OmegaConfigLoader
+
+    from medanomaly.pipelines.environment import read_environment
+    from medanomaly.settings import CONFIG_LOADER_ARGS
+
+    return read_environment(OmegaConfigLoader(Path.cwd() / "conf", **CONFIG_LOADER_ARGS))
+
+
+def build(environment: Environment, name: str) -> Pipeline:
+    """One registered pipeline for an environment.
+
+    Raises:
+        KeyError: there is no pipeline of this name.
+    """
+    from medanomaly.pipelines.evaluation.pipeline import evaluation
+    from medanomaly.pipelines.modalities import ALL, cases_of
+    from medanomaly.pipelines.models import gathered, model_pipeline
+    from medanomaly.pipelines.tuning.pipeline import tuning
+
+    if name == "__default__":
+        return sum((build(environment, stage) for stage in STAGES), Pipeline([]))
+    if name == "evaluation":
+        return evaluation(environment)
+    if name == "tuning":
+        return tuning(environment)
+    if name not in (*STAGES, *ON_REQUEST):
+        raise KeyError(name)
+    parts = []
+    for modality in environment.modalities:
+        of, cases, models = (
+            ALL[modality],
+            cases_of(environment, modality),
+            environment.models.get(modality, ()),
+        )
+        if name == "data_processing":
+            parts.append(Pipeline(cases.prepare(), tags=modality))
+        elif name == "feature_engineering":
+            parts.append(Pipeline(cases.features(), tags=modality))
+        elif name == "risk_models" and environment.models.get(f"{modality}_risk"):
+            parts.append(of.risk(environment.models[f"{modality}_risk"]))
+        elif name == of.stage:
+            each = [model_pipeline(m, cases.views[m.kind.reads], modality) + of.each_model(m) for m in models]
+            together = (
+                cases.before_gathering(models)
+                + gathered(modality, models, of.gathered, cases.also_scored)
+                + cases.after_models(models)
+            )
+            parts.append(Pipeline([*each, together], tags=modality))
+    return sum(parts, Pipeline([]))

@@ -2,9 +2,9 @@
 
 from omegaconf.resolvers import oc
 
-from medanomaly.hooks import ModalityHooks, PlainErrorHooks, ProgressHooks, SummaryHooks, TrackingHooks
+from medanomaly.hooks import EnvironmentHooks, PlainErrorHooks, ProgressHooks, SummaryHooks, TrackingHooks
 
-HOOKS = (ModalityHooks(), ProgressHooks(), PlainErrorHooks(), SummaryHooks(), TrackingHooks())
+HOOKS = (EnvironmentHooks(), ProgressHooks(), PlainErrorHooks(), SummaryHooks(), TrackingHooks())
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

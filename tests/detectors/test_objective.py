@@ -27,7 +27,7 @@ def tables():
 
 def value(cases, features, options=None, **changes):
     settings = {"n_folds": 3, "seed": 0} | changes
-    objective = detector_objective(cases, features, DetectorParams(detector="nearest_neighbours"), **settings)
+    objective = detector_objective(cases, features, DetectorParams(kind="nearest_neighbours"), **settings)
     told = []
     result = objective(options or {"n_neighbors": 5}, lambda v, step: told.append((step, v)))
     assert [step for step, _ in told] == [0, 1, 2]

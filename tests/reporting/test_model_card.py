@@ -10,7 +10,7 @@ MANIFEST = {
     "name": "isolation_forest",
     "modality": "tabular",
     "dataset": "synthetic cohort",
-    "detector": "isolation_forest",
+    "kind": "isolation_forest",
     "options": {"n_trees": 200},
     "population": "normals",
     "version": "0.1.0",

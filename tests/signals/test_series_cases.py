@@ -54,14 +54,14 @@ def test_window_scores_do_not_depend_on_the_unit_of_the_series(name):
     for scale in (1.0, 1000.0):
         recording = series(scale)
         windows = series_windows(recording, "s", PARAMS)
-        points = point_scores(recording, SeriesDetectorParams(detector=name), PARAMS)
+        points = point_scores(recording, SeriesDetectorParams(kind=name), PARAMS)
         scores.append(window_scores(points, windows))
     np.testing.assert_allclose(scores[0], scores[1], rtol=1e-3)
 
 
 def test_the_matrix_profile_finds_the_flat_stretch_in_a_thinned_series_too():
     recording = series()
-    params = SeriesDetectorParams(detector="matrix_profile", options={"causal": False})
+    params = SeriesDetectorParams(kind="matrix_profile", options={"causal": False})
     for longest in (30_000, 2_000):
         settings = SeriesParams(longest=longest)
         points = point_scores(recording, params, settings)
@@ -94,4 +94,4 @@ def test_a_series_without_a_beginning_is_refused_with_what_to_do():
 
 def test_an_unknown_detector_is_refused():
     with pytest.raises(ConfigurationError, match="many_scale_profile"):
-        build_detector(SeriesDetectorParams(detector="crystal_ball"))
+        build_detector(SeriesDetectorParams(kind="crystal_ball"))

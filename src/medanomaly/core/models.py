@@ -1,8 +1,8 @@
 """A kind of model is one object: what it reads, how it is set, fitted, opened again, explained and searched.
 
 A block of parameters that names a kind is a model; two blocks of one kind are two models. Kinds are found by name, in the
-packages listed in ``KIND_PACKAGES``, and imported when they are asked for, so that opening a bundle imports what that bundle needs and
-nothing else.
+packages listed in ``KIND_PACKAGES``, and imported when they are asked for, so that opening a bundle imports what that bundle
+needs and nothing else.
 """
 
 import importlib
@@ -75,12 +75,12 @@ class ModelInput:
 
     Attributes:
         cases: case table of n rows.
-        values: features, waveforms, images, recordings or series of these cases; what it is depends on ``ModelKind.reads``.
-        about: what is known of the values: units, input contract, settings.
+        inputs: features, waveforms, images, recordings or series of these cases; what it is depends on ``ModelKind.reads``.
+        about: what is known of the inputs: units, input contract, settings.
     """
 
     cases: pd.DataFrame
-    values: Any
+    inputs: Any
     about: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -145,7 +145,7 @@ class ModelKind(ABC):
         self, scorer: Any, data: ModelInput, left: Mapping[str, Any]
     ) -> tuple[np.ndarray, Mapping[str, Any]]:
         """(n,) scores of the cases, and what ``score_leaves`` names; ``left`` is what the fit left."""
-        return scorer.score(data.values), {}
+        return scorer.score(data.inputs), {}
 
     def score_table(
         self,
@@ -210,5 +210,7 @@ def kind(name: str) -> ModelKind:
     """
     known = kinds()
     if name not in known:
-        raise ConfigurationError(f"unknown kind of model '{name}'", remedy=f"Known are {', '.join(sorted(known))}.")
+        raise ConfigurationError(
+            f"unknown kind of model '{name}'", remedy=f"Known are {', '.join(sorted(known))}."
+        )
     return known[name]()

@@ -47,7 +47,7 @@ def seal(
     *,
     name: str,
     modality: str,
-    detector: str,
+    kind: str,
     options: dict,
     alpha: float,
     seed: int,
@@ -65,7 +65,7 @@ def seal(
         scores: (n,) scores by the model that is served; those of the calibration normals are read.
         name: the model's name.
         modality: what it scores.
-        detector: its kind.
+        kind: of model.
         options: how it was made.
         alpha: false-alarm rate at which the threshold is set.
         seed: of its random numbers.
@@ -81,7 +81,7 @@ def seal(
     manifest = {
         "name": name,
         "modality": modality,
-        "detector": detector,
+        "kind": kind,
         "options": options,
         "population": population,
         "seed": seed,

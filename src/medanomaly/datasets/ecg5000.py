@@ -46,6 +46,9 @@ class ECG5000Dataset(AbstractDataset[None, CutBeats]):
         folder: holds ``ECG5000_TRAIN.txt``, ``ECG5000_TEST.txt``; a first column of classes, then 140 values.
     """
 
+    # what its cases are, where the catalog entry does not say
+    cases = "cut_beats"
+
     def __init__(self, *, folder: str, metadata: dict | None = None):
         self.folder, self.metadata = Path(folder), metadata
 

@@ -22,6 +22,9 @@ class UCRDataset(RecordingsDataset):
     ``anomaly_start``, ``anomaly_end`` (samples from 0, ends excluded). Series cut from one recording share a patient.
     """
 
+    # what its cases are, where the catalog entry does not say
+    cases = "windows"
+
     NAME = re.compile(r"^(\d+)_UCR_Anomaly_(.+?)_(\d+)_(\d+)_(\d+)$")
 
     def recordings(self) -> RecordingSet:

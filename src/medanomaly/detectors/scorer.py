@@ -8,7 +8,6 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.conformal import p_values
 from medanomaly.core.errors import BundleError
-from medanomaly.core.scores import most_anomalous
 from medanomaly.detectors.preprocessing import Preprocessor
 
 
@@ -93,22 +92,20 @@ def shown_value(value: object) -> str:
 
 
 def explanation_table(
-    scorer: TabularScorer, cases: pd.DataFrame, features: pd.DataFrame, scores: pd.DataFrame, top: int
+    scorer: TabularScorer, cases: pd.DataFrame, features: pd.DataFrame, chosen: np.ndarray
 ) -> pd.DataFrame:
-    """Explain the ``top`` most anomalous test cases.
+    """Explain some cases.
 
     Args:
         scorer: the model.
         cases: case table with the split.
         features: feature table in the order of ``cases``.
-        scores: this model's score table in the order of ``cases``.
-        top: how many cases.
+        chosen: positions of the cases, in the order in which they are listed.
 
     Returns:
         Explanations: ``case_id, model, feature, value, unit, usual_low, usual_high, contribution, exact``, largest
         contribution of a case first; ``exact`` as :attr:`TabularScorer.exact`.
     """
-    chosen = most_anomalous(cases, scores, top)
     contributions = scorer.contributions(features.iloc[chosen])
     contract = {entry["name"]: entry for entry in scorer.bundle.manifest["input_contract"]}
     rows = []

@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from medanomaly.core.bundle import Bundle
-from medanomaly.core.params import Params
+from medanomaly.core.models import ModelParams
 from medanomaly.core.sealing import check_reference, seal
 from medanomaly.detectors.preprocessing import Preprocessor
 
@@ -39,27 +39,27 @@ def detector_class(name: str) -> type:
 
 def detector_for(params: "DetectorParams", seed: int, options: Mapping[str, Any] | None = None) -> Any:
     """An unfitted detector with its options; ``options`` go before those of ``params``, ``seed`` where none is given."""
-    estimator = detector_class(params.detector)
+    estimator = detector_class(params.kind)
     together = {**params.options, **(options or {})}
     if "random_state" in inspect.signature(estimator).parameters:
         together.setdefault("random_state", seed)
     return estimator(**together)
 
 
-class DetectorParams(Params):
+class DetectorParams(ModelParams):
     """Which detector, on which population, with which options.
 
     Attributes:
-        detector: a key of ``DETECTORS``.
+        kind: which detector; a name of ``DETECTORS``.
         population: ``normals`` fits on the normal train cases (one-class), ``all`` on every train case (unsupervised).
         options: arguments of the estimator.
     """
 
-    detector: str
+    kind: str
     population: Literal["normals", "all"] = "normals"
     options: dict[str, Any] = Field(default_factory=dict)
 
-    @field_validator("detector")
+    @field_validator("kind")
     @classmethod
     def _known(cls, name: str) -> str:
         if name not in DETECTORS:
@@ -69,12 +69,10 @@ class DetectorParams(Params):
     @model_validator(mode="after")
     def _options_exist(self):
         if self.options:
-            known = inspect.signature(detector_class(self.detector)).parameters
+            known = inspect.signature(detector_class(self.kind)).parameters
             unknown = sorted(set(self.options) - set(known))
             if unknown:
-                raise ValueError(
-                    f"detector '{self.detector}' has no option {unknown}; it has {sorted(known)}"
-                )
+                raise ValueError(f"detector '{self.kind}' has no option {unknown}; it has {sorted(known)}")
         return self
 
 
@@ -158,7 +156,7 @@ def train_bundle(
         scores,
         name=name,
         modality=modality,
-        detector=params.detector,
+        kind=params.kind,
         options={option: getattr(detector, option) for option in _given(params, detector)},
         alpha=alpha,
         seed=seed,

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.core.params import Params
+from medanomaly.core.models import ModelParams
 from medanomaly.core.sealing import check_reference, seal
 from medanomaly.imaging.networks.params import DetectorNetworkParams
 from medanomaly.imaging.sources.contract import InputContract
@@ -18,7 +18,7 @@ from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.training.params import TrainingParams
 
 
-class LBEParams(Params):
+class LBEParams(ModelParams):
     """The density model on log band energies.
 
     Attributes:
@@ -30,7 +30,7 @@ class LBEParams(Params):
     grid: int = Field(5, ge=1)
 
 
-class NetworkModelParams(Params):
+class NetworkModelParams(ModelParams):
     """A network, how it is trained, and how many of them are averaged."""
 
     network: DetectorNetworkParams
@@ -100,7 +100,7 @@ def lbe_bundle(
     detector = fitted_lbe(np.asarray(images[rows]), cases["patient_id"].to_numpy()[rows], params)
     arrays = {key: np.ascontiguousarray(value) for key, value in detector.to_arrays().items()}
     files = {"model.onnx": lbe_onnx(detector), "weights.safetensors": safetensors.numpy.save(arrays)}
-    about = {"detector": "log band energies", "options": params.model_dump(), "map": "contributions"}
+    about = {"kind": "lbe", "options": params.model_dump(exclude={"kind"}), "map": "contributions"}
     return _sealed(files, images, cases, rows, contract, about, name, alpha, seed, stamp)
 
 
@@ -143,8 +143,8 @@ def network_bundle(
     )
     files = {"model.onnx": detector.to_onnx(), "weights.safetensors": detector.weights()}
     about = {
-        "detector": params.network.network,
-        "options": params.model_dump(mode="json"),
+        "kind": params.network.network,
+        "options": params.model_dump(mode="json", exclude={"kind"}),
         "map": "error_map",
         "spec": detector.spec(),
         "epochs": [{"run": run.epochs_run, "best": run.best_epoch} for run in detector.runs_],
@@ -156,14 +156,14 @@ def _sealed(files, images, cases, rows, contract, about, name, alpha, seed, stam
     from medanomaly.imaging.image_scorer import onnx_outputs
 
     low, high = contract.range
-    more = {key: value for key, value in about.items() if key not in ("detector", "options")}
+    more = {key: value for key, value in about.items() if key not in ("kind", "options")}
     return seal(
         files,
         cases,
         onnx_outputs(files["model.onnx"], images, ["score"], contract)["score"],
         name=name,
         modality="imaging",
-        detector=about["detector"],
+        kind=about["kind"],
         options=about["options"],
         alpha=alpha,
         seed=seed,

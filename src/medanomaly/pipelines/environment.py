@@ -1,7 +1,7 @@
 """What an environment wants: a frozen object that pipelines are built from.
 
-It is read from the configuration of one session and never kept in a module, so that sessions of different environments can run
-side by side in one process.
+It is read from the configuration of one session and belongs to that session, so that sessions of different environments can
+run side by side in one process.
 """
 
 import importlib
@@ -67,7 +67,7 @@ class Environment:
     tuning_target: str = ""
 
 
-# the environment of the session that runs in this thread or task: set when its context is made, before its pipelines are read
+# the environment of the session that runs in this thread or task; set when its context is made
 current: ContextVar[Environment | None] = ContextVar("environment", default=None)
 
 
@@ -75,7 +75,8 @@ def read_environment(loader: Any) -> Environment:
     """The environment of a session's config loader.
 
     Raises:
-        ConfigurationError: it names no known raw data, an unknown modality, model or kind, or a model that cannot read its cases.
+        ConfigurationError: it names no known raw data, an unknown modality, model or kind, or a model that cannot read its
+            cases.
     """
     named = loader.env or loader.default_run_env
     chosen, parameters = loader["globals"], loader["parameters"]
@@ -83,7 +84,9 @@ def read_environment(loader: Any) -> Environment:
     for old, new in RENAMED.items():
         if old in parameters:
             raise ConfigurationError(
-                f"parameters under '{old}' are read by nothing", source=f"conf/{named}", remedy=f"Write them under {new}."
+                f"parameters under '{old}' are read by nothing",
+                source=f"conf/{named}",
+                remedy=f"Write them under {new}.",
             )
     modalities = _modalities(named, chosen.get("modalities"), own_catalog)
     catalog = loader["catalog"]
@@ -93,14 +96,18 @@ def read_environment(loader: Any) -> Environment:
     unknown = sorted({*listed, *blocks} - {*MODALITIES, *(f"{m}_risk" for m in MODALITIES)})
     if unknown:
         raise ConfigurationError(
-            f"models of unknown modalities {unknown}", source=f"conf/{named}", remedy=f"Known are {', '.join(MODALITIES)}."
+            f"models of unknown modalities {unknown}",
+            source=f"conf/{named}",
+            remedy=f"Known are {', '.join(MODALITIES)}.",
         )
     models = {
         m: _models(m, cases[m], blocks.get(m) or {}, listed.get(m), own_blocks.get(m) or {}, f"conf/{named}")
         for m in modalities
     }
     models |= {
-        f"{m}_risk": tuple(Model(n, kind(_kind_name(n, b))) for n, b in blocks[f"{m}_risk"].items() if b is not None)
+        f"{m}_risk": tuple(
+            Model(n, kind(_kind_name(n, b))) for n, b in blocks[f"{m}_risk"].items() if b is not None
+        )
         for m in modalities
         if blocks.get(f"{m}_risk")
     }
@@ -151,7 +158,9 @@ def _cases(modality: str, entry: Mapping[str, Any]) -> str:
     known = {"tabular": ("records",), "signals": ("beats", "cut_beats", "windows"), "imaging": ("images",)}
     if cases not in known[modality]:
         raise ConfigurationError(
-            f"cases are '{cases}'", source=f"{modality}.raw", remedy=f"Known are {', '.join(known[modality])}."
+            f"cases are '{cases}'",
+            source=f"{modality}.raw",
+            remedy=f"Known are {', '.join(known[modality])}.",
         )
     return cases
 
@@ -179,7 +188,9 @@ def _models(
     for name, block in blocks.items():
         if block is not None and not isinstance(block, Mapping):
             raise ConfigurationError(
-                f"models.{modality}.{name} is {block!r}", source=source, remedy="Give a block, or null to leave it out."
+                f"models.{modality}.{name} is {block!r}",
+                source=source,
+                remedy="Give a block, or null to leave it out.",
             )
     described = {name: block for name, block in blocks.items() if block is not None}
     if listed is not None:
@@ -191,7 +202,9 @@ def _models(
                 source=f"{source}/globals.yml",
                 remedy=f"Blocks are {sorted(described)}; a kind can be named too: {', '.join(sorted(known))}.",
             )
-        made = [Model(name, kind(_kind_name(name, described.get(name, {}))), name in described) for name in listed]
+        made = [
+            Model(name, kind(_kind_name(name, described.get(name, {}))), name in described) for name in listed
+        ]
         wrong = [model for model in made if model.kind.reads not in READABLE[cases]]
     else:
         made = [Model(name, kind(_kind_name(name, block))) for name, block in described.items()]

@@ -36,6 +36,8 @@ class Cases:
         features: cases to features.
         views: what models read; the keys are values of ``ModelKind.reads``.
         after_models: nodes that read the results of all models, before the evaluation.
+        before_gathering: nodes that score what models are compared with, besides the baselines on features.
+        also_scored: names of score tables that they make.
         sections: metrics and all else to the sections of the report.
         reported: names of further datasets of the modality that the report reads.
     """
@@ -46,6 +48,8 @@ class Cases:
     views: Mapping[str, View]
     sections: Callable[[tuple[Model, ...]], Pipeline]
     after_models: Callable[[tuple[Model, ...]], Pipeline] = lambda models: Pipeline([])
+    before_gathering: Callable[[tuple[Model, ...]], Pipeline] = lambda models: Pipeline([])
+    also_scored: tuple[str, ...] = ()
     reported: tuple[str, ...] = ("quarantine", "sections")
 
 
@@ -58,6 +62,7 @@ class Modality:
         stage: name of the registered pipeline of its models.
         cases: name of what a case is -> how it is treated.
         each_model: further nodes of one model, which read its bundle and scores.
+        gathered: names of tables that every model has because of ``each_model``, and that are gathered.
         risk: supervised models of this modality.
     """
 
@@ -65,6 +70,7 @@ class Modality:
     stage: str
     cases: Mapping[str, Cases]
     each_model: Callable[[Model], Pipeline] = lambda model: Pipeline([])
+    gathered: tuple[str, ...] = ()
     risk: Callable[[tuple[Model, ...]], Pipeline] = lambda models: Pipeline([])
 
 

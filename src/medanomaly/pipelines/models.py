@@ -6,12 +6,13 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.models import FitContext, ModelKind, ModelParams
-from medanomaly.core.scores import check_scores
+from medanomaly.core.scores import MODEL, check_scores, score_table
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.environment import Model
 from medanomaly.pipelines.modality import View, typed_node
@@ -46,6 +47,7 @@ def model_pipeline(model: Model, view: View, modality: str, source: str | None =
 
     def fit(alarm, run, params=None, tuned=None, tracking=None, **given):
         """Fit on train, calibrate on calibration, seal with the model card."""
+        given |= {"run": run} if "run" in view.parameters else {}
         made = fit_model(model, modality, view, given, params, alarm, run, tuned or {}, tracking)
         return made[0] if not kind.fit_leaves else made
 
@@ -133,7 +135,9 @@ def _with_tuned(kind: ModelKind, params: Any, tuned: Mapping[str, Any], name: st
             remedy=f"Tune it again, or delete {name}.tuned.json, which lies beside its bundle.",
         ) from error
     options = ", ".join(f"{option}={value}" for option, value in tuned["options"].items())
-    logger.info("%s: %s from study %s, trial %d (%.4f)", name, options, tuned["study"], tuned["trial"], tuned["value"])
+    logger.info(
+        "%s: %s from study %s, trial %d (%.4f)", name, options, tuned["study"], tuned["trial"], tuned["value"]
+    )
     return together
 
 
@@ -145,9 +149,13 @@ def with_card(bundle: Bundle) -> Bundle:
     return make_bundle(bundle.manifest, bundle.files | {"card.md": card_of(bundle.manifest).encode()})
 
 
-def score_cases(kind: ModelKind, bundle: Bundle, data: Any, left: Mapping[str, Any], alarm: AlarmParams) -> tuple:
+def score_cases(
+    kind: ModelKind, bundle: Bundle, data: Any, left: Mapping[str, Any], alarm: AlarmParams
+) -> tuple:
     """Score table of a model, flagged as the alarm says, and what scoring leaves besides."""
-    table, made = kind.score_table(kind.open(bundle), data, left, alarm.alpha, alarm.group_by, alarm.min_group_size)
+    table, made = kind.score_table(
+        kind.open(bundle), data, left, alarm.alpha, alarm.group_by, alarm.min_group_size
+    )
     return table, *(made[leaf] for leaf in kind.score_leaves)
 
 
@@ -158,33 +166,46 @@ def explain_cases(
     return kind.explain(kind.open(bundle), data, kind.most_notable(data, scores, EXPLAINED_CASES), left)
 
 
-def gathered(modality: str, models: tuple[Model, ...], also: tuple[str, ...] = ()) -> Pipeline:
+def scored(
+    cases: pd.DataFrame, score: np.ndarray, model: str, alarm: AlarmParams, role: str = MODEL
+) -> pd.DataFrame:
+    """Score table of one model or baseline, flagged as the alarm says."""
+    return score_table(
+        cases,
+        score,
+        model,
+        alarm.alpha,
+        group_by=alarm.group_by,
+        min_group_size=alarm.min_group_size,
+        role=role,
+    )
+
+
+def gathered(
+    modality: str, models: tuple[Model, ...], also: tuple[str, ...] = (), scored: tuple[str, ...] = ()
+) -> Pipeline:
     """One table of all models: scores, explanations, and what else every model has.
 
     Args:
         modality: namespace of the tables.
         models: whose tables are gathered.
-        also: names of further tables.
+        also: names of further tables of every model.
+        scored: names of further score tables of the modality.
     """
-    explained = [model for model in models if model.kind.explains]
+    explained = [f"{modality}.{m.name}.explanations" for m in models if m.kind.explains]
+    tables = [*(f"{modality}.{m.name}.scores" for m in models), *(f"{modality}.{name}" for name in scored)]
     nodes = [
-        Node(gather_scores, [f"{modality}.{m.name}.scores" for m in models], f"{modality}.scores", name=f"{modality}.gather_scores"),
+        Node(gather_scores, tables, f"{modality}.scores", name=f"{modality}.gather_scores"),
         Node(
-            gather_tables,
-            [f"{modality}.{m.name}.explanations" for m in explained],
+            gather_tables if explained else no_explanations,
+            explained or None,
             f"{modality}.explanations",
             name=f"{modality}.gather_explanations",
-        ) if explained else Node(no_explanations, None, f"{modality}.explanations", name=f"{modality}.gather_explanations"),
-        *(
-            Node(
-                gather_tables,
-                [f"{modality}.{m.name}.{what}" for m in models],
-                f"{modality}.{what}",
-                name=f"{modality}.gather_{what}",
-            )
-            for what in also
         ),
-    ]  # fmt: skip
+    ]
+    for what in also:
+        tables = [f"{modality}.{m.name}.{what}" for m in models]
+        nodes.append(Node(gather_tables, tables, f"{modality}.{what}", name=f"{modality}.gather_{what}"))
     return Pipeline(nodes)
 
 

@@ -111,7 +111,7 @@ def _plain(value: Any) -> str:
 
 
 def _intended_use(manifest: Mapping[str, Any]) -> str:
-    detector = manifest.get("detector", manifest["name"])
+    detector = manifest.get("kind", manifest["name"])
     modality = f" {_plain(manifest['modality'])}" if manifest.get("modality") else ""
     dataset = f" like those of *{_plain(manifest['dataset'])}*" if manifest.get("dataset") else ""
     return (

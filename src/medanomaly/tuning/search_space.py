@@ -57,3 +57,15 @@ def suggest(trial: "optuna.Trial", space: SearchSpace) -> dict[str, str | bool |
         else:
             drawn[name] = trial.suggest_float(name, part.low, part.high, log=part.log)
     return drawn
+
+
+def example(space: SearchSpace) -> dict[str, str | bool | int | float | None]:
+    """One value per name, the first or the lowest: shows whether a model has options of these names."""
+    return {
+        name: part.of[0]
+        if isinstance(part, Choice)
+        else int(part.low)
+        if isinstance(part, Integer)
+        else part.low
+        for name, part in space.items()
+    }

@@ -8,7 +8,7 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError
-from medanomaly.core.params import Params
+from medanomaly.core.models import ModelParams
 from medanomaly.core.scores import table_without_p_values
 from medanomaly.core.sealing import training_fingerprint
 from medanomaly.core.thresholds import ThresholdParams, choose_threshold, flag_rates
@@ -19,11 +19,10 @@ from medanomaly.training.params import TrainingParams
 
 # a name of its own: a scorer of anomalies refuses the bundle, and tables of the two are never mixed
 MODALITY = "imaging_risk"
-CLASSIFIER, SEGMENTER = "classifier", "segmenter"
 FEWEST_OF_A_LABEL, FEWEST_MASKS = 5, 5
 
 
-class ImageRiskParams(Params):
+class ImageRiskParams(ModelParams):
     """A classifier of images, its training, and its threshold.
 
     Attributes:
@@ -37,7 +36,7 @@ class ImageRiskParams(Params):
     threshold: ThresholdParams = ThresholdParams()
 
 
-class ImageSegmenterParams(Params):
+class ImageSegmenterParams(ModelParams):
     """A segmenter of images and its training."""
 
     network: SegmenterParams = SegmenterParams()
@@ -68,6 +67,7 @@ def classifier_bundle(
     params: ImageRiskParams,
     contract: InputContract,
     *,
+    name: str,
     seed: int,
     folder: Path | None = None,
     stamp: dict | None = None,
@@ -80,6 +80,7 @@ def classifier_bundle(
         cases: case table of n rows.
         params: network, training, threshold.
         contract: what the images were brought under.
+        name: the model's name.
         seed: of weights, order and augmentation.
         folder: where checkpoints go, and from where an interrupted training goes on.
         stamp: data set, version, time, libraries.
@@ -107,9 +108,9 @@ def classifier_bundle(
     probability = onnx_outputs(exported, _Rows(images, calibration), ["score"], contract)["score"]
     threshold = choose_threshold(probability, label[calibration], params.threshold)
     scorer = model.scorer_
-    manifest = _manifest(CLASSIFIER, cases, train, train_images, contract, seed) | {
+    manifest = _manifest(name, "image_classifier", cases, train, train_images, contract, seed) | {
         "meaning": "probability of label 1, calibrated on calibration images; not an anomaly score",
-        "options": params.model_dump(mode="json"),
+        "options": params.model_dump(mode="json", exclude={"kind"}),
         "spec": model.spec(),
         "epochs": {"run": model.run_.epochs_run, "best": model.run_.best_epoch},
         "calibration": {
@@ -136,6 +137,7 @@ def segmenter_bundle(
     params: ImageSegmenterParams,
     contract: InputContract,
     *,
+    name: str,
     seed: int,
     folder: Path | None = None,
     stamp: dict | None = None,
@@ -177,9 +179,9 @@ def segmenter_bundle(
     exported = model.to_onnx()
     held_out, true = with_outlines(cases, masks, rows, "calibration")
     probability = onnx_outputs(exported, _Rows(images, held_out), ["probability"], contract)["probability"]
-    manifest = _manifest(SEGMENTER, cases, train, train_images, contract, seed) | {
+    manifest = _manifest(name, "image_segmenter", cases, train, train_images, contract, seed) | {
         "meaning": "probability that a pixel lies inside what the masks outline",
-        "options": params.model_dump(mode="json"),
+        "options": params.model_dump(mode="json", exclude={"kind"}),
         "spec": model.spec(),
         "epochs": {"run": model.run_.epochs_run, "best": model.run_.best_epoch},
         "outline_threshold": best_dice_threshold(probability, true),
@@ -282,14 +284,20 @@ def _check_contrast(contract: InputContract) -> None:
 
 
 def _manifest(
-    name: str, cases: pd.DataFrame, train: np.ndarray, images: np.ndarray, contract: InputContract, seed: int
+    name: str,
+    kind: str,
+    cases: pd.DataFrame,
+    train: np.ndarray,
+    images: np.ndarray,
+    contract: InputContract,
+    seed: int,
 ) -> dict:
     inside = cases.iloc[train]
     low, high = contract.range
     return {
         "name": name,
         "modality": MODALITY,
-        "detector": name,
+        "kind": kind,
         "population": "labelled",
         "outcome": "an anomalous image",
         "seed": seed,
@@ -311,7 +319,7 @@ def _manifest(
 
 
 def risk_tables(
-    bundle: Bundle, images: np.ndarray | ImageArray, cases: pd.DataFrame
+    scorer: ImageRiskScorer, images: np.ndarray | ImageArray, cases: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Probabilities and score table of the test images; the model has seen all others.
 
@@ -320,7 +328,7 @@ def risk_tables(
         whose flag says that it reaches the threshold. p-values are NA: a risk has none.
     """
     test = np.flatnonzero(cases["split"].eq("test").to_numpy(dtype=bool))
-    scorer = ImageRiskScorer(bundle)
+    bundle = scorer.bundle
     probability = scorer.probability(_Rows(images, test))
     table = pd.DataFrame(
         {

@@ -1,5 +1,1 @@
-"""Score tables to metrics, audit, figures and the report."""
-
-from medanomaly.pipelines.evaluation.pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+"""Evaluation: metrics, audit, sections and reports, whatever the modality."""

@@ -4,7 +4,6 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.modalities import NOUNS
 from medanomaly.parameters import AlarmParams, RunParams, judged_as_flagged
 from medanomaly.pipelines.provenance import run_facts
 
@@ -20,10 +19,10 @@ def score_baselines(
 
 
 def measure(
+    modality: str,
     cases: pd.DataFrame,
     scores: pd.DataFrame,
     baselines: pd.DataFrame,
-    modality: str,
     params: EvaluationParams,
     alarm: AlarmParams,
     run: RunParams,
@@ -41,9 +40,9 @@ def measure(
 
 
 def choose_alarms(
+    modality: str,
     cases: pd.DataFrame,
     scores: pd.DataFrame,
-    modality: str,
     params: EvaluationParams,
     alarm: AlarmParams,
     run: RunParams,
@@ -58,12 +57,12 @@ def choose_alarms(
 
 
 def audit_results(
+    modality: str,
     cases: pd.DataFrame,
     features: pd.DataFrame,
     scores: pd.DataFrame,
     baselines: pd.DataFrame,
     single_features: pd.DataFrame,
-    modality: str,
     params: EvaluationParams,
     alarm: AlarmParams,
     run: RunParams,
@@ -127,7 +126,7 @@ def _results(alarm: AlarmParams, parts: dict[str, object]) -> list:
     for modality, of in grouped.items():
         of["scores"] = pd.concat([of["scores"], of.pop("baselines")], ignore_index=True)
         of["sections"] = from_json(of.get("sections", []))
-        noun = (of.get("summary") or {}).get("noun", NOUNS[modality])
+        noun = of["summary"]["noun"]
         result = ModalityResults(name=modality, alpha=alarm.alpha, noun=noun, **of)
         results.append(replace(result, figures=standard_figures(result)))
     return results

@@ -1,9 +1,10 @@
-"""Wiring of the evaluation: one template a modality, and one report of them all."""
+"""Wiring of the evaluation: one template per modality, and one report of them all."""
+
+from functools import partial, update_wrapper
 
 from kedro.pipeline import Node, Pipeline
 
-from medanomaly.modalities import active_modalities, active_models
-from medanomaly.pipelines.evaluation.images import image_sections
+from medanomaly.pipelines.environment import Environment
 from medanomaly.pipelines.evaluation.nodes import (
     audit_results,
     choose_alarms,
@@ -13,17 +14,10 @@ from medanomaly.pipelines.evaluation.nodes import (
     write_modality_report,
     write_report,
 )
-from medanomaly.pipelines.imaging_models.pipeline import MODELS as IMAGING_MODELS
-from medanomaly.pipelines.signal_wiring import BEAT_MODELS
-from medanomaly.pipelines.signal_wiring import MODELS as SIGNAL_MODELS
-from medanomaly.pipelines.tabular_models.pipeline import MODELS as TABULAR_MODELS
+from medanomaly.pipelines.modalities import cases_of
 
-MODELS = {"tabular": TABULAR_MODELS, "signals": tuple(SIGNAL_MODELS), "imaging": tuple(IMAGING_MODELS)}
-# those of an environment that names none, where not all go together
-USUAL = {"signals": tuple(BEAT_MODELS)}
-
-SETTINGS = ["params:evaluation", "params:alarm", "params:run"]
-# what every modality brings to the report, and what only some do
+JUDGED = ["params:evaluation", "params:alarm", "params:run"]
+# what every modality brings to the report
 REPORTED = (
     "cases",
     "scores",
@@ -35,109 +29,95 @@ REPORTED = (
     "summary",
     "alarm_choices",
 )
-ALSO_REPORTED = {
-    "tabular": (
-        "quarantine",
-        "quality",
-        "quality_flags",
-        "unexpected_values",
-        "nearest_normals",
-        "changes",
-    ),
-    "signals": ("quarantine", "sections"),
-    "imaging": ("quarantine", "sections"),
-}
 
 
-def reported(modality: str) -> tuple[str, ...]:
-    """Names of the tables that a modality brings to the report."""
-    return (*REPORTED, *ALSO_REPORTED[modality])
+def evaluation(environment: Environment) -> Pipeline:
+    """Score tables to metrics, audit, sections, figures, reports and cards.
 
-
-def create_pipeline(**_) -> Pipeline:
-    """Score tables to metrics, audit, figures, report and cards.
-
-    The report gathers every active modality. Where there are several, each has a page of its own too, which a run of that
-    modality alone (``--tags signals``) writes.
+    The report gathers every modality of the environment. Where there are several, each has a page of its own too, which a run
+    of that modality alone (``--tags signals``) writes.
     """
-    modalities = active_modalities()
-    template = Pipeline(
+    parts = []
+    for modality in environment.modalities:
+        sections = cases_of(environment, modality).sections(environment.models[modality])
+        parts.append(Pipeline([_measures(modality), sections], tags=modality))
+    if len(environment.modalities) > 1:
+        parts += [_page(environment, modality) for modality in environment.modalities]
+    return Pipeline([*parts, _report(environment)])
+
+
+def _measures(modality: str) -> Pipeline:
+    def of(*names: str) -> list[str]:
+        return [f"{modality}.{name}" for name in names]
+
+    def named(function):
+        return update_wrapper(partial(function, modality), function)
+
+    return Pipeline(
         [
             Node(
                 score_baselines,
-                ["cases", "features", *SETTINGS],
-                ["baselines", "single_features"],
-                name="score_baselines",
+                [*of("cases", "features"), *JUDGED],
+                of("baselines", "single_features"),
+                name=f"{modality}.score_baselines",
             ),
             Node(
-                measure,
-                ["cases", "scores", "baselines", "params:modality", *SETTINGS],
-                ["metrics", "comparisons"],
-                name="measure",
+                named(measure),
+                [*of("cases", "scores", "baselines"), *JUDGED],
+                of("metrics", "comparisons"),
+                name=f"{modality}.measure",
             ),
             Node(
-                choose_alarms,
-                ["cases", "scores", "params:modality", *SETTINGS],
-                "alarm_choices",
-                name="choose_alarms",
+                named(choose_alarms),
+                [*of("cases", "scores"), *JUDGED],
+                f"{modality}.alarm_choices",
+                name=f"{modality}.choose_alarms",
             ),
             Node(
-                audit_results,
-                ["cases", "features", "scores", "baselines", "single_features", "params:modality", *SETTINGS],
-                "audit",
-                name="audit",
+                named(audit_results),
+                [*of("cases", "features", "scores", "baselines", "single_features"), *JUDGED],
+                f"{modality}.audit",
+                name=f"{modality}.audit",
             ),
         ]
     )
-    evaluated = [
-        Pipeline(
-            template,
-            namespace=modality,
-            inputs={name: f"{modality}.{name}" for name in ("cases", "features", "scores")},
-            parameters={"params:modality": f"params:modalities.{modality}"} | {s: s for s in SETTINGS},
-            tags=modality,
-        )
-        for modality in modalities
-    ]
-    pages = [_page(modality) for modality in modalities] if len(modalities) > 1 else []
-    own = [image_sections()] if "imaging" in modalities else []
-    return Pipeline([*evaluated, *own, *pages, _report(modalities)])
+
+
+def _results(environment: Environment, modality: str) -> dict[str, str]:
+    """Argument of a report's node -> dataset."""
+    reported = (*REPORTED, *cases_of(environment, modality).reported)
+    return {f"{modality}__{what}": f"{modality}.{what}" for what in reported}
 
 
 def _settings() -> dict[str, str]:
-    return {s.removeprefix("params:").replace("evaluation", "params"): s for s in SETTINGS}
+    return dict(zip(("params", "alarm", "run"), JUDGED, strict=True))
 
 
-def _page(modality: str) -> Pipeline:
-    parts = {f"{modality}__{what}": f"{modality}.{what}" for what in reported(modality)}
+def _page(environment: Environment, modality: str) -> Pipeline:
     node = Node(
         write_modality_report,
-        _settings() | {name: name for name in parts},
+        _settings() | _results(environment, modality),
         f"{modality}.report",
         name=f"write_{modality}_report",
+        tags=modality,
     )
-    return Pipeline([node], inputs=parts, parameters=set(SETTINGS), tags=modality)
+    return Pipeline([node])
 
 
-def _report(modalities: tuple[str, ...]) -> Pipeline:
-    parts = {f"{m}__{what}": f"{m}.{what}" for m in modalities for what in reported(m)}
-    bundles = {
-        f"{m}__{model}": f"{m}.{model}.bundle"
-        for m in modalities
-        for model in active_models(m, MODELS[m], USUAL.get(m))
-    }
+def _report(environment: Environment) -> Pipeline:
+    modalities = environment.modalities
+    results = {name: of for m in modalities for name, of in _results(environment, m).items()}
+    bundles = [f"{m}.{model.name}.bundle" for m in modalities for model in environment.models[m]]
     return Pipeline(
         [
             Node(
                 write_report,
-                _settings() | {name: name for name in parts},
+                _settings() | results,
                 ["metrics", "comparisons", "audit", "figures", "report"],
                 name="write_report",
             ),
             Node(write_cards, ["metrics", *bundles], "cards", name="write_cards"),
         ],
-        inputs=parts | bundles,
-        parameters=set(SETTINGS),
         # it needs the results of all: a run of one modality among several does not write it
         tags=modalities if len(modalities) == 1 else "together",
     )

@@ -1,5 +1,1 @@
-"""Search for hyper-parameters, run by name."""
-
-from medanomaly.pipelines.tuning.pipeline import create_pipeline
-
-__all__ = ["create_pipeline"]
+"""Tuning: a study of the options of one model."""

@@ -8,6 +8,7 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle, array_bytes
 from medanomaly.core.errors import BundleError
+from medanomaly.core.onnx_session import open_session, run_batches
 from medanomaly.core.sealing import check_reference, seal
 from medanomaly.signals.beat_detector.detector import BeatDetector
 from medanomaly.signals.beat_detector.fusion import CONTRIBUTIONS
@@ -17,6 +18,8 @@ from medanomaly.signals.beats.params import BeatDetectorParams, LSTMModelParams
 from medanomaly.signals.lstm.params import LSTMParams
 from medanomaly.signals.recordings.recording import Recording
 
+# waveforms per call of the LSTM autoencoder
+BATCH_SIZE = 512
 # what each contribution of the beat detector means to a reader
 TERMS = {
     "cpm": "earlier than usual, as other beats of this shape",
@@ -94,8 +97,8 @@ def beat_detector_bundle(
         scores.to_numpy(),
         name=name,
         modality="signals",
-        detector="beat_detector",
-        options=params.model_dump(),
+        kind="beat_detector",
+        options=params.model_dump(exclude={"kind"}),
         alpha=alpha,
         seed=seed,
         input_contract={
@@ -114,21 +117,18 @@ def beat_detector_of(bundle: Bundle) -> BeatDetector:
     Raises:
         BundleError: it holds another kind of model.
     """
-    if bundle.manifest.get("detector") != "beat_detector":
-        raise BundleError(
-            f"a bundle of a '{bundle.manifest.get('detector')}'", remedy="Give a beat detector."
-        )
+    if bundle.manifest["kind"] != "beat_detector":
+        raise BundleError(f"a bundle of kind '{bundle.manifest['kind']}'", remedy="Give a beat detector.")
     arrays = {name: bundle.array(f"{name}.npy") for name in bundle.manifest["arrays"]}
     return BeatDetector.from_arrays(bundle.manifest["beat_detector"], arrays)
 
 
 def beat_contributions(
-    bundle: Bundle, raw: Mapping[str, Recording], beats: pd.DataFrame, cases: pd.DataFrame
+    detector: BeatDetector, raw: Mapping[str, Recording], beats: pd.DataFrame, ids: pd.Series
 ) -> np.ndarray:
-    """(n_cases, 7) contributions of every case, in the order of ``CONTRIBUTIONS``; their sum is the score."""
-    detector = beat_detector_of(bundle)
-    rows = pd.Index(cases["case_id"])
-    out = np.full((len(cases), len(CONTRIBUTIONS)), np.nan)
+    """(n, 7) contributions of the beats of these ids, in the order of ``CONTRIBUTIONS``; their sum is the score."""
+    rows = pd.Index(ids)
+    out = np.full((len(rows), len(CONTRIBUTIONS)), np.nan)
     for record, of_record in beats.groupby("record", sort=False):
         values = detector.explain(series_of(raw[str(record)], of_record))
         at = rows.get_indexer(case_id(of_record["record"], of_record["sample"]))
@@ -165,7 +165,7 @@ def lstm_bundle(
     if len(rows) > params.max_train:
         rows = np.sort(np.random.default_rng([seed, 2]).choice(rows, params.max_train, replace=False))
     groups = cases["patient_id"].to_numpy()[rows]
-    detector = LSTMDetector(LSTMParams(**params.model_dump(exclude={"max_train"})), seed)
+    detector = LSTMDetector(LSTMParams(**params.model_dump(exclude={"kind", "max_train"})), seed)
     detector.fit(
         waveforms[rows],
         groups if len(np.unique(groups)) > 1 else None,
@@ -177,11 +177,11 @@ def lstm_bundle(
     return seal(
         {"model.onnx": onnx, "weights.safetensors": detector.weights()},
         cases,
-        onnx_scores(onnx, waveforms),
+        waveform_scores(open_session(onnx), waveforms),
         name=name,
         modality="signals",
-        detector="lstm_autoencoder",
-        options=params.model_dump(),
+        kind="lstm_autoencoder",
+        options=params.model_dump(exclude={"kind"}),
         alpha=alpha,
         seed=seed,
         input_contract={"waveform": f"{waveforms.shape[1]} samples x {waveforms.shape[2]} lead(s), float32"},
@@ -190,15 +190,6 @@ def lstm_bundle(
     )
 
 
-def onnx_scores(model: bytes, waveforms: np.ndarray, at_once: int = 512) -> np.ndarray:
-    """(n,) float64 scores of (n, n_samples, n_leads) float32 waveforms by an ONNX model with input ``X``."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    parts = [
-        session.run(["score"], {"X": waveforms[i : i + at_once]})[0]
-        for i in range(0, len(waveforms), at_once)
-    ]
-    return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
+def waveform_scores(session, waveforms: np.ndarray) -> np.ndarray:
+    """(n,) float64 scores of (n, n_samples, n_leads) float32 waveforms by an ONNX session."""
+    return run_batches(session, waveforms, batch_size=BATCH_SIZE, names=["score"])["score"].astype(np.float64)

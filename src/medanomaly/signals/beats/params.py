@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from medanomaly.core.models import ModelParams
 from medanomaly.core.params import Params
 from medanomaly.signals.lstm.params import LSTMParams
 from medanomaly.signals.quality.assessment import QualityParams
@@ -22,7 +23,7 @@ class BeatParams(Params):
     quality: QualityParams = QualityParams()
 
 
-class BeatDetectorParams(Params):
+class BeatDetectorParams(ModelParams):
     """The beat detector.
 
     Attributes:
@@ -36,7 +37,7 @@ class BeatDetectorParams(Params):
     learn_s: float = Field(300.0, gt=0)
 
 
-class LSTMModelParams(LSTMParams):
+class LSTMModelParams(LSTMParams, ModelParams):
     """The LSTM autoencoder, and on how many normal train beats it learns at most."""
 
     max_train: int = Field(4000, ge=50)

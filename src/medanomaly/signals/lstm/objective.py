@@ -67,7 +67,7 @@ def lstm_objective(
     def objective(options: Mapping[str, Any], report: Callable[[float, int], None]) -> float:
         from medanomaly.signals.lstm.detector import LSTMDetector
 
-        settings = LSTMParams.model_validate(params.model_dump(exclude={"max_train"}) | dict(options))
+        settings = LSTMParams.model_validate(params.model_dump(exclude={"kind", "max_train"}) | dict(options))
         values = []
         for k, (fitted, known, strange) in enumerate(parts):
             groups = patients[fitted]

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from medanomaly.core.models import ModelParams
 from medanomaly.core.params import Params
 
 
@@ -19,8 +20,8 @@ class SeriesParams(Params):
     longest: int = Field(30_000, ge=1000)
 
 
-class SeriesDetectorParams(Params):
+class SeriesDetectorParams(ModelParams):
     """Which detector of series, and its options."""
 
-    detector: str
+    kind: str
     options: dict[str, bool] = Field(default_factory=dict)

@@ -6,6 +6,7 @@ are not comparable as they stand, so every series is measured in units of its ow
 by what the largest score of a calibration window usually is.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,11 +45,11 @@ def build_detector(params: SeriesDetectorParams) -> SeriesDetector:
     Raises:
         ConfigurationError: there is none of that name.
     """
-    if params.detector not in DETECTORS:
+    if params.kind not in DETECTORS:
         raise ConfigurationError(
-            f"there is no detector of series '{params.detector}'", remedy=f"Known are {sorted(DETECTORS)}."
+            f"there is no detector of series '{params.kind}'", remedy=f"Known are {sorted(DETECTORS)}."
         )
-    return DETECTORS[params.detector](**params.options)
+    return DETECTORS[params.kind](**params.options)
 
 
 def parts_of(recording: Recording, params: SeriesParams) -> Parts:
@@ -162,7 +163,7 @@ def point_scores(recording: Recording, params: SeriesDetectorParams, settings: S
     """
     parts = parts_of(recording, settings)
     series = recording.signal[:, 0].astype(np.float64)
-    factor = 1 if params.detector == "one_liner" else -(-len(series) // settings.longest)
+    factor = 1 if params.kind == "one_liner" else -(-len(series) // settings.longest)
     train = parts.train // factor
     usable = len(series) // factor * factor
     thin = series[:usable].reshape(-1, factor).mean(axis=1)
@@ -201,3 +202,23 @@ def location(points: np.ndarray, recording: Recording, settings: SeriesParams) -
         "located": located(rest, start - begin, end - begin),
         "chance": inside / len(rest),
     }
+
+
+def series_points(series, params: SeriesDetectorParams, settings: SeriesParams) -> dict[str, np.ndarray]:
+    """Record -> score of every sample.
+
+    Args:
+        series: ``raw`` and ``windows`` of :class:`medanomaly.signals.kinds.Series`.
+        params: detector.
+        settings: parts, and the length above which a series is averaged first.
+    """
+    records = series.windows["record"].drop_duplicates()
+    return {str(record): point_scores(series.raw[str(record)], params, settings) for record in records}
+
+
+def series_scores(points: Mapping[str, np.ndarray], series) -> np.ndarray:
+    """(n,) scores of the windows of ``series``, in the order of its ``case_id``."""
+    scores = pd.Series(0.0, index=series.case_id)
+    for record, mine in series.windows.groupby("record", sort=False):
+        scores[mine["case_id"].to_numpy()] = window_scores(points[str(record)], mine)
+    return scores.to_numpy()

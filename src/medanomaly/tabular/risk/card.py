@@ -20,8 +20,8 @@ def risk_card(manifest: Mapping[str, Any]) -> str:
         f"# {manifest['name']}",
         "> **Research use only. Not a medical device.** No decision about a patient may rest on this model.",
         "## What it says\n\n"
-        f"The probability of *{manifest['outcome']}* for one record ({manifest['detector']}). It is not an anomaly "
-        "score: it learned from labels, knows nothing of what is unusual otherwise, and has no conformal p-value.",
+        f"The probability of *{manifest['outcome']}* for one record ({' + '.join(manifest['members'])}). It is not an "
+        "anomaly score: it learned from labels, knows nothing of what is unusual otherwise, and has no conformal p-value.",
         "## Training data\n\n"
         f"- Cases: {data['n_cases']:,} of {data['n_patients']:,} patients, {data['n_positive']:,} with the outcome "
         f"({100 * data['prevalence']:.1f} %)\n"

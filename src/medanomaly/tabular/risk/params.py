@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from medanomaly.core.models import ModelParams
 from medanomaly.core.params import Params
 from medanomaly.core.thresholds import ThresholdParams
 from medanomaly.tabular.risk.fitting.calibration import CalibrationName
@@ -58,7 +59,7 @@ class MemberParams(Params):
         return self
 
 
-class RiskParams(Params):
+class RiskParams(ModelParams):
     """A risk model: members whose log-odds are averaged, their calibration, and the threshold.
 
     Attributes:

@@ -99,17 +99,12 @@ def risk_tables(
     return table, table_without_p_values(table["case_id"], probability, name, probability >= scorer.threshold)
 
 
-def risk_explanations(
-    scorer: RiskScorer, cases: pd.DataFrame, features: pd.DataFrame, table: pd.DataFrame, top: int
-) -> pd.DataFrame:
-    """Contributions for the ``top`` test cases of highest probability.
+def risk_explanations(scorer: RiskScorer, rows: pd.DataFrame) -> pd.DataFrame:
+    """Contributions of some cases.
 
     Args:
         scorer: the model.
-        cases: case table with the split.
-        features: feature table in the order of ``cases``.
-        table: probabilities of the test cases, from :func:`risk_tables`.
-        top: how many cases.
+        rows: rows of the feature table, in the order in which they are listed.
 
     Returns:
         Explanations table, the largest contribution of a case first, by its size.
@@ -117,9 +112,6 @@ def risk_explanations(
     Raises:
         ConfigurationError: the model has no additive explanation.
     """
-    in_test = features[(cases["split"] == "test").to_numpy(dtype=bool)]
-    chosen = np.argsort(-table["probability"].to_numpy(), kind="stable")[:top]
-    rows = in_test.iloc[chosen]
     terms = scorer.contributions(rows).terms
     contract = {entry["name"]: entry for entry in scorer.bundle.manifest["input_contract"]}
     parts = []

@@ -131,8 +131,9 @@ def train_risk(
         "modality": MODALITY,
         "meaning": MEANING,
         "outcome": outcome,
-        "detector": " + ".join(member.model for member in params.members),
-        "options": params.model_dump(mode="json"),
+        "kind": "tabular_risk",
+        "members": [member.model for member in params.members],
+        "options": params.model_dump(mode="json", exclude={"kind"}),
         "population": "labelled",
         "seed": seed,
         "training_data": {

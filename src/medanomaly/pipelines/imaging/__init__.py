@@ -1,0 +1,1 @@
+"""Images: X-rays from folders, DICOM files and archives."""

@@ -1,0 +1,78 @@
+"""Nodes that check models of images, and score what they are compared with."""
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle
+from medanomaly.core.cases import reference_cases
+from medanomaly.core.scores import BASELINE
+from medanomaly.evaluation.params import EvaluationParams
+from medanomaly.imaging.kinds import normal_rows
+from medanomaly.imaging.sources.image_array import ImageArray
+from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.pipelines.models import scored
+
+# images that are scored at once
+BATCH = 1024
+
+
+def check_model(
+    images: np.ndarray,
+    manifest: pd.DataFrame,
+    cases: pd.DataFrame,
+    features: pd.DataFrame,
+    masks: dict[str, np.ndarray],
+    bundle: Bundle,
+    scores: pd.DataFrame,
+    alarm: AlarmParams,
+    params: EvaluationParams,
+    run: RunParams,
+) -> dict:
+    """Identity leak, planted lesions, own lesions where there are masks, and whether p-values hold for the test images."""
+    from medanomaly.imaging import examination
+    from medanomaly.imaging.image_scorer import ImageScorer
+
+    images, scorer = ImageArray(images, manifest["row"]), ImageScorer(bundle)
+    rows, patient = normal_rows(cases), cases["patient_id"].to_numpy()
+    healthy, resampling = images[rows], {"n_resamples": params.n_resamples, "seed": run.seed}
+    found = {
+        "leak": examination.leak(bundle, healthy, patient[rows], **resampling),
+        "planted": examination.planted_lesions(scorer, healthy, patient[rows], **resampling),
+    }
+    test = (cases["split"] == "test").to_numpy()
+    shown = masks["masks"].any(axis=(1, 2)) & test[masks["rows"]] if len(masks["rows"]) else np.zeros(0, bool)
+    if shown.any():
+        rows = masks["rows"][shown]
+        found["own"] = examination.own_lesions(
+            scorer, healthy, images[rows], masks["masks"][shown], patient[rows], **resampling
+        )
+    calibration = reference_cases(cases, "calibration").to_numpy()
+    numbers = features.drop(columns="case_id")
+    found["test batch"] = examination.batch_check(
+        scores["score"].to_numpy()[calibration],
+        scores["score"].to_numpy()[test],
+        numbers[calibration],
+        numbers[test],
+        alarm.alpha,
+        cases["label"][test].astype("Float64").to_numpy(dtype=float, na_value=np.nan),
+        run.seed,
+    )
+    return found
+
+
+def score_baselines(
+    images: np.ndarray, manifest: pd.DataFrame, cases: pd.DataFrame, alarm: AlarmParams
+) -> pd.DataFrame:
+    """Score table of what every model has to beat: shape, brightness, sharpness, PCA, nearest image, local norm."""
+    from medanomaly.imaging.baselines import baselines
+
+    images, aspect = ImageArray(images, manifest["row"]), manifest["aspect"].to_numpy()
+    fitted = np.flatnonzero(reference_cases(cases, "train").to_numpy())
+    tables = []
+    for name, baseline in baselines().items():
+        baseline.fit(images[fitted], aspect[fitted])
+        parts = [
+            baseline.score(images[i : i + BATCH], aspect[i : i + BATCH]) for i in range(0, len(images), BATCH)
+        ]
+        tables.append(scored(cases, np.concatenate(parts), name, alarm, BASELINE))
+    return pd.concat(tables, ignore_index=True)

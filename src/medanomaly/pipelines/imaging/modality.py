@@ -1,0 +1,115 @@
+"""Images as a modality: a case is an image."""
+
+import numpy as np
+import pandas as pd
+from kedro.pipeline import Node, Pipeline
+
+from medanomaly.core.models import ModelInput
+from medanomaly.imaging.sources.image_cases import ImageParams
+from medanomaly.pipelines.environment import Model
+from medanomaly.pipelines.imaging.check_nodes import check_model, score_baselines
+from medanomaly.pipelines.imaging.feature_nodes import measure_acquisition
+from medanomaly.pipelines.imaging.prepare_nodes import prepare_images, read_masks
+from medanomaly.pipelines.imaging.risk import risk_models
+from medanomaly.pipelines.imaging.section_nodes import write_sections
+from medanomaly.pipelines.modality import Cases, Modality, View
+
+IMAGES = ["imaging.images", "imaging.manifest", "imaging.cases"]
+
+
+def prepare() -> Pipeline:
+    """Files to prepared images, manifest, cases, quarantine and masks."""
+    return Pipeline(
+        [
+            Node(
+                prepare_images,
+                ["imaging.raw", "params:imaging_processing", "params:data_processing.split"],
+                [*IMAGES, "imaging.quarantine", "imaging.summary"],
+                name="imaging.prepare_images",
+            ),
+            Node(
+                read_masks,
+                ["imaging.raw", "imaging.manifest", "params:imaging_processing"],
+                "imaging.masks",
+                name="imaging.read_masks",
+            ),
+        ]
+    )
+
+
+def features() -> Pipeline:
+    """Images to features of how they were taken."""
+    node = Node(measure_acquisition, IMAGES[:2], "imaging.features", name="imaging.measure_acquisition")
+    return Pipeline([node])
+
+
+def prepared_images(
+    cases: pd.DataFrame,
+    images: np.ndarray,
+    manifest: pd.DataFrame,
+    imaging_processing: ImageParams,
+    masks: dict[str, np.ndarray] | None = None,
+) -> ModelInput:
+    """What models read of images: the images of the cases, their input contract, and masks where they are asked for."""
+    from medanomaly.imaging.sources.image_array import ImageArray
+
+    about = {"contract": imaging_processing.contract} | ({} if masks is None else {"masks": masks})
+    return ModelInput(cases, ImageArray(images, manifest["row"]), about)
+
+
+def checks(model: Model) -> Pipeline:
+    """Identity leak, planted lesions, and whether p-values hold for the test images."""
+    name = f"imaging.{model.name}"
+    read = [*IMAGES, "imaging.features", "imaging.masks", f"{name}.bundle", f"{name}.scores"]
+    settings = ["params:alarm", "params:evaluation", "params:run"]
+    return Pipeline([Node(check_model, [*read, *settings], f"{name}.checks", name=f"{name}.check")])
+
+
+def baselines(models: tuple[Model, ...]) -> Pipeline:
+    """Scores of what every model has to beat."""
+    node = Node(
+        score_baselines,
+        [*IMAGES, "params:alarm"],
+        "imaging.image_baselines",
+        name="imaging.score_image_baselines",
+    )
+    return Pipeline([node])
+
+
+def sections(models: tuple[Model, ...]) -> Pipeline:
+    """Images, scores, metrics and checks to sections of the report."""
+    read = (
+        *(name.removeprefix("imaging.") for name in IMAGES),
+        "scores",
+        "baselines",
+        "metrics",
+        "comparisons",
+    )
+    parts = {f"{m.name}__{part}": f"imaging.{m.name}.{part}" for m in models for part in ("bundle", "checks")}
+    settings = {"alarm": "params:alarm", "evaluation": "params:evaluation", "run": "params:run"}
+    node = Node(
+        write_sections,
+        settings | {name: f"imaging.{name}" for name in read} | parts,
+        "imaging.sections",
+        name="imaging.sections",
+    )
+    return Pipeline([node])
+
+
+IMAGE_CASES = Cases(
+    noun="image",
+    prepare=prepare,
+    features=features,
+    views={"images": View(("images", "manifest"), prepared_images, {"imaging_processing": ImageParams})},
+    before_gathering=baselines,
+    also_scored=("image_baselines",),
+    sections=sections,
+)
+
+IMAGING = Modality(
+    name="imaging",
+    stage="imaging_models",
+    cases={"images": IMAGE_CASES},
+    each_model=checks,
+    risk=lambda models: risk_models(models, IMAGE_CASES.views["images"]),
+)

@@ -1,0 +1,1 @@
+"""Signals: beats of recordings, beats that were cut out, windows of long series."""

@@ -1,0 +1,224 @@
+"""Signals as a modality: a case is a beat of a recording, a beat that was cut out, or a window of a long series."""
+
+from functools import partial, update_wrapper
+
+import numpy as np
+import pandas as pd
+from kedro.pipeline import Node, Pipeline
+
+from medanomaly.core.models import ModelInput
+from medanomaly.pipelines.environment import Model
+from medanomaly.pipelines.modality import Cases, Modality, View
+from medanomaly.pipelines.signals.feature_nodes import measure_beats, measure_windows
+from medanomaly.pipelines.signals.prepare_nodes import cut_windows, find_beats, split_beats
+from medanomaly.pipelines.signals.section_nodes import (
+    alarm_episodes,
+    describe_beats,
+    describe_cut_beats,
+    describe_detected_beats,
+)
+from medanomaly.pipelines.signals.series_nodes import describe_series
+from medanomaly.signals.kinds import RecordedBeats, Series
+from medanomaly.signals.recordings.recording_set import RecordingSet
+from medanomaly.signals.series.params import SeriesParams
+
+JUDGED = ["params:evaluation", "params:alarm", "params:run"]
+
+
+def _signals(*names: str) -> list[str]:
+    return [f"signals.{name}" for name in names]
+
+
+def beats() -> Pipeline:
+    """Recordings to beats, their quality, quarantine and cases."""
+    return Pipeline(
+        [
+            Node(
+                find_beats,
+                ["signals.raw", "params:signal_processing", "params:run"],
+                _signals("beats", "quality_windows", "quarantine", "summary"),
+                name="signals.find_beats",
+            ),
+            Node(
+                split_beats,
+                ["signals.raw", "signals.beats", "params:data_processing.split"],
+                "signals.cases",
+                name="signals.split_beats",
+            ),
+        ]
+    )
+
+
+def windows() -> Pipeline:
+    """Long series to windows, quarantine and cases."""
+    node = Node(
+        cut_windows,
+        ["signals.raw", "params:series_processing", "params:run"],
+        _signals("windows", "cases", "quarantine", "summary"),
+        name="signals.cut_windows",
+    )
+    return Pipeline([node])
+
+
+def beat_features() -> Pipeline:
+    """Beats to rhythm, shape and waveforms."""
+    node = Node(
+        measure_beats,
+        _signals("raw", "beats", "cases"),
+        _signals("features", "waveforms"),
+        name="signals.measure_beats",
+    )
+    return Pipeline([node])
+
+
+def window_features() -> Pipeline:
+    """Windows of series to their features."""
+    read = _signals("raw", "windows", "cases")
+    return Pipeline([Node(measure_windows, read, "signals.features", name="signals.measure_windows")])
+
+
+def features_of_beats(cases: pd.DataFrame, features: pd.DataFrame) -> ModelInput:
+    """Features of beats, with their units."""
+    from medanomaly.signals.beats.features import feature_units
+
+    return ModelInput(cases, features, {"units": feature_units()})
+
+
+def features_of_windows(cases: pd.DataFrame, features: pd.DataFrame) -> ModelInput:
+    """Features of windows, which have no units: they are in units of the series' own spread."""
+    return ModelInput(cases, features)
+
+
+def waveforms_of_beats(cases: pd.DataFrame, waveforms: dict[str, np.ndarray]) -> ModelInput:
+    """Waveform of every beat."""
+    return ModelInput(cases, waveforms["waveforms"])
+
+
+def beats_in_recordings(cases: pd.DataFrame, raw: RecordingSet, beats: pd.DataFrame) -> ModelInput:
+    """Recordings with their beats."""
+    return ModelInput(cases, RecordedBeats(raw, beats, cases["case_id"]))
+
+
+def series_and_windows(
+    cases: pd.DataFrame, raw: RecordingSet, windows: pd.DataFrame, series_processing: SeriesParams
+) -> ModelInput:
+    """Series with their windows."""
+    return ModelInput(cases, Series(raw, windows, cases["case_id"]), {"settings": series_processing})
+
+
+def detector_of(models: tuple[Model, ...]) -> Model | None:
+    """The first beat detector among the models."""
+    return next((model for model in models if model.kind.name == "beat_detector"), None)
+
+
+def episodes(models: tuple[Model, ...]) -> Pipeline:
+    """Episodes of alarms, where a beat detector is among the models."""
+    detector = detector_of(models)
+    if detector is None:
+        return Pipeline([])
+    name = f"signals.{detector.name}"
+    node = Node(
+        alarm_episodes,
+        [
+            *_signals("beats", "cases"),
+            f"{name}.contributions",
+            f"{name}.bundle",
+            "params:signal_episodes",
+            "params:evaluation",
+            "params:run",
+        ],
+        _signals("episodes", "alarm_burden"),
+        name="signals.find_episodes",
+    )
+    return Pipeline([node])
+
+
+def beat_sections(models: tuple[Model, ...]) -> Pipeline:
+    """What the report says of beats of recordings: more where a beat detector is among the models."""
+    detector = detector_of(models)
+    read = _signals("raw", "beats", "cases", "quality_windows", "scores", "metrics")
+    if detector is None:
+        node = Node(describe_beats, [*read, *JUDGED], "signals.sections", name="signals.sections")
+        return Pipeline([node])
+    on_features = [f"signals.{m.name}.bundle" for m in models if m.kind.reads == "features"][:1]
+    node = Node(
+        describe_detected_beats,
+        [
+            *read,
+            "signals.features",
+            f"signals.{detector.name}.contributions",
+            f"signals.{detector.name}.bundle",
+            *_signals("episodes", "alarm_burden"),
+            *JUDGED,
+            *on_features,
+        ],
+        "signals.sections",
+        name="signals.sections",
+    )
+    return Pipeline([node])
+
+
+def cut_beat_sections(models: tuple[Model, ...]) -> Pipeline:
+    """What the report says of beats that were cut out."""
+    read = [*_signals("cases", "waveforms", "scores", "metrics"), "params:alarm"]
+    drawn = next((model.name for model in models if model.kind.reads == "waveforms"), None)
+    describe = update_wrapper(partial(describe_cut_beats, on_waveforms=drawn), describe_cut_beats)
+    return Pipeline([Node(describe, read, "signals.sections", name="signals.sections")])
+
+
+def series_sections(models: tuple[Model, ...]) -> Pipeline:
+    """Where each detector of series points to."""
+    detectors = [model.name for model in models if model.kind.reads == "series"]
+    read = {
+        "raw": "signals.raw",
+        "settings": "params:series_processing",
+        "evaluation": "params:evaluation",
+        "run": "params:run",
+    }
+    node = Node(
+        describe_series,
+        read | {name: f"signals.{name}.points" for name in detectors},
+        _signals("located", "sections"),
+        name="signals.sections",
+    )
+    return Pipeline([node])
+
+
+ON_FEATURES = View(("features",), features_of_beats)
+ON_WAVEFORMS = View(("waveforms",), waveforms_of_beats)
+
+SIGNALS = Modality(
+    name="signals",
+    stage="signal_models",
+    cases={
+        "beats": Cases(
+            noun="beat",
+            prepare=beats,
+            features=beat_features,
+            views={
+                "features": ON_FEATURES,
+                "waveforms": ON_WAVEFORMS,
+                "recordings": View(("raw", "beats"), beats_in_recordings),
+            },
+            after_models=episodes,
+            sections=beat_sections,
+        ),
+        "cut_beats": Cases(
+            noun="beat",
+            prepare=beats,
+            features=beat_features,
+            views={"features": ON_FEATURES, "waveforms": ON_WAVEFORMS},
+            sections=cut_beat_sections,
+        ),
+        "windows": Cases(
+            noun="window",
+            prepare=windows,
+            features=window_features,
+            views={
+                "features": View(("features",), features_of_windows),
+                "series": View(("raw", "windows"), series_and_windows, {"series_processing": SeriesParams}),
+            },
+            sections=series_sections,
+        ),
+    },
+)

@@ -1,0 +1,162 @@
+"""Nodes of data processing for signals: from recordings to beats or windows, their quality, and cases."""
+
+import logging
+
+import pandas as pd
+
+from medanomaly.core.cases import check_cases
+from medanomaly.core.errors import ConfigurationError, MedanomalyError
+from medanomaly.core.splits import SplitParams
+from medanomaly.datasets.ecg5000 import CutBeats
+from medanomaly.parameters import RunParams
+from medanomaly.signals.beats.params import BeatParams
+from medanomaly.signals.recordings.recording_set import RecordingSet
+from medanomaly.signals.series.params import SeriesParams
+
+logger = logging.getLogger(__name__)
+
+IN_TIME = (
+    "too few patients to divide: every recording is divided in time, so its figures are those of the same person later "
+    "and say nothing of other people"
+)
+
+
+def find_beats(
+    raw: RecordingSet | CutBeats, params: BeatParams, run: RunParams
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
+    """Beats of every recording, quality of every window, what is set aside and why, and counts that add up."""
+    from medanomaly.signals.beats.found_beats import beats_of, cut_beats, quarantined_beats
+    from medanomaly.signals.beats.split import divided_in_time
+
+    if isinstance(raw, CutBeats):
+        beats = cut_beats(raw.cases)
+        windows = pd.DataFrame({"record": pd.Series(dtype="string")})
+        return (
+            beats,
+            windows,
+            quarantined_beats(beats),
+            _summary(run.dataset, "cut_beats", beats, quarantined_beats(beats), raw.notes),
+        )
+    beats, windows, refused = [], [], []
+    notes = list(raw.notes)
+    for record, recording in raw.each():
+        try:
+            if isinstance(recording, MedanomalyError):
+                raise recording
+            of_record, quality = beats_of(recording, params)
+        except MedanomalyError as error:
+            refused.append((record, str(error)))
+            logger.warning("%s is left out: %s", record, error)
+            continue
+        notes += [f"{record}: {note}" for note in recording.notes]
+        beats.append(of_record)
+        windows.append(quality)
+    _some(beats, refused, raw, run)
+    table = pd.concat(beats, ignore_index=True)
+    quarantine = quarantined_beats(table, refused)
+    notes += [f"record {record} is left out: {why}" for record, why in raw.left_out.items()]
+    if "stretch" in table:
+        notes.append(
+            "recordings without beat codes: a beat counts as anomalous where the source marked the stretch it lies "
+            "in, so no "
+            "class is known and the edges of stretches blur labels"
+        )
+    if divided_in_time(table["patient_id"].nunique()):
+        notes.append(IN_TIME)
+    summary = _summary(raw.name, "beats", table, quarantine, notes) | {"n_recordings": len(beats)}
+    return table, pd.concat(windows, ignore_index=True), quarantine, summary
+
+
+def split_beats(raw: RecordingSet | CutBeats, beats: pd.DataFrame, split: SplitParams) -> pd.DataFrame:
+    """The case table of the beats that can be trusted; the data set's own test records stay test where they are there."""
+    from medanomaly.signals.beats.found_beats import beat_cases
+    from medanomaly.signals.beats.split import split_cases
+
+    official = raw.official_split
+    if isinstance(raw, CutBeats):
+        cases = raw.cases.drop(columns="split_official").assign(record=raw.cases["case_id"])
+    else:
+        cases = beat_cases(beats)
+    return check_cases(split_cases(cases, official, split).drop(columns="record"))
+
+
+def cut_windows(
+    raw: RecordingSet, params: SeriesParams, run: RunParams
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
+    """Windows of every series, cases, what is set aside and why, and counts that add up.
+
+    A series teaches and calibrates its own detectors, so the person is in every part; patient ids name the part.
+    """
+    from medanomaly.signals.beats.found_beats import quarantined_beats
+    from medanomaly.signals.series.windows import series_windows
+
+    tables, refused = [], []
+    for record, recording in raw.each():
+        try:
+            if isinstance(recording, MedanomalyError):
+                raise recording
+            tables.append(series_windows(recording, raw.patients.get(record, record), params))
+        except MedanomalyError as error:
+            refused.append((record, str(error)))
+            logger.warning("%s is left out: %s", record, error)
+    _some(tables, refused, raw, run)
+    windows = pd.concat(tables, ignore_index=True).astype(
+        {"record": "string", "source": "string", "split": "string"}
+    )
+    cases = pd.DataFrame(
+        {
+            "case_id": windows["case_id"],
+            "patient_id": windows["source"] + " (" + windows["split"] + ")",
+            "label": windows["label"],
+            "kind": pd.NA,
+            "split": windows["split"],
+        }
+    )
+    quarantine = quarantined_beats(
+        pd.DataFrame({"quality": [], "record": [], "sample": [], "time_s": []}), refused
+    )
+    notes = [
+        *raw.notes,
+        "every series is learnt and calibrated on its own normal beginning: figures say nothing of people never seen",
+        "cases are windows of one period; a window is anomalous where it overlaps the annotated stretch",
+        "scores are divided by the 90 % quantile of the series' own calibration windows, so that series can be pooled",
+        *(f"{record} is left out: {why}" for record, why in raw.left_out.items()),
+    ]
+    summary = {
+        "source": raw.name,
+        "cases": "windows",
+        "noun": "window",
+        "n_records": len(windows),
+        "n_kept": len(windows),
+        "n_quarantined": 0,
+        "n_recordings": len(tables),
+        "reasons": [],
+        "notes": notes,
+    }
+    return windows, check_cases(cases), quarantine, summary
+
+
+def _some(found: list, refused: list[tuple[str, str]], raw: RecordingSet, run: RunParams) -> None:
+    if not found:
+        raise ConfigurationError(
+            f"none of {len(raw)} recordings could be read",
+            source=run.dataset,
+            remedy=refused[0][1] if refused else "Bring recordings.",
+        )
+
+
+def _summary(source: str, cases: str, beats: pd.DataFrame, quarantine: pd.DataFrame, notes) -> dict:
+    kept = int(beats["quality"].eq("good").sum())
+    return {
+        "source": source,
+        "cases": cases,
+        "noun": "beat",
+        "n_records": len(beats),
+        "n_kept": kept,
+        "n_quarantined": len(beats) - kept,
+        "reasons": [
+            {"column": column, "reason": reason, "n_records": int(n)}
+            for (column, reason), n in quarantine.groupby(["column", "reason"]).size().items()
+        ],
+        "notes": list(dict.fromkeys(notes)),
+    }

@@ -1,0 +1,1 @@
+"""Tables: hospital records, laboratory tests, appointments."""

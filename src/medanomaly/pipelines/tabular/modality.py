@@ -1,0 +1,130 @@
+"""Tables as a modality: a case is a record."""
+
+import pandas as pd
+from kedro.pipeline import Node, Pipeline
+
+from medanomaly.core.models import ModelInput
+from medanomaly.parameters import RunParams
+from medanomaly.pipelines.environment import Model
+from medanomaly.pipelines.modality import Cases, Modality, View
+from medanomaly.pipelines.tabular.feature_nodes import fit_table_features, make_features
+from medanomaly.pipelines.tabular.model_nodes import describe_unusual, find_changes
+from medanomaly.pipelines.tabular.prepare_nodes import (
+    DataProcessingParams,
+    check_quality,
+    clean_records,
+    split_cases,
+)
+from medanomaly.pipelines.tabular.risk import risk_models
+
+SETTINGS = ["params:data_processing", "params:run"]
+
+
+def prepare() -> Pipeline:
+    """Raw table to records, quarantine, quality flags and cases."""
+    raw = ["tabular.raw", *SETTINGS]
+    return Pipeline(
+        [
+            Node(
+                clean_records,
+                raw,
+                ["tabular.records", "tabular.unsplit_cases", "tabular.quarantine", "tabular.summary"],
+                name="tabular.clean_records",
+            ),
+            Node(
+                check_quality, raw, ["tabular.quality_flags", "tabular.quality"], name="tabular.check_quality"
+            ),
+            Node(
+                split_cases,
+                ["tabular.unsplit_cases", "params:data_processing"],
+                "tabular.cases",
+                name="tabular.split_cases",
+            ),
+        ]
+    )
+
+
+def features() -> Pipeline:
+    """Records to features."""
+    read = ["tabular.records", "tabular.cases"]
+    return Pipeline(
+        [
+            Node(
+                fit_table_features,
+                [*read, *SETTINGS],
+                "tabular.feature_bundle",
+                name="tabular.fit_table_features",
+            ),
+            Node(
+                make_features,
+                [*read, "tabular.feature_bundle", *SETTINGS],
+                "tabular.features",
+                name="tabular.make_features",
+            ),
+        ]
+    )
+
+
+def features_of_records(
+    cases: pd.DataFrame,
+    features: pd.DataFrame,
+    summary: dict,
+    data_processing: DataProcessingParams,
+    run: RunParams,
+) -> ModelInput:
+    """What detectors and risk models read of records: features, their units, what the label says."""
+    from medanomaly.tabular.features.table_features import feature_units
+
+    table = data_processing.table(run.table)
+    outcome = f"{table.label} other than {', '.join(map(str, table.normal_labels))}"
+    return ModelInput(
+        cases, features, {"units": feature_units(table, summary["columns"]), "outcome": outcome}
+    )
+
+
+def changes(model: Model) -> Pipeline:
+    """What would make the most unusual cases of a model usual."""
+    name = f"tabular.{model.name}"
+    read = ["tabular.cases", "tabular.features", f"{name}.bundle", f"{name}.scores"]
+    settings = ["params:data_processing", "params:alarm", "params:run"]
+    node = Node(find_changes, [*read, *settings], f"{name}.changes", name=f"{name}.find_changes")
+    return Pipeline([node])
+
+
+def unusual(models: tuple[Model, ...]) -> Pipeline:
+    """Which values of an explained case do not fit the others, and its nearest normal records."""
+    read = ["tabular.cases", "tabular.features", "tabular.explanations"]
+    node = Node(
+        describe_unusual,
+        # units and usual ranges are the same in every bundle
+        [*read, f"tabular.{models[0].name}.bundle", *SETTINGS],
+        ["tabular.unexpected_values", "tabular.nearest_normals"],
+        name="tabular.describe_unusual",
+    )
+    return Pipeline([node])
+
+
+RECORDS = Cases(
+    noun="record",
+    prepare=prepare,
+    features=features,
+    views={
+        "features": View(
+            ("features", "summary"),
+            features_of_records,
+            {"data_processing": DataProcessingParams, "run": RunParams},
+        )
+    },
+    after_models=unusual,
+    sections=lambda models: Pipeline([]),
+    reported=("quarantine", "quality", "quality_flags", "unexpected_values", "nearest_normals", "changes"),
+)
+
+TABULAR = Modality(
+    name="tabular",
+    stage="tabular_models",
+    cases={"records": RECORDS},
+    each_model=changes,
+    gathered=("changes",),
+    risk=lambda models: risk_models(models, RECORDS.views["features"]),
+)

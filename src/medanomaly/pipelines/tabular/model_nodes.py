@@ -1,0 +1,63 @@
+"""Nodes of the models of tables besides fit, score and explain: what would make a case usual, and what is unusual in it."""
+
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle
+from medanomaly.core.cases import reference_cases
+from medanomaly.core.scores import case_thresholds, most_anomalous
+from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.pipelines.models import EXPLAINED_CASES
+from medanomaly.pipelines.tabular.prepare_nodes import DataProcessingParams
+
+
+def find_changes(
+    cases: pd.DataFrame,
+    features: pd.DataFrame,
+    bundle: Bundle,
+    scores: pd.DataFrame,
+    data_params: DataProcessingParams,
+    alarm: AlarmParams,
+    run: RunParams,
+) -> pd.DataFrame:
+    """The smallest change of values that would take each of the most anomalous test cases below its threshold."""
+    from medanomaly.detectors.scorer import TabularScorer
+    from medanomaly.tabular.explain.smallest_change import SmallestChange
+    from medanomaly.tabular.explain.unexpected_values import NormalRecords
+
+    table, scorer = data_params.table(run.table), TabularScorer(bundle)
+    chosen = most_anomalous(cases, scores, EXPLAINED_CASES)
+    ratios = {name: parts for name, parts in table.ratios.items() if name in features}
+    normals = NormalRecords(
+        features[reference_cases(cases, "train").to_numpy()], bundle.manifest["input_contract"], list(ratios)
+    )
+    search = SmallestChange(
+        scorer.score,
+        normals,
+        possible={name: column.possible for name, column in table.columns.items() if column.possible},
+        ratios=ratios,
+        orders=[(rule.lower, rule.upper) for rule in table.rules.order.values()],
+    )
+    threshold = case_thresholds(
+        cases, scores["score"].to_numpy(), alarm.alpha, alarm.group_by, alarm.min_group_size
+    )
+    return search.search(features.iloc[chosen], threshold[chosen], bundle.manifest["name"])
+
+
+def describe_unusual(
+    cases: pd.DataFrame,
+    features: pd.DataFrame,
+    explanations: pd.DataFrame,
+    bundle: Bundle,
+    data_params: DataProcessingParams,
+    run: RunParams,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Of every explained case: which values do not fit the others, and its nearest normal records."""
+    from medanomaly.tabular.explain.unexpected_values import NormalRecords
+
+    normals = NormalRecords(
+        features[reference_cases(cases, "train").to_numpy()],
+        bundle.manifest["input_contract"],
+        list(data_params.table(run.table).ratios),
+    )
+    chosen = features[features["case_id"].isin(explanations["case_id"])]
+    return normals.unexpected(chosen), normals.nearest_table(chosen)

@@ -1,0 +1,61 @@
+"""Nodes of data processing."""
+
+import pandas as pd
+
+from medanomaly.core.cases import SPLITS, check_cases
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.params import Params
+from medanomaly.core.splits import SplitParams, split_by_patient
+from medanomaly.parameters import RunParams
+from medanomaly.tabular.table.description import TableSpec
+
+
+class DataProcessingParams(Params):
+    """``tables`` describes each data set's table under its own name; ``split`` how patients are divided."""
+
+    tables: dict[str, TableSpec]
+    split: SplitParams
+
+    def table(self, dataset: str) -> TableSpec:
+        """The description of one data set's table."""
+        if dataset not in self.tables:
+            raise ConfigurationError(
+                f"no table is described under data_processing.tables.{dataset}",
+                remedy=f"Described are {sorted(self.tables)}; add one in conf/<env>/parameters.yml.",
+            )
+        return self.tables[dataset]
+
+
+def clean_records(
+    raw: pd.DataFrame, params: DataProcessingParams, run: RunParams
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
+    """Records, cases without a split, quarantine and summary of the raw table."""
+    from medanomaly.tabular.table.cleaning import clean_table
+
+    table = clean_table(raw, params.table(run.table), source=run.dataset)
+    summary = table.summary | {"cases": "records", "noun": "record"}
+    return table.records, table.cases, table.quarantine, summary
+
+
+def check_quality(
+    raw: pd.DataFrame, params: DataProcessingParams, run: RunParams
+) -> tuple[pd.DataFrame, dict]:
+    """Flags of the raw table and their summary; nothing is taken out."""
+    from medanomaly.tabular.table.quality import check_table
+
+    spec = params.table(run.table)
+    report = check_table(raw, spec, spec.rules, source=run.dataset)
+    return report.flags, report.summary
+
+
+def split_cases(cases: pd.DataFrame, params: DataProcessingParams) -> pd.DataFrame:
+    """The case table, every patient in one part."""
+    cases = cases.copy()
+    cases.insert(4, "split", split_by_patient(cases["patient_id"], cases["label"], params.split))
+    empty = [part for part in SPLITS if not cases["split"].eq(part).any()]
+    if empty:
+        raise ConfigurationError(
+            f"no case falls into {' and '.join(empty)}: {cases['patient_id'].nunique()} patients are too few to divide",
+            remedy="Bring more patients; if patient_id names something larger, such as a ward, correct it.",
+        )
+    return check_cases(cases)
