@@ -89,7 +89,7 @@ def build(environment: Environment, name: str) -> Pipeline:
         elif name == "feature_engineering":
             parts.append(Pipeline(cases.features(), tags=modality))
         elif name == "risk_models" and environment.models.get(f"{modality}_risk"):
-            parts.append(of.risk(environment.models[f"{modality}_risk"]))
+            parts.append(of.risk(environment.models[f"{modality}_risk"], models))
         elif name == of.stage:
             each = [model_pipeline(m, cases.views[m.kind.reads], modality) + of.each_model(m) for m in models]
             together = (

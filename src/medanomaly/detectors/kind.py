@@ -1,7 +1,7 @@
 """Detectors of rows as kinds of models: every file of ``detectors.kinds`` is one."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,7 @@ class RowDetector(ModelKind):
 
     def __init__(self, name: str):
         self.name = name
-        self.params = create_model(f"{name}_params", __base__=DetectorParams, kind=(str, name))
+        self.params = _params(name)
 
     def fit(self, data: ModelInput, params: DetectorParams, context: FitContext) -> tuple[Bundle, Mapping]:
         """Fit on train, export to ONNX, calibrate the exported model."""
@@ -80,6 +80,11 @@ class RowDetector(ModelKind):
             "labels": data.cases.loc[train, "label"].astype("string").fillna("").str.cat(),
         }
         return detector_objective(data.cases, data.inputs, params, n_folds=n_folds, seed=seed), about
+
+
+@cache
+def _params(name: str) -> type[DetectorParams]:
+    return create_model(f"{name}_params", __base__=DetectorParams, kind=(str, name))
 
 
 def kinds() -> dict[str, Callable[[], ModelKind]]:

@@ -1,7 +1,7 @@
 """Models of images as kinds: the density on log band energies, and every network of ``imaging.networks``."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -99,12 +99,7 @@ class ImageNetwork(ImageKind):
 
     def __init__(self, name: str):
         self.name = name
-        self.params = create_model(
-            f"{name}_params",
-            __base__=NetworkModelParams,
-            kind=(str, name),
-            network=(NETWORKS[name], NETWORKS[name]()),
-        )
+        self.params = _params(name)
 
     def fit(
         self, data: ModelInput, params: NetworkModelParams, context: FitContext
@@ -131,6 +126,12 @@ def normal_rows(cases: pd.DataFrame) -> np.ndarray:
     from medanomaly.imaging.examination import CHECKED_IMAGES
 
     return np.flatnonzero(reference_cases(cases, "calibration").to_numpy())[:CHECKED_IMAGES]
+
+
+@cache
+def _params(name: str) -> type[NetworkModelParams]:
+    of = NETWORKS[name]
+    return create_model(f"{name}_params", __base__=NetworkModelParams, kind=(str, name), network=(of, of()))
 
 
 def kinds() -> dict[str, Callable[[], ModelKind]]:

@@ -236,3 +236,21 @@ def _provenance(manifest: Mapping[str, Any]) -> str:
             "- Libraries: " + ", ".join(f"{_plain(n)} {_plain(v)}" for n, v in manifest["libraries"].items())
         )
     return "## How it was made\n\n" + "\n".join(lines) if lines else ""
+
+
+def card_of(manifest: Mapping[str, Any], metrics: pd.DataFrame | None = None) -> str:
+    """The card of a bundle: of an anomaly model, or of a model that learned from labels.
+
+    Args:
+        manifest: the bundle's manifest.
+        metrics: metrics table; None for the card inside a bundle, since training never reads test.
+    """
+    if manifest["kind"] == "tabular_risk":
+        from medanomaly.tabular.risk.card import risk_card
+
+        return risk_card(manifest)
+    if manifest["kind"] in ("image_classifier", "image_segmenter"):
+        from medanomaly.reporting.imaging.risk import film_risk_card
+
+        return film_risk_card(manifest)
+    return render_card(manifest, metrics)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -215,7 +215,7 @@ class SeriesDetectorKind(ModelKind):
 
     def __init__(self, name: str):
         self.name = name
-        self.params = create_model(f"{name}_params", __base__=SeriesDetectorParams, kind=(str, name))
+        self.params = _series_params(name)
 
     def fit(
         self, data: ModelInput, params: SeriesDetectorParams, context: FitContext
@@ -272,6 +272,11 @@ class SeriesScorer:
     def p_values(self, series: Series) -> np.ndarray:
         """(n,) conformal p-values against the bundle's calibration normals."""
         return p_values(self.score(series), self.calibration)
+
+
+@cache
+def _series_params(name: str) -> type[SeriesDetectorParams]:
+    return create_model(f"{name}_params", __base__=SeriesDetectorParams, kind=(str, name))
 
 
 def kinds() -> dict[str, Callable[[], ModelKind]]:

@@ -34,8 +34,8 @@ REPORTED = (
 def evaluation(environment: Environment) -> Pipeline:
     """Score tables to metrics, audit, sections, figures, reports and cards.
 
-    The report gathers every modality of the environment. Where there are several, each has a page of its own too, which a run
-    of that modality alone (``--tags signals``) writes.
+    The report gathers every modality of the environment. Where there are several, each has a page of its own too. A run of
+    that modality alone (``--tags signals``) writes it.
     """
     parts = []
     for modality in environment.modalities:

@@ -111,5 +111,5 @@ IMAGING = Modality(
     stage="imaging_models",
     cases={"images": IMAGE_CASES},
     each_model=checks,
-    risk=lambda models: risk_models(models, IMAGE_CASES.views["images"]),
+    risk=lambda risks, models: risk_models(risks, models, IMAGE_CASES.views["images"]),
 )

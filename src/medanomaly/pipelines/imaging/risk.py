@@ -20,11 +20,12 @@ JUDGED = ["params:evaluation", "params:alarm", "params:run"]
 SEGMENTERS = "imaging_risk.segmenters"
 
 
-def risk_models(models: tuple[Model, ...], view: View) -> Pipeline:
+def risk_models(models: tuple[Model, ...], anomaly_models: tuple[Model, ...], view: View) -> Pipeline:
     """Images and labels to bundles, probabilities, metrics and a page.
 
     Args:
         models: of the environment: one classifier, and one segmenter at most.
+        anomaly_models: of the environment; risks are compared with LBE, as its block describes it.
         view: how images are read.
     """
     classifiers = [model for model in models if model.kind.name == "image_classifier"]
@@ -39,12 +40,7 @@ def risk_models(models: tuple[Model, ...], view: View) -> Pipeline:
     compared = "imaging_risk.anomaly_scores"
     nodes = [
         _segmenter(segmenters[0], view),
-        Node(
-            score_compared,
-            [*IMAGES, "params:models.imaging.lbe", "params:alarm"],
-            compared,
-            name="score_images_compared_with_risk",
-        ),
+        _compared(anomaly_models, compared),
         Node(
             measure_images,
             ["imaging.cases", scores, probabilities, compared, *JUDGED],
@@ -105,3 +101,11 @@ def _segmenter(model: Model, view: View) -> Node:
         "tracking": ("params:tracking", TrackingParams),
     }
     return typed_node(fit_segmenter, read | settings, SEGMENTERS, f"imaging_risk.{model.name}.fit")
+
+
+def _compared(models: tuple[Model, ...], output: str) -> Node:
+    lbe = next((model for model in models if model.kind.name == "lbe" and model.described), None)
+    read = {"images": (IMAGES[0], None), "manifest": (IMAGES[1], None), "cases": (IMAGES[2], None)}
+    block = {"params": (f"params:models.imaging.{lbe.name}", lbe.kind.params)} if lbe else {}
+    settings = {"alarm": ("params:alarm", AlarmParams)}
+    return typed_node(score_compared, read | block | settings, output, "score_images_compared_with_risk")

@@ -16,7 +16,11 @@ BATCH = 1024
 
 
 def score_compared(
-    images: np.ndarray, manifest: pd.DataFrame, cases: pd.DataFrame, params: LBEParams, alarm: AlarmParams
+    images: np.ndarray,
+    manifest: pd.DataFrame,
+    cases: pd.DataFrame,
+    alarm: AlarmParams,
+    params: LBEParams | None = None,
 ) -> pd.DataFrame:
     """Score table of LBE and of what needs no model, to be compared with the risk; fitted as in imaging_models."""
     from medanomaly.core.cases import reference_cases
@@ -26,7 +30,7 @@ def score_compared(
 
     images, aspect = ImageArray(images, manifest["row"]), manifest["aspect"].to_numpy()
     normal = np.flatnonzero(reference_cases(cases, "train").to_numpy())
-    lbe = fitted_lbe(images[normal], cases["patient_id"].to_numpy()[normal], params)
+    lbe = fitted_lbe(images[normal], cases["patient_id"].to_numpy()[normal], params or LBEParams())
     views = {"lbe": (lambda x, _: lbe.score(x), MODEL)}
     views |= {name: (baselines()[name].score, BASELINE) for name in BASELINES}
     starts = range(0, len(images), BATCH)

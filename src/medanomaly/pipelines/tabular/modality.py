@@ -126,5 +126,5 @@ TABULAR = Modality(
     cases={"records": RECORDS},
     each_model=changes,
     gathered=("changes",),
-    risk=lambda models: risk_models(models, RECORDS.views["features"]),
+    risk=lambda risks, models: risk_models(risks, models, RECORDS.views["features"]),
 )

@@ -2,8 +2,9 @@
 
 from kedro.pipeline import Node, Pipeline
 
+from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.environment import Model
-from medanomaly.pipelines.modality import View
+from medanomaly.pipelines.modality import View, typed_node
 from medanomaly.pipelines.models import gathered, model_pipeline
 from medanomaly.pipelines.tabular.risk_nodes import (
     list_suspicious_labels,
@@ -14,16 +15,17 @@ from medanomaly.pipelines.tabular.risk_nodes import (
     write_risk_report,
 )
 
-# compared with the risks: an anomaly score is no risk
-ANOMALY = ("isolation_forest", "ecdf")
+# compared with the risks, where the environment has them, else its first two models: an anomaly score is no risk
+COMPARED = ("isolation_forest", "ecdf")
 JUDGED = ["params:evaluation", "params:alarm", "params:run"]
 
 
-def risk_models(models: tuple[Model, ...], view: View) -> Pipeline:
+def risk_models(models: tuple[Model, ...], anomaly_models: tuple[Model, ...], view: View) -> Pipeline:
     """Tables with labels to bundles, probabilities, metrics, suspicious labels and a page.
 
     Args:
         models: of the environment; the last one judges labels and weighs features.
+        anomaly_models: of the environment; the risks are compared with some of them.
         view: how records are read.
     """
     judge = models[-1].name
@@ -35,11 +37,16 @@ def risk_models(models: tuple[Model, ...], view: View) -> Pipeline:
             ["tabular_risk.metrics", "tabular_risk.comparisons"],
             name="measure_risk",
         ),
-        Node(
+        typed_node(
             list_suspicious_labels,
-            [*data, f"params:models.tabular_risk.{judge}", "params:run"],
+            {
+                "cases": (data[0], None),
+                "features": (data[1], None),
+                "params": (f"params:models.tabular_risk.{judge}", models[-1].kind.params),
+                "run": ("params:run", RunParams),
+            },
             "tabular_risk.suspicious_labels",
-            name="list_suspicious_labels",
+            "list_suspicious_labels",
         ),
         Node(
             weigh_features,
@@ -47,12 +54,7 @@ def risk_models(models: tuple[Model, ...], view: View) -> Pipeline:
             "tabular_risk.importance",
             name="weigh_features",
         ),
-        Node(
-            score_anomalies,
-            [*data, *(f"params:models.tabular.{model}" for model in ANOMALY), "params:alarm", "params:run"],
-            "tabular_risk.anomaly_scores",
-            name="score_anomalies",
-        ),
+        _anomaly_scores(anomaly_models),
         Node(
             measure_reliability,
             ["tabular.cases", "tabular_risk.probabilities"],
@@ -79,3 +81,17 @@ def risk_models(models: tuple[Model, ...], view: View) -> Pipeline:
         [*parts, gathered("tabular_risk", models, ("probabilities",)), *together],
         tags=["tabular", "tabular_risk"],
     )
+
+
+def _anomaly_scores(models: tuple[Model, ...]) -> Node:
+    described = [model for model in models if model.described]
+    chosen = [model for model in described if model.name in COMPARED] or described[:2]
+
+    def score(cases, features, alarm, run, **params):
+        """Score table of the anomaly models that the risks are compared with."""
+        return score_anomalies(cases, features, params, alarm, run)
+
+    read = {"cases": ("tabular.cases", None), "features": ("tabular.features", None)}
+    settings = {"alarm": ("params:alarm", AlarmParams), "run": ("params:run", RunParams)}
+    blocks = {m.name: (f"params:models.tabular.{m.name}", m.kind.params) for m in chosen}
+    return typed_node(score, read | settings | blocks, "tabular_risk.anomaly_scores", "score_anomalies")

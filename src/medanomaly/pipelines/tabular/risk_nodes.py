@@ -1,5 +1,7 @@
 """Nodes of the risk models; one set of them serves every model."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle
@@ -67,20 +69,19 @@ def weigh_features(
 def score_anomalies(
     cases: pd.DataFrame,
     features: pd.DataFrame,
-    first: DetectorParams,
-    second: DetectorParams,
+    models: Mapping[str, DetectorParams],
     alarm: AlarmParams,
     run: RunParams,
 ) -> pd.DataFrame:
-    """Score table of two anomaly detectors, to be held against the risk; trained as in tabular_models."""
+    """Score table of anomaly detectors, to be compared with the risk; trained as in tabular_models."""
     from medanomaly.core.scores import score_table
     from medanomaly.detectors.scorer import TabularScorer
     from medanomaly.detectors.training import train_bundle
 
     tables = []
-    for params in (first, second):
-        bundle = train_bundle(cases, features, params, name=params.detector, alpha=alarm.alpha, seed=run.seed)
-        tables.append(score_table(cases, TabularScorer(bundle).score(features), params.detector, alarm.alpha))
+    for name, params in models.items():
+        bundle = train_bundle(cases, features, params, name=name, alpha=alarm.alpha, seed=run.seed)
+        tables.append(score_table(cases, TabularScorer(bundle).score(features), name, alarm.alpha))
     return pd.concat(tables, ignore_index=True)
 
 
