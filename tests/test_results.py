@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from benchmarks.render.figures import RESULTS, read
 from benchmarks.render.headlines import HEADLINES, with_headlines
+from benchmarks.render.labels import LABELS
 from benchmarks.render.page import render, unplaced
 from benchmarks.render.pages import PAGES
 
@@ -114,6 +115,13 @@ def test_no_number_of_the_data_is_lost(name, section):
 @pytest.mark.parametrize(("name", "section"), SECTIONS, ids=lambda x: getattr(x, "benchmark", x))
 def test_every_figure_has_its_table(name, section):
     assert [f.name for f in unplaced(section, read(section.benchmark))] == []
+
+
+def test_every_kind_of_label_is_found_in_the_results():
+    """A benchmark that words its labels anew would otherwise move figures into another table."""
+    for benchmark, patterns in LABELS.items():
+        if measured(benchmark):
+            assert {kind for kind, *_ in patterns} == {f.kind for f in read(benchmark)}, benchmark
 
 
 def test_a_figure_whose_label_is_new_is_shown_all_the_same(tmp_path):
