@@ -4,7 +4,7 @@ import importlib
 import sys
 from pathlib import Path
 
-NOT_BENCHMARKS = {"__init__", "__main__", "chest_films", "compare_runs", "mitbih_stress", "record"}
+NOT_BENCHMARKS = {"__init__", "__main__", "chest_images", "compare_runs", "mitbih_stress", "record"}
 
 
 def names() -> list[str]:

@@ -76,9 +76,10 @@ def main() -> None:
         several = len(set(whole["modality"])) > 1
         for row in whole[whole["metric"].isin(SHOWN)].itertuples():
             modality = f" {row.modality}" if several else ""
+            role = "baseline: " if row.role == "baseline" else ""
             results.append(
                 Result(
-                    name=f"{key(env, params)}{modality}: {row.model}, {row.metric}",
+                    name=f"{key(env, params)}{modality}: {role}{row.model}, {row.metric}",
                     value=row.value,
                     unit="",
                     ci_low=row.ci_low,

@@ -48,8 +48,14 @@ class Page:
     did_not_work: Callable[[dict[str, list[Figure]]], list[str]] | None = None
 
 
-def paragraph(text: str) -> str:
-    return textwrap.fill(" ".join(text.split()), 120, break_long_words=False, break_on_hyphens=False)
+def paragraph(text: str, indent: str = "") -> str:
+    return textwrap.fill(
+        " ".join(text.split()),
+        120,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def shown_as_table(title: str, lines: list[str], folded: bool) -> list[str]:
@@ -136,7 +142,7 @@ def render(page: Page, folder: Path = RESULTS) -> str:
     lines += ["## What did not work", ""]
     failed = failures(page.sections, figures)
     failed += [f"- {said}" for said in page.did_not_work(figures)] if page.did_not_work else []
-    lines += failed or [
+    lines += [paragraph(said, "  ") for said in failed] or [
         "Every target was reached, and no paired difference is below 0 with its whole interval."
     ]
     lines += ["", *command_lines(page.sections, figures)]
