@@ -8,12 +8,15 @@ from hypothesis import strategies as st
 
 from medanomaly.core.bundle import MANIFEST, array_bytes, make_bundle, read_bundle, write_bundle
 from medanomaly.core.errors import BundleError
+from medanomaly.core.open_bundle import open_bundle
+
+ABOUT = {"kind": "lbe", "name": "m", "modality": "imaging"}
 
 
 @pytest.fixture
 def folder(tmp_path):
     bundle = make_bundle(
-        {"name": "m", "thresholds": {"score": 1.5}},
+        ABOUT | {"thresholds": {"score": 1.5}},
         {"calibration.npy": array_bytes(np.arange(5.0)), "card.md": b"# card"},
     )
     write_bundle(tmp_path / "m", bundle)
@@ -95,7 +98,7 @@ def test_an_edited_threshold_is_refused(folder):
 
 def test_a_file_outside_the_folder_is_refused(folder):
     with pytest.raises(BundleError, match="plain file name"):
-        make_bundle({}, {"../escape.npy": b""})
+        make_bundle(ABOUT, {"../escape.npy": b""})
     (folder / "calibration.npy").rename(folder.parent / "elsewhere.npy")
     (folder / "calibration.npy").symlink_to(folder.parent / "elsewhere.npy")
     with pytest.raises(BundleError, match="link"):
@@ -112,4 +115,42 @@ def test_a_missing_file_or_folder_is_named(folder):
 
 def test_nan_in_a_manifest_is_refused():
     with pytest.raises(BundleError, match="plain JSON"):
-        make_bundle({"threshold": float("nan")}, {})
+        make_bundle(ABOUT | {"threshold": float("nan")}, {})
+
+
+@pytest.mark.parametrize("absent", ["kind", "name", "modality"])
+def test_a_manifest_says_what_it_is_of(absent):
+    with pytest.raises(BundleError, match=absent):
+        make_bundle({name: value for name, value in ABOUT.items() if name != absent}, {})
+
+
+def test_a_bundle_of_an_unknown_kind_is_refused_by_its_kind():
+    with pytest.raises(BundleError, match="unknown kind of model 'crystal_ball'.*isolation_forest"):
+        open_bundle(make_bundle(ABOUT | {"kind": "crystal_ball"}, {}))
+
+
+def test_the_kind_of_a_bundle_of_the_format_before_is_derived(folder):
+    import hashlib
+
+    path = folder / MANIFEST
+    manifest = json.loads(path.read_text())
+    old = {k: v for k, v in manifest.items() if k not in ("kind", "manifest_sha256")}
+    old |= {"format_version": 1, "detector": "log band energies"}
+    digest = hashlib.sha256(json.dumps(old, sort_keys=True).encode()).hexdigest()
+    path.write_text(json.dumps(old | {"manifest_sha256": digest}))
+    bundle = read_bundle(folder)
+    assert bundle.manifest.kind == "lbe"
+    write_bundle(folder, bundle)
+    assert read_bundle(folder).manifest == bundle.manifest
+
+
+def test_opening_a_bundle_imports_neither_kedro_nor_torch():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from medanomaly.core.open_bundle import open_bundle; from medanomaly.core.models import kind, kinds;"
+        "[kind(name) for name in kinds()]; print([m for m in ('kedro', 'torch', 'sklearn') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -12,23 +12,25 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from medanomaly.core.errors import BundleError
+from medanomaly.core.manifest import FORMAT_VERSION, Manifest, from_version_1
 
-FORMAT_VERSION = 1
 MANIFEST = "manifest.json"
 SAFE_SUFFIXES = (".onnx", ".npy", ".safetensors", ".skops", ".md")
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """A model as files in memory: ``manifest`` (JSON types only) and ``files`` (name to content)."""
+    """A model as files in memory: ``manifest`` and ``files`` (name to content)."""
 
-    manifest: dict
+    manifest: Manifest
     files: dict[str, bytes]
 
     @property
@@ -55,7 +57,7 @@ def array_bytes(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _manifest_hash(manifest: dict) -> str:
+def _manifest_hash(manifest: Mapping[str, Any]) -> str:
     content = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
@@ -71,7 +73,7 @@ def _check_name(name: str, source: object) -> None:
         )
 
 
-def make_bundle(manifest: dict, files: dict[str, bytes]) -> Bundle:
+def make_bundle(manifest: Mapping[str, Any], files: dict[str, bytes]) -> Bundle:
     """Seal ``files`` under ``manifest``: adds the format version, the hash of every file and of the manifest itself.
 
     Raises:
@@ -87,7 +89,7 @@ def make_bundle(manifest: dict, files: dict[str, bytes]) -> Bundle:
         sealed = json.loads(json.dumps(sealed, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise BundleError(f"the manifest is not plain JSON: {error}") from error
-    return Bundle(sealed | {"manifest_sha256": _manifest_hash(sealed)}, dict(files))
+    return Bundle(Manifest(sealed | {"manifest_sha256": _manifest_hash(sealed)}), dict(files))
 
 
 def write_bundle(folder: Path, bundle: Bundle) -> None:
@@ -99,7 +101,7 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
         for name, content in bundle.files.items():
             _check_name(name, folder)
             (staging / name).write_bytes(content)
-        (staging / MANIFEST).write_text(json.dumps(bundle.manifest, indent=1, allow_nan=False) + "\n")
+        (staging / MANIFEST).write_text(json.dumps(dict(bundle.manifest), indent=1, allow_nan=False) + "\n")
         # mkdtemp makes a private folder; a bundle is as readable as any other output
         staging.chmod(0o777 & ~_umask())
         if folder.exists():
@@ -136,7 +138,7 @@ def read_bundle(folder: Path) -> Bundle:
         stated = manifest["manifest_sha256"]
     except (ValueError, KeyError, TypeError) as error:
         raise BundleError(f"{MANIFEST} cannot be read: {error!r}", source=folder) from error
-    if manifest.get("format_version") != FORMAT_VERSION:
+    if manifest.get("format_version") not in (1, FORMAT_VERSION):
         raise BundleError(
             f"bundle format {manifest.get('format_version')}",
             remedy=f"Expected {FORMAT_VERSION}.",
@@ -168,4 +170,6 @@ def read_bundle(folder: Path) -> Bundle:
                 source=folder,
             )
         files[name] = content
-    return Bundle(manifest, files)
+    if manifest["format_version"] == 1:
+        return make_bundle(from_version_1(manifest), files)
+    return Bundle(Manifest(manifest), files)

@@ -158,7 +158,7 @@ class ModelKind(ABC):
     ) -> tuple[pd.DataFrame, Mapping[str, Any]]:
         """Score table of every case with p-values and flags, and what ``score_leaves`` names."""
         score, made = self.scores(scorer, data, left)
-        name = scorer.bundle.manifest["name"]
+        name = scorer.bundle.manifest.name
         return (
             score_table(data.cases, score, name, alpha, group_by=group_by, min_group_size=min_group_size),
             made,

@@ -8,7 +8,9 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.conformal import p_values
 from medanomaly.core.errors import BundleError
+from medanomaly.core.manifest import require_kind
 from medanomaly.detectors.preprocessing import Preprocessor
+from medanomaly.detectors.training import DETECTORS
 
 
 class TabularScorer:
@@ -21,11 +23,7 @@ class TabularScorer:
     def __init__(self, bundle: Bundle):
         from medanomaly.detectors.onnx.export import load_session
 
-        if "preprocessing" not in bundle.manifest:
-            raise BundleError(
-                f"this bundle is of modality '{bundle.manifest.get('modality')}'",
-                remedy="Expected a bundle that scores tables of features.",
-            )
+        require_kind(bundle.manifest, DETECTORS, "a detector of rows of features")
         self.bundle = bundle
         self.preprocessor = Preprocessor.from_dict(bundle.manifest["preprocessing"])
         self.calibration = bundle.array("calibration.npy")
@@ -107,7 +105,7 @@ def explanation_table(
         contribution of a case first; ``exact`` as :attr:`TabularScorer.exact`.
     """
     contributions = scorer.contributions(features.iloc[chosen])
-    contract = {entry["name"]: entry for entry in scorer.bundle.manifest["input_contract"]}
+    contract = {entry["name"]: entry for entry in scorer.bundle.manifest.input_contract}
     rows = []
     for i, position in enumerate(chosen):
         for name in contributions.columns:
@@ -115,7 +113,7 @@ def explanation_table(
             rows.append(
                 {
                     "case_id": cases["case_id"].iloc[position],
-                    "model": scorer.bundle.manifest["name"],
+                    "model": scorer.bundle.manifest.name,
                     "feature": name,
                     "value": shown_value(features[name].iloc[position]),
                     "unit": entry.get("unit", ""),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.conformal import p_values
-from medanomaly.core.errors import BundleError
+from medanomaly.core.manifest import require_kind
 from medanomaly.imaging.lbe.band_energies import BandEnergies
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.image_array import ImageArray
@@ -61,11 +61,9 @@ class ImageScorer:
     """
 
     def __init__(self, bundle: Bundle):
-        if "contract" not in bundle.manifest:
-            raise BundleError(
-                f"this bundle is of modality '{bundle.manifest.get('modality')}'",
-                remedy="Expected a bundle that scores images.",
-            )
+        from medanomaly.imaging.kinds import kinds
+
+        require_kind(bundle.manifest, kinds(), "an anomaly model of images")
         self.bundle = bundle
         self.contract = InputContract(**bundle.manifest["contract"])
         self.calibration = bundle.array("calibration.npy")
@@ -192,7 +190,7 @@ def part_table(
     for i, case in enumerate(case_ids):
         of_case = parts.drop(columns="values").assign(
             case_id=case,
-            model=scorer.bundle.manifest["name"],
+            model=scorer.bundle.manifest.name,
             value=[f"{v:.4g}" for v in values[:, i]],
             contribution=contributions[i],
             exact=exact,

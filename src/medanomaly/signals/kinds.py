@@ -160,7 +160,7 @@ class BeatDetectorKind(ModelKind):
         rows = [
             (
                 case,
-                scorer.bundle.manifest["name"],
+                scorer.bundle.manifest.name,
                 TERMS[term],
                 f"{value:.2f}",
                 "",
@@ -260,7 +260,7 @@ class SeriesScorer:
 
     def __init__(self, bundle: Bundle):
         self.bundle, self.calibration = bundle, bundle.array("calibration.npy")
-        self.params = SeriesDetectorParams(kind=bundle.manifest["kind"], options=bundle.manifest["options"])
+        self.params = SeriesDetectorParams(kind=bundle.manifest.kind, options=bundle.manifest.options)
         self.settings = SeriesParams(**bundle.manifest["series"])
 
     def score(self, series: Series) -> np.ndarray:

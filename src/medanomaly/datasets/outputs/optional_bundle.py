@@ -23,7 +23,7 @@ class OptionalBundleDataset(AbstractDataset[dict[str, Bundle], dict[str, Bundle]
         if not self._exists():
             return {}
         bundle = self._bundle.load()
-        return {bundle.manifest["name"]: bundle}
+        return {bundle.manifest.name: bundle}
 
     def save(self, data: dict[str, Bundle]) -> None:
         """Write the bundle, or remove what was there."""

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle, make_bundle
-from medanomaly.core.errors import BundleError, ConfigurationError
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.manifest import require_kind
 from medanomaly.core.models import ModelParams
 from medanomaly.core.scores import table_without_p_values
 from medanomaly.core.sealing import training_fingerprint
@@ -19,6 +20,7 @@ from medanomaly.training.params import TrainingParams
 
 # a name of its own: a scorer of anomalies refuses the bundle, and tables of the two are never mixed
 MODALITY = "imaging_risk"
+KINDS = ("image_classifier", "image_segmenter")
 FEWEST_OF_A_LABEL, FEWEST_MASKS = 5, 5
 
 
@@ -241,11 +243,7 @@ class ImageRiskScorer:
     """
 
     def __init__(self, bundle: Bundle):
-        if bundle.manifest.get("modality") != MODALITY:
-            raise BundleError(
-                f"this bundle is of modality '{bundle.manifest.get('modality')}'",
-                remedy=f"Expected one of '{MODALITY}'.",
-            )
+        require_kind(bundle.manifest, KINDS, "a model of images that learned from labels")
         self.bundle, self.contract = bundle, InputContract(**bundle.manifest["contract"])
 
     def _outputs(self, images: np.ndarray | ImageArray, name: str) -> np.ndarray:
@@ -333,10 +331,10 @@ def risk_tables(
     table = pd.DataFrame(
         {
             "case_id": cases["case_id"].iloc[test].reset_index(drop=True),
-            "model": pd.array([bundle.manifest["name"]] * len(test), dtype="string"),
+            "model": pd.array([bundle.manifest.name] * len(test), dtype="string"),
             "probability": probability,
         }
     )
     threshold = bundle.manifest["risk_threshold"]["probability"]
     flagged = pd.Series(probability >= threshold)
-    return table, table_without_p_values(table["case_id"], probability, bundle.manifest["name"], flagged)
+    return table, table_without_p_values(table["case_id"], probability, bundle.manifest.name, flagged)

@@ -36,7 +36,7 @@ def write_image_risk_report(
     from medanomaly.reporting.report import render_page
     from medanomaly.reporting.tabular.risk import figures_of_merit, not_an_anomaly_score, risk_lead
 
-    films, best = ImageArray(images, manifest["row"]), bundle.manifest["name"]
+    films, best = ImageArray(images, manifest["row"]), bundle.manifest.name
     whole = cases[["case_id", "patient_id", "label", "kind", "split"]]
     other = evaluate(whole, beside, "imaging", judged_as_flagged(params, alarm, run))
     together = pd.concat([scores, beside], ignore_index=True)

@@ -120,7 +120,7 @@ def _events(
 
 def _learn_s(bundle: Bundle) -> float:
     """Learning time of a recording, s: beats in it are scored, and are no alarms."""
-    return float(bundle.manifest["options"]["learn_s"])
+    return float(bundle.manifest.options["learn_s"])
 
 
 def _tested(cases: pd.DataFrame, scores: pd.DataFrame, model: str) -> pd.DataFrame:
@@ -196,7 +196,7 @@ def describe_detected_beats(
     from medanomaly.reporting.sections import to_json
     from medanomaly.reporting.signals import beats as beat_report
 
-    tested = _tested(cases, scores, bundle.manifest["name"])
+    tested = _tested(cases, scores, bundle.manifest.name)
     known = tested[tested["label"].notna()]
     judged = {0, 1} <= set(known["label"])
     strips, rhythm, quality = _of_recordings(raw, beats, quality_windows, tested, alarm)

@@ -28,7 +28,7 @@ def find_changes(
     chosen = most_anomalous(cases, scores, EXPLAINED_CASES)
     ratios = {name: parts for name, parts in table.ratios.items() if name in features}
     normals = NormalRecords(
-        features[reference_cases(cases, "train").to_numpy()], bundle.manifest["input_contract"], list(ratios)
+        features[reference_cases(cases, "train").to_numpy()], bundle.manifest.input_contract, list(ratios)
     )
     search = SmallestChange(
         scorer.score,
@@ -40,7 +40,7 @@ def find_changes(
     threshold = case_thresholds(
         cases, scores["score"].to_numpy(), alarm.alpha, alarm.group_by, alarm.min_group_size
     )
-    return search.search(features.iloc[chosen], threshold[chosen], bundle.manifest["name"])
+    return search.search(features.iloc[chosen], threshold[chosen], bundle.manifest.name)
 
 
 def describe_unusual(
@@ -56,7 +56,7 @@ def describe_unusual(
 
     normals = NormalRecords(
         features[reference_cases(cases, "train").to_numpy()],
-        bundle.manifest["input_contract"],
+        bundle.manifest.input_contract,
         list(data_params.table(run.table).ratios),
     )
     chosen = features[features["case_id"].isin(explanations["case_id"])]

@@ -117,8 +117,8 @@ def beat_detector_of(bundle: Bundle) -> BeatDetector:
     Raises:
         BundleError: it holds another kind of model.
     """
-    if bundle.manifest["kind"] != "beat_detector":
-        raise BundleError(f"a bundle of kind '{bundle.manifest['kind']}'", remedy="Give a beat detector.")
+    if bundle.manifest.kind != "beat_detector":
+        raise BundleError(f"a bundle of kind '{bundle.manifest.kind}'", remedy="Give a beat detector.")
     arrays = {name: bundle.array(f"{name}.npy") for name in bundle.manifest["arrays"]}
     return BeatDetector.from_arrays(bundle.manifest["beat_detector"], arrays)
 

@@ -37,7 +37,13 @@ def fit_features(
         texts.append(described)
         files |= arrays
     return make_bundle(
-        {"name": "features", "modality": "tabular", "populations": populations, "text": texts}
+        {
+            "kind": "table_features",
+            "name": "features",
+            "modality": "tabular",
+            "populations": populations,
+            "text": texts,
+        }
         | (stamp or {}),
         files,
     )

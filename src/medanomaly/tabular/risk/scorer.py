@@ -4,13 +4,12 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle
-from medanomaly.core.errors import BundleError
+from medanomaly.core.manifest import require_kind
 from medanomaly.core.scores import table_without_p_values
 from medanomaly.detectors.scorer import shown_value
 from medanomaly.tabular.risk.fitting.calibration import calibrator_from_dict
 from medanomaly.tabular.risk.fitting.folds import FittedRisk
 from medanomaly.tabular.risk.models import Contributions
-from medanomaly.tabular.risk.training import MODALITY
 
 # all that skops has to be told to trust when it loads a risk model; the rest is numpy arrays and plain values
 TRUSTED_TYPES = (
@@ -44,11 +43,9 @@ class RiskScorer:
     def __init__(self, bundle: Bundle):
         import skops.io
 
-        if bundle.manifest.get("modality") != MODALITY:
-            raise BundleError(
-                f"this bundle is of modality '{bundle.manifest.get('modality')}'",
-                remedy=f"Expected '{MODALITY}': an anomaly score is no risk.",
-            )
+        require_kind(
+            bundle.manifest, ("tabular_risk",), "a risk model of tables: an anomaly score is no risk"
+        )
         model = skops.io.loads(bundle.files["model.skops"], trusted=list(TRUSTED_TYPES))
         self.bundle = bundle
         self.fitted = FittedRisk(model, calibrator_from_dict(bundle.manifest["calibration"]))
@@ -67,7 +64,7 @@ class RiskScorer:
         return pd.DataFrame(
             {
                 "case_id": features["case_id"].astype("string").to_numpy(),
-                "model": pd.array([self.bundle.manifest["name"]] * len(features), dtype="string"),
+                "model": pd.array([self.bundle.manifest.name] * len(features), dtype="string"),
                 "probability": self.fitted.predict_proba(features),
                 "low": low,
                 "high": high,
@@ -95,7 +92,7 @@ def risk_tables(
     """
     in_test = (cases["split"] == "test").to_numpy(dtype=bool)
     table = scorer.probabilities(features[in_test])
-    probability, name = table["probability"], scorer.bundle.manifest["name"]
+    probability, name = table["probability"], scorer.bundle.manifest.name
     return table, table_without_p_values(table["case_id"], probability, name, probability >= scorer.threshold)
 
 
@@ -113,7 +110,7 @@ def risk_explanations(scorer: RiskScorer, rows: pd.DataFrame) -> pd.DataFrame:
         ConfigurationError: the model has no additive explanation.
     """
     terms = scorer.contributions(rows).terms
-    contract = {entry["name"]: entry for entry in scorer.bundle.manifest["input_contract"]}
+    contract = {entry["name"]: entry for entry in scorer.bundle.manifest.input_contract}
     parts = []
     for i in range(len(rows)):
         order = np.argsort(-np.abs(terms.to_numpy()[i]), kind="stable")
@@ -122,7 +119,7 @@ def risk_explanations(scorer: RiskScorer, rows: pd.DataFrame) -> pd.DataFrame:
             pd.DataFrame(
                 {
                     "case_id": str(rows["case_id"].iloc[i]),
-                    "model": scorer.bundle.manifest["name"],
+                    "model": scorer.bundle.manifest.name,
                     "feature": names,
                     "value": [shown_value(rows[name].iloc[i]) for name in names],
                     "unit": [contract.get(name, {}).get("unit", "") for name in names],
