@@ -30,8 +30,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.imaging_scoring import networks
 from benchmarks.record import RESULTS, Result, write
-from medanomaly.imaging.networks.detector import MODULES
 from medanomaly.imaging.networks.image_module import ImageModule
+from medanomaly.imaging.networks.kinds import network_kinds
 from medanomaly.training.fit import fit
 from medanomaly.training.params import TrainingParams
 from medanomaly.training.seeding import seeded
@@ -84,7 +84,7 @@ def images(n: int, size: int, seed: int) -> TensorDataset:
 def built(name: str, seed: int) -> ImageModule:
     params = networks()[name]
     with seeded(seed):
-        return MODULES[params.network](params, WORKLOADS[name][0], seed=seed)
+        return network_kinds()[params.network].build_module(params, WORKLOADS[name][0], seed=seed)
 
 
 def synchronised(device: str) -> float:

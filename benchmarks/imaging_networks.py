@@ -36,15 +36,13 @@ from medanomaly.imaging.lbe.detector import LBEDetector
 from medanomaly.imaging.maps.gradcam import deletion_insertion, grad_cam
 from medanomaly.imaging.maps.identity_leak import explained_variance, identity_leak
 from medanomaly.imaging.maps.lesions import paste_lesions
+from medanomaly.imaging.networks.autoencoder.params import AutoencoderParams
+from medanomaly.imaging.networks.classifier.params import ClassifierParams
 from medanomaly.imaging.networks.detector import NetworkDetector
-from medanomaly.imaging.networks.params import (
-    AugmentationParams,
-    AutoencoderParams,
-    ClassifierParams,
-    LesionSegmenterParams,
-    ReversedAutoencoderParams,
-    UNetParams,
-)
+from medanomaly.imaging.networks.lesion_segmenter.params import LesionSegmenterParams
+from medanomaly.imaging.networks.params import AugmentationParams
+from medanomaly.imaging.networks.reversed_autoencoder.params import ReversedAutoencoderParams
+from medanomaly.imaging.networks.unet.params import UNetParams
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.supervised.models import ImageClassifier
 from medanomaly.training.params import TrainingParams

@@ -14,11 +14,11 @@ import numpy as np
 import onnxruntime
 import torch
 import yaml
-from pydantic import TypeAdapter
 
 from benchmarks.record import Result, write
 from medanomaly.imaging.networks.detector import NetworkDetector
-from medanomaly.imaging.networks.params import DetectorNetworkParams, NetworkParams
+from medanomaly.imaging.networks.kinds import network_params
+from medanomaly.imaging.networks.params import NetworkParams
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.synthetic.chest import ChestParams, chest_images
 from medanomaly.synthetic.patients import draw_patients
@@ -37,7 +37,7 @@ def networks() -> dict[str, NetworkParams]:
     for name, block in blocks.items():
         # one epoch of training is not to be a warm-up
         settings = {key: value for key, value in block["network"].items() if key != "warm_up_epochs"}
-        found[name.replace("_", " ")] = TypeAdapter(DetectorNetworkParams).validate_python(settings)
+        found[name.replace("_", " ")] = network_params(settings)
     return found | {"AE-U": found["autoencoder"].model_copy(update={"variance": True})}
 
 

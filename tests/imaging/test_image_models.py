@@ -8,7 +8,6 @@ from medanomaly.core.bundle import read_bundle, write_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError, InputError
 from medanomaly.evaluation.images.stratified_table import stratified_table
 from medanomaly.evaluation.resampling.ranking import auroc_between
-from medanomaly.imaging.examination import batch_check, leak, planted_lesions
 from medanomaly.imaging.image_models import (
     LBEParams,
     NetworkModelParams,
@@ -17,6 +16,7 @@ from medanomaly.imaging.image_models import (
     network_bundle,
 )
 from medanomaly.imaging.image_scorer import ImageScorer, part_table
+from medanomaly.imaging.model_checks import batch_check, leak, planted_lesions
 from medanomaly.imaging.objective import image_objective
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.image_array import ImageArray
@@ -173,7 +173,7 @@ def test_a_network_that_copies_leaks_and_lbe_has_no_leak(data, bundles, monkeypa
     found = leak(bundles["autoencoder"], images, 0)
     assert found["low"] <= found["value"] <= found["high"] < 0.5
     copying = type("Copy", (), {"reconstruct": staticmethod(lambda images: images)})
-    monkeypatch.setattr("medanomaly.imaging.examination.detector_of", lambda _: copying)
+    monkeypatch.setattr("medanomaly.imaging.model_checks.detector_of", lambda _: copying)
     assert leak(bundles["autoencoder"], images, 0)["value"] == pytest.approx(1)
 
 

@@ -12,7 +12,7 @@ from medanomaly.core.bundle import Bundle
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.params import Params
 from medanomaly.core.sealing import check_reference, seal
-from medanomaly.imaging.networks.params import DetectorNetworkParams
+from medanomaly.imaging.networks.kinds import AnyNetworkParams
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.training.params import TrainingParams
@@ -33,7 +33,7 @@ class LBEParams(Params):
 class NetworkModelParams(Params):
     """A network, how it is trained, and how many of them are averaged."""
 
-    network: DetectorNetworkParams
+    network: AnyNetworkParams
     training: TrainingParams = TrainingParams()
     members: int = Field(1, ge=1)
 

@@ -12,11 +12,11 @@ from medanomaly.imaging.lbe.band_energies import BandEnergies
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.image_array import ImageArray
 
-AT_ONCE = 64
-CELLS = 5
-ROWS = ("top", "upper", "middle", "lower", "bottom")
-COLUMNS = ("far left", "left", "centre", "right", "far right")
-DETAIL = ("finest detail", "fine detail", "coarse detail", "coarsest detail")
+IMAGES_PER_BATCH = 64
+CELLS_PER_SIDE = 5
+ROW_NAMES = ("top", "upper", "middle", "lower", "bottom")
+COLUMN_NAMES = ("far left", "left", "centre", "right", "far right")
+BAND_NAMES = ("finest detail", "fine detail", "coarse detail", "coarsest detail")
 
 
 def onnx_outputs(
@@ -37,17 +37,17 @@ def _session(model: bytes):
 
 def _run(session, images, names: list[str], contract: InputContract) -> dict[str, np.ndarray]:
     parts = []
-    for start in range(0, len(images), AT_ONCE):
-        batch = contract.check(np.asarray(images[start : start + AT_ONCE]))
+    for start in range(0, len(images), IMAGES_PER_BATCH):
+        batch = contract.check(np.asarray(images[start : start + IMAGES_PER_BATCH]))
         parts.append(session.run(names, {"image": batch.astype(np.float32)[:, None]}))
     return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(names)}
 
 
-def cell_names(grid: int = CELLS) -> list[str]:
+def cell_names(grid: int = CELLS_PER_SIDE) -> list[str]:
     """What the cells of a grid are called, row by row, as one looks at the image."""
-    if grid != CELLS:
+    if grid != CELLS_PER_SIDE:
         return [f"row {i + 1}, column {j + 1} of {grid}" for i in range(grid) for j in range(grid)]
-    return [f"{row} {column}" for row in ROWS for column in COLUMNS]
+    return [f"{row} {column}" for row in ROW_NAMES for column in COLUMN_NAMES]
 
 
 class ImageScorer:
@@ -132,7 +132,9 @@ class ImageScorer:
         values = energies.features(np.asarray(images))
         fitted = arrays["train"] * arrays["sd"] + arrays["mean"]
         bands = (
-            DETAIL if len(energies.sigmas) == len(DETAIL) else [f"band {b}" for b in range(energies.shape[0])]
+            BAND_NAMES
+            if len(energies.sigmas) == len(BAND_NAMES)
+            else [f"band {b}" for b in range(energies.shape[0])]
         )
         names = [f"{band}, {cell}" for band in bands for cell in cell_names(energies.grid)]
         return _described(names, "log energy", fitted, values), found.reshape(len(images), -1), True
@@ -156,7 +158,7 @@ def _described(names: list[str], unit: str, usual: np.ndarray, values: np.ndarra
 
 
 def _edges(side: int) -> np.ndarray:
-    return np.linspace(0, side, CELLS + 1).round().astype(int)
+    return np.linspace(0, side, CELLS_PER_SIDE + 1).round().astype(int)
 
 
 def _cells(maps: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from medanomaly.core.splits import patient_position
 from medanomaly.evaluation.resampling.ranking import auroc_between
 from medanomaly.imaging.image_models import LBEParams, NetworkModelParams, fitted_lbe
 from medanomaly.imaging.maps.lesions import paste_lesions
+from medanomaly.imaging.networks.kinds import network_kinds
 from medanomaly.imaging.sources.image_array import ImageArray
 
 # the split uses the seed itself: with the same key, train would fill the lower folds alone
@@ -86,24 +87,20 @@ def _trained(
 ) -> float:
     from torch.utils.data import TensorDataset
 
-    from medanomaly.imaging.networks.detector import MODULES, as_batch, build_scorer, in_parts
-    from medanomaly.imaging.networks.scorers import NeighbourScorer
+    from medanomaly.imaging.networks.detector import as_batch, fitted_head, in_parts
     from medanomaly.training.fit import fit
     from medanomaly.training.seeding import seeded
 
     fitted, left_out, spoiled = as_batch(train), as_batch(healthy), as_batch(lesions)
     settings = {name: getattr(params.training, name) for name in ("learning_rate", "weight_decay")}
     with seeded(seed):
-        module = MODULES[params.network.network](params.network, train.shape[1], **settings, seed=seed)
+        kind = network_kinds()[params.network.network]
+        module = kind.build_module(params.network, train.shape[1], **settings, seed=seed)
 
     def value() -> float:
-        scorer = (
-            build_scorer(params.network, module.network, train.shape[1], len(fitted)).to(module.device).eval()
-        )
-        if isinstance(scorer, NeighbourScorer):
-            scorer.fit_reference(in_parts(scorer.embed, fitted.to(module.device)))
+        head = fitted_head(params.network, module.network, fitted.to(module.device))
         both = [
-            in_parts(lambda x: scorer(x)[0], x.to(module.device)).cpu().numpy() for x in (left_out, spoiled)
+            in_parts(lambda x: head(x)[0], x.to(module.device)).cpu().numpy() for x in (left_out, spoiled)
         ]
         return auroc_between(*both)
 

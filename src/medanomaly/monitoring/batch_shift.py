@@ -15,7 +15,7 @@ from scipy import stats
 
 from medanomaly.core.errors import InputError
 
-SMALLEST = 15
+FEWEST_USUAL_IMAGES = 15
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def check_shift(
         [[n_usual, int((~new).sum())], [int(old.sum()), int((~old).sum())]], alternative="greater"
     )
     rows = [("more usual images than p-values allow", n_usual / len(batch), float(share.pvalue))]
-    enough = min(n_usual, int(old.sum())) >= SMALLEST
+    enough = min(n_usual, int(old.sum())) >= FEWEST_USUAL_IMAGES
     if enough:
         rows.append(("score", *_kolmogorov_smirnov(calibration[old], batch[new])))
         if calibration_features is not None and batch_features is not None:

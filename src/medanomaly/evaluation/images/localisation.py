@@ -6,9 +6,15 @@ import pandas as pd
 from medanomaly.core.errors import InputError
 from medanomaly.evaluation.resampling.ranking import rank_sums
 
-BINS = 2048
+QUANTILE_BINS = 2048
 HEALTHY_PIXELS = 0.05
-METRICS = ("pixel_ap", "pixel_auroc", "dice_healthy_threshold", "best_dice", "healthy_pixels_flagged")
+LOCALISATION_METRICS = (
+    "pixel_ap",
+    "pixel_auroc",
+    "dice_healthy_threshold",
+    "best_dice",
+    "healthy_pixels_flagged",
+)
 
 
 def healthy_threshold(maps: np.ndarray, share: float = HEALTHY_PIXELS) -> float:
@@ -53,7 +59,7 @@ def localisation(
     if not np.isfinite(maps).all():
         raise InputError("a score map holds NaN or infinity")
     n = len(maps)
-    edges = np.unique(np.quantile(maps, np.linspace(0, 1, BINS + 1)[1:-1]))
+    edges = np.unique(np.quantile(maps, np.linspace(0, 1, QUANTILE_BINS + 1)[1:-1]))
     level = np.searchsorted(edges, maps.reshape(n, -1), side="left")
     flat = masks.reshape(n, -1)
     hits, misses = np.zeros((n, len(edges) + 1)), np.zeros((n, len(edges) + 1))
@@ -82,9 +88,9 @@ def localisation(
     low, high = (
         np.nanquantile(draws, [tail, 1 - tail], axis=0)
         if n_resamples
-        else (np.full(len(METRICS), np.nan),) * 2
+        else (np.full(len(LOCALISATION_METRICS), np.nan),) * 2
     )
-    return pd.DataFrame({"metric": METRICS, "value": value, "ci_low": low, "ci_high": high})
+    return pd.DataFrame({"metric": LOCALISATION_METRICS, "value": value, "ci_low": low, "ci_high": high})
 
 
 def _ranking(positive: np.ndarray, negative: np.ndarray) -> tuple[float, float]:

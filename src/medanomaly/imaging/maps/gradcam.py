@@ -30,13 +30,13 @@ def grad_cam(model: ImageClassifier, images: np.ndarray) -> np.ndarray:
         (n, H, W) float32, each image scaled to a maximum of 1; all 0 where nothing speaks for an anomaly.
     """
     batch = as_batch(images, model.image_size_)
-    scorer = model.scorer_
+    head = model.head_
     maps = []
     for part in batch.split(32):
         with torch.no_grad():
-            features = scorer.features(part)
+            features = head.features(part)
         features.requires_grad_(True)
-        (gradient,) = torch.autograd.grad(scorer.classify(features).sum(), features)
+        (gradient,) = torch.autograd.grad(head.classify(features).sum(), features)
         weight = gradient.mean(dim=(2, 3), keepdim=True)
         heat = functional.relu((weight * features).sum(dim=1, keepdim=True)).detach()
         heat = functional.interpolate(heat, size=part.shape[2:], mode="bilinear", align_corners=False)

@@ -14,8 +14,8 @@ from medanomaly.core.errors import InputError
 from medanomaly.core.splits import SplitParams, patient_position, split_by_patient
 from medanomaly.imaging.sources.readers import Reader
 
-COLUMNS = ("case_id", "patient_id", "label", "kind", "split_official", "path", "mask_path")
-QUARANTINE = ("case_id", "path", "reason")
+MANIFEST_COLUMNS = ("case_id", "patient_id", "label", "kind", "split_official", "path", "mask_path")
+QUARANTINE_COLUMNS = ("case_id", "path", "reason")
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ImageSource:
 
 def quarantine_table(rows: list[tuple[str, str, str]]) -> pd.DataFrame:
     """Rows (case_id, path, reason) as a table of strings."""
-    return pd.DataFrame(rows, columns=list(QUARANTINE), dtype="string")
+    return pd.DataFrame(rows, columns=list(QUARANTINE_COLUMNS), dtype="string")
 
 
 def manifest_table(rows: pd.DataFrame, source: object) -> pd.DataFrame:
@@ -51,7 +51,7 @@ def manifest_table(rows: pd.DataFrame, source: object) -> pd.DataFrame:
     if rows.empty:
         raise InputError("there is no image", source=source)
     rows = rows.reset_index(drop=True).copy()
-    for column in COLUMNS:
+    for column in MANIFEST_COLUMNS:
         if column not in rows:
             rows[column] = pd.NA
     label = pd.to_numeric(rows["label"], errors="coerce")
@@ -64,12 +64,12 @@ def manifest_table(rows: pd.DataFrame, source: object) -> pd.DataFrame:
             record=rows.loc[strange.index[0], "case_id"],
         )
     rows["label"] = label.astype("Int8")
-    rows = rows.astype(dict.fromkeys([c for c in COLUMNS if c != "label"], "string"))
+    rows = rows.astype(dict.fromkeys([c for c in MANIFEST_COLUMNS if c != "label"], "string"))
     rows["patient_id"] = rows["patient_id"].fillna(rows["case_id"])
     repeated = rows["case_id"][rows["case_id"].duplicated()]
     if len(repeated):
         raise InputError("two images have one case_id", source=source, record=repeated.iloc[0])
-    return rows[[*COLUMNS, *(c for c in rows.columns if c not in COLUMNS)]]
+    return rows[[*MANIFEST_COLUMNS, *(c for c in rows.columns if c not in MANIFEST_COLUMNS)]]
 
 
 def assign_split(manifest: pd.DataFrame, params: SplitParams) -> tuple[pd.Series, pd.DataFrame, str]:

@@ -12,7 +12,8 @@ from medanomaly.core.params import Params
 from medanomaly.core.scores import table_without_p_values
 from medanomaly.core.sealing import training_fingerprint
 from medanomaly.core.thresholds import ThresholdParams, choose_threshold, flag_rates
-from medanomaly.imaging.networks.params import ClassifierParams, SegmenterParams
+from medanomaly.imaging.networks.classifier.params import ClassifierParams
+from medanomaly.imaging.networks.segmenter.params import SegmenterParams
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.training.params import TrainingParams
@@ -106,7 +107,7 @@ def classifier_bundle(
     exported = model.to_onnx()
     probability = onnx_outputs(exported, _Rows(images, calibration), ["score"], contract)["score"]
     threshold = choose_threshold(probability, label[calibration], params.threshold)
-    scorer = model.scorer_
+    head = model.head_
     manifest = _manifest(CLASSIFIER, cases, train, train_images, contract, seed) | {
         "meaning": "probability of label 1, calibrated on calibration images; not an anomaly score",
         "options": params.model_dump(mode="json"),
@@ -114,8 +115,8 @@ def classifier_bundle(
         "epochs": {"run": model.run_.epochs_run, "best": model.run_.best_epoch},
         "calibration": {
             "name": params.network.calibration,
-            "slope": float(scorer.slope),
-            "offset": float(scorer.offset),
+            "slope": float(head.slope),
+            "offset": float(head.offset),
             "n_cases": len(calibration),
         },
         "risk_threshold": {

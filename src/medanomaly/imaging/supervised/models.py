@@ -10,45 +10,19 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.imaging.networks.classifier.head import ClassifierHead
 from medanomaly.imaging.networks.classifier.lightning import ClassifierModule
+from medanomaly.imaging.networks.classifier.params import ClassifierParams
 from medanomaly.imaging.networks.classifier.probability import fit_logit_map
-from medanomaly.imaging.networks.contrast import ContrastLayer
 from medanomaly.imaging.networks.detector import as_batch, fingerprint, hold_out, in_parts
-from medanomaly.imaging.networks.params import ClassifierParams, SegmenterParams
-from medanomaly.imaging.supervised.segmenter_module import SegmenterModule
+from medanomaly.imaging.networks.segmenter.head import SegmenterHead
+from medanomaly.imaging.networks.segmenter.lightning import SegmenterModule
+from medanomaly.imaging.networks.segmenter.params import SegmenterParams
 from medanomaly.training.export import onnx_bytes
 from medanomaly.training.fit import fit
 from medanomaly.training.params import TrainingParams
 from medanomaly.training.seeding import seeded
 from medanomaly.training.weights import load_weights, weights_bytes
-
-
-class ClassifierScorer(nn.Module):
-    """Images in [0, 1] to calibrated probabilities; what is exported.
-
-    Args:
-        network: :class:`SmallResNet` or :class:`ResNet18`.
-        contrast: what it sees.
-    """
-
-    def __init__(self, network: nn.Module, contrast: str):
-        super().__init__()
-        self.network = network
-        self.contrast = ContrastLayer(contrast)
-        self.register_buffer("slope", torch.ones(()))
-        self.register_buffer("offset", torch.zeros(()))
-
-    def features(self, images: Tensor) -> Tensor:
-        """(n, 1, H, W) to the last feature maps."""
-        return self.network.features(self.contrast(images))
-
-    def classify(self, features: Tensor) -> Tensor:
-        """Last feature maps to calibrated logits (n,)."""
-        return self.slope * self.network.classify(features) + self.offset
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(n, 1, H, W) to probabilities (n,)."""
-        return torch.sigmoid(self.classify(self.features(images)))
 
 
 class _Supervised:
@@ -85,9 +59,9 @@ class _Supervised:
         return module
 
     def _fitted(self) -> nn.Module:
-        if not hasattr(self, "scorer_"):
+        if not hasattr(self, "head_"):
             raise ConfigurationError("the model is not fitted", remedy="Call fit() first.")
-        return self.scorer_
+        return self.head_
 
     def _example(self) -> Tensor:
         with seeded(0):
@@ -155,24 +129,24 @@ class ImageClassifier(_Supervised):
             folder,
             loggers,
         )
-        self.scorer_ = ClassifierScorer(module.network, self.params.contrast).eval()
+        self.head_ = ClassifierHead(module.network, self.params.contrast).eval()
         return self
 
     def calibrate(self, images: np.ndarray, label: np.ndarray) -> "ImageClassifier":
         """Fit the map from logit to probability on calibration cases; it replaces an earlier one."""
-        scorer = self._fitted()
-        scorer.slope.fill_(1.0)
-        scorer.offset.fill_(0.0)
+        head = self._fitted()
+        head.slope.fill_(1.0)
+        head.offset.fill_(0.0)
         slope, offset = fit_logit_map(self.logit(images), label, self.params.calibration)
-        scorer.slope.fill_(slope)
-        scorer.offset.fill_(offset)
+        head.slope.fill_(slope)
+        head.offset.fill_(offset)
         return self
 
     def logit(self, images: np.ndarray) -> np.ndarray:
         """(n,) float64 calibrated log-odds of being anomalous."""
-        scorer = self._fitted()
+        head = self._fitted()
         batch = as_batch(images, self.image_size_)
-        return in_parts(lambda x: scorer.classify(scorer.features(x)), batch).double().numpy()
+        return in_parts(lambda x: head.classify(head.features(x)), batch).double().numpy()
 
     def score(self, images: np.ndarray) -> np.ndarray:
         """(n,) float64 calibrated probability of being anomalous."""
@@ -189,21 +163,8 @@ class ImageClassifier(_Supervised):
         model = cls(params, seed=spec["seed"])
         model.image_size_ = spec["image_size"]
         network = ClassifierModule(params).network
-        model.scorer_ = load_weights(ClassifierScorer(network, params.contrast), content).eval()
+        model.head_ = load_weights(ClassifierHead(network, params.contrast), content).eval()
         return model
-
-
-class SegmenterScorer(nn.Module):
-    """Images in [0, 1] to the probability of each pixel."""
-
-    def __init__(self, network: nn.Module, contrast: str):
-        super().__init__()
-        self.network = network
-        self.contrast = ContrastLayer(contrast)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(n, 1, H, W) to (n, H, W)."""
-        return torch.sigmoid(self.network(self.contrast(images)))[:, 0]
 
 
 class ImageSegmenter(_Supervised):
@@ -248,7 +209,7 @@ class ImageSegmenter(_Supervised):
             folder,
             loggers,
         )
-        self.scorer_ = SegmenterScorer(module.network, self.params.contrast).eval()
+        self.head_ = SegmenterHead(module.network, self.params.contrast).eval()
         return self
 
     def probability(self, images: np.ndarray) -> np.ndarray:
@@ -270,5 +231,5 @@ class ImageSegmenter(_Supervised):
         model = cls(params, seed=spec["seed"])
         model.image_size_ = spec["image_size"]
         network = SegmenterModule(params, spec["image_size"]).network
-        model.scorer_ = load_weights(SegmenterScorer(network, params.contrast), content).eval()
+        model.head_ = load_weights(SegmenterHead(network, params.contrast), content).eval()
         return model

@@ -107,23 +107,23 @@ def examine_model(
     run: RunParams,
 ) -> dict:
     """Identity leak, planted lesions, own lesions where there are masks, and whether p-values hold for the test films."""
-    from medanomaly.imaging import examination
+    from medanomaly.imaging import model_checks
     from medanomaly.imaging.image_scorer import ImageScorer
 
     films, scorer = ImageArray(images, manifest["row"]), ImageScorer(bundle)
     healthy = _healthy(films, cases)
     found = {
-        "leak": examination.leak(bundle, healthy, run.seed),
-        "planted": examination.planted_lesions(scorer, healthy, run.seed),
+        "leak": model_checks.leak(bundle, healthy, run.seed),
+        "planted": model_checks.planted_lesions(scorer, healthy, run.seed),
     }
     test = (cases["split"] == "test").to_numpy()
     shown = masks["masks"].any(axis=(1, 2)) & test[masks["rows"]] if len(masks["rows"]) else np.zeros(0, bool)
     if shown.any():
         rows = masks["rows"][shown]
-        found["own"] = examination.own_lesions(scorer, healthy, films[rows], masks["masks"][shown], run.seed)
+        found["own"] = model_checks.own_lesions(scorer, healthy, films[rows], masks["masks"][shown], run.seed)
     calibration = reference_cases(cases, "calibration").to_numpy()
     numbers = features.drop(columns="case_id")
-    found["test batch"] = examination.batch_check(
+    found["test batch"] = model_checks.batch_check(
         scores["score"].to_numpy()[calibration],
         scores["score"].to_numpy()[test],
         numbers[calibration],
@@ -155,6 +155,6 @@ def score_controls(
 
 
 def _healthy(films: ImageArray, cases: pd.DataFrame) -> np.ndarray:
-    from medanomaly.imaging.examination import CHECKED_IMAGES
+    from medanomaly.imaging.model_checks import CHECKED_IMAGES
 
     return films[np.flatnonzero(reference_cases(cases, "calibration").to_numpy())[:CHECKED_IMAGES]]

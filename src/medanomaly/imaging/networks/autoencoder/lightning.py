@@ -5,8 +5,8 @@ from torch import Tensor
 
 from medanomaly.imaging.networks.autoencoder.loss import reconstruction_loss
 from medanomaly.imaging.networks.autoencoder.network import Autoencoder
+from medanomaly.imaging.networks.autoencoder.params import AutoencoderParams
 from medanomaly.imaging.networks.image_module import ImageModule
-from medanomaly.imaging.networks.params import AutoencoderParams
 
 
 class AutoencoderModule(ImageModule):

@@ -5,8 +5,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from medanomaly.imaging.networks.classifier.network import ResNet18, SmallResNet
+from medanomaly.imaging.networks.classifier.params import ClassifierParams
 from medanomaly.imaging.networks.image_module import ImageModule
-from medanomaly.imaging.networks.params import ClassifierParams
 
 
 class ClassifierModule(ImageModule):

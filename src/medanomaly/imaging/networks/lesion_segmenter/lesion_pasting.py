@@ -37,7 +37,7 @@ def lesion_shapes(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.sigmoid(_uniform(n, 3, 10, images, generator) * (noise + 0.3)) * window * field
 
 
-def paste_lesions(images: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def paste_training_lesions(images: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Change a share of normal images as lesions would.
 
     Each changed image gets one of: opacity (towards a bright grey level), haze (towards its own mean), a part of another

@@ -5,9 +5,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from medanomaly.imaging.networks.image_module import ImageModule
-from medanomaly.imaging.networks.params import ReversedAutoencoderParams
 from medanomaly.imaging.networks.reversed_autoencoder.loss import decoder_loss, encoder_loss, vae_loss
 from medanomaly.imaging.networks.reversed_autoencoder.network import ReversedAutoencoder
+from medanomaly.imaging.networks.reversed_autoencoder.params import ReversedAutoencoderParams
 
 LARGEST_GRADIENT = 1.0
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from medanomaly.imaging.networks.params import ReversedAutoencoderParams
 from medanomaly.imaging.networks.reversed_autoencoder.network import ReversedAutoencoder, sample
+from medanomaly.imaging.networks.reversed_autoencoder.params import ReversedAutoencoderParams
 
 
 @dataclass(frozen=True)

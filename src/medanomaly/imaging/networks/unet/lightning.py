@@ -6,10 +6,10 @@ from torch.nn import functional
 
 from medanomaly.imaging.networks.blocks import check_size
 from medanomaly.imaging.networks.image_module import ImageModule
-from medanomaly.imaging.networks.params import UNetParams
 from medanomaly.imaging.networks.unet.corruption import coarse_noise, hole_masks, random_holes
 from medanomaly.imaging.networks.unet.loss import hidden_error
 from medanomaly.imaging.networks.unet.network import UNet
+from medanomaly.imaging.networks.unet.params import UNetParams
 
 
 class UNetModule(ImageModule):

@@ -13,6 +13,7 @@ from medanomaly.evaluation.resampling.ranking import auroc_between
 from medanomaly.imaging.image_models import detector_of
 from medanomaly.imaging.image_scorer import ImageScorer
 from medanomaly.imaging.maps.lesions import paste_lesions
+from medanomaly.imaging.networks.kinds import network_kinds
 from medanomaly.monitoring.batch_shift import check_shift
 
 CHECKED_IMAGES = 200
@@ -22,7 +23,10 @@ RESAMPLES = 500
 
 def reconstructs(bundle: Bundle) -> bool:
     """Whether a bundle's model gives back an image."""
-    return "spec" in bundle.manifest and bundle.manifest["spec"]["params"]["network"] != "lesion_segmenter"
+    return (
+        "spec" in bundle.manifest
+        and network_kinds()[bundle.manifest["spec"]["params"]["network"]].reconstructs
+    )
 
 
 def planted_lesions(scorer: ImageScorer, healthy: np.ndarray, seed: int) -> dict[str, float]:
