@@ -98,7 +98,7 @@ def test_explanations_put_the_largest_contribution_of_each_image_first(data, bun
     assert (table["usual_low"] <= table["usual_high"]).all()
 
 
-def test_a_killed_training_goes_on_to_the_bundle_it_would_have_become(data, tmp_path, monkeypatch):
+def test_a_killed_training_continues_to_the_bundle_it_would_have_become(data, tmp_path, monkeypatch):
     images, cases = data
     params, about = network_params("autoencoder", max_epochs=3, patience=0), {"alpha": 0.1, "seed": 0}
 
@@ -231,10 +231,10 @@ def test_a_score_that_is_the_image_s_shape_has_no_stratified_ranking_left():
 
 def test_the_tuning_objective_looks_at_nothing_but_normal_train_images(data):
     images, cases = data
-    params, told = network_params("autoencoder", max_epochs=2, patience=0), []
+    params, reported = network_params("autoencoder", max_epochs=2, patience=0), []
     objective = image_objective(ImageArray(images, np.arange(120)), cases, params, n_folds=3, seed=0)
-    value = objective({"latent": 4}, lambda v, step: told.append((step, v)))
-    assert [step for step, _ in told] == [0, 1]
+    value = objective({"latent": 4}, lambda v, step: reported.append((step, v)))
+    assert [step for step, _ in reported] == [0, 1]
     assert 0 <= value <= 1
     changed = images.copy()
     changed[((cases["split"] != "train") | (cases["label"] == 1)).to_numpy()] = 0.5
@@ -263,8 +263,8 @@ def test_a_pruned_trial_leaves_training_at_once(data):
 
 def test_the_density_reports_after_each_fold(data):
     images, cases = data
-    told = []
+    reported = []
     objective = image_objective(ImageArray(images, np.arange(120)), cases, LBEParams(), n_folds=2, seed=0)
-    value = objective({"n_neighbors": 2}, lambda v, step: told.append((step, v)))
-    assert [step for step, _ in told] == [0, 1]
-    assert told[-1][1] == value > 0.5
+    value = objective({"n_neighbors": 2}, lambda v, step: reported.append((step, v)))
+    assert [step for step, _ in reported] == [0, 1]
+    assert reported[-1][1] == value > 0.5

@@ -184,7 +184,7 @@ def test_an_ensemble_averages_its_members_in_healthy_units(images):
     np.testing.assert_array_equal(again.score(images), ensemble.score(images))
     session = onnxruntime.InferenceSession(ensemble.to_onnx(), providers=["CPUExecutionProvider"])
     score = session.run(["score"], {"image": images[:, None]})[0]
-    # in standard deviations of healthy scores, which are small beside the scores themselves
+    # in standard deviations of healthy scores, which are small compared with the scores
     np.testing.assert_allclose(score, ensemble.score(images), rtol=1e-4, atol=5e-5)
 
 

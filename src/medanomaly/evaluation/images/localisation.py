@@ -1,4 +1,4 @@
-"""How well do score maps find lesions? Pixel figures with intervals over images."""
+"""How well score maps find lesions: metrics of pixels with intervals over images."""
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,11 @@ LOCALISATION_METRICS = (
 
 
 def healthy_threshold(maps: np.ndarray, share: float = HEALTHY_PIXELS) -> float:
-    """The map value that a share of all pixels of healthy images exceeds.
+    """The map value that a given share of all pixels of healthy images exceeds.
 
     Args:
-        maps: (n, H, W) score maps of normal images that are not evaluated.
-        share: of pixels that may fire.
+        maps: (n, H, W) score maps of normal images, other than the evaluated ones.
+        share: of pixels above the threshold.
     """
     if not len(maps) or not np.isfinite(maps).all():
         raise InputError("healthy maps are missing or not finite", remedy="Give maps of normal images.")
@@ -37,16 +37,16 @@ def localisation(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """Pixel figures over all images, with percentile intervals of a bootstrap over images.
+    """Metrics of pixels over all images, with percentile intervals of a bootstrap over images.
 
     Args:
         maps: (n, H, W) higher = more anomalous.
         masks: (n, H, W) bool.
-        threshold: of :func:`healthy_threshold`; a pixel above it is flagged.
+        threshold: see :func:`healthy_threshold`; a pixel above it is flagged.
         n_resamples, seed, confidence: of the bootstrap.
 
     Returns:
-        One row a metric (value, ci_low, ci_high): ``pixel_ap`` and ``pixel_auroc`` over the pixels of all images,
+        One row per metric (value, ci_low, ci_high): ``pixel_ap`` and ``pixel_auroc`` over the pixels of all images,
         ``dice_healthy_threshold`` (mean over images, no choice made on masks), ``best_dice`` (over all pixels, at the best
         of all thresholds: an upper bound, because it is chosen on the masks), ``healthy_pixels_flagged`` (share of the
         pixels outside lesions above the threshold). Values are binned in 2,048 quantiles; pixels of one bin count as ties.

@@ -1,4 +1,4 @@
-"""Detectors whose model is a network that learned normal images: fit, score, map, reconstruct, export."""
+"""Detectors made from networks that learned normal images: fit, score, map, reconstruct, export."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ def as_batch(images: np.ndarray, size: int | None = None) -> Tensor:
 
     Args:
         images: (n, H, W) or (n, 1, H, W) in [0, 1].
-        size: the side they must have, or None.
+        size: required side in px, or None.
 
     Raises:
         InputError: another shape, another size, values outside [0, 1] or not finite.
@@ -51,14 +51,14 @@ def as_batch(images: np.ndarray, size: int | None = None) -> Tensor:
         row = int((~inside).flatten(1).any(dim=1).nonzero()[0])
         raise InputError(
             "values outside [0, 1], or not finite",
-            remedy="Bring images under the input contract, without contrast normalisation: the network does its own.",
+            remedy="Prepare images with the input contract, without contrast normalisation: the network does its own.",
             record=row,
         )
     return batch
 
 
 def fingerprint(*tensors: Tensor) -> str:
-    """SHA-256 over the values: names the exact training data."""
+    """SHA-256 over the values; it identifies the exact training data."""
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(str(tuple(tensor.shape)).encode())
@@ -67,7 +67,7 @@ def fingerprint(*tensors: Tensor) -> str:
 
 
 def hold_out(n: int, groups: np.ndarray | None, seed: int) -> np.ndarray:
-    """(n,) bool, about 15 % of the images for validation, patients kept together."""
+    """(n,) bool: about 15 % of the images for validation; images of a patient stay together."""
     codes = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     order = np.random.default_rng(seed).permutation(codes.max() + 1)
     return np.isin(codes, order[: max(1, round(VALIDATION_SHARE * len(order)))])
@@ -94,12 +94,12 @@ class NetworkDetector:
     Args:
         params: of one of the kinds in :mod:`medanomaly.imaging.networks.kinds`.
         training: how it is trained.
-        seed: of weights, order and everything drawn; member i of an ensemble has ``seed + i``.
-        members: networks whose standardised scores are averaged.
+        seed: of weights, order and random numbers; member i of an ensemble has ``seed + i``.
+        members: number of networks whose standardised scores are averaged.
 
     Attributes:
         head_: the module that is exported.
-        runs_: a :class:`TrainingRun` a member.
+        runs_: one :class:`TrainingRun` per member.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class NetworkDetector:
         members: int = 1,
     ):
         if members < 1:
-            raise ConfigurationError(f"an ensemble of {members}", remedy="Give 1 or more members.")
+            raise ConfigurationError(f"an ensemble of {members} networks", remedy="Give 1 or more members.")
         self.params, self.training = params, training or TrainingParams()
         self.seed, self.members = seed, members
 
@@ -123,22 +123,22 @@ class NetworkDetector:
         folder: Path | None = None,
         loggers: Sequence = (),
     ) -> "NetworkDetector":
-        """Train on normal images; the best epoch is chosen on healthy images alone.
+        """Train on normal images; only healthy images choose the best epoch.
 
         Args:
             images: (n, H, W) or (n, 1, H, W) float32 in [0, 1], H = W, n >= 8.
-            validation: healthy images of other patients; None holds 15 % of ``images`` out.
+            validation: healthy images of other patients; None: 15 % of ``images`` are held out.
             groups: (n,) patient of each image, for that hold-out.
-            folder: where a run that was killed finds its checkpoint again.
-            loggers: Lightning's.
+            folder: for checkpoints; an interrupted training continues from there.
+            loggers: for Lightning.
 
         Raises:
-            InputError: too few images, or images outside the contract.
-            ConfigurationError: the network does not fit the size, or training went astray.
+            InputError: too few images, or images that break the contract.
+            ConfigurationError: the network does not fit the size, or training diverged.
         """
         train = as_batch(images)
         if len(train) < LEAST_IMAGES:
-            raise InputError(f"{len(train)} images", remedy=f"Bring {LEAST_IMAGES} or more, better hundreds.")
+            raise InputError(f"{len(train)} images", remedy=f"Give {LEAST_IMAGES} or more, better hundreds.")
         size = train.shape[2]
         if validation is None:
             held_out = torch.from_numpy(hold_out(len(train), groups, self.seed))
@@ -211,7 +211,7 @@ class NetworkDetector:
         return network_kinds()[self.params.network].reconstructs
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
-        """(n, H, W) float32: what the network makes of each image.
+        """(n, H, W) float32: the reconstruction of each image.
 
         Raises:
             ConfigurationError: this network does not reconstruct.
@@ -220,19 +220,19 @@ class NetworkDetector:
         if not self.reconstructs:
             raise ConfigurationError(
                 f"the {network_kinds()[self.params.network].label} does not reconstruct images",
-                remedy="Ask for its error map.",
+                remedy="Use its error map.",
             )
         return in_parts(head.reconstruct, as_batch(images, self.image_size_))[:, 0].numpy()
 
     def to_onnx(self) -> bytes:
-        """The whole way from an image to its score as one graph: ``image`` (n, 1, H, W) to ``score``, ``error_map``."""
+        """One graph from an image to its score: ``image`` (n, 1, H, W) to ``score`` and ``error_map``."""
         head = self._check_fitted()
         with seeded(0):
             example = torch.rand(2, 1, self.image_size_, self.image_size_)
         return onnx_bytes(head, (example,), ["image"], ["score", "error_map"])
 
     def spec(self) -> dict:
-        """What :meth:`from_weights` needs beside the weights; JSON types only."""
+        """What :meth:`from_weights` needs besides the weights; JSON types only."""
         self._check_fitted()
         return {
             "params": self.params.model_dump(mode="json"),
@@ -269,6 +269,6 @@ class NetworkDetector:
 
 
 def in_parts(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
-    """``function`` of a batch, some images at a time."""
+    """``function`` of a batch, computed in parts of some images."""
     with torch.inference_mode():
         return torch.cat([function(part) for part in batch.split(IMAGES_PER_PASS)])

@@ -10,7 +10,7 @@ Contrast = Literal["none", "zscore", "local"]
 
 
 class AugmentationParams(Params):
-    """Small changes of an image that leave a normal image normal. There is no flip: it would move the heart.
+    """Small changes that leave a normal image normal. There is no flip, because it would move the heart.
 
     Attributes:
         degrees: largest rotation to either side, in degrees.
@@ -28,14 +28,14 @@ class AugmentationParams(Params):
 
 
 class NetworkParams(Params):
-    """What every network has.
+    """Parameters that every network has.
 
     Attributes:
         contrast: what the network sees of an image in [0, 1]: the image (``none``), each image at mean 0 and standard
-            deviation 1 (``zscore``), or each pixel against its surroundings (``local``). It is part of the exported graph.
+            deviation 1 (``zscore``), or each pixel relative to its surroundings (``local``). The exported graph holds it.
         augmentation: applied to training images; None for none.
-        region: pixels whose mean is the score: ``all``, or the ``central`` three quarters of rows and columns, without
-            markers, arms and collimator edges.
+        region: pixels whose mean is the score: ``all``, or the ``central`` three quarters of rows and columns, which
+            exclude markers, arms and edges of the collimator.
     """
 
     contrast: Contrast = "none"

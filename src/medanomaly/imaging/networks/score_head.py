@@ -29,7 +29,7 @@ class ScoreHead(nn.Module):
         return (seen - answer).abs()
 
     def answer(self, seen: Tensor) -> Tensor:
-        """The network's idea of a normal version of what it saw."""
+        """The normal version of the image, as the network predicts it."""
         return self.network(seen)
 
     def maps(self, images: Tensor) -> dict[str, Tensor]:
@@ -38,7 +38,7 @@ class ScoreHead(nn.Module):
         return {"residual": self.error(seen, self.answer(seen))}
 
     def region_mean(self, error_map: Tensor) -> Tensor:
-        """(n,) mean over the pixels that count."""
+        """(n,) mean over the pixels of the region."""
         if self.params.region == "central":
             height, width = error_map.shape[2:]
             error_map = error_map[:, :, height // 8 : height - height // 8, width // 8 : width - width // 8]
@@ -54,12 +54,12 @@ class ScoreHead(nn.Module):
         return self.region_mean(error_map), error_map[:, 0]
 
     def reconstruct(self, images: Tensor) -> Tensor:
-        """(n, 1, H, W) what the network makes of the images, in the images' own units."""
+        """(n, 1, H, W) reconstructions in the units of the images."""
         return self.contrast.undo(self.answer(self.contrast(images)), images)
 
 
 class EnsembleHead(nn.Module):
-    """Mean of several members' scores, each centred and scaled by healthy validation images.
+    """Mean of the scores of several members, each centred and scaled on healthy validation images.
 
     Args:
         members: scorers of networks that differ in their seed.
@@ -72,12 +72,12 @@ class EnsembleHead(nn.Module):
         self.register_buffer("spread", torch.ones(len(members)))
 
     def standardise(self, scores: Tensor) -> None:
-        """Take (members, n) scores of healthy images as what is usual."""
+        """Centre and scale by (members, n) scores of healthy images."""
         self.centre.copy_(scores.median(dim=1).values)
         self.spread.copy_(scores.std(dim=1) + 1e-12)
 
     def scores(self, images: Tensor) -> dict[str, Tensor]:
-        """The ensemble's score."""
+        """The score of the ensemble."""
         return {"ensemble": self(images)[0]}
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""The manifest: one row an image, whatever it came from, and beside it what could not be listed and why.
+"""The manifest: one row per image of any source, and a table of the files that were not listed, with reasons.
 
 Columns: ``case_id`` (unique), ``patient_id``, ``label`` (Int8: 0 normal, 1 anomalous, NA unknown), ``kind`` (in the
 words of the data set), ``split_official`` (``train``, ``test`` or NA), ``path`` (what the reader takes),
@@ -20,13 +20,13 @@ QUARANTINE_COLUMNS = ("case_id", "path", "reason")
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A data set that is listed but not read.
+    """A data set that is listed but not yet read.
 
     Attributes:
-        manifest: one row an image.
-        reader: takes the manifest's paths.
+        manifest: one row per image.
+        reader: reads the paths of the manifest.
         quarantine: columns case_id, path, reason: files that were found and not listed.
-        notes: what a reader of the results should know, one sentence each.
+        notes: sentences that a reader of the results should know.
         name: of the data set, named in errors.
     """
 
@@ -43,7 +43,7 @@ def quarantine_table(rows: list[tuple[str, str, str]]) -> pd.DataFrame:
 
 
 def manifest_table(rows: pd.DataFrame, source: object) -> pd.DataFrame:
-    """Bring rows under the manifest's columns and types; missing optional columns become NA.
+    """Give rows the columns and types of a manifest; missing optional columns become NA.
 
     Raises:
         InputError: no row, a repeated case_id, a label that is neither 0, 1 nor missing.
@@ -73,9 +73,9 @@ def manifest_table(rows: pd.DataFrame, source: object) -> pd.DataFrame:
 
 
 def assign_split(manifest: pd.DataFrame, params: SplitParams) -> tuple[pd.Series, pd.DataFrame, str]:
-    """Train, calibration or test for every image; a patient's images stay together.
+    """Assign train, calibration or test to every image; images of a patient stay together.
 
-    An official test part is kept as test, and the rest is divided into train and calibration in the ratio of their
+    An official test part stays the test part. The rest is divided into train and calibration in the ratio of their
     shares. Training images of a patient who is also in the official test part go to quarantine. Without an official test
     part the split is by patient (:func:`split_by_patient`).
 
@@ -84,13 +84,13 @@ def assign_split(manifest: pd.DataFrame, params: SplitParams) -> tuple[pd.Series
         params: shares and seed.
 
     Returns:
-        ``(split, quarantine, note)``: (n,) strings, NA for quarantined images; the quarantined ones with their reason; and
-        one sentence saying which split this is.
+        ``(split, quarantine, note)``: (n,) strings, NA for quarantined images; the quarantined images with their reasons;
+        one sentence that says which split this is.
     """
     test = (manifest["split_official"] == "test").fillna(False).to_numpy(dtype=bool)
     if not test.any():
         split = split_by_patient(manifest["patient_id"], manifest["label"], params)
-        return split, quarantine_table([]), "No official test part is there: split by patient."
+        return split, quarantine_table([]), "There is no official test part: the split is by patient."
     in_test = set(manifest.loc[test, "patient_id"])
     crossing = manifest["patient_id"].isin(in_test).to_numpy() & ~test
     border = params.train / (params.train + params.calibration)

@@ -1,4 +1,4 @@
-"""Supervised models of images: a calibrated classifier and a segmenter, in the interface of the detectors."""
+"""Supervised image models: a calibrated classifier and a segmenter, with the interface of the detectors."""
 
 import math
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ from medanomaly.training.weights import load_weights, weights_bytes
 
 
 class _Supervised:
-    """What both models share: training on pairs, with a healthy part held out by patient."""
+    """What both models share: training on pairs, with some patients held out to choose the epoch."""
 
     def __init__(self, params, training: TrainingParams | None = None, seed: int = 0):
         self.params, self.training, self.seed = params, training or TrainingParams(), seed
@@ -52,7 +52,7 @@ class _Supervised:
             self.training,
             seed=self.seed,
             folder=None if folder is None else Path(folder),
-            # weights that come from a file are not told by its path
+            # a path does not identify the weights in a file
             fingerprint=fingerprint(images, target, *module.state_dict().values()),
             loggers=loggers,
         )
@@ -72,7 +72,7 @@ class _Supervised:
         return weights_bytes(self._fitted())
 
     def spec(self) -> dict:
-        """What ``from_weights`` needs beside the weights; JSON types only."""
+        """What ``from_weights`` needs besides the weights; JSON types only."""
         self._fitted()
         return {
             "params": self.params.model_dump(mode="json"),
@@ -82,7 +82,7 @@ class _Supervised:
 
 
 class ImageClassifier(_Supervised):
-    """Normal against anomalous, with probabilities calibrated on cases that were not trained on.
+    """Classifies normal and anomalous images; probabilities are calibrated on images outside the training.
 
     Args:
         params: architecture, weights, calibration.
@@ -105,18 +105,18 @@ class ImageClassifier(_Supervised):
 
         Args:
             images: (n, H, W) or (n, 1, H, W) float32 in [0, 1].
-            label: (n,) 0 or 1, both there.
+            label: (n,) 0 or 1; both must occur.
             groups: (n,) patient of each image.
-            folder: where a run that was killed finds its checkpoint again.
-            loggers: Lightning's.
+            folder: for checkpoints; an interrupted training continues from there.
+            loggers: for Lightning.
 
         Raises:
-            InputError: labels other than 0 and 1, or one class alone.
+            InputError: labels other than 0 and 1, or only one of them.
         """
         batch, label = as_batch(images), np.asarray(label)
         if len(label) != len(batch) or not np.array_equal(np.unique(label), [0, 1]):
             raise InputError(
-                "labels must be 0 and 1, one an image, both there",
+                "labels must be 0 and 1, one per image, and both must occur",
                 remedy="Leave out images whose label is unknown.",
             )
         self.image_size_ = batch.shape[2]
@@ -133,7 +133,7 @@ class ImageClassifier(_Supervised):
         return self
 
     def calibrate(self, images: np.ndarray, label: np.ndarray) -> "ImageClassifier":
-        """Fit the map from logit to probability on calibration cases; it replaces an earlier one."""
+        """Fit the map from logit to probability on calibration images; it replaces an earlier one."""
         head = self._fitted()
         head.slope.fill_(1.0)
         head.offset.fill_(0.0)
@@ -158,7 +158,7 @@ class ImageClassifier(_Supervised):
 
     @classmethod
     def from_weights(cls, spec: dict, content: bytes) -> "ImageClassifier":
-        """The classifier that ``spec`` and ``weights`` came from; a file of pretrained weights is not asked for again."""
+        """The classifier that ``spec`` and ``weights`` came from; it needs no file of pretrained weights."""
         params = ClassifierParams.model_validate(spec["params"] | {"weights": None})
         model = cls(params, seed=spec["seed"])
         model.image_size_ = spec["image_size"]
@@ -168,7 +168,7 @@ class ImageClassifier(_Supervised):
 
 
 class ImageSegmenter(_Supervised):
-    """Outlines what the masks it was shown outline.
+    """Outlines what the masks of its training images outline.
 
     Args:
         params: of the U-Net.
@@ -191,16 +191,16 @@ class ImageSegmenter(_Supervised):
 
         Args:
             images: (n, H, W) or (n, 1, H, W) float32 in [0, 1].
-            masks: the same shape, 0 and 1; all 0 where there is nothing.
+            masks: the same shape, 0 and 1; all 0 where there is nothing to outline.
             groups: (n,) patient of each image.
-            folder: where a run that was killed finds its checkpoint again.
-            loggers: Lightning's.
+            folder: for checkpoints; an interrupted training continues from there.
+            loggers: for Lightning.
         """
         batch = as_batch(images)
         self.image_size_ = batch.shape[2]
         mask = as_batch(masks, self.image_size_)
         if len(mask) != len(batch) or not bool(((mask == 0) | (mask == 1)).all()):
-            raise InputError("masks must be 0 and 1, one an image")
+            raise InputError("masks must be 0 and 1, one per image")
         module = self._train(
             lambda _, training: SegmenterModule(self.params, self.image_size_, **training),
             batch,
@@ -213,11 +213,11 @@ class ImageSegmenter(_Supervised):
         return self
 
     def probability(self, images: np.ndarray) -> np.ndarray:
-        """(n, H, W) float32."""
+        """(n, H, W) float32 probability that a pixel is inside the outline."""
         return in_parts(self._fitted(), as_batch(images, self.image_size_)).numpy()
 
     def segment(self, images: np.ndarray, threshold: float = 0.5) -> np.ndarray:
-        """(n, H, W) bool."""
+        """(n, H, W) bool: probability of at least ``threshold``."""
         return self.probability(images) >= threshold
 
     def to_onnx(self) -> bytes:

@@ -8,10 +8,10 @@ from medanomaly.imaging.networks.score_head import ScoreHead
 
 
 class AutoencoderHead(ScoreHead):
-    """Squared error, in units of the predicted variance where the network predicts one."""
+    """Squared error, divided by the predicted variance if the network predicts one."""
 
     def maps(self, images: Tensor) -> dict[str, Tensor]:
-        """One map."""
+        """The map of the residual."""
         seen = self.contrast(images)
         return {"residual": normalised_error(seen, *self.network(seen))}
 

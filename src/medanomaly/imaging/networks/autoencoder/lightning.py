@@ -10,7 +10,7 @@ from medanomaly.imaging.networks.image_module import ImageModule
 
 
 class AutoencoderModule(ImageModule):
-    """Reconstruction of normal images, with the variance head where ``params.variance`` asks for it."""
+    """Reconstruction of normal images; ``params.variance`` adds the prediction of variances."""
 
     def __init__(self, params: AutoencoderParams, image_size: int, **training):
         super().__init__(params, **training)

@@ -11,7 +11,7 @@ class AutoencoderParams(NetworkParams):
     """A convolutional autoencoder with a narrow bottleneck, in the shape of MedIAnomaly (Cai et al. 2024).
 
     Attributes:
-        latent: size of the bottleneck; the smaller, the less of an anomaly passes it.
+        latent: size of the bottleneck; a smaller one lets less of an anomaly pass.
         width: channels of the first block.
         hidden: units of the layer on either side of the bottleneck.
         variance: a second output predicts the logarithm of each pixel's error variance (AE-U, Mao et al. 2020).

@@ -13,19 +13,19 @@ class LesionMapHead(ScoreHead):
     score_name = "lesion_probability"
 
     def maps(self, images: Tensor) -> dict[str, Tensor]:
-        """One map, in [0, 1]."""
+        """The map of probabilities, in [0, 1]."""
         return {"lesion_probability": torch.sigmoid(self.network(self.contrast(images)))}
 
 
 class NeighbourHead(LesionMapHead):
-    """Mean distance to the nearest training normals in the network's embedding; the map is the lesion probability.
+    """Mean distance to the nearest training normals in the embedding of the network; the map is the lesion probability.
 
-    The embedding is mean and standard deviation of each channel of the encoder's second coarsest resolution.
+    The embedding is the mean and standard deviation of each channel of the encoder's second coarsest resolution.
 
     Args:
         network: a :class:`UNet`.
         params: its parameters.
-        n_reference: images that :meth:`fit_reference` will be given.
+        n_reference: number of images that :meth:`fit_reference` will get.
     """
 
     uses_reference = True
@@ -45,7 +45,7 @@ class NeighbourHead(LesionMapHead):
         return torch.cat([mean, deviation], dim=1)
 
     def fit_reference(self, embedded: Tensor) -> None:
-        """Take (n_reference, size) embeddings of normal images as what is usual."""
+        """Use (n_reference, size) embeddings of normal images as the reference."""
         self.centre.copy_(embedded.mean(dim=0))
         self.spread.copy_(embedded.std(dim=0) + 1e-6)
         self.reference.copy_((embedded - self.centre) / self.spread)
@@ -57,7 +57,7 @@ class NeighbourHead(LesionMapHead):
     def neighbour_distance(self, images: Tensor) -> Tensor:
         """(n,) mean distance to the nearest training normals."""
         z = (self.embed(images) - self.centre) / self.spread
-        # differences first: expanding the square would leave nothing of a small distance but rounding
+        # differences first: an expanded square would reduce a small distance to rounding errors
         squared = (z[:, None] - self.reference[None]).square().sum(dim=2)
         k = min(self.params.neighbours, self.reference.shape[0])
         nearest = torch.topk(squared, k, dim=1, largest=False).values

@@ -1,4 +1,4 @@
-"""Self-supervised training: find the lesions that were pasted into normal images."""
+"""Self-supervised training: find lesions that were pasted into normal images."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from medanomaly.imaging.networks.unet.network import UNet
 
 
 class LesionSegmenterModule(ImageModule):
-    """New lesions in every step; the same ones in every validation."""
+    """Every step has new lesions; every validation has the same lesions."""
 
     def __init__(self, params: LesionSegmenterParams, image_size: int, **training):
         super().__init__(params, **training)

@@ -8,15 +8,15 @@ from medanomaly.imaging.networks.params import Contrast, NetworkParams
 
 
 class LesionSegmenterParams(NetworkParams):
-    """A U-Net that finds lesions which were pasted into normal images, without ever seeing a real one.
+    """A U-Net that finds lesions pasted into normal images; it never sees a real one.
 
     Attributes:
         width: channels at full resolution.
         levels: resolutions.
         score: ``map`` is the mean of the predicted lesion probability; ``neighbours`` is the distance to the nearest
-            training normals in the network's own embedding.
+            training normals in the embedding of the network.
         pasted: share of the training images that get a lesion.
-        neighbours: how many nearest training normals are averaged.
+        neighbours: number of nearest training normals that are averaged.
     """
 
     network: Literal["lesion_segmenter"] = "lesion_segmenter"

@@ -14,14 +14,14 @@ class ReversedHead(ScoreHead):
 
     @property
     def score_name(self) -> str:
-        """Which of the three is the detector's score."""
+        """Which of the three is the score of the detector."""
         return self.params.score
 
     def maps(self, images: Tensor) -> dict[str, Tensor]:
-        """Three maps under their own names; none of them is the published score, which needs perceptual weights.
+        """Three maps by name. None of them is the published score, which needs perceptual weights.
 
-        The embedding distance is the reversed embedding loss (Bercea et al. 2023) kept apart by place: at each
-        resolution half the squared difference plus one minus the cosine between channels, interpolated and averaged.
+        The embedding distance is the reversed embedding loss (Bercea et al. 2023) at each place. At each resolution it is
+        half the squared difference, plus one minus the cosine between channels; these are interpolated and averaged.
         """
         seen = self.contrast(images)
         answer, embeddings = self.network(seen)
@@ -29,7 +29,7 @@ class ReversedHead(ScoreHead):
         distance = torch.zeros_like(seen)
         for a, b in zip(embeddings, again, strict=True):
             squared = 0.5 * (a - b).square().mean(dim=1, keepdim=True)
-            # written out: the runtimes differ in where their own cosine puts its epsilon
+            # written out, because the cosine functions of the runtimes use their epsilon in different places
             lengths = (a.square().sum(1, keepdim=True) * b.square().sum(1, keepdim=True) + 1e-8).sqrt()
             cosine = (a * b).sum(1, keepdim=True) / lengths
             distance = distance + functional.interpolate(
@@ -43,7 +43,7 @@ class ReversedHead(ScoreHead):
         }
 
     def answer(self, seen: Tensor) -> Tensor:
-        """Decoded from the mean of the latent vector."""
+        """The image decoded from the mean of the latent vector."""
         return self.network(seen)[0]
 
 

@@ -12,21 +12,21 @@ class ReversedAutoencoderParams(NetworkParams):
 
     Attributes:
         latent: size of the latent vector.
-        widths: channels of each resolution, from the finest; each is half of the one before.
+        widths: channels of each resolution, from the finest; each resolution is half of the previous one.
         beta_reconstruction: weight of the reconstruction error.
         beta_kl: weight of the divergence from the prior.
-        beta_negative: weight b of the divergence of reconstructions and samples inside the exponentials; None for a quarter
-            of the image's pixels. An encoder can lower its loss by moving the codes of all images alike, real ones too,
-            until their divergence is ``pixels log(b / beta_kl) / (sharpness b)``: 14 nats at 64 px with a quarter of the
-            pixels, which leaves room for a code, but 77 with b = 128, at which the code is lost.
-        gamma: weight of the reconstruction of reconstructions and samples in the decoder's loss.
+        beta_negative: weight b of the divergence of reconstructions and samples inside the exponentials; None: a quarter of
+            the pixels of the image. An encoder can lower its loss if it moves the codes of all images, also of real ones.
+            Then their divergence rises to ``pixels log(b / beta_kl) / (sharpness b)``. At 64 px that is 14 nats with a
+            quarter of the pixels, which leaves room for a code. With b = 128 it is 77 nats, and the code is lost.
+        gamma: weight of the reconstruction of reconstructions and samples in the loss of the decoder.
         embedding_weight: weight of the reversed embedding loss.
         sharpness: of the soft exponential, 2 in the paper.
-        warm_up_epochs: epochs as a plain VAE before the introspective ones, with the divergence's weight rising from 0;
-            none of them is taken for the best. Without them the encoder soon gives every image one code, and the decoder
+        warm_up_epochs: epochs as a plain VAE before the introspective ones; the weight of the divergence rises from 0. None
+            of them can be the best epoch. Without them the encoder soon gives every image the same code, and the decoder
             answers with the mean image.
         introspective_rate: learning rate of the introspective epochs, as a share of that of the warm-up.
-        score: the detector's score: ``residual``, ``clahe_residual`` or ``embedding_distance``.
+        score: score of the detector: ``residual``, ``clahe_residual`` or ``embedding_distance``.
     """
 
     network: Literal["reversed_autoencoder"] = "reversed_autoencoder"

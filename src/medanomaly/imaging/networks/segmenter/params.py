@@ -13,7 +13,7 @@ class SegmenterParams(NetworkParams):
     Attributes:
         width: channels at full resolution.
         levels: resolutions.
-        dice_weight: share of the soft Dice loss, the rest is cross-entropy.
+        dice_weight: share of the soft Dice loss; the rest is cross-entropy.
     """
 
     network: Literal["segmenter"] = "segmenter"

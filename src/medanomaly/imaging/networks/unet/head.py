@@ -9,7 +9,7 @@ from medanomaly.imaging.networks.unet.params import UNetParams
 
 
 class InpaintingHead(ScoreHead):
-    """Each pixel as it was filled in while it was hidden, put together from complementary holes."""
+    """Each pixel as the network filled it in while it was hidden; complementary holes cover the image."""
 
     def __init__(self, network: nn.Module, params: UNetParams, image_size: int):
         super().__init__(network, params)
@@ -18,8 +18,8 @@ class InpaintingHead(ScoreHead):
         self.register_buffer("scored", scored[:, 0], persistent=False)
 
     def answer(self, seen: Tensor) -> Tensor:
-        """Fillings of all holes, no pixel of which saw itself."""
-        # two boards a pass: the feature maps of all eight would not stay in a core's cache
+        """The filling of each pixel, made without that pixel."""
+        # two boards per pass: the feature maps of all eight would not fit into the cache of a core
         parts = zip(self.hidden.split(2), self.scored.split(2), strict=True)
         return sum(self._filled(seen, hidden, scored) for hidden, scored in parts)
 

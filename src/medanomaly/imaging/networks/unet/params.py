@@ -11,14 +11,14 @@ class UNetParams(NetworkParams):
     """A U-Net that gives back its input, undoes noise, or fills in holes.
 
     Attributes:
-        task: ``plain`` gives back its input: skip connections copy it, so it is a negative control and no detector;
-            ``denoising`` takes coarse noise away (Kascenas et al. 2022); ``inpainting`` fills holes, and each pixel is
-            scored where it was hidden (Zavrtanik et al. 2021).
+        task: ``plain`` gives back its input. Skip connections copy it, so it is a baseline that shows what copying does.
+            ``denoising`` removes coarse noise (Kascenas et al. 2022). ``inpainting`` fills holes, and each pixel is scored
+            where it was hidden (Zavrtanik et al. 2021).
         width: channels at full resolution.
-        levels: resolutions, each half of the one before.
+        levels: number of resolutions; each is half of the previous one.
         noise_sigma: standard deviation of the coarse noise, in units of what the network sees.
         noise_scale: pixels from one noise value to the next.
-        hole: side of a hole in pixels; its middle half is scored, so that nothing within a quarter of it was seen.
+        hole: side of a hole in pixels; only its middle half is scored, so all pixels within a quarter of it were hidden.
     """
 
     network: Literal["unet"] = "unet"
