@@ -1,4 +1,4 @@
-"""The paediatric chest X-rays as the imaging benchmarks see them: prepared images, labels, subjects, folds by subject."""
+"""The paediatric chest X-rays for the imaging benchmarks: prepared images, labels, subjects, folds by subject."""
 
 import os
 import tempfile
@@ -59,7 +59,7 @@ def chest_images(size: int = 64) -> ChestImages:
 
 
 def subject_weights(chest: ChestImages, resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """(1 + resamples, n) how often each image counts: subjects drawn with replacement; row 0 counts each once."""
+    """(1 + resamples, n) how often each image counts: subjects are drawn with replacement; row 0 counts each image once."""
     _, codes = np.unique(chest.subject, return_inverse=True)
     size = np.bincount(codes)
     positive = np.bincount(codes, weights=chest.positive).astype(int)

@@ -1,8 +1,8 @@
 """Does training on a GPU use the GPU? The project's ``fit`` against a plain Lightning loop, same module and data.
 
-The plain loop is what Lightning's documentation starts with: 32 bits, a DataLoader with 4 workers that fetches row by row,
-default settings. Both run in turn, several times; an epoch's time is that from the end of one epoch to the end of the next,
-validation and start of workers included, and the first epoch of each run is left out.
+The plain loop is that of the first pages of the Lightning documentation: 32 bits, a DataLoader with 4 workers that fetches
+row by row, default settings. Both run in turn, several times. The time of an epoch is measured from the end of one epoch to
+the end of the next, with validation and start of workers. The first epoch of each run is left out.
 
 Needs a GPU, torch 2.11 or newer, and no network::
 
@@ -30,13 +30,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.imaging_scoring import networks
 from benchmarks.record import RESULTS, Result, write
-from medanomaly.imaging.networks.detector import MODULES
 from medanomaly.imaging.networks.image_module import ImageModule
+from medanomaly.imaging.networks.kinds import network_kinds
 from medanomaly.training.fit import fit
 from medanomaly.training.params import TrainingParams
 from medanomaly.training.seeding import seeded
 
-# network of conf/chest_xray, side of its images, images a step
+# network of conf/chest_xray, side of its images, images per step
 WORKLOADS = {"autoencoder": (64, 64), "denoising unet": (128, 32), "reversed autoencoder": (64, 32)}
 TARGET = 5
 LOSS_TOLERANCE = 0.1
@@ -44,7 +44,7 @@ LOSS_TOLERANCE = 0.1
 
 @dataclass(frozen=True)
 class Amount:
-    """How much is trained: images, epochs a run, runs of either loop, workers, and the sizes that measure the limits."""
+    """Images, epochs per run, runs of each loop, workers, and sizes of the arrays that measure the limits."""
 
     images: int = 4096
     epochs: int = 6
@@ -59,7 +59,7 @@ SMALL = Amount(images=8, epochs=2, rounds=1, workers=1, matrix=256, copied=2**22
 
 @dataclass(frozen=True)
 class Work:
-    """Of one step: floating point operations of products and convolutions, and bytes that have to move."""
+    """Work of one step: floating point operations of products and convolutions, and bytes that must move."""
 
     operations: int
     bytes: int
@@ -67,7 +67,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Limits:
-    """Rates that nothing on this device exceeds: operations a second of a bf16 product, bytes a second of a copy."""
+    """Highest rates of this device: operations per second of a bf16 product, bytes per second of a copy."""
 
     operations: float
     bytes: float
@@ -84,18 +84,18 @@ def images(n: int, size: int, seed: int) -> TensorDataset:
 def built(name: str, seed: int) -> ImageModule:
     params = networks()[name]
     with seeded(seed):
-        return MODULES[params.network](params, WORKLOADS[name][0], seed=seed)
+        return network_kinds()[params.network].build_module(params, WORKLOADS[name][0], seed=seed)
 
 
 def synchronised(device: str) -> float:
-    """Seconds on the clock, once the device has done what it was asked for."""
+    """Seconds on the clock, after the device has finished its work."""
     if device == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter()
 
 
 def clocked(module: ImageModule, device: str) -> list[float]:
-    """Ends of the epochs that the module is about to be trained for."""
+    """A list that will hold the end of each epoch of the training."""
     ends: list[float] = []
     module.on_train_epoch_end = lambda: ends.append(synchronised(device))
     return ends
@@ -117,7 +117,7 @@ def plain_trainer(device: str, **options) -> pl.Trainer:
 def plain(
     name: str, data: list[TensorDataset], amount: Amount, device: str, seed: int
 ) -> tuple[float, float]:
-    """Images a second, and the last validation loss."""
+    """Images per second, and the last validation loss."""
     module, batch = built(name, seed), WORKLOADS[name][1]
     ends = clocked(module, device)
     loaders = [
@@ -151,8 +151,8 @@ def rate(ends: list[float], n: int) -> float:
 def work(name: str, data: TensorDataset, device: str) -> Work:
     """Of one step of ``fit``.
 
-    Bytes are an estimate from what autograd keeps: each kept value is written once and read twice (by the next layer, and
-    going back), its gradient is written and read once; a weight, its gradient and its two moments are eight transfers.
+    Bytes are estimated from what autograd keeps. Each kept value is written once and read twice (by the next layer, and on
+    the way back), and its gradient is written and read once. A weight, its gradient and its two moments are eight transfers.
     """
     module, kept = built(name, 0), {}
 
@@ -174,7 +174,7 @@ def work(name: str, data: TensorDataset, device: str) -> Work:
 
 
 def limits(amount: Amount, device: str) -> Limits:
-    """Measured: the best of ten."""
+    """The limits of this device, as the best of ten measurements."""
     a, b = (torch.randn(amount.matrix, amount.matrix, device=device, dtype=torch.bfloat16) for _ in range(2))
     source = torch.zeros(amount.copied, dtype=torch.uint8, device=device)
     target = torch.empty_like(source)
@@ -216,22 +216,22 @@ def measured(name: str, amount: Amount, device: str, limit: Limits) -> list[Resu
                peer="the peer's loss", peer_value=slow_loss, target=f"<= {LOSS_TOLERANCE}",
                reached=off <= LOSS_TOLERANCE, data=note),
         Result(f"share of a bf16 matrix product's rate, {title}", steps * step.operations / limit.operations, "",
-               peer="operations a second of the product", peer_value=limit.operations,
-               data=f"{step.operations / 1e9:.2f} billion operations a step"),
+               peer="operations per second of the product", peer_value=limit.operations,
+               data=f"{step.operations / 1e9:.2f} billion operations per step"),
         Result(f"share of a copy's bandwidth, {title}", steps * step.bytes / limit.bytes, "",
-               peer="bytes a second of the copy", peer_value=limit.bytes,
-               data=f"about {step.bytes / 1e6:.0f} MB a step: 5 transfers of what autograd keeps, 8 of the weights"),
+               peer="bytes per second of the copy", peer_value=limit.bytes,
+               data=f"about {step.bytes / 1e6:.0f} MB per step: 5 transfers of what autograd keeps, 8 of the weights"),
     ]  # fmt: skip
 
 
 def main(arguments: tuple[str, ...] | list[str] = ()) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
-    parser.add_argument("--small", action="store_true", help="a few images and epochs, to see that it runs")
+    parser.add_argument("--small", action="store_true", help="a few images and epochs, to check that it runs")
     parser.add_argument("--output", type=Path, help="instead of benchmarks/results/imaging_gpu.json")
     given = parser.parse_args(arguments)
     if given.device == "cuda" and not torch.cuda.is_available():
-        print("imaging_gpu: there is no GPU, left out")
+        print("imaging_gpu: skipped, because there is no GPU")
         return
     warnings.filterwarnings("ignore", module="pytorch_lightning")
     for name in ("pytorch_lightning", "lightning.pytorch", "pytorch_lightning.utilities.rank_zero"):

@@ -1,9 +1,8 @@
 """Does the LBE density find pneumonia on images of subjects it was not fitted on, and what do trivial baselines find?
 
-Official training part, 5 folds by subject: fitted on the normals of 4 folds, every image scored in the fold that
-holds it out.
-Beside the AUROC the one within strata of the image's aspect ratio, by subtype, paired differences, synthetic
-localisation, speed.
+Official training part, 5 folds by subject: the model is fitted on the normals of 4 folds, and every image is scored in the
+fold that holds it out. Results are the AUROC, also within strata of the aspect ratio and by subtype, paired differences,
+localisation of synthetic lesions, and speed.
 """
 
 import os
@@ -56,7 +55,7 @@ def held_out_scores(chest: ChestImages, seed: int) -> dict[str, np.ndarray]:
 
 
 def auroc_draws(chest, score, folds, weights, strata=None) -> np.ndarray:
-    """(resamples,) AUROC over pairs of images of the same fold (and stratum), since each fold has a model of its own."""
+    """(resamples,) AUROC over pairs of images of the same fold (and stratum), because each fold has its own model."""
     within = folds if strata is None else folds * (strata.max() + 1) + strata
     ranking = StratifiedRanking(score, chest.positive, within)
     return np.array([ranking.auroc(w) for w in weights])
@@ -167,11 +166,11 @@ def speed_results(chest: ChestImages) -> list[Result]:
         for call, taken, count in (
             (lambda: energies.features(images), mine, len(images)),
             (lambda: plain_features(images[:n_plain]), plain, n_plain),
-            # reading the images and one of the two smoothing products: nothing with these products can be faster
+            # reads the images and computes one of the two smoothing products: no method with these products is faster
             (lambda: [np.matmul(stack, images[i : i + 8].astype(np.float64)) for i in range(0, len(images), 8)],
              floor, len(images)),
         ):  # fmt: skip
-            # processor time, so that other programs on the machine count for little
+            # processor time, so that other programs on the machine hardly count
             start = time.process_time()
             call()
             taken.append((time.process_time() - start) / count)

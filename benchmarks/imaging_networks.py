@@ -1,8 +1,8 @@
-"""Do networks that learn normal chest images earn their place beside simple models, and what do they copy?
+"""Are networks that learn normal chest images better than simple models, and what do they copy?
 
-The official train part, split by subject (one split a seed): train normals to learn from, calibration normals for early
-stopping and standardisation, and the test part. Nothing is chosen on abnormal images: settings were fixed in advance,
-and the best of several networks is the one that finds synthetic lesions in calibration normals best.
+The official train part is split by subject, one split per seed: train normals to learn from, calibration normals for early
+stopping and standardisation, and the test part. Nothing is chosen on abnormal images. Settings were fixed in advance, and
+the best of several networks is the one that finds synthetic lesions in calibration normals best.
 """
 
 import argparse
@@ -36,15 +36,13 @@ from medanomaly.imaging.lbe.detector import LBEDetector
 from medanomaly.imaging.maps.gradcam import deletion_insertion, grad_cam
 from medanomaly.imaging.maps.identity_leak import explained_variance, identity_leak
 from medanomaly.imaging.maps.lesions import paste_lesions
+from medanomaly.imaging.networks.autoencoder.params import AutoencoderParams
+from medanomaly.imaging.networks.classifier.params import ClassifierParams
 from medanomaly.imaging.networks.detector import NetworkDetector
-from medanomaly.imaging.networks.params import (
-    AugmentationParams,
-    AutoencoderParams,
-    ClassifierParams,
-    LesionSegmenterParams,
-    ReversedAutoencoderParams,
-    UNetParams,
-)
+from medanomaly.imaging.networks.lesion_segmenter.params import LesionSegmenterParams
+from medanomaly.imaging.networks.params import AugmentationParams
+from medanomaly.imaging.networks.reversed_autoencoder.params import ReversedAutoencoderParams
+from medanomaly.imaging.networks.unet.params import UNetParams
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.supervised.models import ImageClassifier
 from medanomaly.training.params import TrainingParams
@@ -53,12 +51,12 @@ SIZE = 64
 SHARES = {"train": 0.7, "calibration": 0.1, "test": 0.2}
 RESAMPLES = 1000
 ALPHA = 0.1
-CLASSIFIER, LBE, CONTROLS = "classifier", "LBE", "controls"
+CLASSIFIER, LBE, BASELINES = "classifier", "LBE", "baselines"
 PLAIN, DENOISING, INPAINTING = "U-Net, plain", "U-Net, denoising", "U-Net, inpainting"
 AUTOENCODERS = tuple(f"autoencoder, latent {d}" for d in (8, 16, 64))
 REVERSED = "reversed autoencoder"
 LESIONS = "lesion segmenter"
-# a density of log band energies, as LBE is one of the image's: of what a network leaves over, or of both together
+# densities of log band energies, as in LBE: of the residual of a network, or of image and residual together
 RESIDUAL, BOTH = "energies of the residual", "energies of image and residual"
 FINER = "LBE, 8 bands (no network)"
 PIXELS = {"pixel_ap": "pixel average precision", "dice_healthy_threshold": "Dice at the healthy threshold"}
@@ -119,7 +117,7 @@ def read_images(root: Path, cache: Path | None) -> ImageSet:
 
 @dataclass(frozen=True)
 class Split:
-    """Row numbers: normals to train and to calibrate on, everybody's test, and all of train and calibration."""
+    """Row numbers: normals of train and of calibration, the test part, and all of train and calibration."""
 
     normal: np.ndarray
     healthy: np.ndarray
@@ -144,7 +142,7 @@ def split(data: ImageSet, seed: int) -> Split:
 
 
 def densities(detector: NetworkDetector, data: ImageSet, part: Split, lesions: np.ndarray) -> dict:
-    """Densities of the band energies of what the network leaves over of an image, by name and set of images."""
+    """Densities of the band energies of the residuals of a network, by name and set of images."""
     sets = {
         "train": data.images[part.normal],
         "healthy": data.images[part.healthy],
@@ -166,7 +164,7 @@ def _density(features: dict[str, np.ndarray], subject: np.ndarray) -> dict[str, 
 
 
 def measure_network(params, training: TrainingParams, data: ImageSet, part: Split, seed: int, folder) -> dict:
-    """Scores of the test images and of the calibration normals, by name of the score, and what else is known."""
+    """Scores of the test images and of the calibration normals by name of the score, and other facts."""
     images = data.images
     start = time.process_time()
     detector = NetworkDetector(params, training, seed).fit(
@@ -183,7 +181,7 @@ def measure_network(params, training: TrainingParams, data: ImageSet, part: Spli
     pixels = found_pixels.set_index("metric")["value"]
     truth = np.repeat([0, 1], len(part.healthy))
     known = {
-        # of a run that went on from a checkpoint, only the rest was timed
+        # of a run that continued from a checkpoint, only the rest was timed
         "minutes": minutes if detector.runs_[0].resumed_from_epoch is None else None,
         "epochs": detector.runs_[0].epochs_run,
         "synthetic": {
@@ -221,7 +219,7 @@ def measure_classifier(data: ImageSet, part: Split, seed: int, epochs: int | Non
     minutes = (time.process_time() - start) / 60
     model.calibrate(images[part.calibration], label[part.calibration])
     anomalous = part.test[label[part.test] == 1][:100]
-    # pneumonia blurs an image, so what is taken away becomes a part of a normal image, not a blur
+    # pneumonia blurs an image, so parts of normal images replace removed pixels, not a blur
     normal = images[np.random.default_rng(seed).choice(part.healthy, len(anomalous))]
     heat = grad_cam(model, images[anomalous])
     check = deletion_insertion(model.score, images[anomalous], heat, reference=normal)
@@ -242,11 +240,11 @@ def measure_classifier(data: ImageSet, part: Split, seed: int, epochs: int | Non
     }
 
 
-def measure_controls(data: ImageSet, part: Split) -> dict:
-    """LBE and what needs no model at all."""
+def measure_baselines(data: ImageSet, part: Split) -> dict:
+    """LBE and baselines that need no model."""
     normal, subject = data.images[part.normal], data.table["subject"].to_numpy()[part.normal]
     detector = LBEDetector(size=SIZE).fit(normal, subject)
-    # as many features as a density of image and residual has, without a network
+    # as many features as image and residual have together, without a network
     finer = BandEnergies(size=SIZE, sigmas=(0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 8.0))
     density = LBEDetector(size=SIZE).fit_features(finer.features(normal), subject)
     views = {
@@ -329,7 +327,7 @@ class Bootstrap:
         return np.stack(shares)
 
     def stratified(self, scores: list[np.ndarray], bins: int = 8) -> np.ndarray:
-        """AUROC among images of about one aspect ratio: strata by its eighths, weighted by their pairs."""
+        """AUROC among images of similar aspect ratio: eight quantile strata, weighted by their pairs."""
         values = []
         for score, part in zip(scores, self.parts, strict=False):
             aspect, positive = self.aspect[part.test], self.positive[part.test]
@@ -360,7 +358,7 @@ def standard(measured: list[dict], name: str) -> list[np.ndarray]:
 
 
 class Rows:
-    """The figures as they come in: ranking of each score, what is known of each network, differences."""
+    """Collects the figures: ranking of each score, what is known of each network, differences."""
 
     def __init__(self, data: ImageSet, parts: list[Split], measured: dict[str, list[dict]]):
         self.splits = len(parts)
@@ -390,7 +388,7 @@ class Rows:
             self.percent(f"AUROC, {kind} against normal, {name}", self.bootstrap.curves(scores, kind)[0])
 
     def at_threshold(self, name: str, test: list[np.ndarray], healthy: list[np.ndarray]) -> None:
-        """What a threshold that lets a tenth of the calibration normals through does to the test images."""
+        """Shares of test images that a threshold flags; it flags a tenth of the calibration normals."""
         flagged = [
             score > score_threshold(np.sort(usual), ALPHA) for score, usual in zip(test, healthy, strict=True)
         ]
@@ -404,7 +402,7 @@ class Rows:
         runs = self.measured[model]
         self.splits, known = len(runs), [run["known"] for run in runs]
         for score in runs[0]["test"]:
-            name = score if model == CONTROLS else self.name_of(model, score)
+            name = score if model == BASELINES else self.name_of(model, score)
             goal = (">= 96", lambda v, _: v >= 96) if model == CLASSIFIER else (None, None)
             self.ranking_of(name, [run["test"][score] for run in runs], *goal)
             if model != CLASSIFIER:
@@ -458,7 +456,7 @@ class Rows:
             )
 
     def name_of(self, model: str, score: str) -> str:
-        """A network's only score of its own goes by the network's name."""
+        """A score has the name of its network if that network has no other."""
         own = [s for s in self.measured[model][0]["test"] if s not in (RESIDUAL, BOTH)]
         return model if own == [score] else f"{model}: {score}"
 
@@ -475,12 +473,12 @@ class Rows:
         )
 
     def with_lbe(self, name: str) -> None:
-        """A network beside LBE: alone, and the sum of both in units of the calibration normals."""
+        """A network compared with LBE: alone, and as the sum of both in units of the calibration normals."""
         self.compare(name, LBE, 0)
         model, _, score = name.partition(": ")
         runs = self.measured[model]
         both = zip(
-            standard(self.measured[CONTROLS], LBE),
+            standard(self.measured[BASELINES], LBE),
             standard(runs, score or next(iter(runs[0]["test"]))),
             strict=False,
         )
@@ -499,9 +497,9 @@ def rows_of_results(data: ImageSet, parts: list[Split], measured: dict[str, list
     if plain:
         best = max(plain, key=rows.synthetic.get)
         for name in [n for n in rows.auroc if n.startswith(REVERSED) and not n.endswith(BOTH)]:
-            # like with like: the same step from what is left over to a score
+            # compare like with like: the same step from residual to score
             rows.compare(name, f"{best}: {RESIDUAL}" if name.endswith(RESIDUAL) else best, 3)
-    # the negative control is no candidate
+    # the plain U-Net is a baseline, not a candidate
     candidates = {name: value for name, value in rows.synthetic.items() if name.split(": ")[0] != PLAIN}
     alone = {name: value for name, value in candidates.items() if not name.endswith(BOTH)}
     if alone:
@@ -522,24 +520,24 @@ def main() -> None:
         "--models", nargs="+", default=names, choices=names, metavar="MODEL", help=f"of {names}"
     )
     parser.add_argument("--seeds", type=int, default=3, help="splits and initial weights")
-    parser.add_argument("--epochs", type=int, help="instead of each network's own")
+    parser.add_argument("--epochs", type=int, help="for every network, instead of its own number")
     parser.add_argument(
-        "--cache", type=Path, help="folder of what earlier runs measured; they are not repeated"
+        "--cache", type=Path, help="folder with results of earlier runs, which are not repeated"
     )
     parser.add_argument(
         "--collect",
         action="store_true",
-        help="measure nothing; what is in the cache, splits of a model that are not are left out",
+        help="measure nothing; use only what is in the cache",
     )
     parser.add_argument("--output", type=Path, default=RESULTS / "imaging_networks.json")
     arguments = parser.parse_args()
     if not os.environ.get("MEDANOMALY_DATA"):
-        sys.exit("MEDANOMALY_DATA names no folder: put the chest X-rays (Kermany et al. 2018) there")
+        sys.exit("Set MEDANOMALY_DATA to a folder with the chest X-rays (Kermany et al. 2018)")
     torch.set_num_threads(1)
     cache = arguments.cache
     data = read_images(Path(os.environ["MEDANOMALY_DATA"]), cache)
     parts = [split(data, seed) for seed in range(arguments.seeds)]
-    measured: dict[str, list[dict]] = {CONTROLS: [measure_controls(data, part) for part in parts]}
+    measured: dict[str, list[dict]] = {BASELINES: [measure_baselines(data, part) for part in parts]}
     for seed, part in enumerate(parts):
         for name in arguments.models:
             label = name.replace(", ", "_").replace(" ", "_")

@@ -1,7 +1,7 @@
-"""What does one image cost, from its pixels to its score and map? The graph that is served, one image at a time, one thread.
+"""How long does one image take, from its pixels to its score and map? The exported graph, one image at a time, one thread.
 
-Networks of the sizes that ``conf/chest_xray`` gives them, after one epoch on phantoms: how long a call takes does not depend
-on what was learned.
+Networks have the sizes of ``conf/chest_xray`` and one epoch of training on phantoms: the time of a call does not depend on
+what was learned.
 """
 
 import os
@@ -14,11 +14,11 @@ import numpy as np
 import onnxruntime
 import torch
 import yaml
-from pydantic import TypeAdapter
 
 from benchmarks.record import Result, write
 from medanomaly.imaging.networks.detector import NetworkDetector
-from medanomaly.imaging.networks.params import DetectorNetworkParams, NetworkParams
+from medanomaly.imaging.networks.kinds import network_params
+from medanomaly.imaging.networks.params import NetworkParams
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.synthetic.chest import ChestParams, chest_images
 from medanomaly.synthetic.patients import draw_patients
@@ -35,9 +35,9 @@ def networks() -> dict[str, NetworkParams]:
     blocks = yaml.safe_load(PARAMETERS.read_text())["imaging_models"]
     found = {}
     for name, block in blocks.items():
-        # one epoch of training is not to be a warm-up
+        # the only epoch must not be a warm-up
         settings = {key: value for key, value in block["network"].items() if key != "warm_up_epochs"}
-        found[name.replace("_", " ")] = TypeAdapter(DetectorNetworkParams).validate_python(settings)
+        found[name.replace("_", " ")] = network_params(settings)
     return found | {"AE-U": found["autoencoder"].model_copy(update={"variance": True})}
 
 
@@ -76,10 +76,10 @@ def main() -> None:
     for i in range(-WARM_UP, CALLS):
         image = images[[i % len(images)]]
         for key, run in runs.items():
-            # torch is slower and only its median is told
+            # torch is slower, and only its median is reported
             if key[0] == "torch" and i % 10:
                 continue
-            # processor time too, so that other programs on the machine count for less
+            # processor time too, so that other programs on the machine hardly count
             start, busy = time.perf_counter(), time.process_time()
             run(image)
             taken[key][max(i, 0)] = time.perf_counter() - start, time.process_time() - busy

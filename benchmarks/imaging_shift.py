@@ -1,8 +1,9 @@
-"""What becomes of p-values when images are taken otherwise, is it noticed, and does unlabelled recalibration help?
+"""What happens to p-values if images are taken differently, is it noticed, and does recalibration without labels help?
 
-Two sites are made of one data set: subjects are ranked by an acquisition trait of their images (blur, image shape, or
-both) plus noise of half its spread, normals and abnormals apart, and the upper half of each is the new site. Fitted
-and calibrated on normals of the old site; the new site's batch holds all its normals and abnormals drawn to a prevalence.
+One data set gives two sites. Subjects are ranked by an acquisition trait of their images (blur, image shape, or both) plus
+noise of half its spread. Normal and abnormal images are ranked separately, and the upper half of each is the new site. The
+model is fitted and calibrated on normals of the old site. The batch of the new site holds all its normals, and abnormal
+images drawn to a given prevalence.
 """
 
 import os
@@ -49,7 +50,7 @@ def new_site(chest: ChestImages, table: pd.DataFrame, traits: dict, rng: np.rand
 
 
 def site_standardised(calibration: np.ndarray, batch: np.ndarray) -> np.ndarray:
-    """Scores of the batch moved and stretched to the calibration's median and MAD."""
+    """Scores of the batch, moved and stretched to the median and MAD of the calibration."""
 
     def spread(v: np.ndarray) -> float:
         return float(np.median(np.abs(v - np.median(v))))
@@ -74,7 +75,7 @@ def one_per_subject(rows: np.ndarray, subject: np.ndarray, rng: np.random.Genera
 
 
 def mean_interval(values: list[float]) -> dict:
-    """Mean, smallest and largest over seeds; the seeds share images, so this is no interval over subjects."""
+    """Mean, smallest and largest over seeds. The seeds share images, so this is not an interval over subjects."""
     values = np.asarray(values)
     return {"value": float(values.mean()), "ci_low": float(values.min()), "ci_high": float(values.max())}
 
@@ -132,7 +133,7 @@ def main() -> None:
             healthy, ill = np.flatnonzero(~chest.positive & inside), np.flatnonzero(chest.positive & inside)
             for share in (0.0, *PREVALENCES):
                 wanted = int(share / (1 - share) * len(healthy))
-                # a high prevalence needs fewer normals, since abnormal images run out
+                # a high prevalence needs fewer normals, because there are not enough abnormal images
                 kept = (
                     healthy
                     if wanted <= len(ill)

@@ -18,8 +18,10 @@ from medanomaly.evaluation.images.segmentation import (
 from medanomaly.imaging.augmentation import augment, contact_sheet
 from medanomaly.imaging.maps.gradcam import check_grad_cam, deletion_insertion, grad_cam
 from medanomaly.imaging.networks.classifier.network import ResNet18
+from medanomaly.imaging.networks.classifier.params import ClassifierParams
 from medanomaly.imaging.networks.classifier.probability import fit_logit_map
-from medanomaly.imaging.networks.params import AugmentationParams, ClassifierParams, SegmenterParams
+from medanomaly.imaging.networks.params import AugmentationParams
+from medanomaly.imaging.networks.segmenter.params import SegmenterParams
 from medanomaly.imaging.supervised.models import ImageClassifier, ImageSegmenter
 from medanomaly.training.params import TrainingParams
 

@@ -8,7 +8,6 @@ from medanomaly.core.bundle import read_bundle, write_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError, InputError
 from medanomaly.evaluation.images.stratified_table import stratified_table
 from medanomaly.evaluation.resampling.ranking import auroc_between
-from medanomaly.imaging.examination import batch_check, leak, planted_lesions
 from medanomaly.imaging.image_models import (
     LBEParams,
     NetworkModelParams,
@@ -17,6 +16,7 @@ from medanomaly.imaging.image_models import (
     network_bundle,
 )
 from medanomaly.imaging.image_scorer import ImageScorer, part_table
+from medanomaly.imaging.model_checks import batch_check, leak, planted_lesions
 from medanomaly.imaging.objective import image_objective
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.image_array import ImageArray
@@ -98,7 +98,7 @@ def test_explanations_put_the_largest_contribution_of_each_image_first(data, bun
     assert (table["usual_low"] <= table["usual_high"]).all()
 
 
-def test_a_killed_training_goes_on_to_the_bundle_it_would_have_become(data, tmp_path, monkeypatch):
+def test_a_killed_training_continues_to_the_bundle_it_would_have_become(data, tmp_path, monkeypatch):
     images, cases = data
     params, about = network_params("autoencoder", max_epochs=3, patience=0), {"alpha": 0.1, "seed": 0}
 
@@ -173,7 +173,7 @@ def test_a_network_that_copies_leaks_and_lbe_has_no_leak(data, bundles, monkeypa
     found = leak(bundles["autoencoder"], images, np.arange(20), n_resamples=500, seed=0)
     assert found["low"] <= found["value"] <= found["high"] < 0.5
     copying = type("Copy", (), {"reconstruct": staticmethod(lambda images: images)})
-    monkeypatch.setattr("medanomaly.imaging.examination.detector_of", lambda _: copying)
+    monkeypatch.setattr("medanomaly.imaging.model_checks.detector_of", lambda _: copying)
     assert leak(bundles["autoencoder"], images, np.arange(20), n_resamples=500, seed=0)[
         "value"
     ] == pytest.approx(1)
@@ -235,10 +235,10 @@ def test_a_score_that_is_the_image_s_shape_has_no_stratified_ranking_left():
 
 def test_the_tuning_objective_looks_at_nothing_but_normal_train_images(data):
     images, cases = data
-    params, told = network_params("autoencoder", max_epochs=2, patience=0), []
+    params, reported = network_params("autoencoder", max_epochs=2, patience=0), []
     objective = image_objective(ImageArray(images, np.arange(120)), cases, params, n_folds=3, seed=0)
-    value = objective({"latent": 4}, lambda v, step: told.append((step, v)))
-    assert [step for step, _ in told] == [0, 1]
+    value = objective({"latent": 4}, lambda v, step: reported.append((step, v)))
+    assert [step for step, _ in reported] == [0, 1]
     assert 0 <= value <= 1
     changed = images.copy()
     changed[((cases["split"] != "train") | (cases["label"] == 1)).to_numpy()] = 0.5
@@ -267,8 +267,8 @@ def test_a_pruned_trial_leaves_training_at_once(data):
 
 def test_the_density_reports_after_each_fold(data):
     images, cases = data
-    told = []
+    reported = []
     objective = image_objective(ImageArray(images, np.arange(120)), cases, LBEParams(), n_folds=2, seed=0)
-    value = objective({"n_neighbors": 2}, lambda v, step: told.append((step, v)))
-    assert [step for step, _ in told] == [0, 1]
-    assert told[-1][1] == value > 0.5
+    value = objective({"n_neighbors": 2}, lambda v, step: reported.append((step, v)))
+    assert [step for step, _ in reported] == [0, 1]
+    assert reported[-1][1] == value > 0.5

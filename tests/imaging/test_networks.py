@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import textwrap
 
 import numpy as np
 import onnxruntime
@@ -9,18 +10,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from medanomaly.core.errors import BundleError, ConfigurationError, InputError
+from medanomaly.imaging.image_models import NetworkModelParams
 from medanomaly.imaging.maps.identity_leak import identity_leak
-from medanomaly.imaging.networks.detector import MODULES, NetworkDetector, hold_out
-from medanomaly.imaging.networks.params import (
-    AugmentationParams,
-    AutoencoderParams,
-    LesionSegmenterParams,
-    ReversedAutoencoderParams,
-    UNetParams,
-)
+from medanomaly.imaging.networks.autoencoder.params import AutoencoderParams
+from medanomaly.imaging.networks.detector import NetworkDetector, hold_out
+from medanomaly.imaging.networks.kinds import network_kinds
+from medanomaly.imaging.networks.lesion_segmenter.params import LesionSegmenterParams
+from medanomaly.imaging.networks.params import AugmentationParams
+from medanomaly.imaging.networks.reversed_autoencoder.params import ReversedAutoencoderParams
 from medanomaly.imaging.networks.unet.corruption import coarse_noise, hole_masks, random_holes
+from medanomaly.imaging.networks.unet.params import UNetParams
 from medanomaly.training.params import TrainingParams
 
 SIZE = 32
@@ -132,7 +134,7 @@ def test_training_lowers_the_loss(images, name):
 def test_one_step_lowers_the_loss_of_its_own_batch(images, name):
     params = PARAMS[name]
     torch.manual_seed(0)
-    module = MODULES[params.network](params, SIZE)
+    module = network_kinds()[params.network].build_module(params, SIZE)
     batch = (torch.from_numpy(images[:16, None]),)
 
     def loss():
@@ -182,7 +184,7 @@ def test_an_ensemble_averages_its_members_in_healthy_units(images):
     np.testing.assert_array_equal(again.score(images), ensemble.score(images))
     session = onnxruntime.InferenceSession(ensemble.to_onnx(), providers=["CPUExecutionProvider"])
     score = session.run(["score"], {"image": images[:, None]})[0]
-    # in standard deviations of healthy scores, which are small beside the scores themselves
+    # in standard deviations of healthy scores, which are small compared with the scores
     np.testing.assert_allclose(score, ensemble.score(images), rtol=1e-4, atol=5e-5)
 
 
@@ -219,10 +221,10 @@ def test_complementary_holes_score_each_pixel_once_and_nothing_near_it_was_seen(
 
 
 def test_an_inpainted_pixel_never_depends_on_itself(fitted, images):
-    scorer = fitted["unet_inpainting"].scorer_
+    head = fitted["unet_inpainting"].head_
     seen = torch.from_numpy(images[:1, None]).requires_grad_(True)
     for y, x in ((0, 0), (13, 7), (31, 16)):
-        (gradient,) = torch.autograd.grad(scorer.answer(seen)[0, 0, y, x], seen)
+        (gradient,) = torch.autograd.grad(head.answer(seen)[0, 0, y, x], seen)
         assert gradient[0, 0, y, x] == 0
         assert gradient.abs().sum() > 0
 
@@ -318,5 +320,71 @@ def test_a_killed_run_resumes_to_the_same_score(images, tmp_path):
 
 
 def test_parameters_validate_without_torch():
-    code = "import sys, medanomaly.imaging.networks.params; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from medanomaly.imaging.networks.kinds import network_params;"
+        "network_params({'network': 'unet'}); sys.exit('torch' in sys.modules)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_folder_with_a_record_is_a_network(images, tmp_path, monkeypatch):
+    from medanomaly.imaging import networks
+
+    files = {
+        "__init__.py": "",
+        "kind.py": """
+            from medanomaly.imaging.networks.flat_average.params import FlatParams
+            from medanomaly.imaging.networks.kinds import NetworkKind
+            KIND = NetworkKind(
+                label="flat average",
+                params=FlatParams,
+                module="medanomaly.imaging.networks.flat_average.lightning:FlatModule",
+                head="medanomaly.imaging.networks.flat_average.head:build_head",
+            )
+        """,
+        "params.py": """
+            from typing import Literal
+            from medanomaly.imaging.networks.params import NetworkParams
+            class FlatParams(NetworkParams):
+                network: Literal["flat_average"] = "flat_average"
+                pool: int = 8
+        """,
+        "lightning.py": """
+            from torch import nn
+            from medanomaly.imaging.networks.image_module import ImageModule
+            class FlatModule(ImageModule):
+                def __init__(self, params, image_size, **training):
+                    super().__init__(params, **training)
+                    pooled = nn.AvgPool2d(params.pool), nn.Upsample(scale_factor=params.pool)
+                    self.network = nn.Sequential(*pooled, nn.Conv2d(1, 1, 3, padding=1))
+                def loss(self, batch, generator):
+                    return (self.network(batch[0]) - batch[0]).square().mean()
+        """,
+        "head.py": """
+            from medanomaly.imaging.networks.score_head import ScoreHead
+            def build_head(network, params, image_size, n_reference):
+                return ScoreHead(network, params)
+        """,
+    }
+    folder = tmp_path / "flat_average"
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_text(textwrap.dedent(content))
+    monkeypatch.setattr(networks, "__path__", [*networks.__path__, str(tmp_path)])
+    network_kinds.cache_clear()
+    try:
+        block = {"network": {"network": "flat_average", "pool": 4}, "training": TRAINING.model_dump()}
+        params = NetworkModelParams.model_validate(block)
+        detector = NetworkDetector(params.network, params.training).fit(images)
+        again = NetworkDetector.from_weights(detector.spec(), detector.weights())
+        np.testing.assert_array_equal(again.score(images), detector.score(images))
+        assert params.model_dump()["network"]["pool"] == 4
+    finally:
+        network_kinds.cache_clear()
+
+
+def test_a_network_that_is_not_there_and_a_value_that_does_not_fit_are_named():
+    with pytest.raises(ValidationError, match=r"no image network 'unett'.*'unet'"):
+        NetworkModelParams.model_validate({"network": {"network": "unett"}})
+    with pytest.raises(ValidationError, match=r"network\.levels"):
+        NetworkModelParams.model_validate({"network": {"network": "unet", "levels": 9}})

@@ -14,9 +14,8 @@ from medanomaly.imaging.networks.detector import NetworkDetector
 from medanomaly.imaging.networks.lesion_segmenter.lesion_pasting import (
     FULL_CHANGE,
     lesion_shapes,
-    paste_lesions,
+    paste_training_lesions,
 )
-from medanomaly.imaging.networks.params import ReversedAutoencoderParams
 from medanomaly.imaging.networks.reversed_autoencoder.clahe import clahe
 from medanomaly.imaging.networks.reversed_autoencoder.lightning import ReversedAutoencoderModule
 from medanomaly.imaging.networks.reversed_autoencoder.loss import (
@@ -27,8 +26,9 @@ from medanomaly.imaging.networks.reversed_autoencoder.loss import (
     vae_loss,
 )
 from medanomaly.imaging.networks.reversed_autoencoder.network import ReversedAutoencoder
+from medanomaly.imaging.networks.reversed_autoencoder.params import ReversedAutoencoderParams
+from medanomaly.imaging.networks.segmenter.loss import soft_dice_loss
 from medanomaly.imaging.networks.unet.loss import hidden_error
-from medanomaly.imaging.supervised.segmenter_module import soft_dice_loss
 from medanomaly.training.export import onnx_bytes
 from medanomaly.training.params import TrainingParams
 
@@ -285,7 +285,7 @@ def test_clahe_is_continuous_in_its_input():
 
 def test_pasted_lesions_stay_in_range_and_targets_say_where_they_are():
     images = 0.2 + 0.5 * random_images(40, 64)
-    changed, target = paste_lesions(images, 0.5, torch.Generator().manual_seed(0))
+    changed, target = paste_training_lesions(images, 0.5, torch.Generator().manual_seed(0))
     assert 0 <= float(changed.min()) <= float(changed.max()) <= 1
     assert 0 <= float(target.min()) <= float(target.max()) <= 1
     touched = (changed != images).flatten(1).any(dim=1)

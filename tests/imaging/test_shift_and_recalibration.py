@@ -50,22 +50,22 @@ def test_check_notices_moved_scores_and_names_the_feature_that_moved(share):
     moved = np.concatenate([scores(300 - ill, rng, move=0.4), abnormal(ill, rng)])
     assert check_shift(scores(300, rng), moved).verdict == "broken"
     same = np.concatenate([scores(300 - ill, rng), abnormal(ill, rng)])
-    told = check_shift(scores(300, rng), same, features(300, rng), features(300, rng, move=1.0))
-    assert told.verdict == "broken"
-    assert "'a'" in told.reason
+    check = check_shift(scores(300, rng), same, features(300, rng), features(300, rng, move=1.0))
+    assert check.verdict == "broken"
+    assert "'a'" in check.reason
 
 
 def test_a_batch_that_is_too_usual_is_noticed_too():
     rng = np.random.default_rng(1)
-    told = check_shift(scores(300, rng), scores(300, rng, move=-0.4))
-    assert told.verdict == "broken"
+    check = check_shift(scores(300, rng), scores(300, rng, move=-0.4))
+    assert check.verdict == "broken"
 
 
 def test_too_few_usual_images_give_no_verdict():
     rng = np.random.default_rng(2)
-    told = check_shift(scores(300, rng), abnormal(50, rng))
-    assert told.verdict == "unknown"
-    assert "too few" in told.reason
+    check = check_shift(scores(300, rng), abnormal(50, rng))
+    assert check.verdict == "unknown"
+    assert "too few" in check.reason
 
 
 def test_what_cannot_be_compared_is_refused():

@@ -8,8 +8,9 @@ from tests.training.small_networks import NETWORKS, rows
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from medanomaly.imaging.networks.autoencoder.lightning import AutoencoderModule
-from medanomaly.imaging.networks.params import AutoencoderParams, UNetParams
+from medanomaly.imaging.networks.autoencoder.params import AutoencoderParams
 from medanomaly.imaging.networks.unet.lightning import UNetModule
+from medanomaly.imaging.networks.unet.params import UNetParams
 from medanomaly.training import fit as fitting
 from medanomaly.training.batches import DeviceBatches, batches, fits_on_gpu
 from medanomaly.training.params import TrainingParams

@@ -1,4 +1,4 @@
-"""Kedro datasets of images: each lists a data set and returns an ``ImageSource``; reading is left to the store."""
+"""Kedro datasets of images: each lists a data set and returns an ``ImageSource``; the store reads the images later."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from medanomaly.imaging.sources.readers import split_url
 
 
 class _ImageDataset(AbstractDataset[None, ImageSource]):
-    """What all have in common: a URL of any fsspec file system, read only."""
+    """What all of them share: a URL of any fsspec file system, read only."""
 
     def __init__(self, *, url: str, storage_options: dict | None = None, metadata: dict | None = None):
         self.url, self.storage_options, self.metadata = str(url), storage_options or {}, metadata
@@ -35,7 +35,7 @@ class _ImageDataset(AbstractDataset[None, ImageSource]):
 
 
 class ClassFoldersDataset(_ImageDataset):
-    """A folder a class, with or without ``train`` and ``test`` above them; see ``class_folders``.
+    """One folder per class, with or without ``train`` and ``test`` above them; see ``class_folders``.
 
     Args:
         url: root folder.
@@ -55,7 +55,7 @@ class ClassFoldersDataset(_ImageDataset):
 
 
 class MedMNISTDataset(_ImageDataset):
-    """A file of the MedMNIST format; see ``medmnist``.
+    """A file in the format of MedMNIST; see ``medmnist``.
 
     Args:
         url: the npz file.
@@ -78,7 +78,7 @@ class DicomFolderDataset(_ImageDataset):
 
     Args:
         url: root folder.
-        labels: CSV with columns path (relative to the folder) and label, optional.
+        labels: optional CSV with columns path (relative to the folder) and label.
         storage_options: of the file system.
     """
 
@@ -98,10 +98,9 @@ class LabelledImagesDataset(_ImageDataset):
 
     Args:
         url: root folder.
-        labels: CSV with one row an image.
-        columns: which column is what: ``path_column``, ``label_column``, ``patient_column``, ``kind_column``,
-        ``split_column``,
-            ``mask_column``; the first two default to path and label, the others to none.
+        labels: CSV with one row per image.
+        columns: names of columns: ``path_column``, ``label_column``, ``patient_column``, ``kind_column``,
+            ``split_column``, ``mask_column``. The first two default to path and label, the others to none.
         storage_options: of the file system.
     """
 
@@ -125,4 +124,4 @@ def _table(url: str, storage_options: dict) -> pd.DataFrame:
     except FileNotFoundError as error:
         raise DataNotFoundError("the label table does not exist", source=url) from error
     except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"no readable CSV: {error}", source=url) from error
+        raise InputError(f"not a readable CSV: {error}", source=url) from error

@@ -1,4 +1,4 @@
-"""Chest phantoms of the embedded cohort as an image source: drawn when loaded, the same for the same seed."""
+"""Chest phantoms of the embedded cohort as an image source: drawn on loading, equal for equal seeds."""
 
 from kedro.io import AbstractDataset
 
@@ -10,10 +10,10 @@ from medanomaly.synthetic.patients import draw_patients
 
 
 class SyntheticChestDataset(AbstractDataset[None, ImageSource]):
-    """One image a patient of the synthetic cohort, lesions with exact masks.
+    """One image per patient of the synthetic cohort; lesions have exact masks.
 
     Args:
-        n_patients: how many patients; the same ones as in the clinical table of the same seed.
+        n_patients: number of patients; they are those of the clinical table of the same seed.
         seed: of the cohort.
         lesion_share: share of images with a lesion.
         height: of an image, px.
@@ -35,7 +35,7 @@ class SyntheticChestDataset(AbstractDataset[None, ImageSource]):
         """Draw the images."""
         drawn = chest_images(draw_patients(self.n_patients, self.params.seed), self.params)
         rows = drawn.table.drop(columns=["width", "height", "contrast"]).assign(path=drawn.table["case_id"])
-        # normal images have an exact mask too: an empty one
+        # normal images also have an exact mask, which is empty
         rows["mask_path"] = "mask/" + rows["case_id"]
         images = dict(zip(rows["path"], drawn.images, strict=True))
         images |= {m: mask.astype("float32") for m, mask in zip(rows["mask_path"], drawn.masks, strict=True)}

@@ -1,14 +1,13 @@
 """P-values at a new site from unlabelled images of that site.
 
-Scores of the new site are a mixture: normal images, whose scores have moved and spread, and an unknown share of abnormal
-ones further up. On a scale where calibration scores are symmetric, a mixture of two normal distributions is fitted to the
-batch (EM); its lower component is taken for the normal images. Scores are then moved and stretched so that this component
-has the mean and the spread of the calibration scores, and compared with them as usual. Standardising a site by its
-own median would take half of the abnormal images for normal ones; this does not as long as the two components can be told
-apart.
+Scores of the new site are a mixture of normal images, whose scores have moved and spread, and an unknown share of abnormal
+images with higher scores. On a scale where calibration scores are symmetric, a mixture of two normal distributions is fitted
+to the batch (EM). Its lower component stands for the normal images. Scores are moved and stretched until this component has
+the mean and the spread of the calibration scores; then they are compared with them as usual. A site's own
+median would count many abnormal images as normal. This method avoids that as long as the two components are distinct.
 
-What it cannot do: with abnormal images that score like normal ones, or in a batch with hardly any normal image, the
-lower component is not the normal images, and nothing in unlabelled data shows it.
+Its limits: abnormal images may score like normal ones, or a batch may hold hardly any normal image. Then the lower
+component does not stand for the normal images, and nothing in unlabelled data shows it.
 """
 
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from medanomaly.core.conformal import p_values, score_threshold
 from medanomaly.core.errors import InputError
 
 SMALLEST_BATCH = 50
-# two components have to be better than one by this much (Kass & Raftery 1995: "very strong" evidence)
+# two components must be better than one by this difference (Kass & Raftery 1995: "very strong" evidence)
 BIC_GAIN = 10.0
 _STARTS = 4
 
@@ -32,7 +31,7 @@ class SymmetricScale:
 
     Attributes:
         start: a low quantile of the calibration scores.
-        width: chosen so that the calibration scores are not skewed on this scale.
+        width: for which the calibration scores are least skewed on this scale.
     """
 
     start: float
@@ -40,7 +39,7 @@ class SymmetricScale:
 
     @classmethod
     def fit(cls, calibration: np.ndarray) -> "SymmetricScale":
-        """The width under which (m,) calibration scores have the least skewness."""
+        """The scale on which (m,) calibration scores have the least skewness."""
         start, spread = float(np.quantile(calibration, 0.005)), float(np.std(calibration))
         if np.ptp(calibration) == 0:
             raise InputError("all calibration scores are equal")
@@ -66,10 +65,10 @@ class SiteCalibration:
     Attributes:
         calibration: (m,) calibration scores.
         scale: on which the mapping is linear.
-        location, spread: of the site's normal images on that scale.
-        abnormal_share: estimated share of the batch in the upper component, 0 where one component is enough.
-        separation: distance of the components in standard deviations of the lower one; NaN where there is one.
-        n: images it was estimated from.
+        location, spread: of the normal images of the site on that scale.
+        abnormal_share: estimated share of the batch in the upper component; 0 if one component is enough.
+        separation: distance of the components in standard deviations of the lower one; NaN if there is only one.
+        n: number of images for the estimate.
     """
 
     calibration: np.ndarray
@@ -87,11 +86,11 @@ class SiteCalibration:
         return self.scale.inverse(moved)
 
     def p_values(self, scores: np.ndarray) -> np.ndarray:
-        """(n,) p-values of scores of the site; approximate, since the mapping is estimated."""
+        """(n,) p-values of scores of the site; approximate, because the mapping is estimated."""
         return p_values(self.transform(scores), self.calibration)
 
     def threshold(self, alpha: float) -> float:
-        """The site's score above which ``p <= alpha``."""
+        """The score of the site above which ``p <= alpha``."""
         limit = score_threshold(self.calibration, alpha)
         if not np.isfinite(limit):
             return limit
@@ -101,11 +100,11 @@ class SiteCalibration:
 
 
 def recalibrate(calibration: np.ndarray, batch: np.ndarray, seed: int = 0) -> SiteCalibration:
-    """Learn from an unlabelled batch of a new site how its normal images score.
+    """Estimate from an unlabelled batch of a new site how its normal images score.
 
     Args:
-        calibration: (m,) scores of normal images of the old site, not fitted on.
-        batch: (n,) scores of the new site, normal and abnormal, n >= 50, better some hundreds.
+        calibration: (m,) scores of normal images of the old site, outside the training.
+        batch: (n,) scores of the new site, normal and abnormal; n >= 50, better some hundreds.
         seed: of the starts of EM.
 
     Raises:
@@ -115,7 +114,7 @@ def recalibrate(calibration: np.ndarray, batch: np.ndarray, seed: int = 0) -> Si
     if min(len(calibration), len(batch)) < SMALLEST_BATCH:
         raise InputError(
             f"{len(calibration)} calibration images and {len(batch)} images of the site are too few",
-            remedy=f"Bring {SMALLEST_BATCH} of each, better some hundreds.",
+            remedy=f"Give {SMALLEST_BATCH} of each, better some hundreds.",
         )
     if not np.isfinite(calibration).all() or not np.isfinite(batch).all():
         raise InputError("a score is NaN or infinite", remedy="Detectors must give finite scores.")
@@ -149,11 +148,11 @@ def weighted_p_values(
     """Conformal p-values under covariate shift (Tibshirani, Barber, Candès & Ramdas 2019, eq. 8).
 
     Args:
-        scores: (n,) of the new site; weights: (n,) density ratio new over old of their covariates.
-        calibration: (m,) scores; calibration_weights: (m,) density ratio of theirs.
+        scores: (n,) of the new site; weights: (n,) density ratio, new / old, of their covariates.
+        calibration: (m,) scores; calibration_weights: (m,) density ratio of their covariates.
 
     Returns:
-        (n,) in (0, 1]; valid where the ratio is right and covers the new site.
+        (n,) in (0, 1]; valid if the ratio is correct and covers the new site.
     """
     order = np.argsort(calibration, kind="stable")
     ordered, w = np.asarray(calibration)[order], np.asarray(calibration_weights, dtype=np.float64)[order]
@@ -164,10 +163,10 @@ def weighted_p_values(
 def density_ratio(
     calibration: np.ndarray, batch: np.ndarray, cap: float = 20.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """New over old density of covariates, by a logistic classifier (Bickel, Brückner & Scheffer 2009), cut at ``cap``.
+    """Density ratio, new / old, of covariates by a logistic classifier (Bickel, Brückner & Scheffer 2009), at most ``cap``.
 
-    The classifier sees all images of the batch, abnormal ones too: covariates that an illness changes as well are
-    then reweighted as if the apparatus had changed them.
+    The classifier sees all images of the batch, also abnormal ones. So covariates that an illness changes are reweighted
+    as if the device had changed them.
 
     Args:
         calibration: (m, k) covariates; batch: (n, k).

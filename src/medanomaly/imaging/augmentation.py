@@ -1,4 +1,4 @@
-"""Augmentation of images: small rotations, shifts, sizes, gamma and noise. Never a flip: it would move the heart."""
+"""Augmentation of images: small rotations, shifts, sizes, gamma and noise. No flip, because it would move the heart."""
 
 import math
 
@@ -20,11 +20,11 @@ class RandomGamma(v2.Transform):
         self.spread = spread
 
     def make_params(self, flat_inputs: list) -> dict:
-        """One gamma a call."""
+        """One gamma per call."""
         return {"gamma": math.exp(self.spread * (2 * torch.rand(()).item() - 1))}
 
     def transform(self, inpt: Tensor, params: dict) -> Tensor:
-        """torchvision's."""
+        """Apply it; called by torchvision."""
         return self._call_kernel(v2.functional.adjust_gamma, inpt, gamma=params["gamma"])
 
 
@@ -57,7 +57,7 @@ def augment(
         images: (n, 1, H, W) in [0, 1].
         params: how much.
         generator: random numbers; the same state gives the same batch.
-        mask: (n, 1, H, W) of 0 and 1 that moves with its image, or None.
+        mask: (n, 1, H, W) of 0 and 1, which moves with its image; or None.
 
     Returns:
         Images of the same shape in [0, 1], and the masks if there were any.
@@ -83,20 +83,20 @@ def augment(
 def contact_sheet(
     images: np.ndarray, params: AugmentationParams, seed: int, versions: int = 6, gap: int = 2
 ) -> np.ndarray:
-    """What a recipe does: each row an image as it is, then augmented versions of it.
+    """What a recipe does: each row shows an image, then augmented versions of it.
 
     Args:
         images: (n, H, W) float32 in [0, 1].
         params: the recipe.
         seed: of the versions.
-        versions: augmented images a row.
+        versions: augmented images per row.
         gap: white pixels between images.
 
     Returns:
         (n (H + gap) - gap, (versions + 1) (W + gap) - gap) float32 in [0, 1].
 
     Raises:
-        InputError: there is no image, or not a stack of them.
+        InputError: there is no image, or the array is not (n, H, W).
     """
     if images.ndim != 3 or not len(images):
         raise InputError(f"images of shape {images.shape}", remedy="Give one or more as (n, H, W).")

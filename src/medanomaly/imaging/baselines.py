@@ -1,7 +1,7 @@
-"""What a model of images has to beat: three numbers of the image as a whole, and three floors fitted on normal images.
+"""Baselines of images: three numbers of the whole image, and three simple models fitted on normal images.
 
-All share ``fit(images, aspect)`` and ``score(images, aspect)`` with images (n, H, W) float in [0, 1] and aspect (n,) width /
-height of the image as it was taken; scores are (n,), higher = more anomalous.
+All share ``fit(images, aspect)`` and ``score(images, aspect)``. Images are (n, H, W) float in [0, 1]; aspect is (n,),
+width / height of the image as it was taken. Scores are (n,), higher = more anomalous.
 """
 
 from typing import Protocol
@@ -30,15 +30,15 @@ class Baseline(Protocol):
 
 class _Constant:
     def fit(self, images: np.ndarray, aspect: np.ndarray) -> "_Constant":
-        """Nothing to learn; the direction is declared, not chosen on labels."""
+        """There is nothing to learn. The direction is fixed, not chosen by labels."""
         return self
 
 
 class AspectRatio(_Constant):
-    """Width over height of the image: says nothing about lungs, only about how a patient was placed."""
+    """Width / height of the image. It says nothing about lungs, only how a patient was placed."""
 
     def score(self, images: np.ndarray, aspect: np.ndarray) -> np.ndarray:
-        """Wider is stranger."""
+        """Wider images score higher."""
         return np.asarray(aspect, dtype=np.float64)
 
 
@@ -46,15 +46,15 @@ class MeanIntensity(_Constant):
     """Mean grey value."""
 
     def score(self, images: np.ndarray, aspect: np.ndarray) -> np.ndarray:
-        """Brighter is stranger."""
+        """Brighter images score higher."""
         return np.asarray(images).mean(axis=(1, 2), dtype=np.float64)
 
 
 class Sharpness(_Constant):
-    """Mean absolute Laplacian, which acquisition changes as much as illness does."""
+    """Mean absolute Laplacian. Acquisition changes it as much as illness does."""
 
     def score(self, images: np.ndarray, aspect: np.ndarray) -> np.ndarray:
-        """Smoother is stranger."""
+        """Smoother images score higher."""
         x = np.asarray(images, dtype=np.float64)
         inner = x[:, 1:-1, 1:-1]
         around = x[:, :-2, 1:-1] + x[:, 2:, 1:-1] + x[:, 1:-1, :-2] + x[:, 1:-1, 2:]
@@ -82,12 +82,12 @@ class NearestImage:
     """Euclidean distance of the z-scored image, 32 px, to the nearest normal one."""
 
     def fit(self, images: np.ndarray, aspect: np.ndarray) -> "NearestImage":
-        """Keep the images."""
+        """Keep the images to compare with."""
         self.train_ = self._view(images)
         return self
 
     def score(self, images: np.ndarray, aspect: np.ndarray) -> np.ndarray:
-        """Distance."""
+        """Distance to the nearest image."""
         return _nearest(self._view(images), self.train_)
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""Models of images as bundles: trained, calibrated on what the ONNX model gives, sealed."""
+"""Models of images as bundles: trained, calibrated on the scores of the ONNX model, sealed."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from medanomaly.core.bundle import Bundle
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.models import ModelParams
 from medanomaly.core.sealing import check_reference, seal
-from medanomaly.imaging.networks.params import DetectorNetworkParams
+from medanomaly.imaging.networks.kinds import AnyNetworkParams
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.training.params import TrainingParams
@@ -22,8 +22,8 @@ class LBEParams(ModelParams):
     """The density model on log band energies.
 
     Attributes:
-        n_neighbors: nearest normal images that are looked at.
-        grid: cells a side.
+        n_neighbors: number of nearest normal images that a score is made from.
+        grid: cells per side.
     """
 
     n_neighbors: int = Field(3, ge=1)
@@ -33,7 +33,7 @@ class LBEParams(ModelParams):
 class NetworkModelParams(ModelParams):
     """A network, how it is trained, and how many of them are averaged."""
 
-    network: DetectorNetworkParams
+    network: AnyNetworkParams
     training: TrainingParams = TrainingParams()
     members: int = Field(1, ge=1)
 
@@ -57,7 +57,7 @@ class NetworkModelParams(ModelParams):
 
 
 def lbe_margin(size: int) -> int:
-    """Border that LBE leaves out of an image of this side, px: 6 of 64."""
+    """Width of the border that LBE leaves out, px: 6 of a side of 64."""
     return round(size * 6 / 64)
 
 
@@ -89,8 +89,8 @@ def lbe_bundle(
         images: (n, size, size) float32 in [0, 1], row i is case i.
         cases: case table of n rows.
         params: of the detector.
-        contract: what the images were brought under.
-        name, alpha, seed, stamp: as of :func:`medanomaly.core.sealing.seal`.
+        contract: that the images were prepared to.
+        name, alpha, seed, stamp: see :func:`medanomaly.core.sealing.seal`.
     """
     import safetensors.numpy
 
@@ -119,22 +119,22 @@ def network_bundle(
 ) -> Bundle:
     """Train a network on normal train images, calibrate its ONNX model, seal.
 
-    About 15 % of the train patients are held out to choose the best epoch; calibration images are seen by nothing but the
-    calibration, so that p-values hold.
+    About 15 % of the train patients are held out to choose the best epoch. Only the calibration uses calibration images,
+    so p-values hold.
 
     Args:
-        images, cases, contract: as of :func:`lbe_bundle`.
+        images, cases, contract: see :func:`lbe_bundle`.
         params: network, training, members.
-        folder: where checkpoints go, and from where an interrupted training goes on.
-        name, alpha, seed, stamp: as of :func:`medanomaly.core.sealing.seal`.
-        loggers: Lightning's.
+        folder: for checkpoints; an interrupted training continues from there.
+        name, alpha, seed, stamp: see :func:`medanomaly.core.sealing.seal`.
+        loggers: for Lightning.
     """
     from medanomaly.imaging.networks.detector import NetworkDetector
 
     if contract.contrast != "none":
         raise ConfigurationError(
             f"images with contrast '{contract.contrast}'",
-            remedy="Set imaging_processing.contract.contrast to none: each network has a contrast of its own.",
+            remedy="Set imaging_processing.contract.contrast to none: each network normalises contrast itself.",
         )
     rows = np.flatnonzero(check_reference(cases, name)[0])
     detector = NetworkDetector(params.network, params.training, seed, params.members)
@@ -179,7 +179,7 @@ def _sealed(files, images, cases, rows, contract, about, name, alpha, seed, stam
 
 
 def detector_of(bundle: Bundle):
-    """The network of a bundle in torch, which reconstructs; scores come from its ONNX model.
+    """The network of a bundle in torch, for reconstructions. Scores come from the ONNX model of the bundle.
 
     Raises:
         ConfigurationError: the bundle holds no network.
@@ -188,6 +188,6 @@ def detector_of(bundle: Bundle):
 
     if "spec" not in bundle.manifest:
         raise ConfigurationError(
-            f"'{bundle.manifest['name']}' is no network", remedy="Ask a bundle that has a 'spec'."
+            f"'{bundle.manifest['name']}' is not a network", remedy="Give a bundle that has a 'spec'."
         )
     return NetworkDetector.from_weights(bundle.manifest["spec"], bundle.files["weights.safetensors"])

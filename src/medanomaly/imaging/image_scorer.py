@@ -1,4 +1,4 @@
-"""Score images with a bundle, and say which parts of an image make up its score."""
+"""Score images with a bundle, and explain which parts of an image make up its score."""
 
 from functools import cached_property
 
@@ -12,17 +12,17 @@ from medanomaly.imaging.lbe.band_energies import BandEnergies
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.image_array import ImageArray
 
-AT_ONCE = 64
-CELLS = 5
-ROWS = ("top", "upper", "middle", "lower", "bottom")
-COLUMNS = ("far left", "left", "centre", "right", "far right")
-DETAIL = ("finest detail", "fine detail", "coarse detail", "coarsest detail")
+IMAGES_PER_BATCH = 64
+CELLS_PER_SIDE = 5
+ROW_NAMES = ("top", "upper", "middle", "lower", "bottom")
+COLUMN_NAMES = ("far left", "left", "centre", "right", "far right")
+BAND_NAMES = ("finest detail", "fine detail", "coarse detail", "coarsest detail")
 
 
 def onnx_outputs(
     model: bytes, images: np.ndarray | ImageArray, names: list[str], contract: InputContract
 ) -> dict[str, np.ndarray]:
-    """Outputs of an ONNX model with input ``image`` for (n, H, W) images, some at a time, so that a memory map will do."""
+    """Outputs of an ONNX model with input ``image`` for (n, H, W) images, read in batches: a memory map is enough."""
     return _run(_session(model), images, names, contract)
 
 
@@ -37,21 +37,21 @@ def _session(model: bytes):
 
 def _run(session, images, names: list[str], contract: InputContract) -> dict[str, np.ndarray]:
     parts = []
-    for start in range(0, len(images), AT_ONCE):
-        batch = contract.check(np.asarray(images[start : start + AT_ONCE]))
+    for start in range(0, len(images), IMAGES_PER_BATCH):
+        batch = contract.check(np.asarray(images[start : start + IMAGES_PER_BATCH]))
         parts.append(session.run(names, {"image": batch.astype(np.float32)[:, None]}))
     return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(names)}
 
 
-def cell_names(grid: int = CELLS) -> list[str]:
-    """What the cells of a grid are called, row by row, as one looks at the image."""
-    if grid != CELLS:
+def cell_names(grid: int = CELLS_PER_SIDE) -> list[str]:
+    """Names of the cells of a grid, row by row, as seen by a person who looks at the image."""
+    if grid != CELLS_PER_SIDE:
         return [f"row {i + 1}, column {j + 1} of {grid}" for i in range(grid) for j in range(grid)]
-    return [f"{row} {column}" for row in ROWS for column in COLUMNS]
+    return [f"{row} {column}" for row in ROW_NAMES for column in COLUMN_NAMES]
 
 
 class ImageScorer:
-    """A bundle made ready: contract, ONNX session and calibration scores.
+    """A bundle that is ready to score: contract, ONNX session and calibration scores.
 
     Args:
         bundle: a verified bundle of the imaging modality.
@@ -70,14 +70,14 @@ class ImageScorer:
         self._session = _session(bundle.files["model.onnx"])
 
     def score(self, images: np.ndarray | ImageArray) -> np.ndarray:
-        """(n,) float64 scores of (n, size, size) images under the contract, higher = more anomalous."""
+        """(n,) float64 scores of (n, size, size) images that keep the contract, higher = more anomalous."""
         return self._outputs(images, "score").astype(np.float64)
 
     def _outputs(self, images: np.ndarray | ImageArray, name: str) -> np.ndarray:
         return _run(self._session, images, [name], self.contract)[name]
 
     def p_values(self, images: np.ndarray) -> np.ndarray:
-        """(n,) conformal p-values against the bundle's calibration normals."""
+        """(n,) conformal p-values, compared with the calibration normals of the bundle."""
         return p_values(self.score(images), self.calibration)
 
     def maps(self, images: np.ndarray) -> np.ndarray:
@@ -85,7 +85,7 @@ class ImageScorer:
         return self.look(images)[1]
 
     def look(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and maps of (n, size, size) images at the price of one."""
+        """Scores and maps of (n, size, size) images in one pass."""
         names = ["score", self.bundle.manifest["map"]]
         score, found = _run(self._session, images, names, self.contract).values()
         if found.ndim == 4:
@@ -106,14 +106,14 @@ class ImageScorer:
         return BandEnergies(size=size, margin=margin, grid=grid)
 
     def parts(self, images: np.ndarray, normals: np.ndarray) -> tuple[pd.DataFrame, np.ndarray, bool]:
-        """What each part of an image adds to its score, beyond what it adds for a usual image.
+        """What each part of an image adds to its score, minus what it adds for a usual image.
 
-        For LBE a part is the detail of one scale in one cell, and its value the log energy there; for a network it is a
-        cell of the map, and its value the mean error there.
+        For LBE a part is the detail of one scale in one cell, and its value is the log energy there. For a network a part
+        is a cell of the map, and its value is the mean error there.
 
         Args:
             images: (n, size, size) images.
-            normals: (m, size, size) normal images, for the usual range; LBE takes those that it was fitted on instead.
+            normals: (m, size, size) normal images, for the usual range; LBE uses its training images instead.
 
         Returns:
             ``(parts, contributions, exact)``. ``parts`` has one row per part: ``feature``, ``unit``, ``usual_low`` and
@@ -130,7 +130,9 @@ class ImageScorer:
         values = energies.features(np.asarray(images))
         fitted = arrays["train"] * arrays["sd"] + arrays["mean"]
         bands = (
-            DETAIL if len(energies.sigmas) == len(DETAIL) else [f"band {b}" for b in range(energies.shape[0])]
+            BAND_NAMES
+            if len(energies.sigmas) == len(BAND_NAMES)
+            else [f"band {b}" for b in range(energies.shape[0])]
         )
         names = [f"{band}, {cell}" for band in bands for cell in cell_names(energies.grid)]
         return _described(names, "log energy", fitted, values), found.reshape(len(images), -1), True
@@ -154,7 +156,7 @@ def _described(names: list[str], unit: str, usual: np.ndarray, values: np.ndarra
 
 
 def _edges(side: int) -> np.ndarray:
-    return np.linspace(0, side, CELLS + 1).round().astype(int)
+    return np.linspace(0, side, CELLS_PER_SIDE + 1).round().astype(int)
 
 
 def _cells(maps: np.ndarray) -> np.ndarray:
@@ -178,11 +180,11 @@ def part_table(
         scorer: the model.
         images: (n, size, size) images.
         case_ids: their n ids.
-        normals: as of :meth:`ImageScorer.parts`.
+        normals: see :meth:`ImageScorer.parts`.
 
     Returns:
-        ``case_id, model, feature, value, unit, usual_low, usual_high, contribution, exact``, largest contribution of a
-        case first.
+        ``case_id, model, feature, value, unit, usual_low, usual_high, contribution, exact``, the largest
+        contribution of a case first.
     """
     parts, contributions, exact = scorer.parts(images, normals)
     values = np.stack(parts["values"].to_list())

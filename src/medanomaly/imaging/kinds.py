@@ -12,19 +12,7 @@ from medanomaly.core.bundle import Bundle
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.models import FitContext, ModelInput, ModelKind
 from medanomaly.imaging.image_models import LBEParams, NetworkModelParams
-from medanomaly.imaging.networks.params import (
-    AutoencoderParams,
-    LesionSegmenterParams,
-    ReversedAutoencoderParams,
-    UNetParams,
-)
-
-NETWORKS = {
-    "autoencoder": AutoencoderParams,
-    "unet": UNetParams,
-    "reversed_autoencoder": ReversedAutoencoderParams,
-    "lesion_segmenter": LesionSegmenterParams,
-}
+from medanomaly.imaging.networks.kinds import network_kinds
 
 
 class ImageKind(ModelKind):
@@ -96,9 +84,10 @@ class ImageNetwork(ImageKind):
     """
 
     by_epochs = True
+    label = ""
 
     def __init__(self, name: str):
-        self.name = name
+        self.name, self.label = name, network_kinds()[name].label
         self.params = _params(name)
 
     def fit(
@@ -123,17 +112,17 @@ class ImageNetwork(ImageKind):
 
 def normal_rows(cases: pd.DataFrame) -> np.ndarray:
     """Positions of the normal calibration images that a model is checked on, 200 at most."""
-    from medanomaly.imaging.examination import CHECKED_IMAGES
+    from medanomaly.imaging.model_checks import CHECKED_IMAGES
 
     return np.flatnonzero(reference_cases(cases, "calibration").to_numpy())[:CHECKED_IMAGES]
 
 
 @cache
 def _params(name: str) -> type[NetworkModelParams]:
-    of = NETWORKS[name]
+    of = network_kinds()[name].params
     return create_model(f"{name}_params", __base__=NetworkModelParams, kind=(str, name), network=(of, of()))
 
 
 def kinds() -> dict[str, Callable[[], ModelKind]]:
     """LBE, and every network."""
-    return {"lbe": LBE} | {name: partial(ImageNetwork, name) for name in NETWORKS}
+    return {"lbe": LBE} | {name: partial(ImageNetwork, name) for name in network_kinds()}

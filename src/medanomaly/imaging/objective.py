@@ -1,4 +1,4 @@
-"""What a search for options of a model of images maximises: how well it finds planted lesions, inside train alone."""
+"""What a search for options of an image model maximises: how well it finds planted lesions, in train only."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,11 +12,12 @@ from medanomaly.core.splits import patient_position
 from medanomaly.evaluation.resampling.ranking import auroc_between
 from medanomaly.imaging.image_models import LBEParams, NetworkModelParams, fitted_lbe
 from medanomaly.imaging.maps.lesions import paste_lesions
+from medanomaly.imaging.networks.kinds import network_kinds
 from medanomaly.imaging.sources.image_array import ImageArray
 
-# the split uses the seed itself: with the same key, train would fill the lower folds alone
+# the split uses the seed itself: with the same key, train would fill only the lower folds
 FOLD_KEY = 1_000_003
-# other lesions than those that the examination plants
+# other lesions than those of the model checks
 LESION_KEY = 7_000_003
 SMALLEST_FOLD = 8
 
@@ -31,20 +32,20 @@ def image_objective(
     n_folds: int,
     seed: int,
 ) -> Objective:
-    """AUROC of lesions planted into normal train images that were left out; no abnormal image is ever looked at.
+    """AUROC of lesions planted into normal train images that were left out. No abnormal image is used.
 
-    LBE reports after each fold. A network takes long, so it is trained once, on all folds but the first, and reports after
-    each epoch; its value is that of the epoch with the best loss on the healthy images left out.
+    LBE reports after each fold. A network takes long, so it is trained only once, on all folds except the first, and
+    reports after each epoch. Its value is that of the epoch with the best loss on the healthy images left out.
 
     Args:
         images: of the cases.
-        cases: case table; only normals of its train part are used.
-        params: the model, and the options that are not searched.
+        cases: case table; only the normal cases of train are used.
+        params: of the model, for options that are not searched.
         n_folds: folds by patient.
         seed: of folds, lesions, weights.
 
     Returns:
-        Function of options and of a reporter (value, step) to the AUROC.
+        A function of options and a reporter ``(value, step)`` that returns the AUROC.
 
     Raises:
         ConfigurationError: a fold is too small.
@@ -86,24 +87,20 @@ def _trained(
 ) -> float:
     from torch.utils.data import TensorDataset
 
-    from medanomaly.imaging.networks.detector import MODULES, as_batch, build_scorer, in_parts
-    from medanomaly.imaging.networks.scorers import NeighbourScorer
+    from medanomaly.imaging.networks.detector import as_batch, fitted_head, in_parts
     from medanomaly.training.fit import fit
     from medanomaly.training.seeding import seeded
 
     fitted, left_out, spoiled = as_batch(train), as_batch(healthy), as_batch(lesions)
     settings = {name: getattr(params.training, name) for name in ("learning_rate", "weight_decay")}
     with seeded(seed):
-        module = MODULES[params.network.network](params.network, train.shape[1], **settings, seed=seed)
+        kind = network_kinds()[params.network.network]
+        module = kind.build_module(params.network, train.shape[1], **settings, seed=seed)
 
     def value() -> float:
-        scorer = (
-            build_scorer(params.network, module.network, train.shape[1], len(fitted)).to(module.device).eval()
-        )
-        if isinstance(scorer, NeighbourScorer):
-            scorer.fit_reference(in_parts(scorer.embed, fitted.to(module.device)))
+        head = fitted_head(params.network, module.network, fitted.to(module.device))
         both = [
-            in_parts(lambda x: scorer(x)[0], x.to(module.device)).cpu().numpy() for x in (left_out, spoiled)
+            in_parts(lambda x: head(x)[0], x.to(module.device)).cpu().numpy() for x in (left_out, spoiled)
         ]
         return auroc_between(*both)
 

@@ -1,10 +1,9 @@
-"""Do p-values still hold for this batch? A test that abnormal images in the batch do not set off.
+"""Do p-values still hold for this batch? Abnormal images in the batch do not cause a false verdict.
 
-A batch holds normal images and an unknown share of abnormal ones, so it may differ from the calibration images without any
-shift. Abnormal images score high, though: among images that look more usual than the median calibration image hardly one is
-abnormal (Storey 2002 estimates the share of true null hypotheses from the same part of the p-values). There the
-batch and the calibration images must be alike: in their scores, in how they were taken, and the batch cannot hold
-more of them than half.
+A batch holds normal images and an unknown share of abnormal ones, so it may differ from the calibration images without a
+shift. But abnormal images score high: hardly any has a score below the median calibration score (Storey 2002 estimates the
+share of true null hypotheses from the same part of the p-values). So the images below that median must agree with the
+calibration images below it, in their scores and in how they were taken. They cannot be more than half of the batch.
 """
 
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from scipy import stats
 
 from medanomaly.core.errors import InputError
 
-SMALLEST = 15
+FEWEST_USUAL_IMAGES = 15
 
 
 @dataclass(frozen=True)
@@ -23,12 +22,12 @@ class ShiftCheck:
     """Verdict on one scored batch.
 
     Attributes:
-        verdict: ``holds`` (nothing speaks against the p-values), ``broken`` (they are not valid), or ``unknown`` (too few
-            usual-looking images to tell).
-        p: the smallest p-value times the number of tests (Bonferroni), at most 1; NaN where unknown.
+        verdict: ``holds`` (no evidence against the p-values), ``broken`` (they are not valid), or ``unknown`` (too few
+            usual-looking images).
+        p: the smallest p-value times the number of tests (Bonferroni), at most 1; NaN if the verdict is unknown.
         reason: one sentence.
-        tests: one row a test: name, statistic, p, sorted by p.
-        n_usual: images of the batch below the median calibration score.
+        tests: one row per test: name, statistic, p; sorted by p.
+        n_usual: number of images of the batch below the median calibration score.
     """
 
     verdict: str
@@ -47,20 +46,19 @@ def check_shift(
 ) -> ShiftCheck:
     """Compare the usual-looking images of a batch with the usual-looking calibration images.
 
-    Two-sample Kolmogorov-Smirnov tests of the scores and of each acquisition feature, all within the part below the median
-    calibration score, and Fisher's exact test of whether more than half of the batch lies there. Bonferroni over the tests:
-    while p-values hold and no abnormal image lies in that part, ``broken`` is said of at most a share ``level`` of
-    the batches.
+    Kolmogorov-Smirnov tests compare the scores and each acquisition feature, all below the median calibration score. The
+    exact test of Fisher checks whether more than half of the batch lies there. If p-values hold and no abnormal image lies
+    in that part, the verdict is ``broken`` for at most a share ``level`` of the batches (Bonferroni over the tests).
 
     Args:
-        calibration_scores: (m,) of normal images that the detector was not fitted on.
-        batch_scores: (n,) of the batch, one image a patient.
+        calibration_scores: (m,) of normal images outside the training of the detector.
+        batch_scores: (n,) of the batch, one image per patient.
         calibration_features, batch_features: the same columns for both, such as
-            :func:`medanomaly.imaging.lbe.acquisition.acquisition_features`; None looks at scores alone.
+            :func:`medanomaly.imaging.lbe.acquisition.acquisition_features`; None: only scores are compared.
         level: share of false verdicts.
 
     Raises:
-        InputError: no scores, a NaN, or features that do not fit.
+        InputError: no scores, a NaN, or features with other columns.
     """
     calibration, batch = (np.asarray(s, dtype=np.float64) for s in (calibration_scores, batch_scores))
     if not calibration.size or not batch.size or not np.isfinite([*calibration, *batch]).all():
@@ -72,7 +70,7 @@ def check_shift(
         [[n_usual, int((~new).sum())], [int(old.sum()), int((~old).sum())]], alternative="greater"
     )
     rows = [("more usual images than p-values allow", n_usual / len(batch), float(share.pvalue))]
-    enough = min(n_usual, int(old.sum())) >= SMALLEST
+    enough = min(n_usual, int(old.sum())) >= FEWEST_USUAL_IMAGES
     if enough:
         rows.append(("score", *_kolmogorov_smirnov(calibration[old], batch[new])))
         if calibration_features is not None and batch_features is not None:
@@ -90,7 +88,7 @@ def check_shift(
             f"'{first['test']}' differs from the calibration images (p = {p:.1g}): p-values are not valid"
         )
         return ShiftCheck("broken", p, reason, tests, n_usual)
-    # with few usual images the batch is small, nearly all abnormal, or far away: none of the three can be told apart
+    # few usual images: the batch is small, nearly all abnormal, or shifted far; these cannot be distinguished
     if not enough:
         reason = f"only {n_usual} of {len(batch)} images look usual: too few to tell"
         return ShiftCheck("unknown", float("nan"), reason, tests, n_usual)

@@ -1,8 +1,8 @@
-"""Chest phantoms: one image a patient of the cohort, some with an opacity, an effusion or a nodule and its mask.
+"""Chest phantoms: one image per patient of the cohort, some with an opacity, an effusion or a nodule and its mask.
 
-Not a simulation of X-rays: shapes that stand where organs stand, so that every part of an imaging pipeline can run and be
-checked without data. What varies between normal images is anatomy (body build, heart, diaphragm, ribs), placement, exposure,
-sharpness, and the shape of the image; sharpness and exposure also differ between sites, as they do in hospitals.
+They do not simulate X-rays: simple shapes lie where organs lie, so every part of an imaging pipeline can run without data.
+Normal images vary in anatomy (body build, heart, diaphragm, ribs), placement, exposure, sharpness and the shape of the
+image. Sharpness and exposure also differ between sites, as they do in hospitals.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ _COARSE = 12
 class ChestParams(Params):
     """Size, seed and planted lesions of the phantoms."""
 
-    height: int = Field(96, ge=48, le=512)  # of an image, px; its width follows from its shape
+    height: int = Field(96, ge=48, le=512)  # of an image, px; its width varies
     seed: int = 0
     lesion_share: float = Field(0.15, ge=0, le=1)
     noise: float = Field(0.012, ge=0, le=0.2)  # standard deviation of a pixel
@@ -36,9 +36,8 @@ class ChestImages:
     """Images of different widths.
 
     Attributes:
-        table: one row an image: ``case_id``, ``patient_id``, ``label`` (1 = lesion), ``kind`` ("normal" or the
-        lesion), ``sex``,
-            ``site``, ``width``, ``height``, ``contrast`` (of the lesion, 0 without one).
+        table: one row per image: ``case_id``, ``patient_id``, ``label`` (1 = lesion), ``kind`` ("normal" or the lesion),
+            ``sex``, ``site``, ``width``, ``height``, ``contrast`` (of the lesion, 0 without one).
         images: (height, width_i) float32 in [0, 1], bright = dense.
         masks: (height, width_i) bool, empty on normal images.
     """
@@ -49,10 +48,10 @@ class ChestImages:
 
 
 def chest_images(patients: pd.DataFrame, params: ChestParams) -> ChestImages:
-    """Draw an image for every patient, each from a stream of the patient's own.
+    """Draw an image for every patient; each patient has their own stream of random numbers.
 
     Args:
-        patients: of :func:`medanomaly.synthetic.patients.draw_patients` (patient_id, sex, bmi, heart_failure, site).
+        patients: from :func:`medanomaly.synthetic.patients.draw_patients` (patient_id, sex, bmi, heart_failure, site).
         params: size, seed, share of lesions.
 
     Raises:
@@ -91,7 +90,7 @@ def _image(patient, rng: np.random.Generator, params: ChestParams):
     aspect = float(np.clip(1.18 + 0.10 * z[0] + 0.008 * (patient.bmi - 26), 0.85, 1.8))
     width = round(height * aspect)
     y = ((np.arange(height) + 0.5) / height)[:, None]
-    # anatomy is measured in image heights from the middle
+    # anatomy is measured from the middle, in heights of the image
     x = ((np.arange(width) + 0.5) / height - aspect / 2 - 0.012 * z[1])[None, :]
 
     top, base = 0.13 + 0.012 * z[2], 0.76 + 0.02 * z[3]
@@ -149,7 +148,7 @@ def _image(patient, rng: np.random.Generator, params: ChestParams):
 
 
 def _lesion(kind: str, lung: tuple, x, y, base: float, u: np.ndarray, lines: np.ndarray) -> np.ndarray:
-    """(height, width) profile in [0, 1] of a lesion of one lung; the mask is where it is at least a half."""
+    """(height, width) profile in [0, 1] of a lesion of one lung; the mask is where it is at least 0.5."""
     centre, radius, field = lung
     if kind == "effusion":
         outward = np.clip(np.abs(x) / (np.abs(centre) + radius), 0, 1)

@@ -8,17 +8,23 @@ from medanomaly.evaluation.resampling.draws import patient_weights
 from medanomaly.evaluation.resampling.intervals import percentile_interval
 from medanomaly.evaluation.resampling.ranking import rank_sums
 
-BINS = 2048
+QUANTILE_BINS = 2048
 HEALTHY_PIXELS = 0.05
-METRICS = ("pixel_ap", "pixel_auroc", "dice_healthy_threshold", "best_dice", "healthy_pixels_flagged")
+LOCALISATION_METRICS = (
+    "pixel_ap",
+    "pixel_auroc",
+    "dice_healthy_threshold",
+    "best_dice",
+    "healthy_pixels_flagged",
+)
 
 
 def healthy_threshold(maps: np.ndarray, share: float = HEALTHY_PIXELS) -> float:
-    """The map value that a share of all pixels of healthy images exceeds.
+    """The map value that a given share of all pixels of healthy images exceeds.
 
     Args:
-        maps: (n, H, W) score maps of normal images that are not evaluated.
-        share: of pixels that may fire.
+        maps: (n, H, W) score maps of normal images, other than the evaluated ones.
+        share: of pixels above the threshold.
     """
     if not len(maps) or not np.isfinite(maps).all():
         raise InputError("healthy maps are missing or not finite", remedy="Give maps of normal images.")
@@ -45,7 +51,7 @@ def localisation(
         n_resamples, seed, confidence: of the bootstrap.
 
     Returns:
-        One row a metric (value, ci_low, ci_high): ``pixel_ap`` and ``pixel_auroc`` over the pixels of all images,
+        One row per metric (value, ci_low, ci_high): ``pixel_ap`` and ``pixel_auroc`` over the pixels of all images,
         ``dice_healthy_threshold`` (mean over images, no choice made on masks), ``best_dice`` (over all pixels, at the best
         of all thresholds: an upper bound, because it is chosen on the masks), ``healthy_pixels_flagged`` (share of the
         pixels outside lesions above the threshold). Values are binned in 2,048 quantiles; pixels of one bin count as ties.
@@ -58,7 +64,7 @@ def localisation(
     if not np.isfinite(maps).all():
         raise InputError("a score map holds NaN or infinity")
     n = len(maps)
-    edges = np.unique(np.quantile(maps, np.linspace(0, 1, BINS + 1)[1:-1]))
+    edges = np.unique(np.quantile(maps, np.linspace(0, 1, QUANTILE_BINS + 1)[1:-1]))
     level = np.searchsorted(edges, maps.reshape(n, -1), side="left")
     flat = masks.reshape(n, -1)
     hits, misses = np.zeros((n, len(edges) + 1)), np.zeros((n, len(edges) + 1))
@@ -83,9 +89,9 @@ def localisation(
     value = figures(np.ones(n))
     codes = pd.factorize(np.asarray(patient, dtype=object))[0]
     weights = patient_weights(seed, range(n_resamples), np.bincount(codes))[:, codes].astype(np.float64)
-    drawn = np.array([figures(weight) for weight in weights]).reshape(n_resamples, len(METRICS))
+    drawn = np.array([figures(weight) for weight in weights]).reshape(n_resamples, len(LOCALISATION_METRICS))
     low, high = np.array([percentile_interval(values, confidence) for values in drawn.T]).T
-    return pd.DataFrame({"metric": METRICS, "value": value, "ci_low": low, "ci_high": high})
+    return pd.DataFrame({"metric": LOCALISATION_METRICS, "value": value, "ci_low": low, "ci_high": high})
 
 
 def _ranking(positive: np.ndarray, negative: np.ndarray) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""How well a predicted mask covers the true one: overlap, and agreement of the outlines."""
+"""How well a predicted mask agrees with the true one: overlap, and distance of the outlines."""
 
 import numpy as np
 from scipy.ndimage import binary_erosion, distance_transform_edt
@@ -14,26 +14,26 @@ def _pair(predicted: np.ndarray, true: np.ndarray) -> tuple[np.ndarray, np.ndarr
         )
     for mask in (predicted, true):
         if mask.dtype != bool and not np.isin(mask, (0, 1)).all():
-            raise InputError("a mask has values other than 0 and 1", remedy="Compare with a threshold first.")
+            raise InputError("a mask has values other than 0 and 1", remedy="Apply a threshold first.")
     return predicted.astype(bool), true.astype(bool)
 
 
 def dice(predicted: np.ndarray, true: np.ndarray) -> float:
-    """2 |A and B| / (|A| + |B|) of two (H, W) masks (Dice 1945); 1 where both are empty, as nothing was there to find."""
+    """2 |A and B| / (|A| + |B|) of two (H, W) masks (Dice 1945); 1 if both are empty: there was nothing to find."""
     a, b = _pair(predicted, true)
     total = int(a.sum()) + int(b.sum())
     return 1.0 if total == 0 else 2.0 * int((a & b).sum()) / total
 
 
 def intersection_over_union(predicted: np.ndarray, true: np.ndarray) -> float:
-    """|A and B| / |A or B| of two (H, W) masks (Jaccard 1912); 1 where both are empty."""
+    """|A and B| / |A or B| of two (H, W) masks (Jaccard 1912); 1 if both are empty."""
     a, b = _pair(predicted, true)
     union = int((a | b).sum())
     return 1.0 if union == 0 else int((a & b).sum()) / union
 
 
 def outline(mask: np.ndarray) -> np.ndarray:
-    """Pixels of a mask that touch the outside by an edge; the image's border counts as outside."""
+    """Pixels of a mask that share an edge with the outside; the border of the image counts as outside."""
     return mask & ~binary_erosion(mask, border_value=0)
 
 
@@ -42,11 +42,11 @@ def boundary_f1(predicted: np.ndarray, true: np.ndarray, tolerance: float = 2.0)
 
     Args:
         predicted: (H, W) of 0 and 1.
-        true: likewise.
+        true: (H, W) of 0 and 1.
         tolerance: in pixels.
 
     Returns:
-        1 where both are empty, 0 where one is.
+        1 if both are empty, 0 if one is.
     """
     a, b = _pair(predicted, true)
     if not a.any() or not b.any():
@@ -60,11 +60,11 @@ def boundary_f1(predicted: np.ndarray, true: np.ndarray, tolerance: float = 2.0)
 def segmentation_metrics(
     predicted: np.ndarray, true: np.ndarray, tolerance: float = 2.0
 ) -> dict[str, np.ndarray]:
-    """All three of each image.
+    """Dice, intersection over union and boundary F1 of each image.
 
     Args:
         predicted: (n, H, W) of 0 and 1.
-        true: likewise.
+        true: (n, H, W) of 0 and 1.
         tolerance: of the outlines, in pixels.
 
     Returns:

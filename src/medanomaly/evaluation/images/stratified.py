@@ -1,4 +1,4 @@
-"""AUROC within strata of a covariate: what is left of a ranking when the covariate cannot help it."""
+"""AUROC within strata of a covariate: how well scores rank when the covariate cannot help."""
 
 import numpy as np
 
@@ -8,17 +8,16 @@ STRATA = 8
 
 
 def quantile_strata(covariate: np.ndarray, n_strata: int = STRATA) -> np.ndarray:
-    """(n,) stratum of each case, from 0, cut at the quantiles of all cases, normal and abnormal together."""
+    """(n,) stratum of each case, from 0; the limits are quantiles of all cases, normal and abnormal."""
     edges = np.quantile(covariate, np.linspace(0, 1, n_strata + 1)[1:-1])
     return np.searchsorted(edges, covariate, side="right")
 
 
 class StratifiedRanking:
-    """Pairs of a positive and a negative of the same stratum; sorted once, resampled often.
+    """Pairs of a positive and a negative case of the same stratum; sorted once, resampled often.
 
-    ``auroc(weight)`` is the share of pairs won, ties half, over all strata: each stratum counts by its number of
-    pairs, so that one with a single negative does not weigh as much as a full one. With one stratum it is the
-    ordinary AUROC.
+    ``auroc(weight)`` is the share of pairs that are ranked correctly; ties count half. Each stratum counts by its number of
+    pairs, so a stratum with one negative case counts little. With one stratum it is the ordinary AUROC.
 
     Args:
         score: (n,) finite, higher = more anomalous.
@@ -43,7 +42,7 @@ class StratifiedRanking:
         self._level_stratum = self._stratum[new_level]
 
     def auroc(self, weight: np.ndarray | None = None) -> float:
-        """Stratified AUROC, NaN without a pair.
+        """Stratified AUROC; NaN if there is no pair.
 
         Args:
             weight: (n,) how often each case counts; None counts each once.
@@ -62,5 +61,5 @@ class StratifiedRanking:
 def stratified_auroc(
     score: np.ndarray, positive: np.ndarray, covariate: np.ndarray, n_strata: int = STRATA
 ) -> float:
-    """AUROC over pairs of the same quantile stratum of a covariate (image aspect ratio, say)."""
+    """AUROC over pairs of the same quantile stratum of a covariate, for example the aspect ratio."""
     return StratifiedRanking(score, positive, quantile_strata(covariate, n_strata)).auroc()

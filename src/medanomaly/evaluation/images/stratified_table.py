@@ -1,4 +1,4 @@
-"""AUROC among images of about the same shape, for every model, with intervals over patients."""
+"""AUROC of every model among images of similar shape, with intervals over patients."""
 
 import numpy as np
 import pandas as pd
@@ -22,13 +22,13 @@ def stratified_table(
         n_resamples, seed: of the bootstrap over patients, the same resamples for every model.
 
     Returns:
-        ``model, value, ci_low, ci_high``; empty without both labels.
+        ``model, value, ci_low, ci_high``; empty if a label is missing.
     """
     judged = ((cases["split"] == "test") & cases["label"].notna()).to_numpy()
     positive = cases["label"][judged].eq(1).to_numpy(dtype=bool)
     if not 0 < positive.sum() < len(positive):
         return pd.DataFrame(columns=["model", "value", "ci_low", "ci_high"])
-    # few images in many strata leave few pairs to compare
+    # few images in many strata would leave few pairs to compare
     strata = quantile_strata(
         np.asarray(covariate)[judged], int(np.clip(len(positive) // IMAGES_PER_STRATUM, 1, STRATA))
     )

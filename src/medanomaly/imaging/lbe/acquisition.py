@@ -1,4 +1,4 @@
-"""What an image shows of how it was taken: sharpness at four scales, brightness, contrast, shape. No anatomy on purpose."""
+"""How an image was taken: sharpness at four scales, brightness, contrast, shape. Anatomy is left out on purpose."""
 
 import numpy as np
 import pandas as pd
@@ -11,15 +11,15 @@ FINEST, COARSEST = "detail_1", "detail_4"
 def acquisition_features(
     images: np.ndarray, aspect: np.ndarray | None = None, size: int = 64
 ) -> pd.DataFrame:
-    """Image-wide numbers that an apparatus, a protocol or an export changes.
+    """Numbers of the whole image that a device, a protocol or an export changes.
 
     Args:
         images: (n, H, W) in [0, 1], H = W a multiple of ``size``.
-        aspect: (n,) width / height of the images before they were brought to a square.
-        size: px at which detail is measured.
+        aspect: (n,) width / height of the images before they were made square.
+        size: side to which images are reduced before detail is measured, px.
 
     Returns:
-        One row an image: ``detail_1`` .. ``detail_4`` (log energy of four bands, finest first), ``brightness``,
+        One row per image: ``detail_1`` .. ``detail_4`` (log energy of four bands, finest first), ``brightness``,
         ``contrast`` (standard deviation) and, where given, ``log_aspect``.
     """
     energies = BandEnergies(size=size, margin=round(size * 6 / 64))

@@ -1,9 +1,8 @@
-"""Log band energies: how much detail of each scale stands in each cell of an image.
+"""Log band energies: how much detail of each scale each cell of an image holds.
 
-An image is taken apart into four bands by differences of Gaussians (Burt & Adelson 1983, "The Laplacian pyramid as a compact
-image code", without the subsampling). The mean absolute value of a band in a cell of a coarse grid is its
-energy there; the logarithm makes energies of quiet and of busy cells comparable and turns a change of contrast into
-a shift.
+Differences of Gaussians divide an image into four bands (Burt & Adelson 1983, "The Laplacian pyramid as a compact image
+code", without the subsampling). The mean absolute value of a band in a cell of a coarse grid is its energy there. The
+logarithm makes energies of quiet and of busy cells comparable, and turns a change of contrast into a constant offset.
 """
 
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from medanomaly.core.errors import ConfigurationError, InputError
 
 SMALLEST_ENERGY = 1e-5
 TRUNCATE = 3.0  # a Gaussian ends at this many standard deviations
-_CHUNK = 8  # images whose bands stay in the second-level cache together
+_CHUNK = 8  # the bands of so many images fit into the second-level cache
 
 
 def gaussian_matrix(size: int, sigma: float) -> np.ndarray:
@@ -34,7 +33,7 @@ def pooling_matrix(length: int, bins: int) -> np.ndarray:
 
 
 def block_mean(images: np.ndarray, size: int) -> np.ndarray:
-    """Images (n, k * size, k * size) to (n, size, size) by means of k x k blocks; k = 1 returns them as they are.
+    """Images (n, k * size, k * size) to (n, size, size): means of k x k blocks; k = 1 returns them unchanged.
 
     Raises:
         InputError: the images are not square, or ``size`` does not divide their side.
@@ -57,17 +56,17 @@ def block_mean(images: np.ndarray, size: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class BandEnergies:
-    """The features of an image: one log energy a band and cell.
+    """The features of an image: one log energy per band and cell.
 
-    Smoothing is linear along rows and along columns, so an image costs a handful of small matrix products, one set an image:
-    an image gives the same features, to the bit, alone and in a batch.
+    Smoothing is linear along rows and along columns, so an image costs a few small matrix products. Each image has its own
+    products, so its features are the same, to the bit, alone and in a batch.
 
     Attributes:
         size: side of an image, px.
-        margin: px left out on each side, where the image's border lies.
-        grid: cells a side.
-        sigmas: standard deviations of the Gaussians, px, ascending; band b lies between sigma b - 1 and sigma b, the first
-            between the image itself and the first Gaussian.
+        margin: px left out on each side, at the border of the image.
+        grid: cells per side.
+        sigmas: standard deviations of the Gaussians, px, ascending. Band b lies between sigma b - 1 and sigma b; the first
+            band lies between the image and the first Gaussian.
     """
 
     size: int = 64

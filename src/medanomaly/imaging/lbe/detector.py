@@ -1,4 +1,4 @@
-"""LBE: a density of normal images on their log band energies. Fitted on normal images alone, deterministic, no network."""
+"""LBE: a density of normal images on their log band energies. It is fitted on normal images only and deterministic."""
 
 from dataclasses import asdict
 
@@ -30,7 +30,7 @@ class Density:
     Attributes:
         mean: (d,); sd: (d,) of the rows.
         train: (m, d) standardised rows.
-        centre: (d,) and whitening: (d, d) of the shrunk covariance (Ledoit & Wolf 2004) of the standardised rows.
+        centre: (d,) and whitening: (d, d), of the shrunk covariance (Ledoit & Wolf 2004) of the standardised rows.
     """
 
     def __init__(self, features: np.ndarray, n_neighbors: int):
@@ -43,15 +43,15 @@ class Density:
     def terms(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What each feature adds to the mean distance to the k nearest rows, and to the squared Mahalanobis distance.
 
-        A distance d to a neighbour t splits as ``sum_j (z_j - t_j)^2 / d``; the Mahalanobis distance as the squares
-        of the whitened features.
+        A distance d to a neighbour t is ``sum_j (z_j - t_j)^2 / d``. The Mahalanobis distance is the sum of the squares of
+        the whitened features.
 
         Returns:
             Two (n, d) float64 arrays, not negative.
         """
         z = (features - self.mean) / self.sd
         near = np.zeros_like(z)
-        # blocks, so that many images against many fit images stay within memory
+        # in blocks, so that distances between many images fit into memory
         for start in range(0, len(z), 1024):
             block = z[start : start + 1024]
             distance = cdist(block, self.train)
@@ -61,7 +61,7 @@ class Density:
                 near[start : start + 1024] += np.divide(
                     squares, length, out=np.zeros_like(squares), where=length > 0
                 )
-        # one product a row, so that an image scores the same alone and in a batch
+        # one product per row, so that an image scores the same alone and in a batch
         white = np.matmul(self.whitening, (z - self.centre)[:, :, None])[:, :, 0]
         return near / self.k, white**2
 
@@ -69,18 +69,19 @@ class Density:
 class LBEDetector:
     """Mean distance to the nearest normal images plus Mahalanobis distance, both on log band energies.
 
-    Each of the two is centred and scaled by its median and standard deviation on normal images that were left out of the fit
-    (5 folds by group), then they are added: ``score = (A - med A) / sd A + (B - med B) / sd B``.
+    Each of the two is centred and scaled by its median and standard deviation on normal images left out of the fit (5 folds
+    by group). Then they are added: ``score = (A - med A) / sd A + (B - med B) / sd B``.
 
     Args:
-        size: side of an image in px; larger images whose side is a multiple are averaged down to it.
-        n_neighbors: nearest images that A looks at.
-        grid, margin: cells a side and border left out, see :class:`BandEnergies`.
+        size: side of an image in px; larger images, with a multiple of this side, are averaged down.
+        n_neighbors: number of nearest images in A.
+        grid, margin: cells per side and border left out, see :class:`BandEnergies`.
 
     Attributes:
         energies: the feature extractor.
         density_: fitted :class:`Density`.
-        scale_: (2,) and reference_: (2, d), what a left-out normal image has on average of each term, scaled to the median.
+        scale_: (2,) standard deviations. reference_: (2, d) mean of each term on left-out normal images, scaled to the
+            median.
     """
 
     def __init__(self, size: int = 64, n_neighbors: int = 3, grid: int = 5, margin: int = 6):
@@ -90,11 +91,11 @@ class LBEDetector:
         self.energies = BandEnergies(size=size, margin=margin, grid=grid)
 
     def fit(self, images: np.ndarray, groups: np.ndarray | None = None) -> "LBEDetector":
-        """Learn what normal images look like.
+        """Fit on normal images.
 
         Args:
             images: (m, H, W) float32 in [0, 1], normal images, m >= 10.
-            groups: (m,) patient of each image, kept together in the folds; None takes every image as a patient.
+            groups: (m,) patient of each image; a fold keeps a patient together. None: every image is a patient.
 
         Raises:
             InputError: too few images or patients, a shape that does not fit, NaN.
@@ -102,7 +103,7 @@ class LBEDetector:
         return self.fit_features(self.energies.features(images), groups)
 
     def fit_features(self, features: np.ndarray, groups: np.ndarray | None = None) -> "LBEDetector":
-        """:meth:`fit` on (m, d) log band energies that are already there."""
+        """:meth:`fit` on (m, d) log band energies that were computed before."""
         groups = np.arange(len(features)) if groups is None else np.unique(groups, return_inverse=True)[1]
         n_groups = np.unique(groups).size
         if len(features) < 2 * FOLDS or n_groups < FOLDS:
@@ -121,7 +122,7 @@ class LBEDetector:
         return self
 
     def contributions(self, images: np.ndarray) -> np.ndarray:
-        """What each band of each cell adds to the score, above what it adds for a usual image.
+        """What each band of each cell adds to the score, minus what it adds for a usual image.
 
         Args:
             images: (n, H, W) in [0, 1].
@@ -151,7 +152,7 @@ class LBEDetector:
         return self.feature_contributions(features).sum(axis=1)
 
     def score_map(self, images: np.ndarray) -> np.ndarray:
-        """Where an image is unusual: contributions of all bands of a cell, interpolated between cell centres.
+        """Where an image is unusual: the contributions of all bands of a cell, interpolated between centres of cells.
 
         Args:
             images: (n, H, W) in [0, 1].
@@ -164,7 +165,7 @@ class LBEDetector:
         return interpolate_cells(cells, self.energies, images.shape[1])
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """The fitted detector as plain arrays, for a safetensors file; :meth:`from_arrays` takes them back."""
+        """The fitted detector as plain arrays, for a safetensors file; :meth:`from_arrays` reads them."""
         self._check_fitted()
         density = self.density_
         spec = asdict(self.energies)

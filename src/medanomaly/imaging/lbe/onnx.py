@@ -1,4 +1,4 @@
-"""LBE as one ONNX graph: image in, score and contributions out. All arithmetic in float64."""
+"""LBE as one ONNX graph from an image to its score and contributions, computed in float64."""
 
 import numpy as np
 from onnx import TensorProto, checker, helper, numpy_helper
@@ -11,7 +11,7 @@ IR_VERSION = 8
 
 
 class _Graph:
-    """Nodes and constants under names of their own."""
+    """Nodes and constants, each with its own name."""
 
     def __init__(self):
         self.nodes, self.constants = [], []
@@ -62,7 +62,7 @@ def lbe_onnx(detector: LBEDetector) -> bytes:
     features = g.add("Reshape", log, np.array([-1, d], dtype=np.int64))
     z = g.add("Div", g.add("Sub", features, arrays["mean"]), arrays["sd"])
 
-    # squared distances by products find the neighbours; their terms are then taken from differences
+    # squared distances from products find the neighbours; their terms are then computed from differences
     train = g.constant(arrays["train"])
     norms = (arrays["train"] ** 2).sum(axis=1)[None]
     product = g.add("MatMul", z, g.constant(arrays["train"].T))

@@ -1,4 +1,4 @@
-"""Grad-CAM of a classifier, and the check that the highlighted pixels are the ones that it looks at."""
+"""Grad-CAM of a classifier, and a check that the highlighted pixels matter to it."""
 
 import math
 from collections.abc import Callable
@@ -14,29 +14,29 @@ from medanomaly.imaging.networks.contrast import gaussian_blur
 from medanomaly.imaging.networks.detector import as_batch
 from medanomaly.imaging.supervised.models import ImageClassifier
 
-PATCH = 4  # side of what is moved together, px
+PATCH = 4  # side of the squares that are removed together, px
 
 
 def grad_cam(model: ImageClassifier, images: np.ndarray) -> np.ndarray:
     """Where the evidence for "anomalous" lies (Selvaraju et al. 2017, eqs. 1-2).
 
-    Channels of the last feature maps, weighted by the mean gradient of the logit, summed, cut at 0, interpolated.
+    The channels of the last feature maps are weighted by the mean gradient of the logit, summed, cut at 0 and interpolated.
 
     Args:
         model: fitted.
         images: (n, H, W) or (n, 1, H, W) float32 in [0, 1].
 
     Returns:
-        (n, H, W) float32, each image scaled to a maximum of 1; all 0 where nothing speaks for an anomaly.
+        (n, H, W) float32, each image scaled to a maximum of 1; all 0 where there is no evidence.
     """
     batch = as_batch(images, model.image_size_)
-    scorer = model.scorer_
+    head = model.head_
     maps = []
     for part in batch.split(32):
         with torch.no_grad():
-            features = scorer.features(part)
+            features = head.features(part)
         features.requires_grad_(True)
-        (gradient,) = torch.autograd.grad(scorer.classify(features).sum(), features)
+        (gradient,) = torch.autograd.grad(head.classify(features).sum(), features)
         weight = gradient.mean(dim=(2, 3), keepdim=True)
         heat = functional.relu((weight * features).sum(dim=1, keepdim=True)).detach()
         heat = functional.interpolate(heat, size=part.shape[2:], mode="bilinear", align_corners=False)
@@ -50,10 +50,10 @@ class DeletionInsertion:
     """Areas under the curves of probability against share of pixels (Petsiuk et al. 2018), and those of a random order.
 
     Attributes:
-        deletion: most important pixels taken away first; low is good.
+        deletion: most important pixels removed first; low is good.
         insertion: most important pixels put back first; high is good.
         random_deletion: pixels in random order.
-        random_insertion: likewise.
+        random_insertion: pixels in random order.
     """
 
     deletion: np.ndarray
@@ -63,7 +63,7 @@ class DeletionInsertion:
 
     @property
     def faithful(self) -> bool:
-        """Whether the maps are better than random on both counts, on average."""
+        """Whether the maps are better than random in both, on average."""
         return bool(
             self.deletion.mean() < self.random_deletion.mean()
             and self.insertion.mean() > self.random_insertion.mean()
@@ -79,33 +79,33 @@ def deletion_insertion(
     patch: int = PATCH,
     reference: np.ndarray | None = None,
 ) -> DeletionInsertion:
-    """Take the highlighted pixels away, and put them back, and see what the classifier says.
+    """Remove the highlighted pixels, then put them back, and measure what the classifier says.
 
-    What is taken away becomes the reference. A strong blur keeps brightness and leaves no edges; but where disease is itself
-    a loss of sharpness, as consolidation is, a blur looks ill: give normal images there. The random order moves whole
-    patches, since scattered single pixels would be another kind of damage.
+    The reference replaces removed pixels. A strong blur keeps brightness and leaves no edges. Some diseases, such as
+    consolidation, are a loss of sharpness, so a blur looks ill: give normal images then. The random order moves whole
+    patches, because scattered pixels would be another kind of damage.
 
     Args:
         probability: (n, H, W) images to (n,) probabilities.
         images: (n, H, W) float32 in [0, 1], H and W multiples of ``patch``.
         heat: (n, H, W) importance.
-        steps: shares of pixels looked at.
+        steps: number of shares of pixels that are measured.
         seed: of the random order.
-        patch: side of the patches that are moved together.
-        reference: (n, H, W) what pixels are replaced by; None for a blur of the image itself.
+        patch: side of the patches that are removed together, px.
+        reference: (n, H, W) images that replace removed pixels; None: a blur of the image.
 
     Returns:
         (n,) areas of each kind.
 
     Raises:
-        InputError: shapes differ, or cannot be cut into patches.
+        InputError: shapes differ, or images cannot be divided into patches.
     """
     images, heat = np.asarray(images, dtype=np.float32), np.asarray(heat, dtype=np.float64)
     if images.ndim != 3 or images.shape != heat.shape:
         raise InputError(f"images of shape {images.shape} with maps of shape {heat.shape}")
     n, height, width = images.shape
     if height % patch or width % patch:
-        raise InputError(f"images of {height} x {width} cannot be cut into patches of {patch}")
+        raise InputError(f"images of {height} x {width} cannot be divided into patches of {patch}")
     if reference is None:
         batch: Tensor = torch.from_numpy(images)[:, None]
         reference = gaussian_blur(batch, height / 8)[:, 0].numpy()
@@ -135,13 +135,13 @@ def check_grad_cam(
 ) -> DeletionInsertion:
     """Whether the pixels that Grad-CAM highlights matter more to the probability than others.
 
-    What is taken away becomes a part of a normal image: pneumonia blurs an image, so a blur would look ill itself.
+    A part of a normal image replaces removed pixels. Pneumonia blurs an image, so a blur would look ill.
 
     Args:
         model: fitted.
         images: (n, H, W) abnormal images.
         normal: (m, H, W) normal images, one of which is drawn for each.
-        seed: of the draw and of the random order.
+        seed: of the drawn normal images and of the random order.
 
     Returns:
         (n,) areas of each kind.

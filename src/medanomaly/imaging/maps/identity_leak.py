@@ -1,4 +1,4 @@
-"""Does a reconstruction copy what it should take out? Paste a disc, and see how much of it comes back."""
+"""Does a reconstruction copy what it should remove? Paste a disc, and measure how much of it comes back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ class IdentityLeak:
     """How much of a pasted disc survives reconstruction.
 
     Attributes:
-        leak: mean over the images; 1 for a network that copies, 0 for one that takes the disc out altogether.
-        per_image: (n,) of each image.
+        leak: mean over the images; 1 for a network that copies, 0 for a network that removes the disc.
+        per_image: (n,) leak of each image.
     """
 
     leak: float
@@ -24,14 +24,14 @@ class IdentityLeak:
 def paste_discs(
     images: np.ndarray, radius: float, amplitude: float, seed: int, margin: float = 0.25
 ) -> np.ndarray:
-    """Add a bright disc to each image, or a dark one where there is more room below.
+    """Add a disc to each image: a bright one where the image is dark, else a dark one.
 
     Args:
         images: (n, H, W) float32 in [0, 1].
         radius: in pixels; the edge is one pixel soft.
-        amplitude: change of grey level inside, cut where the image's range ends.
+        amplitude: change of the grey level inside; values stay in [0, 1].
         seed: of the places.
-        margin: share of height and width that no centre comes near.
+        margin: smallest distance of a centre from the border, as a share of height and width.
 
     Returns:
         (n, H, W) float32 in [0, 1].
@@ -58,15 +58,15 @@ def identity_leak(
 ) -> IdentityLeak:
     """Share of a pasted disc that a reconstruction gives back.
 
-    With d what was pasted, ``leak = <R(x + d) - R(x), d> / <d, d>``: the change of the reconstruction R, projected on the
-    disc, so that a brighter surrounding elsewhere does not count.
+    With d what was pasted, ``leak = <R(x + d) - R(x), d> / <d, d>``. It is the change of the reconstruction R projected on
+    the disc, so changes outside the disc do not count.
 
     Args:
         reconstruct: (n, H, W) images in [0, 1] to their reconstructions, deterministic.
-        images: (n, H, W) float32 in [0, 1], normal and not trained on.
+        images: (n, H, W) float32 in [0, 1], normal images outside the training.
         radius: of the disc in px; None for a tenth of the height.
         amplitude: of the disc in grey levels of the range.
-        seed: of the discs' places.
+        seed: of the places of the discs.
 
     Raises:
         InputError: no images, or values outside [0, 1].
@@ -75,7 +75,7 @@ def identity_leak(
     if images.ndim != 3 or not len(images):
         raise InputError(f"images of shape {images.shape}", remedy="Give one or more as (n, H, W).")
     if not np.isfinite(images).all() or images.min() < 0 or images.max() > 1:
-        raise InputError("images outside [0, 1]", remedy="Bring them under the input contract first.")
+        raise InputError("images outside [0, 1]", remedy="Prepare them with the input contract first.")
     radius = images.shape[1] / 10 if radius is None else radius
     pasted = paste_discs(images, radius, amplitude, seed)
     disc = (pasted - images).astype(np.float64)
@@ -87,14 +87,14 @@ def identity_leak(
 
 
 def explained_variance(reconstruct: Callable[[np.ndarray], np.ndarray], images: np.ndarray) -> float:
-    """Share of what differs between normal images that their reconstructions give back.
+    """Share of the differences between normal images that their reconstructions keep.
 
-    ``1 - |x - R(x)|^2 / |x - mean|^2`` over all pixels of all images: 1 for a copy, 0 for a network that answers every image
-    with the mean image, as one whose code has collapsed does, however low its leak is.
+    ``1 - |x - R(x)|^2 / |x - mean|^2`` over all pixels of all images. It is 1 for a copy, and 0 for a network that answers
+    every image with the mean image. Such a network has a low leak and is still of no use.
 
     Args:
         reconstruct: (n, H, W) images in [0, 1] to their reconstructions.
-        images: (n, H, W) float32 in [0, 1], normal and not trained on, not all the same.
+        images: (n, H, W) float32 in [0, 1], normal images outside the training, not all equal.
     """
     images = np.asarray(images, dtype=np.float64)
     error = np.square(images - np.asarray(reconstruct(images.astype(np.float32)), dtype=np.float64)).mean()

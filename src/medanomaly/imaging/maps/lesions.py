@@ -1,7 +1,7 @@
-"""Synthetic lesions with exact masks on real normal images, for localisation figures that are called synthetic.
+"""Synthetic lesions with exact masks on real normal images; figures of localisation on them are called synthetic.
 
-For evaluation only: nothing may be trained on them. Shapes come from level sets of smoothed noise and from geometry,
-not from other images; brightness is added towards white, as an opacity attenuates X-rays, so that ribs shine through.
+They are for evaluation only: no model may train on them. Shapes come from level sets of smoothed noise and from geometry,
+not from other images. Brightness is added towards white, as an opacity attenuates X-rays, so ribs stay visible.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from medanomaly.core.errors import ConfigurationError, InputError
 
 KINDS = ("opacity", "effusion", "nodule")
-# where lungs lie on a centred frontal image, as shares of its side: (left, right) of each lung, top, bottom
+# place of the lungs on a centred frontal image, as shares of its side: (left, right) of each lung, top, bottom
 _LUNGS = ((0.16, 0.44), (0.56, 0.84))
 _TOP, _BOTTOM = 0.20, 0.72
 
@@ -25,7 +25,7 @@ class LesionImages:
         images: (n, H, W) float32 in [0, 1].
         masks: (n, H, W) bool, never empty.
         kinds: (n,) strings.
-        contrast: (n,) largest share of the way to white.
+        contrast: (n,) largest brightening, as a share of the way to white.
     """
 
     images: np.ndarray
@@ -40,12 +40,12 @@ def paste_lesions(
     kinds: tuple[str, ...] = KINDS,
     contrast: tuple[float, float] = (0.15, 0.5),
 ) -> LesionImages:
-    """Paste one lesion into each image; image i gets the same lesion whatever other images are there.
+    """Paste one lesion into each image; the lesion of image i does not depend on the other images.
 
     Args:
         images: (n, H, W) normal images in [0, 1], H = W >= 32.
         seed: of the lesions.
-        kinds: drawn from with equal chance.
+        kinds: each is drawn with the same probability.
         contrast: range of the largest brightening, as a share of the way to white.
 
     Raises:
@@ -82,14 +82,14 @@ def _inside(rng: np.random.Generator, room: float) -> tuple[float, float]:
 
 
 def _opacity(side: int, rng: np.random.Generator) -> np.ndarray:
-    """A ragged, soft patch: a level set of noise under a bell."""
+    """A ragged, soft patch: a level set of noise under a bell curve."""
     y, x = _grid(side)
     cy, cx = _inside(rng, 0.08)
     radius = rng.uniform(0.09, 0.16)
     bell = np.exp(-0.5 * (((y - cy) / radius) ** 2 + ((x - cx) / (radius * rng.uniform(0.7, 1.0))) ** 2))
     noise = gaussian_filter(rng.standard_normal((side, side)), side * 0.035)
     level = bell + 0.25 * noise / noise.std() * bell
-    # the middle stays covered, whatever the noise does
+    # the noise must not leave the middle uncovered
     level = np.maximum(level, np.exp(-0.5 * (((y - cy) ** 2 + (x - cx) ** 2) / (0.035**2))))
     return gaussian_filter(1.0 / (1.0 + np.exp(-(level - 0.5) / 0.06)), side * 0.012)
 
@@ -107,7 +107,7 @@ def _effusion(side: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _nodule(side: int, rng: np.random.Generator) -> np.ndarray:
-    """A disc with a soft rim, 5 to 9 % of the image across."""
+    """A disc with a soft rim; its diameter is 5 to 9 % of the side of the image."""
     y, x = _grid(side)
     cy, cx = _inside(rng, 0.05)
     radius = rng.uniform(0.025, 0.045)

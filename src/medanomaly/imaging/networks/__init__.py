@@ -1,1 +1,1 @@
-"""Networks for images: plain modules, their losses, their Lightning training, and what scores an image."""
+"""Networks for images, one folder per model: parameters, network, loss, Lightning training, and head that scores."""

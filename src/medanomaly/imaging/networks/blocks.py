@@ -7,23 +7,23 @@ from medanomaly.core.errors import ConfigurationError
 
 
 def _mean(x: Tensor) -> Tensor:
-    """Over the last three dimensions, one after the other: short sums lose less to rounding than one long one."""
+    """Mean over the last three dimensions, one after the other: short sums have smaller rounding errors than a long one."""
     for dimension in (4, 3, 2):
         x = x.mean(dim=dimension, keepdim=True)
     return x
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group normalisation (Wu & He 2018) that is exported as differences from means that are taken in steps.
+    """Group normalisation (Wu & He 2018); the exported graph computes means in steps.
 
-    onnxruntime adds up a whole group in 32 bits, which on 128 px images costs ten times the rounding of torch.
+    onnxruntime adds up a whole group in 32 bits. On 128 px images its rounding error is ten times that of torch.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels, H, W), same shape."""
         if not torch.onnx.is_in_onnx_export():
             return super().forward(x)
-        # sizes as constants: the graph would compute them anew at each layer
+        # sizes as constants, or the graph would compute them again at each layer
         height, width = int(x.shape[2]), int(x.shape[3])
         grouped = x.reshape(-1, self.num_groups, self.num_channels // self.num_groups, height, width)
         weight, bias = (p.view(1, self.num_groups, -1, 1, 1) for p in (self.weight, self.bias))
@@ -33,9 +33,10 @@ class GroupNorm(nn.GroupNorm):
 
 
 def group_norm(channels: int) -> GroupNorm:
-    """Normalisation that looks at one image alone, so that an image scores the same in any batch.
+    """Normalisation of each image on its own, so that an image scores the same in any batch.
 
-    Groups of eight channels or more: smaller ones would take each channel's brightness out, which a reconstruction needs.
+    Groups have eight channels or more. Smaller groups would remove the brightness of each channel, which a reconstruction
+    needs.
     """
     return GroupNorm(channels // 8 if channels % 8 == 0 else 1, channels)
 
@@ -55,11 +56,11 @@ class DoubleConvolution(nn.Sequential):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut, LeakyReLU after the sum (He et al. 2016).
+    """Two 3x3 convolutions and a shortcut, with LeakyReLU after the sum (He et al. 2016).
 
     Args:
         inputs: channels in.
-        outputs: channels out; the shortcut becomes a 1x1 convolution where they or the size differ.
+        outputs: channels out; the shortcut is a 1x1 convolution if they or the size differ.
         stride: of the first convolution.
     """
 
@@ -82,15 +83,15 @@ class ResidualBlock(nn.Module):
 
 
 def check_size(image_size: int, halvings: int) -> int:
-    """Side of the coarsest feature map.
+    """Side of the coarsest feature map, px.
 
     Raises:
-        ConfigurationError: the image cannot be halved that often.
+        ConfigurationError: the image cannot be halved so often.
     """
     if image_size < 2**halvings or image_size % 2**halvings:
         raise ConfigurationError(
             f"images of {image_size} px cannot be halved {halvings} times",
-            remedy=f"Take a side that is a multiple of {2**halvings}, or a network with fewer resolutions.",
+            remedy=f"Use a side that is a multiple of {2**halvings}, or a network with fewer resolutions.",
         )
     return image_size // 2**halvings
 
@@ -98,7 +99,7 @@ def check_size(image_size: int, halvings: int) -> int:
 def step_generator(seed: int, epoch: int, batch: int, device: torch.device) -> torch.Generator:
     """Random numbers of one training step.
 
-    They depend on the step and on nothing that came before it, so a resumed run draws what an unbroken one would have.
+    They depend only on the step, so a resumed run draws the same numbers as an uninterrupted one.
     """
     generator = torch.Generator(device=device)
     generator.manual_seed(((seed * 1_000_003 + epoch) * 1_000_003 + batch) % 2**63)

@@ -1,11 +1,11 @@
-"""What a network sees of an image, and the way back; inside the exported graph, so it cannot be forgotten."""
+"""Contrast that a network sees, and the way back. Both are part of the exported graph, so no caller can forget them."""
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 LOCAL_SIGMA = 8.0
-# flat images and flat surroundings have no contrast to raise
+# where an image or a surrounding is flat, there is no contrast to raise
 LEAST_DEVIATION = 0.03
 
 
@@ -28,7 +28,7 @@ class ContrastLayer(nn.Module):
     """Images in [0, 1] to what the network sees.
 
     Args:
-        kind: ``none``, ``zscore`` (per image) or ``local`` (each pixel against a Gaussian neighbourhood of sigma 8 px).
+        kind: ``none``, ``zscore`` (per image) or ``local`` (each pixel relative to a Gaussian neighbourhood, sigma 8 px).
     """
 
     def __init__(self, kind: str):
@@ -36,7 +36,7 @@ class ContrastLayer(nn.Module):
         self.kind = kind
 
     def moments(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Location and scale that are taken out of (n, 1, H, W) images."""
+        """Location and scale that are removed from (n, 1, H, W) images."""
         if self.kind == "none":
             return torch.zeros_like(images[:, :1, :1, :1]), torch.ones_like(images[:, :1, :1, :1])
         if self.kind == "zscore":
@@ -53,6 +53,6 @@ class ContrastLayer(nn.Module):
         return (images - location) / scale
 
     def undo(self, seen: Tensor, images: Tensor) -> Tensor:
-        """What a network answered, in the units of the images it was asked about."""
+        """The answer of a network in the units of its input images."""
         location, scale = self.moments(images)
         return seen * scale + location

@@ -1,4 +1,4 @@
-"""Detectors whose model is a network that learned normal images: fit, score, map, reconstruct, export."""
+"""Detectors made from networks that learned normal images: fit, score, map, reconstruct, export."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -6,42 +6,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import TypeAdapter
 from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.imaging.networks.autoencoder.lightning import AutoencoderModule
 from medanomaly.imaging.networks.image_module import ImageModule
-from medanomaly.imaging.networks.lesion_segmenter.lightning import LesionSegmenterModule
-from medanomaly.imaging.networks.params import DetectorNetworkParams, NetworkParams
-from medanomaly.imaging.networks.reversed_autoencoder.lightning import ReversedAutoencoderModule
-from medanomaly.imaging.networks.scorers import (
-    AutoencoderScorer,
-    EnsembleScorer,
-    InpaintingScorer,
-    LesionMapScorer,
-    NeighbourScorer,
-    ReversedScorer,
-    Scorer,
-)
-from medanomaly.imaging.networks.unet.lightning import UNetModule
+from medanomaly.imaging.networks.kinds import network_kinds, network_params
+from medanomaly.imaging.networks.params import NetworkParams
+from medanomaly.imaging.networks.score_head import EnsembleHead, ScoreHead
 from medanomaly.training.export import onnx_bytes
 from medanomaly.training.fit import fit
 from medanomaly.training.params import TrainingParams
 from medanomaly.training.seeding import seeded
 from medanomaly.training.weights import load_weights, weights_bytes
 
-MODULES: dict[str, type[ImageModule]] = {
-    "autoencoder": AutoencoderModule,
-    "unet": UNetModule,
-    "reversed_autoencoder": ReversedAutoencoderModule,
-    "lesion_segmenter": LesionSegmenterModule,
-}
 VALIDATION_SHARE = 0.15
 LEAST_IMAGES = 8
-# images a pass when scoring; the inpainting network sees eight versions of each, two at a time
-SCORED_AT_ONCE = 32
+# the inpainting network sees eight versions of each image, two at a time
+IMAGES_PER_PASS = 32
 
 
 def as_batch(images: np.ndarray, size: int | None = None) -> Tensor:
@@ -49,7 +31,7 @@ def as_batch(images: np.ndarray, size: int | None = None) -> Tensor:
 
     Args:
         images: (n, H, W) or (n, 1, H, W) in [0, 1].
-        size: the side they must have, or None.
+        size: required side in px, or None.
 
     Raises:
         InputError: another shape, another size, values outside [0, 1] or not finite.
@@ -69,14 +51,14 @@ def as_batch(images: np.ndarray, size: int | None = None) -> Tensor:
         row = int((~inside).flatten(1).any(dim=1).nonzero()[0])
         raise InputError(
             "values outside [0, 1], or not finite",
-            remedy="Bring images under the input contract, without contrast normalisation: the network does its own.",
+            remedy="Prepare images with the input contract, without contrast normalisation: the network does its own.",
             record=row,
         )
     return batch
 
 
 def fingerprint(*tensors: Tensor) -> str:
-    """SHA-256 over the values: names the exact training data."""
+    """SHA-256 over the values; it identifies the exact training data."""
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(str(tuple(tensor.shape)).encode())
@@ -85,39 +67,39 @@ def fingerprint(*tensors: Tensor) -> str:
 
 
 def hold_out(n: int, groups: np.ndarray | None, seed: int) -> np.ndarray:
-    """(n,) bool, about 15 % of the images for validation, patients kept together."""
+    """(n,) bool: about 15 % of the images for validation; images of a patient stay together."""
     codes = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
     order = np.random.default_rng(seed).permutation(codes.max() + 1)
     return np.isin(codes, order[: max(1, round(VALIDATION_SHARE * len(order)))])
 
 
-def build_scorer(params: NetworkParams, network: nn.Module, image_size: int, n_reference: int) -> Scorer:
-    """What turns this network's answers into scores."""
-    if params.network == "autoencoder":
-        return AutoencoderScorer(network, params)
-    if params.network == "reversed_autoencoder":
-        return ReversedScorer(network, params)
-    if params.network == "lesion_segmenter":
-        if params.score == "neighbours":
-            return NeighbourScorer(network, params, n_reference)
-        return LesionMapScorer(network, params)
-    if params.task == "inpainting":
-        return InpaintingScorer(network, params, image_size)
-    return Scorer(network, params)
+def fitted_head(params: NetworkParams, network: nn.Module, train: Tensor) -> ScoreHead:
+    """The head of a trained network, on the device of its (n, 1, H, W) training images.
+
+    Args:
+        params: of the network.
+        network: trained.
+        train: what it was trained on; a head that compares with training images takes its reference from them.
+    """
+    head = network_kinds()[params.network].build_head(network, params, train.shape[2], len(train))
+    head = head.to(train.device).eval()
+    if head.uses_reference:
+        head.fit_reference(in_parts(head.embed, train))
+    return head
 
 
 class NetworkDetector:
     """A network trained on normal images, or a small ensemble of them.
 
     Args:
-        params: which network; see :mod:`medanomaly.imaging.networks.params`.
+        params: of one of the kinds in :mod:`medanomaly.imaging.networks.kinds`.
         training: how it is trained.
-        seed: of weights, order and everything drawn; member i of an ensemble has ``seed + i``.
-        members: networks whose standardised scores are averaged.
+        seed: of weights, order and random numbers; member i of an ensemble has ``seed + i``.
+        members: number of networks whose standardised scores are averaged.
 
     Attributes:
-        scorer_: the module that is exported.
-        runs_: a :class:`TrainingRun` a member.
+        head_: the module that is exported.
+        runs_: one :class:`TrainingRun` per member.
     """
 
     def __init__(
@@ -128,7 +110,7 @@ class NetworkDetector:
         members: int = 1,
     ):
         if members < 1:
-            raise ConfigurationError(f"an ensemble of {members}", remedy="Give 1 or more members.")
+            raise ConfigurationError(f"an ensemble of {members} networks", remedy="Give 1 or more members.")
         self.params, self.training = params, training or TrainingParams()
         self.seed, self.members = seed, members
 
@@ -141,22 +123,22 @@ class NetworkDetector:
         folder: Path | None = None,
         loggers: Sequence = (),
     ) -> "NetworkDetector":
-        """Train on normal images; the best epoch is chosen on healthy images alone.
+        """Train on normal images; only healthy images choose the best epoch.
 
         Args:
             images: (n, H, W) or (n, 1, H, W) float32 in [0, 1], H = W, n >= 8.
-            validation: healthy images of other patients; None holds 15 % of ``images`` out.
+            validation: healthy images of other patients; None: 15 % of ``images`` are held out.
             groups: (n,) patient of each image, for that hold-out.
-            folder: where a run that was killed finds its checkpoint again.
-            loggers: Lightning's.
+            folder: for checkpoints; an interrupted training continues from there.
+            loggers: for Lightning.
 
         Raises:
-            InputError: too few images, or images outside the contract.
-            ConfigurationError: the network does not fit the size, or training went astray.
+            InputError: too few images, or images that break the contract.
+            ConfigurationError: the network does not fit the size, or training diverged.
         """
         train = as_batch(images)
         if len(train) < LEAST_IMAGES:
-            raise InputError(f"{len(train)} images", remedy=f"Bring {LEAST_IMAGES} or more, better hundreds.")
+            raise InputError(f"{len(train)} images", remedy=f"Give {LEAST_IMAGES} or more, better hundreds.")
         size = train.shape[2]
         if validation is None:
             held_out = torch.from_numpy(hold_out(len(train), groups, self.seed))
@@ -165,7 +147,7 @@ class NetworkDetector:
             healthy = as_batch(validation, size)
         digest = fingerprint(train, healthy)
         self.image_size_, self.n_reference_ = size, len(train)
-        scorers, self.runs_ = [], []
+        heads, self.runs_ = [], []
         for member in range(self.members):
             seed = self.seed + member
             module = self._module(seed)
@@ -180,21 +162,16 @@ class NetworkDetector:
                 loggers=loggers,
             )
             self.runs_.append(run)
-            scorer = build_scorer(self.params, module.network, size, len(train)).eval()
-            if isinstance(scorer, NeighbourScorer):
-                scorer.fit_reference(in_parts(scorer.embed, train))
-            scorers.append(scorer)
-        self.scorer_ = scorers[0]
+            heads.append(fitted_head(self.params, module.network, train))
+        self.head_ = heads[0]
         if self.members > 1:
-            self.scorer_ = EnsembleScorer(scorers).eval()
-            self.scorer_.standardise(
-                torch.stack([in_parts(lambda x, s=s: s(x)[0], healthy) for s in scorers])
-            )
+            self.head_ = EnsembleHead(heads).eval()
+            self.head_.standardise(torch.stack([in_parts(lambda x, h=h: h(x)[0], healthy) for h in heads]))
         return self
 
     def _module(self, seed: int) -> ImageModule:
         with seeded(seed):
-            return MODULES[self.params.network](
+            return network_kinds()[self.params.network].build_module(
                 self.params,
                 self.image_size_,
                 learning_rate=self.training.learning_rate,
@@ -203,59 +180,59 @@ class NetworkDetector:
             )
 
     def _check_fitted(self) -> nn.Module:
-        if not hasattr(self, "scorer_"):
+        if not hasattr(self, "head_"):
             raise ConfigurationError(
                 "the detector is not fitted", remedy="Call fit() with normal images first."
             )
-        return self.scorer_
+        return self.head_
 
     def score(self, images: np.ndarray) -> np.ndarray:
         """(n,) float64 anomaly score of (n, H, W) or (n, 1, H, W) images in [0, 1]; higher = more anomalous."""
-        scorer = self._check_fitted()
+        head = self._check_fitted()
         batch = as_batch(images, self.image_size_)
-        return in_parts(lambda x: scorer(x)[0], batch).double().numpy()
+        return in_parts(lambda x: head(x)[0], batch).double().numpy()
 
     def scores(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """Every score that the network gives, by name: (n,) float64 each."""
-        scorer = self._check_fitted()
+        head = self._check_fitted()
         batch = as_batch(images, self.image_size_)
         with torch.inference_mode():
-            parts = [scorer.scores(part) for part in batch.split(SCORED_AT_ONCE)]
+            parts = [head.scores(part) for part in batch.split(IMAGES_PER_PASS)]
         return {name: torch.cat([part[name] for part in parts]).double().numpy() for name in parts[0]}
 
     def error_map(self, images: np.ndarray) -> np.ndarray:
         """(n, H, W) float32: where each image is unusual."""
-        scorer = self._check_fitted()
-        return in_parts(lambda x: scorer(x)[1], as_batch(images, self.image_size_)).numpy()
+        head = self._check_fitted()
+        return in_parts(lambda x: head(x)[1], as_batch(images, self.image_size_)).numpy()
 
     @property
     def reconstructs(self) -> bool:
         """Whether the network gives back an image."""
-        return self._check_fitted().reconstructs
+        return network_kinds()[self.params.network].reconstructs
 
     def reconstruct(self, images: np.ndarray) -> np.ndarray:
-        """(n, H, W) float32: what the network makes of each image.
+        """(n, H, W) float32: the reconstruction of each image.
 
         Raises:
             ConfigurationError: this network does not reconstruct.
         """
-        scorer = self._check_fitted()
-        if not scorer.reconstructs:
+        head = self._check_fitted()
+        if not self.reconstructs:
             raise ConfigurationError(
-                f"'{self.params.network}' finds lesions; it does not reconstruct",
-                remedy="Ask for its error map.",
+                f"the {network_kinds()[self.params.network].label} does not reconstruct images",
+                remedy="Use its error map.",
             )
-        return in_parts(scorer.reconstruct, as_batch(images, self.image_size_))[:, 0].numpy()
+        return in_parts(head.reconstruct, as_batch(images, self.image_size_))[:, 0].numpy()
 
     def to_onnx(self) -> bytes:
-        """The whole way from an image to its score as one graph: ``image`` (n, 1, H, W) to ``score``, ``error_map``."""
-        scorer = self._check_fitted()
+        """One graph from an image to its score: ``image`` (n, 1, H, W) to ``score`` and ``error_map``."""
+        head = self._check_fitted()
         with seeded(0):
             example = torch.rand(2, 1, self.image_size_, self.image_size_)
-        return onnx_bytes(scorer, (example,), ["image"], ["score", "error_map"])
+        return onnx_bytes(head, (example,), ["image"], ["score", "error_map"])
 
     def spec(self) -> dict:
-        """What :meth:`from_weights` needs beside the weights; JSON types only."""
+        """What :meth:`from_weights` needs besides the weights; JSON types only."""
         self._check_fitted()
         return {
             "params": self.params.model_dump(mode="json"),
@@ -276,21 +253,22 @@ class NetworkDetector:
         Raises:
             BundleError: the weights belong to another network.
         """
-        params = TypeAdapter(DetectorNetworkParams).validate_python(spec["params"])
+        params = network_params(spec["params"])
         detector = cls(params, seed=spec["seed"], members=spec["members"])
         detector.image_size_, detector.n_reference_ = spec["image_size"], spec["n_reference"]
-        scorers = [
-            build_scorer(
-                params, detector._module(spec["seed"]).network, spec["image_size"], spec["n_reference"]
+        build_head = network_kinds()[params.network].build_head
+        heads = [
+            build_head(
+                detector._module(spec["seed"]).network, params, spec["image_size"], spec["n_reference"]
             )
             for _ in range(spec["members"])
         ]
-        scorer = scorers[0] if spec["members"] == 1 else EnsembleScorer(scorers)
-        detector.scorer_ = load_weights(scorer, content).eval()
+        head = heads[0] if spec["members"] == 1 else EnsembleHead(heads)
+        detector.head_ = load_weights(head, content).eval()
         return detector
 
 
 def in_parts(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
-    """``function`` of a batch, some images at a time."""
+    """``function`` of a batch, computed in parts of some images."""
     with torch.inference_mode():
-        return torch.cat([function(part) for part in batch.split(SCORED_AT_ONCE)])
+        return torch.cat([function(part) for part in batch.split(IMAGES_PER_PASS)])

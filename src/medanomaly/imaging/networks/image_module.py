@@ -1,4 +1,4 @@
-"""What the Lightning modules of all image networks share: optimiser, augmentation, step-wise random numbers."""
+"""What the Lightning modules of all image networks share: optimiser, augmentation, random numbers per step."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
@@ -21,10 +21,10 @@ class ImageModule(pl.LightningModule, ABC):
         params: of the network.
         learning_rate: of AdamW.
         weight_decay: of AdamW.
-        seed: of augmentation and of everything else that a step draws.
+        seed: of augmentation and of all random numbers of a step.
     """
 
-    # validation draws the same numbers in every epoch, so that losses of epochs can be compared
+    # validation uses the same random numbers in every epoch, so that losses can be compared
     VALIDATION_EPOCH = 1_000_000
 
     def __init__(
@@ -49,15 +49,15 @@ class ImageModule(pl.LightningModule, ABC):
 
     @abstractmethod
     def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
-        """Loss of a batch; random numbers come from ``generator``."""
+        """Loss of a batch; ``generator`` gives the random numbers."""
 
     def generator(self, batch_index: int, training: bool) -> torch.Generator:
-        """Random numbers of this step on this process."""
+        """Random numbers of this step in this process."""
         epoch = self.current_epoch if training else self.VALIDATION_EPOCH
         return step_generator(self.seed + 7919 * self.global_rank, epoch, batch_index, self.device)
 
     def augmented(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, ...]:
-        """The batch with its images (and a mask that comes with them) augmented."""
+        """The batch with augmented images, and augmented masks if it has any."""
         augmentation: AugmentationParams | None = self.params.augmentation
         if augmentation is None:
             return batch
@@ -70,14 +70,14 @@ class ImageModule(pl.LightningModule, ABC):
         return augment(images, augmentation, generator), *rest
 
     def training_step(self, batch: tuple[Tensor, ...], batch_index: int) -> Tensor:
-        """One step; Lightning's."""
+        """One training step, called by Lightning."""
         generator = self.generator(batch_index, training=True)
         loss = self.loss(self.augmented(batch, generator), generator)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(batch[0]), sync_dist=True)
         return loss
 
     def validation_step(self, batch: tuple[Tensor, ...], batch_index: int) -> None:
-        """Loss on held-out images without augmentation; Lightning's."""
+        """Loss on held-out images without augmentation, called by Lightning."""
         loss = self.loss(batch, self.generator(batch_index, training=False))
         self.log("validation_loss", loss, batch_size=len(batch[0]), sync_dist=True)
 
@@ -86,7 +86,7 @@ class ImageModule(pl.LightningModule, ABC):
         return self.adamw(self.parameters())
 
     def adamw(self, parameters: Iterable[nn.Parameter]) -> torch.optim.AdamW:
-        """AdamW with the module's rates, as one kernel where the module is on a GPU."""
+        """AdamW with the rates of the module, as one kernel if the module is on a GPU."""
         return torch.optim.AdamW(
             parameters,
             lr=self.learning_rate,

@@ -1,4 +1,4 @@
-"""The input contract: what an image is by the time a model sees it. Stored in every bundle, checked at run time."""
+"""The input contract: what an image must be when a model sees it. Every bundle holds it; it is checked at run time."""
 
 from typing import Literal
 
@@ -15,8 +15,8 @@ _TOLERANCE = 1e-3
 class InputContract(Params):
     """Geometry, range and contrast of the images of a model; ``model_dump()`` is plain JSON.
 
-    An image is never squashed: its aspect ratio is kept, and either its longer side is cropped about the centre or
-    its shorter side is padded with black.
+    The aspect ratio of an image is kept: its longer side is cropped about the centre, or its shorter side is padded with
+    black.
     """
 
     size: int = Field(64, ge=8, le=4096)  # side, px
@@ -29,7 +29,7 @@ class InputContract(Params):
         return (-float(self.size), float(self.size)) if self.contrast == "zscore" else (0.0, 1.0)
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """Bring one image under the contract.
+        """Prepare one image to the contract.
 
         Args:
             pixels: (H, W) grey values in [0, 1], any size.
@@ -54,18 +54,18 @@ class InputContract(Params):
         return square
 
     def prepare_mask(self, mask: np.ndarray) -> np.ndarray:
-        """(H, W) mask to (size, size) bool under the same geometry; a pixel counts where at least half of it is covered."""
+        """(H, W) mask to (size, size) bool in the same geometry; a pixel counts if at least half of it is covered."""
         return to_square((np.asarray(mask) > 0).astype(np.float32), self.size, self.geometry) >= 0.5
 
     def check(self, images: np.ndarray, source: object = "images") -> np.ndarray:
-        """Return ``images`` as (n, size, size), or say what breaks the contract.
+        """Return ``images`` as (n, size, size), or raise an error that says what breaks the contract.
 
         Args:
             images: (n, size, size) or (n, 1, size, size), float32 or float64.
             source: named in the error.
 
         Raises:
-            InputError: wrong shape or type, NaN, a value outside the range, a z-score that is none.
+            InputError: wrong shape or type, NaN, a value outside the range, or z-scores that are not standardised.
         """
         images = np.asarray(images)
         if images.ndim == 4 and images.shape[1] == 1:
@@ -79,7 +79,7 @@ class InputContract(Params):
         if images.dtype.kind != "f":
             raise InputError(
                 f"images of type {images.dtype}",
-                remedy="Give floating-point values; bytes 0..255 are to be divided by 255.",
+                remedy="Give floating-point values; divide bytes 0..255 by 255.",
                 source=source,
             )
         for number, image in enumerate(images):
@@ -89,7 +89,7 @@ class InputContract(Params):
                 if abs(mean) > 0.05 or (abs(sd - 1) > 0.05 and sd > 0.05):
                     raise InputError(
                         f"mean {mean:.2f} and standard deviation {sd:.2f}",
-                        remedy="This model takes images standardised one by one to mean 0 and deviation 1.",
+                        remedy="This model takes images that are each standardised to mean 0 and standard deviation 1.",
                         source=source,
                         record=number,
                     )

@@ -1,4 +1,4 @@
-"""DICOM radiographs: stored values to grey values in [0, 1], and the part of the header that a study may keep."""
+"""DICOM radiographs: stored values to grey values in [0, 1], and the part of the header that may be kept."""
 
 import hashlib
 import io
@@ -15,15 +15,15 @@ _CODECS = "Install the extra: pip install 'medanomaly[dicom]'."
 
 
 def pseudonym(patient_id: str) -> str:
-    """A patient id that does not show the hospital's: 12 hexadecimal digits of its BLAKE2b hash.
+    """A patient id that does not show the id of the hospital: 12 hexadecimal digits of its BLAKE2b hash.
 
-    Short ids can be found by trying them all; this keeps names out of tables, it does not anonymise a study.
+    Short ids can be found by trying all of them. This keeps names out of tables; it does not anonymise a study.
     """
     return "D" + hashlib.blake2b(patient_id.encode(), digest_size=6).hexdigest()
 
 
 def header(content: bytes, name: str) -> dict:
-    """What is kept of a header: nothing that names a person.
+    """The part of a header that is kept; it names no person.
 
     Returns:
         ``patient_id`` (pseudonym, None without one), ``sex``, ``age`` (years), ``view``, ``photometric``, ``bits``,
@@ -35,19 +35,20 @@ def header(content: bytes, name: str) -> dict:
 def decode_dicom(content: bytes, name: str, window: str = "file") -> RawImage:
     """Decode one single-frame radiograph.
 
-    Stored values go through the modality transformation (rescale slope and intercept, or its table), then through the
-    value-of-interest one: the file's first window or table (DICOM PS3.3 C.11.2), or from the darkest to the brightest
-    pixel where there is none or ``window="full"``. MONOCHROME1 (low = bright) is inverted, colours become luminance, padding
-    pixels black.
+    Stored values pass the modality transformation (rescale slope and intercept, or its table), then the value-of-interest
+    transformation. That is the first window or table of the file (DICOM PS3.3 C.11.2). Without one, or with
+    ``window="full"``, it is the range from the darkest to the brightest pixel. MONOCHROME1 (low = bright) is inverted,
+    colours become luminance, and padding pixels become black.
 
     Args:
         content: the file.
-        name: named in errors.
+        name: shown in errors.
         window: ``file`` or ``full``.
 
     Raises:
-        InputError: no DICOM file, no pixels, several frames, a codec or a photometric interpretation that is not there.
-        ConfigurationError: ``window`` is something else.
+        InputError: the file is not DICOM, has no pixels or several frames, or needs a codec or a photometric
+            interpretation that is not supported.
+        ConfigurationError: ``window`` has another value.
     """
     if window not in ("file", "full"):
         raise ConfigurationError(f"window '{window}'", remedy="Give 'file' or 'full'.")
@@ -56,7 +57,7 @@ def decode_dicom(content: bytes, name: str, window: str = "file") -> RawImage:
         raise InputError("the file holds no pixels", source=name)
     if int(dataset.get("NumberOfFrames", 1) or 1) > 1:
         raise InputError(
-            f"{dataset.NumberOfFrames} frames in one file", remedy="Give one image a file.", source=name
+            f"{dataset.NumberOfFrames} frames in one file", remedy="Give one image per file.", source=name
         )
     photometric = str(dataset.get("PhotometricInterpretation", ""))
     try:
@@ -88,7 +89,7 @@ def _dataset(content: bytes, name: str, **options) -> Dataset:
     try:
         return dcmread(io.BytesIO(content), **options)
     except (InvalidDicomError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"no readable DICOM file: {error}", source=name) from error
+        raise InputError(f"not a readable DICOM file: {error}", source=name) from error
 
 
 def _padding(dataset: Dataset, stored: np.ndarray) -> np.ndarray:
@@ -106,7 +107,7 @@ def _first(value: object) -> float:
 
 
 def _window(values, dataset: Dataset, window: str, inside: np.ndarray, name: str) -> tuple[np.ndarray, str]:
-    """Values to [0, 1], and which rule was applied."""
+    """Values in [0, 1], and the name of the rule that was applied."""
     if window == "file" and dataset.get("VOILUTSequence"):
         table = dataset.VOILUTSequence[0]
         looked_up = apply_voi_lut(values.astype(np.int64), dataset, index=0, prefer_lut=True)
@@ -119,7 +120,7 @@ def _window(values, dataset: Dataset, window: str, inside: np.ndarray, name: str
         centre, width = _first(dataset.WindowCenter), _first(dataset.WindowWidth)
         function = str(dataset.get("VOILUTFunction", "LINEAR") or "LINEAR").upper()
         if (width < 1 and function == "LINEAR") or width <= 0:
-            raise InputError(f"a window {width:g} wide", remedy="Widths are at least 1.", source=name)
+            raise InputError(f"a window of width {width:g}", remedy="Widths are at least 1.", source=name)
         if function == "SIGMOID":
             return 1.0 / (
                 1.0 + np.exp(np.clip(-4.0 * (values - centre) / width, -700, 700))

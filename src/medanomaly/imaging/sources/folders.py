@@ -1,4 +1,4 @@
-"""Data sets of images as manifests: class folders, MedMNIST files, DICOM folders, folders with a table of labels."""
+"""Manifests of image data sets: class folders, MedMNIST files, DICOM folders, folders with a table of labels."""
 
 from pathlib import PurePosixPath
 
@@ -15,7 +15,7 @@ NORMAL_CLASSES = ("normal", "healthy", "no_finding", "good")
 
 
 def _files(url: str, **storage_options) -> tuple[FileReader, str, list[PurePosixPath]]:
-    """Every file below a folder, hidden ones (a name or a folder that begins with a dot, ``__MACOSX``) left out."""
+    """Every file below a folder except hidden ones (a name or a folder that begins with a dot, ``__MACOSX``)."""
     filesystem, root = split_url(url, **storage_options)
     if not filesystem.isdir(root):
         raise DataNotFoundError(
@@ -28,20 +28,20 @@ def _files(url: str, **storage_options) -> tuple[FileReader, str, list[PurePosix
 
 
 def class_folders(url: str, normal: tuple[str, ...] = NORMAL_CLASSES, **storage_options) -> ImageSource:
-    """Images in a folder a class, with or without ``train`` and ``test`` (and ``val``, which counts as train) above them.
+    """Images in one folder per class, with or without folders ``train``, ``test`` and ``val`` (used as train) above them.
 
-    Subject and subtype come from ``subjects*.csv`` at the root where there is one (columns ``path``, ``subject``,
-    ``subtype``, and ``aspect_confidence``, which is kept), else from the file names; an image whose name tells no
-    subject is taken as a patient of its own, and a note says how many.
+    Subject and subtype come from ``subjects*.csv`` at the root if there is one (columns ``path``, ``subject``,
+    ``subtype``, and ``aspect_confidence``, which is kept), else from the file names. An image whose name shows no
+    subject counts as its own patient; a note says how many there are.
 
     Args:
         url: root folder, any fsspec URL.
-        normal: class folders that hold normal images, in lower case; every other class is anomalous.
+        normal: names of the class folders with normal images, in lower case; all other classes are anomalous.
         storage_options: of the file system.
 
     Raises:
-        DataNotFoundError: no such folder.
-        InputError: no image in a class folder, or no class folder is a normal one.
+        DataNotFoundError: the folder does not exist.
+        InputError: no class folder holds an image, or no class folder is normal.
     """
     reader, root, names = _files(url, **storage_options)
     rows, rejected, tables = [], [], []
@@ -50,14 +50,14 @@ def class_folders(url: str, normal: tuple[str, ...] = NORMAL_CLASSES, **storage_
             if name.suffix.lower() == ".csv" and name.name.startswith("subjects"):
                 tables.append(name)
             else:
-                rejected.append((str(name), f"{root}/{name}", "no image file by its name"))
+                rejected.append((str(name), f"{root}/{name}", "its name is not that of an image"))
             continue
         if len(name.parts) < 2:
-            rejected.append((str(name), f"{root}/{name}", "in no class folder"))
+            rejected.append((str(name), f"{root}/{name}", "not in a class folder"))
             continue
         part = next((PARTS[p.lower()] for p in name.parts[:-2] if p.lower() in PARTS), pd.NA)
         if name.parts[-2].lower() in PARTS:
-            rejected.append((str(name), f"{root}/{name}", "in no class folder"))
+            rejected.append((str(name), f"{root}/{name}", "not in a class folder"))
             continue
         label = 0 if name.parts[-2].lower() in normal else 1
         subtype = subtype_from_name(name.stem)
@@ -66,7 +66,7 @@ def class_folders(url: str, normal: tuple[str, ...] = NORMAL_CLASSES, **storage_
                 "case_id": str(name.with_suffix("")),
                 "patient_id": subject_from_name(name.stem),
                 "label": label,
-                # a file name that contradicts its folder says nothing about the subtype
+                # where a file name contradicts its folder, the subtype is unknown
                 "kind": name.parts[-2].lower() if not label or subtype in (None, "normal") else subtype,
                 "split_official": part,
                 "path": f"{root}/{name}",
@@ -79,14 +79,14 @@ def class_folders(url: str, normal: tuple[str, ...] = NORMAL_CLASSES, **storage_
     if not (frame["label"] == 0).any():
         found = sorted({PurePosixPath(p).parent.name for p in frame["path"]})
         raise InputError(
-            f"none of the classes {found} is a normal one",
+            f"none of the classes {found} is normal",
             remedy=f"Name it in 'normal' (now {normal}).",
             source=url,
         )
     for table in tables:
         frame = _with_subjects(frame, reader, f"{root}/{table}")
     unknown = int(frame["patient_id"].isna().sum())
-    notes = [f"{unknown} images tell no subject and count as patients of their own."] if unknown else []
+    notes = [f"{unknown} images show no subject; each counts as its own patient."] if unknown else []
     return ImageSource(
         manifest_table(frame.drop(columns="_key"), url), reader, quarantine_table(rejected), tuple(notes), url
     )
@@ -99,7 +99,7 @@ def _with_subjects(frame: pd.DataFrame, reader: FileReader, path: str) -> pd.Dat
         raise InputError("columns 'path' and 'subject' are missing", source=path)
     key = table["path"].str.split("/").str[-3:].str.join("/").str.lower()
     if key.duplicated().any():
-        raise InputError("a path stands twice", source=path, record=table["path"][key.duplicated()].iloc[0])
+        raise InputError("a path occurs twice", source=path, record=table["path"][key.duplicated()].iloc[0])
     known = table.set_index(key).reindex(frame["_key"]).reset_index(drop=True)
     frame["patient_id"] = known["subject"].fillna(frame["patient_id"].astype("string"))
     if "subtype" in known:
@@ -112,7 +112,7 @@ def _with_subjects(frame: pd.DataFrame, reader: FileReader, path: str) -> pd.Dat
 def medmnist(url: str, normal: tuple[int, ...] = (0,), **storage_options) -> ImageSource:
     """A MedMNIST file: arrays ``<part>_images`` and ``<part>_labels`` for train, val and test.
 
-    ``val`` counts as train. The files name no patient, so every image is taken as a patient of its own; a note says so.
+    ``val`` counts as train. The files name no patient, so every image counts as its own patient; a note says so.
 
     Args:
         url: the npz file.
@@ -145,28 +145,28 @@ def medmnist(url: str, normal: tuple[int, ...] = (0,), **storage_options) -> Ima
         )
     if not frames:
         raise InputError(
-            f"no MedMNIST file: it holds {sorted(arrays)}",
+            f"not a MedMNIST file: it holds {sorted(arrays)}",
             remedy="Expected train_images, train_labels.",
             source=url,
         )
     note = (
-        "The file names no patient: every image counts as one, and a patient's images may stand in two parts."
+        "The file names no patient: every image counts as one, so images of one patient may be in two parts."
     )
     return ImageSource(manifest_table(pd.concat(frames), url), reader, notes=(note,), name=url)
 
 
 def dicom_folder(url: str, labels: pd.DataFrame | None = None, **storage_options) -> ImageSource:
-    """Every DICOM file below a folder, whatever its name; only headers are read.
+    """Every DICOM file below a folder, with any name. Only headers are read.
 
     Args:
         url: root folder.
         labels: columns ``path`` (relative to the folder) and ``label``, optionally ``kind``, ``split_official``,
-            ``mask_path``; without it labels are unknown.
+            ``mask_path``. Without this table, labels are unknown.
         storage_options: of the file system.
 
     Returns:
-        The source; the manifest has ``sex``, ``age``, ``view``, ``photometric``, ``bits``, ``transfer_syntax`` and
-        ``burned_in`` too, and patient ids are pseudonyms. A note counts images that say their pixels hold burned-in text.
+        The source. Its manifest also has ``sex``, ``age``, ``view``, ``photometric``, ``bits``, ``transfer_syntax`` and
+        ``burned_in``; patient ids are pseudonyms. A note counts images with burned-in text.
     """
     from medanomaly.imaging.sources.dicom import header
 
@@ -175,7 +175,7 @@ def dicom_folder(url: str, labels: pd.DataFrame | None = None, **storage_options
     for name in names:
         path = f"{root}/{name}"
         if name.suffix.lower() in (".csv", ".txt", ".md") or name.name.upper() == "DICOMDIR":
-            rejected.append((str(name), path, "no image file by its name"))
+            rejected.append((str(name), path, "its name is not that of an image"))
             continue
         try:
             rows.append({"case_id": str(name), "path": path} | header(reader.content(path), path))
@@ -184,7 +184,7 @@ def dicom_folder(url: str, labels: pd.DataFrame | None = None, **storage_options
     frame = pd.DataFrame(rows).drop(columns=["width", "height"], errors="ignore")
     if labels is not None and len(frame):
         frame, missing = _with_labels(frame, labels, "path", url)
-        rejected += [(m, f"{root}/{m}", "in the label table, but no such file") for m in missing]
+        rejected += [(m, f"{root}/{m}", "in the label table, but the file does not exist") for m in missing]
     burned = int((frame["burned_in"] == "YES").sum()) if len(frame) else 0
     notes = [f"{burned} images say that text is burned into their pixels."] if burned else []
     return ImageSource(manifest_table(frame, url), reader, quarantine_table(rejected), tuple(notes), url)
@@ -201,19 +201,19 @@ def labelled_folder(
     mask_column: str | None = None,
     **storage_options,
 ) -> ImageSource:
-    """PNG or JPEG files of one's own with a table of labels; masks are optional, image by image.
+    """PNG or JPEG files with a table of labels; each image may have a mask.
 
     Args:
         url: root folder that the paths of the table are relative to.
-        table: one row an image.
+        table: one row per image.
         path_column, label_column: of the table; labels are 0, 1 or missing.
-        patient_column, kind_column, split_column, mask_column: of the table, where there are such; mask paths are
-            relative to the root as well.
+        patient_column, kind_column, split_column, mask_column: of the table, optional; mask paths are also relative to
+            the root.
         storage_options: of the file system.
 
     Returns:
-        The source. Rows whose file is absent and images without a row go to quarantine; files that a row names as its mask
-        are no images. Other columns of the table become subgroup columns.
+        The source. Rows without a file and images without a row go to quarantine. Files that a row names as its mask are
+        not images. Other columns of the table become subgroup columns.
     """
     given = {
         "path": path_column,
@@ -238,13 +238,13 @@ def labelled_folder(
         if name.suffix.lower() in SUFFIXES + DICOM_SUFFIXES:
             rows.append({"case_id": str(name.with_suffix("")), "path": f"{root}/{name}", "_name": str(name)})
         else:
-            rejected.append((str(name), f"{root}/{name}", "no image file by its name"))
+            rejected.append((str(name), f"{root}/{name}", "its name is not that of an image"))
     frame = pd.DataFrame(rows, columns=["case_id", "path", "_name"])
     known = set(table["path"].astype(str))
     unlisted = frame[~frame["_name"].isin(known)]
-    rejected += [(r.case_id, r.path, "no row in the label table") for r in unlisted.itertuples()]
+    rejected += [(r.case_id, r.path, "has no row in the label table") for r in unlisted.itertuples()]
     frame, missing = _with_labels(frame[frame["_name"].isin(known)], table, "_name", url)
-    rejected += [(m, f"{root}/{m}", "in the label table, but no such file") for m in missing]
+    rejected += [(m, f"{root}/{m}", "in the label table, but the file does not exist") for m in missing]
     if "mask_path" in frame:
         frame["mask_path"] = [pd.NA if pd.isna(m) else f"{root}/{m}" for m in frame["mask_path"]]
     return ImageSource(
@@ -255,7 +255,7 @@ def labelled_folder(
 def _with_labels(
     frame: pd.DataFrame, labels: pd.DataFrame, name_column: str, source: str
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Join a label table by relative path; returns the rows, and the paths of the table that no file has."""
+    """Join a label table by relative path; returns the rows, and the paths in the table that have no file."""
     labels = labels.assign(path=labels["path"].astype(str))
     twice = labels["path"][labels["path"].duplicated()]
     if len(twice):

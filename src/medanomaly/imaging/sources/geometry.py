@@ -1,4 +1,4 @@
-"""From an image of any shape to a square one, with the aspect ratio of what it shows kept."""
+"""From an image of any shape to a square, without a change of proportions."""
 
 import numpy as np
 from PIL import Image
@@ -12,10 +12,10 @@ def to_square(pixels: np.ndarray, size: int, geometry: str) -> np.ndarray:
     Args:
         pixels: (H, W) real values.
         size: side of the result, px.
-        geometry: ``centre_crop`` cuts the longer side, ``pad`` fills up the shorter side with 0.
+        geometry: ``centre_crop`` cuts the longer side; ``pad`` extends the shorter side with 0.
 
     Returns:
-        (size, size) float32; bilinear, averaging over all source pixels that a pixel covers when it shrinks.
+        (size, size) float32, bilinear; where the image shrinks, a pixel is the mean of all pixels that it covers.
     """
     height, width = pixels.shape
     pixels = np.asarray(pixels, dtype=np.float32)

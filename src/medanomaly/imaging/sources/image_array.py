@@ -1,4 +1,4 @@
-"""Some rows of a stored array of images, read when they are asked for: a data set may be larger than memory."""
+"""Rows of a stored array of images, read only when they are used: a data set may be larger than memory."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Cases of an image data set: one an image, its split, and what could not be used."""
+"""Cases of an image data set (one per image), their split, and the images that could not be used."""
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.manifest import ImageSource, assign_split
 from medanomaly.imaging.sources.store import ImageStore
 
-# columns of a manifest that are no groups of patients
+# columns of a manifest that do not define groups of patients
 _NO_GROUPS = ("case_id", "patient_id", "label", "kind", "split_official", "path", "mask_path", "split", "row",
               "transfer_syntax", "burned_in", "age")  # fmt: skip
 MAX_LEVELS = 30
@@ -22,7 +22,7 @@ class ImageParams(Params):
 
     Attributes:
         contract: size, geometry and contrast.
-        dtype: of the store; ``uint8`` takes a quarter of the space.
+        dtype: of the store; ``uint8`` needs a quarter of the space.
         store: folder of the prepared images.
     """
 
@@ -34,16 +34,16 @@ class ImageParams(Params):
 def image_cases(
     source: ImageSource, store: ImageStore, split: SplitParams
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
-    """Divide the images that could be read.
+    """Split the images that could be read.
 
     Args:
-        source: what was listed.
-        store: what of it could be read.
-        split: shares; an official test part is kept.
+        source: the listed images.
+        store: those that could be read.
+        split: shares; an official test part stays the test part.
 
     Returns:
-        ``(manifest, cases, quarantine, summary)``: manifest and case table row by row, ``row`` of the manifest being the
-        image's row in the store; quarantine with ``record, column, value, reason``; counts that add up.
+        ``(manifest, cases, quarantine, summary)``. Row i of the manifest is row i of the case table; its ``row`` is the row
+        in the store. The quarantine has ``record, column, value, reason``. The counts of the summary add up.
 
     Raises:
         ConfigurationError: a part of the split is empty.
@@ -56,7 +56,7 @@ def image_cases(
     missing = [name for name in SPLITS if not manifest["split"].eq(name).any()]
     if missing:
         raise ConfigurationError(
-            f"no image falls into {' and '.join(missing)}: {manifest['patient_id'].nunique()} patients are too few",
+            f"{' and '.join(missing)} would have no image: {manifest['patient_id'].nunique()} patients are too few",
             source=source.name,
             remedy="Bring images of more patients.",
         )
@@ -72,7 +72,7 @@ def image_cases(
             "record": rejected["case_id"],
             "case_id": rejected["case_id"],
             "column": "file",
-            # the name alone: folders tell of the machine, not of the image
+            # only the name: folders describe the machine, not the image
             "value": rejected["path"].str.rsplit("/", n=1).str[-1],
             "reason": rejected["reason"],
         },

@@ -1,4 +1,4 @@
-"""The manifest: one row an image, whatever it came from, and beside it what could not be listed and why.
+"""The manifest: one row per image of any source, and a table of the files that were not listed, with reasons.
 
 Columns: ``case_id`` (unique), ``patient_id``, ``label`` (Int8: 0 normal, 1 anomalous, NA unknown), ``kind`` (in the
 words of the data set), ``split_official`` (``train``, ``test`` or NA), ``path`` (what the reader takes),
@@ -14,19 +14,19 @@ from medanomaly.core.errors import InputError
 from medanomaly.core.splits import SplitParams, patient_position, split_by_patient
 from medanomaly.imaging.sources.readers import Reader
 
-COLUMNS = ("case_id", "patient_id", "label", "kind", "split_official", "path", "mask_path")
-QUARANTINE = ("case_id", "path", "reason")
+MANIFEST_COLUMNS = ("case_id", "patient_id", "label", "kind", "split_official", "path", "mask_path")
+QUARANTINE_COLUMNS = ("case_id", "path", "reason")
 
 
 @dataclass(frozen=True)
 class ImageSource:
-    """A data set that is listed but not read.
+    """A data set that is listed but not yet read.
 
     Attributes:
-        manifest: one row an image.
-        reader: takes the manifest's paths.
+        manifest: one row per image.
+        reader: reads the paths of the manifest.
         quarantine: columns case_id, path, reason: files that were found and not listed.
-        notes: what a reader of the results should know, one sentence each.
+        notes: sentences that a reader of the results should know.
         name: of the data set, named in errors.
     """
 
@@ -39,11 +39,11 @@ class ImageSource:
 
 def quarantine_table(rows: list[tuple[str, str, str]]) -> pd.DataFrame:
     """Rows (case_id, path, reason) as a table of strings."""
-    return pd.DataFrame(rows, columns=list(QUARANTINE), dtype="string")
+    return pd.DataFrame(rows, columns=list(QUARANTINE_COLUMNS), dtype="string")
 
 
 def manifest_table(rows: pd.DataFrame, source: object) -> pd.DataFrame:
-    """Bring rows under the manifest's columns and types; missing optional columns become NA.
+    """Give rows the columns and types of a manifest; missing optional columns become NA.
 
     Raises:
         InputError: no row, a repeated case_id, a label that is neither 0, 1 nor missing.
@@ -51,7 +51,7 @@ def manifest_table(rows: pd.DataFrame, source: object) -> pd.DataFrame:
     if rows.empty:
         raise InputError("there is no image", source=source)
     rows = rows.reset_index(drop=True).copy()
-    for column in COLUMNS:
+    for column in MANIFEST_COLUMNS:
         if column not in rows:
             rows[column] = pd.NA
     label = pd.to_numeric(rows["label"], errors="coerce")
@@ -64,18 +64,18 @@ def manifest_table(rows: pd.DataFrame, source: object) -> pd.DataFrame:
             record=rows.loc[strange.index[0], "case_id"],
         )
     rows["label"] = label.astype("Int8")
-    rows = rows.astype(dict.fromkeys([c for c in COLUMNS if c != "label"], "string"))
+    rows = rows.astype(dict.fromkeys([c for c in MANIFEST_COLUMNS if c != "label"], "string"))
     rows["patient_id"] = rows["patient_id"].fillna(rows["case_id"])
     repeated = rows["case_id"][rows["case_id"].duplicated()]
     if len(repeated):
         raise InputError("two images have one case_id", source=source, record=repeated.iloc[0])
-    return rows[[*COLUMNS, *(c for c in rows.columns if c not in COLUMNS)]]
+    return rows[[*MANIFEST_COLUMNS, *(c for c in rows.columns if c not in MANIFEST_COLUMNS)]]
 
 
 def assign_split(manifest: pd.DataFrame, params: SplitParams) -> tuple[pd.Series, pd.DataFrame, str]:
-    """Train, calibration or test for every image; a patient's images stay together.
+    """Assign train, calibration or test to every image; images of a patient stay together.
 
-    An official test part is kept as test, and the rest is divided into train and calibration in the ratio of their
+    An official test part stays the test part. The rest is divided into train and calibration in the ratio of their
     shares. Training images of a patient who is also in the official test part go to quarantine. Without an official test
     part the split is by patient (:func:`split_by_patient`).
 
@@ -84,13 +84,13 @@ def assign_split(manifest: pd.DataFrame, params: SplitParams) -> tuple[pd.Series
         params: shares and seed.
 
     Returns:
-        ``(split, quarantine, note)``: (n,) strings, NA for quarantined images; the quarantined ones with their reason; and
-        one sentence saying which split this is.
+        ``(split, quarantine, note)``: (n,) strings, NA for quarantined images; the quarantined images with their reasons;
+        one sentence that says which split this is.
     """
     test = (manifest["split_official"] == "test").fillna(False).to_numpy(dtype=bool)
     if not test.any():
         split = split_by_patient(manifest["patient_id"], manifest["label"], params)
-        return split, quarantine_table([]), "No official test part is there: split by patient."
+        return split, quarantine_table([]), "There is no official test part: the split is by patient."
     in_test = set(manifest.loc[test, "patient_id"])
     crossing = manifest["patient_id"].isin(in_test).to_numpy() & ~test
     border = params.train / (params.train + params.calibration)

@@ -1,4 +1,4 @@
-"""Bytes of an image file to grey values in [0, 1]."""
+"""From the bytes of an image file to grey values in [0, 1]."""
 
 import io
 from dataclasses import dataclass, field
@@ -10,16 +10,16 @@ from medanomaly.core.errors import InputError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 DICOM_SUFFIXES = (".dcm", ".dicom")
-LARGEST_PIXELS = 200_000_000  # above it a file is taken for a decompression bomb
+LARGEST_PIXELS = 200_000_000  # a larger file is treated as a decompression bomb
 
 
 @dataclass(frozen=True)
 class RawImage:
-    """One image as it came.
+    """One image before preparation.
 
     Attributes:
         pixels: (H, W) float32 in [0, 1], bright = dense.
-        attributes: what else the file says, plain values.
+        attributes: other facts from the file, as plain values.
     """
 
     pixels: np.ndarray
@@ -27,7 +27,7 @@ class RawImage:
 
 
 def decode(content: bytes, name: str) -> RawImage:
-    """Decode a PNG, JPEG, BMP, TIFF or DICOM file; which of them is seen from its content.
+    """Decode a PNG, JPEG, BMP, TIFF or DICOM file; its content shows which it is.
 
     Raises:
         InputError: the file is empty, damaged, truncated, or of another kind.
@@ -43,17 +43,17 @@ def decode(content: bytes, name: str) -> RawImage:
             if image.width * image.height > LARGEST_PIXELS:
                 raise InputError(f"{image.width} x {image.height} px are too many", source=name)
             if getattr(image, "n_frames", 1) > 1:
-                raise InputError(f"{image.n_frames} frames in one file", remedy="Give one image a file.")
+                raise InputError(f"{image.n_frames} frames in one file", remedy="Give one image per file.")
             return RawImage(grey(image))
     except InputError:
         raise
     # Pillow raises errors of many kinds on damaged files
     except Exception as error:
-        raise InputError(f"no readable image: {error}", source=name) from error
+        raise InputError(f"not a readable image: {error}", source=name) from error
 
 
 def grey(image: Image.Image) -> np.ndarray:
-    """(H, W) float32 in [0, 1]: luminance of colours, transparency ignored, 16-bit values over 65535."""
+    """(H, W) float32 in [0, 1]: colours become luminance, transparency is ignored, 16-bit values are divided by 65535."""
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.float32)
         if values.size and (values.min() < 0 or values.max() > 65535):

@@ -1,4 +1,4 @@
-"""Where the bytes of an image come from: a file on any file system, or a row of a npz file."""
+"""Sources of the bytes of an image: a file on any file system, or a row of an npz file."""
 
 import hashlib
 import io
@@ -11,15 +11,15 @@ import numpy as np
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.imaging.sources.raw_image import RawImage, decode
 
-# what file systems call the time or the version of a file: local, memory, S3, Google, Azure, HTTP
+# names for the time or the version of a file: local, memory, S3, Google, Azure, HTTP
 _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created", "md5Hash")
 
 
 class Reader(Protocol):
-    """Three steps, so that a store can see what changed before it decodes anything."""
+    """Reads an image in three steps, so that a store can find changes before it decodes anything."""
 
     def stamp(self, path: str) -> str:
-        """A cheap mark (size and time) that changes when the image may have changed."""
+        """A value that is quick to read (size and time) and changes when the image may have changed."""
 
     def content(self, path: str) -> bytes:
         """The bytes of the image."""
@@ -62,7 +62,7 @@ class FileReader:
         return self.filesystem.cat_file(path)
 
     def decode(self, content: bytes, path: str) -> RawImage:
-        """PNG, JPEG, BMP, TIFF or DICOM."""
+        """Grey values of a PNG, JPEG, BMP, TIFF or DICOM file."""
         return decode(content, path)
 
 
@@ -80,7 +80,7 @@ class NpzReader:
         self._arrays: dict[str, np.ndarray] | None = None
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All arrays of the file; object arrays, which would need pickle, are refused."""
+        """All arrays of the file. Object arrays are refused, because they would need pickle."""
         if self._arrays is None:
             try:
                 content = self._filesystem.cat_file(self._path)
@@ -93,15 +93,15 @@ class NpzReader:
                     source=self.url,
                 ) from error
             except (ValueError, BadZipFile, EOFError, OSError, KeyError) as error:
-                raise InputError(f"no readable npz file: {error}", source=self.url) from error
+                raise InputError(f"not a readable npz file: {error}", source=self.url) from error
         return self._arrays
 
     def stamp(self, path: str) -> str:
-        """That of the whole file."""
+        """The stamp of the whole file."""
         return FileReader(self._filesystem).stamp(self._path)
 
     def content(self, path: str) -> bytes:
-        """Bytes of the row, its shape in front, so that equal bytes of another shape differ."""
+        """Shape and bytes of the row, so that equal bytes of another shape differ."""
         row = self._row(path)
         return f"{row.shape}{row.dtype}\n".encode() + row.tobytes()
 
@@ -130,7 +130,7 @@ def content_hash(content: bytes) -> str:
 
 
 class MemoryReader:
-    """Images that are already there.
+    """Images in memory.
 
     Args:
         images: path to (H, W) float32 in [0, 1].
@@ -140,11 +140,11 @@ class MemoryReader:
         self.images = images
 
     def stamp(self, path: str) -> str:
-        """Hash of the content: it costs nothing to read."""
+        """Hash of the content, which is quick to read."""
         return content_hash(self.content(path))
 
     def content(self, path: str) -> bytes:
-        """Bytes of the array, its shape in front."""
+        """Shape and bytes of the array."""
         image = self.images[path]
         return f"{image.shape}{image.dtype}\n".encode() + image.tobytes()
 

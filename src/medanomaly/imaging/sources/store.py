@@ -1,9 +1,9 @@
-"""A store of prepared images: one memory-mapped array, built once, larger than memory if need be.
+"""A store of prepared images: one memory-mapped array, built once; it may be larger than memory.
 
-A folder with ``images.npy`` (n, size, size), ``index.parquet`` (one row an image: path, stamp, SHA-256 of its bytes, row of
-the array or the reason why there is none, width, height) and ``store.json`` (contract, fingerprint). On the next call
-only stamps are compared; an image whose stamp differs is hashed, and read again where its bytes differ. Rows of unchanged
-images are copied over.
+The folder holds ``images.npy`` (n, size, size), ``index.parquet`` and ``store.json`` (contract, fingerprint). The index has
+one row per image: path, stamp, SHA-256 of its bytes, row of the array or the reason why there is none, width, height. The
+next call compares only stamps. An image whose stamp differs is hashed, and read again if its bytes differ. Rows of
+unchanged images are copied.
 """
 
 import hashlib
@@ -33,15 +33,15 @@ _CHUNK = 256  # images between two reports of progress
 
 @dataclass(frozen=True)
 class ImageStore:
-    """Prepared images beside their manifest, row i = row i.
+    """Prepared images with their manifest: row i of one is row i of the other.
 
     Attributes:
         manifest: of the n images that could be read, with ``width``, ``height`` and ``aspect``.
-        images: (n, size, size) memory map, read only; float32 under the contract, or uint8 = round(255 x).
-        quarantine: case_id, path, reason of the rest; both add up to the source's count.
+        images: (n, size, size) memory map, read only; float32 that keeps the contract, or uint8 = round(255 x).
+        quarantine: case_id, path, reason of the other images; both add up to the count of the source.
         fingerprint: SHA-256 over contract, paths and the bytes of every image.
-        contract: what the images were brought under.
-        n_decoded: images that this call had to decode; 0 where all came from the store.
+        contract: that the images were prepared to.
+        n_decoded: images that this call had to decode; 0 if all came from the store.
     """
 
     manifest: pd.DataFrame
@@ -52,7 +52,7 @@ class ImageStore:
     n_decoded: int
 
     def batch(self, rows: np.ndarray) -> np.ndarray:
-        """(len(rows), size, size) float32 under the contract, in memory."""
+        """(len(rows), size, size) float32 that keeps the contract, in memory."""
         taken = self.images[rows]
         return taken.astype(np.float32) / np.float32(255) if taken.dtype == np.uint8 else np.asarray(taken)
 
@@ -66,21 +66,21 @@ def open_store(
     verify: Literal["stamp", "content"] = "stamp",
     threads: int = 4,
 ) -> ImageStore:
-    """Open the store of a source, building or repairing it first where images are new or changed.
+    """Open the store of a source. It is built or repaired first if images are new or changed.
 
     Args:
         source: manifest and reader.
-        contract: the images are brought under it.
+        contract: that the images are prepared to.
         folder: of the store; it must be empty, absent, or a store.
-        dtype: ``uint8`` takes a quarter of the space and rounds to 1/255; not for z-scores.
-        verify: ``content`` hashes every image instead of trusting size and time.
-        threads: how many images are fetched and decoded at once.
+        dtype: ``uint8`` needs a quarter of the space and rounds to 1/255; not for z-scores.
+        verify: ``content`` hashes every image; ``stamp`` trusts size and time.
+        threads: number of images that are fetched and decoded at the same time.
 
     Raises:
-        InputError: no image could be read, the folder holds something else, uint8 was asked for z-scores.
+        InputError: no image could be read, the folder holds other files, or uint8 is requested for z-scores.
     """
     if dtype == "uint8" and contract.contrast == "zscore":
-        raise InputError("z-scores do not fit into bytes", remedy="Ask for dtype='float32'.")
+        raise InputError("z-scores do not fit into bytes", remedy="Set dtype to 'float32'.")
     folder = Path(folder)
     old, old_images = _read(folder, contract, dtype)
     index, jobs = _compare(source, old, verify, threads)
@@ -119,13 +119,13 @@ def _identity(contract: InputContract, dtype: str) -> str:
 
 
 def _read(folder: Path, contract: InputContract, dtype: str) -> tuple[pd.DataFrame | None, np.ndarray | None]:
-    """Index and images of an earlier call, (None, None) where they are absent or were made otherwise."""
+    """Index and images of an earlier call; (None, None) if they are absent or were made with other settings."""
     if not folder.exists() or not any(folder.iterdir()):
         return None, None
     described = folder / "store.json"
     if not described.exists():
         raise InputError(
-            "the folder holds something else than a store", remedy="Name an empty folder.", source=folder
+            "the folder holds files that are not a store", remedy="Name an empty folder.", source=folder
         )
     try:
         if described.read_text("utf-8") != _identity(contract, dtype):
@@ -133,13 +133,13 @@ def _read(folder: Path, contract: InputContract, dtype: str) -> tuple[pd.DataFra
         index = pd.read_parquet(folder / "index.parquet")
         images = np.load(folder / "images.npy", mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
-        logger.warning("%s is damaged and is built anew: %s", folder, error)
+        logger.warning("%s is damaged and is built again: %s", folder, error)
         return None, None
     return (index, images) if len(images) == (index["row"] >= 0).sum() else (None, None)
 
 
 def _compare(source: ImageSource, old: pd.DataFrame | None, verify: str, threads: int):
-    """The new index with what is known already filled in, and the numbers of the images that have to be decoded."""
+    """The new index, filled with what is known, and the numbers of the images that have to be decoded."""
     paths = source.manifest["path"].tolist()
     index = pd.DataFrame({"path": paths})
     with ThreadPoolExecutor(threads) as pool:
@@ -163,7 +163,7 @@ def _compare(source: ImageSource, old: pd.DataFrame | None, verify: str, threads
 
 
 def _quietly(call, path: str):
-    """The result, or "" where the file is gone: the decoding step then says why."""
+    """The result, or "" if the file cannot be read: the decoding step then says why."""
     try:
         return call(path)
     except (OSError, MedanomalyError):
@@ -186,13 +186,13 @@ def _decode(source: ImageSource, contract: InputContract, path: str):
 
 
 def _build(source, contract, folder, dtype, index, jobs, old_images, threads) -> pd.DataFrame:
-    """Write the store anew beside the old one, then put it in its place; returns the finished index."""
+    """Write a new store next to the old one, then replace the old one; returns the new index."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         shape = (contract.size, contract.size)
         index, wanted, keep = index.copy(), set(jobs), index["row"].to_numpy().copy()
-        # rows of unreadable images stay empty and are cut off at the end
+        # unreadable images take no row; the unused rows are cut off at the end
         array = np.lib.format.open_memmap(
             building / "all.npy", mode="w+", dtype=dtype, shape=(len(index), *shape)
         )
@@ -261,15 +261,15 @@ def _cut(path: Path, target: Path, rows: int) -> None:
 def load_masks(
     source: ImageSource, manifest: pd.DataFrame, contract: InputContract
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Masks of the images that have one, under the same geometry.
+    """Masks of the images that have one, in the same geometry.
 
     Args:
-        source: whose reader takes the mask paths.
+        source: its reader reads the mask paths.
         manifest: n rows of a store.
         contract: of the store.
 
     Returns:
-        ``(masks, known)``: (n, size, size) bool, and (n,) bool, False where there is no mask.
+        ``(masks, known)``: (n, size, size) bool, and (n,) bool that is False where there is no mask.
 
     Raises:
         InputError: a mask cannot be read, or has another shape than its image.

@@ -1,4 +1,4 @@
-"""Supervised models of images as bundles: the probability of the label, and outlines of what masks outline."""
+"""Supervised image models as bundles: the probability of the label, and outlines like those of the masks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +13,13 @@ from medanomaly.core.models import ModelParams
 from medanomaly.core.scores import table_without_p_values
 from medanomaly.core.sealing import training_fingerprint
 from medanomaly.core.thresholds import ThresholdParams, choose_threshold, flag_rates
-from medanomaly.imaging.networks.params import ClassifierParams, SegmenterParams
+from medanomaly.imaging.networks.classifier.params import ClassifierParams
+from medanomaly.imaging.networks.segmenter.params import SegmenterParams
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.training.params import TrainingParams
 
-# a name of its own: a scorer of anomalies refuses the bundle, and tables of the two are never mixed
+# its own name, so that a scorer of anomalies refuses the bundle and tables of the two are never mixed
 MODALITY = "imaging_risk"
 KINDS = ("image_classifier", "image_segmenter")
 FEWEST_OF_A_LABEL, FEWEST_MASKS = 5, 5
@@ -30,7 +31,7 @@ class ImageRiskParams(ModelParams):
     Attributes:
         network: architecture, local weights if any, calibration.
         training: how it is trained.
-        threshold: how the threshold is chosen on calibration images.
+        threshold: how to choose the threshold on calibration images.
     """
 
     network: ClassifierParams = ClassifierParams()
@@ -46,7 +47,7 @@ class ImageSegmenterParams(ModelParams):
 
 
 def labelled_rows(cases: pd.DataFrame, part: str) -> np.ndarray:
-    """Row numbers of the images of a part whose label is known.
+    """Row numbers of the labelled images of a part.
 
     Raises:
         ConfigurationError: fewer than five of one label.
@@ -57,7 +58,7 @@ def labelled_rows(cases: pd.DataFrame, part: str) -> np.ndarray:
         if n < FEWEST_OF_A_LABEL:
             raise ConfigurationError(
                 f"{n} {what} images in {part}; a classifier needs at least {FEWEST_OF_A_LABEL} there",
-                remedy="Set data_processing.split.anomalous_patients: split, so that anomalous patients stand in every "
+                remedy="Set data_processing.split.anomalous_patients: split, so that anomalous patients are in every "
                 f"part, raise data_processing.split.{part}, or bring more labelled images.",
             )
     return rows
@@ -75,7 +76,7 @@ def classifier_bundle(
     stamp: dict | None = None,
     loggers: Sequence = (),
 ) -> Bundle:
-    """Train a classifier on the labelled images of train, calibrate it and choose its threshold on those of calibration.
+    """Train a classifier on the labelled images of train; calibrate it and choose its threshold on those of calibration.
 
     Args:
         images: (n, size, size) float32 in [0, 1], row i is case i.
@@ -84,16 +85,16 @@ def classifier_bundle(
         contract: what the images were brought under.
         name: the model's name.
         seed: of weights, order and augmentation.
-        folder: where checkpoints go, and from where an interrupted training goes on.
+        folder: for checkpoints; an interrupted training continues from there.
         stamp: data set, version, time, libraries.
-        loggers: Lightning's.
+        loggers: for Lightning.
 
     Returns:
-        A bundle of ``model.onnx`` (``image`` to the calibrated probability ``score``) and ``weights.safetensors``; the
-        threshold, and what it does to calibration images, are in the manifest.
+        A bundle of ``model.onnx`` (``image`` to the calibrated probability ``score``) and ``weights.safetensors``. The
+        manifest holds the threshold and the shares of calibration images that it flags.
 
     Raises:
-        ConfigurationError: too few images of a label in train or calibration, or images with a contrast of their own.
+        ConfigurationError: too few images of a label in train or calibration, or images whose contrast was changed.
     """
     from medanomaly.imaging.image_scorer import onnx_outputs
     from medanomaly.imaging.supervised.models import ImageClassifier
@@ -109,7 +110,7 @@ def classifier_bundle(
     exported = model.to_onnx()
     probability = onnx_outputs(exported, _Rows(images, calibration), ["score"], contract)["score"]
     threshold = choose_threshold(probability, label[calibration], params.threshold)
-    scorer = model.scorer_
+    head = model.head_
     manifest = _manifest(name, "image_classifier", cases, train, train_images, contract, seed) | {
         "meaning": "probability of label 1, calibrated on calibration images; not an anomaly score",
         "options": params.model_dump(mode="json", exclude={"kind"}),
@@ -117,8 +118,8 @@ def classifier_bundle(
         "epochs": {"run": model.run_.epochs_run, "best": model.run_.best_epoch},
         "calibration": {
             "name": params.network.calibration,
-            "slope": float(scorer.slope),
-            "offset": float(scorer.offset),
+            "slope": float(head.slope),
+            "offset": float(head.offset),
             "n_cases": len(calibration),
         },
         "risk_threshold": {
@@ -145,19 +146,19 @@ def segmenter_bundle(
     stamp: dict | None = None,
     loggers: Sequence = (),
 ) -> Bundle:
-    """Train a segmenter on train images: those that came with a mask, and normal ones, on which there is nothing.
+    """Train a segmenter on the train images with a mask, and on the normal ones, which have nothing to outline.
 
     Args:
-        masks: (k, size, size) bool; rows: (k,) whose they are.
-        images, cases, contract, seed, folder, stamp, loggers: as of :func:`classifier_bundle`.
+        masks: (k, size, size) bool; rows: (k,) row numbers of their cases.
+        images, cases, contract, seed, folder, stamp, loggers: see :func:`classifier_bundle`.
         params: network and training.
 
     Returns:
-        A bundle of ``model.onnx`` (``image`` to ``probability`` (n, size, size)) and ``weights.safetensors``, with the
+        A bundle of ``model.onnx`` (``image`` to ``probability`` (n, size, size)) and ``weights.safetensors``, and the
         threshold of best Dice on calibration images in the manifest.
 
     Raises:
-        ConfigurationError: too few masks (:func:`enough_masks`), or images with a contrast of their own.
+        ConfigurationError: too few masks (:func:`enough_masks`), or images whose contrast was changed.
     """
     from medanomaly.imaging.image_scorer import onnx_outputs
     from medanomaly.imaging.supervised.models import ImageSegmenter
@@ -194,10 +195,10 @@ def segmenter_bundle(
 
 
 def enough_masks(cases: pd.DataFrame, masks: np.ndarray, rows: np.ndarray) -> bool:
-    """Whether five images or more of train, and of calibration, came with a mask that outlines something.
+    """Whether train and calibration have five or more images with a mask that is not empty.
 
     Args:
-        cases: case table; masks: (k, size, size) bool; rows: (k,) whose they are.
+        cases: case table; masks: (k, size, size) bool; rows: (k,) row numbers of their cases.
     """
     shown = masks.any(axis=(1, 2)) if len(masks) else np.zeros(0, dtype=bool)
     counts = cases["split"].iloc[rows[shown]].value_counts()
@@ -207,11 +208,11 @@ def enough_masks(cases: pd.DataFrame, masks: np.ndarray, rows: np.ndarray) -> bo
 def with_outlines(
     cases: pd.DataFrame, masks: np.ndarray, rows: np.ndarray, part: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images of a part of which it is known what there is to outline.
+    """Images of a part for which the true outline is known.
 
     Returns:
-        ``(rows, masks)``: images with a mask and normal images, whose mask is empty, in the order of the case table. An
-        anomalous image without a mask is left out: what is on it is not known.
+        ``(rows, masks)``: images with a mask, and normal images with an empty mask, in the order of the case table. An
+        anomalous image without a mask is left out, because its outline is not known.
     """
     inside = cases["split"].eq(part).to_numpy()
     masked = np.zeros(len(cases), dtype=bool)
@@ -226,7 +227,7 @@ def with_outlines(
 
 
 def best_dice_threshold(probability: np.ndarray, true: np.ndarray) -> float:
-    """Of 0.05, 0.10 .. 0.95 the one with the highest Dice over all pixels of (n, H, W) images together."""
+    """The threshold among 0.05, 0.10 .. 0.95 with the highest Dice over all pixels of (n, H, W) images."""
     levels = np.round(np.arange(0.05, 1.0, 0.05), 2)
     dice = []
     for level in levels:
@@ -236,7 +237,7 @@ def best_dice_threshold(probability: np.ndarray, true: np.ndarray) -> float:
 
 
 class ImageRiskScorer:
-    """A bundle of :func:`classifier_bundle` or :func:`segmenter_bundle` made ready: contract and ONNX session.
+    """A bundle of :func:`classifier_bundle` or :func:`segmenter_bundle` that is ready to score.
 
     Raises:
         BundleError: a bundle of another modality.
@@ -252,16 +253,16 @@ class ImageRiskScorer:
         return onnx_outputs(self.bundle.files["model.onnx"], images, [name], self.contract)[name]
 
     def probability(self, images: np.ndarray | ImageArray) -> np.ndarray:
-        """(n,) float64 probability of the label of (n, size, size) images under the contract."""
+        """(n,) float64 probability of the label of (n, size, size) images that keep the contract."""
         return self._outputs(images, "score").astype(np.float64)
 
     def outlines(self, images: np.ndarray | ImageArray) -> np.ndarray:
-        """(n, size, size) bool: what the segmenter outlines."""
+        """(n, size, size) bool: True inside what the segmenter outlines."""
         return self._outputs(images, "probability") >= self.bundle.manifest["outline_threshold"]
 
 
 class _Rows:
-    """Some rows of images, read a slice at a time."""
+    """Some rows of images, read slice by slice."""
 
     def __init__(self, images: np.ndarray | ImageArray, rows: np.ndarray):
         self._images, self._rows = images, rows
@@ -277,7 +278,7 @@ def _check_contrast(contract: InputContract) -> None:
     if contract.contrast != "none":
         raise ConfigurationError(
             f"images with contrast '{contract.contrast}'",
-            remedy="Set imaging_processing.contract.contrast to none: each network has a contrast of its own.",
+            remedy="Set imaging_processing.contract.contrast to none: each network normalises contrast itself.",
         )
 
 
@@ -319,11 +320,11 @@ def _manifest(
 def risk_tables(
     scorer: ImageRiskScorer, images: np.ndarray | ImageArray, cases: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Probabilities and score table of the test images; the model has seen all others.
+    """Probabilities and score table of the test images. The model has seen all other images.
 
     Returns:
         ``(probabilities, scores)``: ``case_id, model, probability``, and a score table whose score is the probability and
-        whose flag says that it reaches the threshold. p-values are NA: a risk has none.
+        whose flag says that it reaches the threshold. p-values are NA, because a risk has none.
     """
     test = np.flatnonzero(cases["split"].eq("test").to_numpy(dtype=bool))
     bundle = scorer.bundle

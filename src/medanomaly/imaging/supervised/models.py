@@ -1,4 +1,4 @@
-"""Supervised models of images: a calibrated classifier and a segmenter, in the interface of the detectors."""
+"""Supervised image models: a calibrated classifier and a segmenter, with the interface of the detectors."""
 
 import math
 from collections.abc import Sequence
@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.imaging.networks.classifier.head import ClassifierHead
 from medanomaly.imaging.networks.classifier.lightning import ClassifierModule
+from medanomaly.imaging.networks.classifier.params import ClassifierParams
 from medanomaly.imaging.networks.classifier.probability import fit_logit_map
-from medanomaly.imaging.networks.contrast import ContrastLayer
 from medanomaly.imaging.networks.detector import as_batch, fingerprint, hold_out, in_parts
-from medanomaly.imaging.networks.params import ClassifierParams, SegmenterParams
-from medanomaly.imaging.supervised.segmenter_module import SegmenterModule
+from medanomaly.imaging.networks.segmenter.head import SegmenterHead
+from medanomaly.imaging.networks.segmenter.lightning import SegmenterModule
+from medanomaly.imaging.networks.segmenter.params import SegmenterParams
 from medanomaly.training.export import onnx_bytes
 from medanomaly.training.fit import fit
 from medanomaly.training.params import TrainingParams
@@ -23,36 +25,8 @@ from medanomaly.training.seeding import seeded
 from medanomaly.training.weights import load_weights, weights_bytes
 
 
-class ClassifierScorer(nn.Module):
-    """Images in [0, 1] to calibrated probabilities; what is exported.
-
-    Args:
-        network: :class:`SmallResNet` or :class:`ResNet18`.
-        contrast: what it sees.
-    """
-
-    def __init__(self, network: nn.Module, contrast: str):
-        super().__init__()
-        self.network = network
-        self.contrast = ContrastLayer(contrast)
-        self.register_buffer("slope", torch.ones(()))
-        self.register_buffer("offset", torch.zeros(()))
-
-    def features(self, images: Tensor) -> Tensor:
-        """(n, 1, H, W) to the last feature maps."""
-        return self.network.features(self.contrast(images))
-
-    def classify(self, features: Tensor) -> Tensor:
-        """Last feature maps to calibrated logits (n,)."""
-        return self.slope * self.network.classify(features) + self.offset
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(n, 1, H, W) to probabilities (n,)."""
-        return torch.sigmoid(self.classify(self.features(images)))
-
-
 class _Supervised:
-    """What both models share: training on pairs, with a healthy part held out by patient."""
+    """What both models share: training on pairs, with some patients held out to choose the epoch."""
 
     def __init__(self, params, training: TrainingParams | None = None, seed: int = 0):
         self.params, self.training, self.seed = params, training or TrainingParams(), seed
@@ -78,16 +52,16 @@ class _Supervised:
             self.training,
             seed=self.seed,
             folder=None if folder is None else Path(folder),
-            # weights that come from a file are not told by its path
+            # a path does not identify the weights in a file
             fingerprint=fingerprint(images, target, *module.state_dict().values()),
             loggers=loggers,
         )
         return module
 
     def _fitted(self) -> nn.Module:
-        if not hasattr(self, "scorer_"):
+        if not hasattr(self, "head_"):
             raise ConfigurationError("the model is not fitted", remedy="Call fit() first.")
-        return self.scorer_
+        return self.head_
 
     def _example(self) -> Tensor:
         with seeded(0):
@@ -98,7 +72,7 @@ class _Supervised:
         return weights_bytes(self._fitted())
 
     def spec(self) -> dict:
-        """What ``from_weights`` needs beside the weights; JSON types only."""
+        """What ``from_weights`` needs besides the weights; JSON types only."""
         self._fitted()
         return {
             "params": self.params.model_dump(mode="json"),
@@ -108,7 +82,7 @@ class _Supervised:
 
 
 class ImageClassifier(_Supervised):
-    """Normal against anomalous, with probabilities calibrated on cases that were not trained on.
+    """Classifies normal and anomalous images; probabilities are calibrated on images outside the training.
 
     Args:
         params: architecture, weights, calibration.
@@ -131,18 +105,18 @@ class ImageClassifier(_Supervised):
 
         Args:
             images: (n, H, W) or (n, 1, H, W) float32 in [0, 1].
-            label: (n,) 0 or 1, both there.
+            label: (n,) 0 or 1; both must occur.
             groups: (n,) patient of each image.
-            folder: where a run that was killed finds its checkpoint again.
-            loggers: Lightning's.
+            folder: for checkpoints; an interrupted training continues from there.
+            loggers: for Lightning.
 
         Raises:
-            InputError: labels other than 0 and 1, or one class alone.
+            InputError: labels other than 0 and 1, or only one of them.
         """
         batch, label = as_batch(images), np.asarray(label)
         if len(label) != len(batch) or not np.array_equal(np.unique(label), [0, 1]):
             raise InputError(
-                "labels must be 0 and 1, one an image, both there",
+                "labels must be 0 and 1, one per image, and both must occur",
                 remedy="Leave out images whose label is unknown.",
             )
         self.image_size_ = batch.shape[2]
@@ -155,24 +129,24 @@ class ImageClassifier(_Supervised):
             folder,
             loggers,
         )
-        self.scorer_ = ClassifierScorer(module.network, self.params.contrast).eval()
+        self.head_ = ClassifierHead(module.network, self.params.contrast).eval()
         return self
 
     def calibrate(self, images: np.ndarray, label: np.ndarray) -> "ImageClassifier":
-        """Fit the map from logit to probability on calibration cases; it replaces an earlier one."""
-        scorer = self._fitted()
-        scorer.slope.fill_(1.0)
-        scorer.offset.fill_(0.0)
+        """Fit the map from logit to probability on calibration images; it replaces an earlier one."""
+        head = self._fitted()
+        head.slope.fill_(1.0)
+        head.offset.fill_(0.0)
         slope, offset = fit_logit_map(self.logit(images), label, self.params.calibration)
-        scorer.slope.fill_(slope)
-        scorer.offset.fill_(offset)
+        head.slope.fill_(slope)
+        head.offset.fill_(offset)
         return self
 
     def logit(self, images: np.ndarray) -> np.ndarray:
         """(n,) float64 calibrated log-odds of being anomalous."""
-        scorer = self._fitted()
+        head = self._fitted()
         batch = as_batch(images, self.image_size_)
-        return in_parts(lambda x: scorer.classify(scorer.features(x)), batch).double().numpy()
+        return in_parts(lambda x: head.classify(head.features(x)), batch).double().numpy()
 
     def score(self, images: np.ndarray) -> np.ndarray:
         """(n,) float64 calibrated probability of being anomalous."""
@@ -184,30 +158,17 @@ class ImageClassifier(_Supervised):
 
     @classmethod
     def from_weights(cls, spec: dict, content: bytes) -> "ImageClassifier":
-        """The classifier that ``spec`` and ``weights`` came from; a file of pretrained weights is not asked for again."""
+        """The classifier that ``spec`` and ``weights`` came from; it needs no file of pretrained weights."""
         params = ClassifierParams.model_validate(spec["params"] | {"weights": None})
         model = cls(params, seed=spec["seed"])
         model.image_size_ = spec["image_size"]
         network = ClassifierModule(params).network
-        model.scorer_ = load_weights(ClassifierScorer(network, params.contrast), content).eval()
+        model.head_ = load_weights(ClassifierHead(network, params.contrast), content).eval()
         return model
 
 
-class SegmenterScorer(nn.Module):
-    """Images in [0, 1] to the probability of each pixel."""
-
-    def __init__(self, network: nn.Module, contrast: str):
-        super().__init__()
-        self.network = network
-        self.contrast = ContrastLayer(contrast)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(n, 1, H, W) to (n, H, W)."""
-        return torch.sigmoid(self.network(self.contrast(images)))[:, 0]
-
-
 class ImageSegmenter(_Supervised):
-    """Outlines what the masks it was shown outline.
+    """Outlines what the masks of its training images outline.
 
     Args:
         params: of the U-Net.
@@ -230,16 +191,16 @@ class ImageSegmenter(_Supervised):
 
         Args:
             images: (n, H, W) or (n, 1, H, W) float32 in [0, 1].
-            masks: the same shape, 0 and 1; all 0 where there is nothing.
+            masks: the same shape, 0 and 1; all 0 where there is nothing to outline.
             groups: (n,) patient of each image.
-            folder: where a run that was killed finds its checkpoint again.
-            loggers: Lightning's.
+            folder: for checkpoints; an interrupted training continues from there.
+            loggers: for Lightning.
         """
         batch = as_batch(images)
         self.image_size_ = batch.shape[2]
         mask = as_batch(masks, self.image_size_)
         if len(mask) != len(batch) or not bool(((mask == 0) | (mask == 1)).all()):
-            raise InputError("masks must be 0 and 1, one an image")
+            raise InputError("masks must be 0 and 1, one per image")
         module = self._train(
             lambda _, training: SegmenterModule(self.params, self.image_size_, **training),
             batch,
@@ -248,15 +209,15 @@ class ImageSegmenter(_Supervised):
             folder,
             loggers,
         )
-        self.scorer_ = SegmenterScorer(module.network, self.params.contrast).eval()
+        self.head_ = SegmenterHead(module.network, self.params.contrast).eval()
         return self
 
     def probability(self, images: np.ndarray) -> np.ndarray:
-        """(n, H, W) float32."""
+        """(n, H, W) float32 probability that a pixel is inside the outline."""
         return in_parts(self._fitted(), as_batch(images, self.image_size_)).numpy()
 
     def segment(self, images: np.ndarray, threshold: float = 0.5) -> np.ndarray:
-        """(n, H, W) bool."""
+        """(n, H, W) bool: probability of at least ``threshold``."""
         return self.probability(images) >= threshold
 
     def to_onnx(self) -> bytes:
@@ -270,5 +231,5 @@ class ImageSegmenter(_Supervised):
         model = cls(params, seed=spec["seed"])
         model.image_size_ = spec["image_size"]
         network = SegmenterModule(params, spec["image_size"]).network
-        model.scorer_ = load_weights(SegmenterScorer(network, params.contrast), content).eval()
+        model.head_ = load_weights(SegmenterHead(network, params.contrast), content).eval()
         return model

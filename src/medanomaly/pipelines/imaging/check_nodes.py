@@ -29,26 +29,26 @@ def check_model(
     run: RunParams,
 ) -> dict:
     """Identity leak, planted lesions, own lesions where there are masks, and whether p-values hold for the test images."""
-    from medanomaly.imaging import examination
+    from medanomaly.imaging import model_checks
     from medanomaly.imaging.image_scorer import ImageScorer
 
     images, scorer = ImageArray(images, manifest["row"]), ImageScorer(bundle)
     rows, patient = normal_rows(cases), cases["patient_id"].to_numpy()
     healthy, resampling = images[rows], {"n_resamples": params.n_resamples, "seed": run.seed}
     found = {
-        "leak": examination.leak(bundle, healthy, patient[rows], **resampling),
-        "planted": examination.planted_lesions(scorer, healthy, patient[rows], **resampling),
+        "leak": model_checks.leak(bundle, healthy, patient[rows], **resampling),
+        "planted": model_checks.planted_lesions(scorer, healthy, patient[rows], **resampling),
     }
     test = (cases["split"] == "test").to_numpy()
     shown = masks["masks"].any(axis=(1, 2)) & test[masks["rows"]] if len(masks["rows"]) else np.zeros(0, bool)
     if shown.any():
         rows = masks["rows"][shown]
-        found["own"] = examination.own_lesions(
+        found["own"] = model_checks.own_lesions(
             scorer, healthy, images[rows], masks["masks"][shown], patient[rows], **resampling
         )
     calibration = reference_cases(cases, "calibration").to_numpy()
     numbers = features.drop(columns="case_id")
-    found["test batch"] = examination.batch_check(
+    found["test batch"] = model_checks.batch_check(
         scores["score"].to_numpy()[calibration],
         scores["score"].to_numpy()[test],
         numbers[calibration],

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle
-from medanomaly.imaging.examination import reconstructs
 from medanomaly.imaging.image_models import detector_of
 from medanomaly.imaging.image_scorer import ImageScorer
+from medanomaly.imaging.model_checks import reconstructs
 from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.reporting.figures.images import contact_sheet_figure, film_grid, overlay
 from medanomaly.reporting.imaging.anomalies import name_of

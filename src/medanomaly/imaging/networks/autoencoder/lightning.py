@@ -5,12 +5,12 @@ from torch import Tensor
 
 from medanomaly.imaging.networks.autoencoder.loss import reconstruction_loss
 from medanomaly.imaging.networks.autoencoder.network import Autoencoder
+from medanomaly.imaging.networks.autoencoder.params import AutoencoderParams
 from medanomaly.imaging.networks.image_module import ImageModule
-from medanomaly.imaging.networks.params import AutoencoderParams
 
 
 class AutoencoderModule(ImageModule):
-    """Reconstruction of normal images, with the variance head where ``params.variance`` asks for it."""
+    """Reconstruction of normal images; ``params.variance`` adds the prediction of variances."""
 
     def __init__(self, params: AutoencoderParams, image_size: int, **training):
         super().__init__(params, **training)

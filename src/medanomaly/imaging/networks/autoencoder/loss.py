@@ -1,15 +1,15 @@
-"""Reconstruction error, and its Gaussian likelihood where the variance is predicted."""
+"""Reconstruction error, or its Gaussian likelihood if the variance is predicted."""
 
 from torch import Tensor
 
 
 def normalised_error(x: Tensor, reconstruction: Tensor, log_variance: Tensor | None) -> Tensor:
-    """Squared error of each pixel, in units of the predicted variance where there is one (Mao et al. 2020, eq. 3).
+    """Squared error of each pixel, divided by the predicted variance if there is one (Mao et al. 2020, eq. 3).
 
     Args:
         x: (n, 1, H, W).
-        reconstruction: likewise.
-        log_variance: likewise, or None.
+        reconstruction: (n, 1, H, W).
+        log_variance: (n, 1, H, W), or None.
 
     Returns:
         (n, 1, H, W), 0 or more.

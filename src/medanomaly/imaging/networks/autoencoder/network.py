@@ -1,11 +1,11 @@
-"""Convolutional autoencoder with a fully connected bottleneck, with or without a head for the error's variance."""
+"""Convolutional autoencoder with a fully connected bottleneck; it can also predict the variance of its error."""
 
 from torch import Tensor, nn
 
 from medanomaly.imaging.networks.blocks import check_size
 
 HALVINGS = 4
-# exp(+-8): beyond that a pixel's weight says nothing and float32 begins to suffer
+# exp(+-8): beyond it the weight of a pixel has no meaning, and float32 loses precision
 LARGEST_LOG_VARIANCE = 8.0
 
 
@@ -29,9 +29,9 @@ class Autoencoder(nn.Module):
     Args:
         image_size: side of the square images, a multiple of 16.
         latent: size of the bottleneck.
-        width: channels of the first block; the next have 2, 4 and 4 times as many.
+        width: channels of the first block; the next blocks have 2, 4 and 4 times as many.
         hidden: units of the layer on either side of the bottleneck.
-        variance: predict each pixel's log-variance beside the image.
+        variance: whether to predict the log-variance of each pixel too.
     """
 
     def __init__(self, image_size: int, latent: int, width: int, hidden: int, variance: bool):

@@ -5,12 +5,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from medanomaly.imaging.networks.classifier.network import ResNet18, SmallResNet
+from medanomaly.imaging.networks.classifier.params import ClassifierParams
 from medanomaly.imaging.networks.image_module import ImageModule
-from medanomaly.imaging.networks.params import ClassifierParams
 
 
 class ClassifierModule(ImageModule):
-    """Cross-entropy on batches ``(images, labels)``; learning rate warmed up and cooled down (Smith & Topin 2019).
+    """Cross-entropy on batches ``(images, labels)``; the learning rate rises, then falls (Smith & Topin 2019).
 
     Args:
         params: of the network.
@@ -28,14 +28,14 @@ class ClassifierModule(ImageModule):
         )
 
     def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
-        """Binary cross-entropy, at the prevalence of the data, so that probabilities stay close to calibrated."""
+        """Binary cross-entropy without class weights, so that probabilities stay close to calibrated."""
         images, label = batch
         return functional.binary_cross_entropy_with_logits(
             self.network(self.contrast(images)), label.to(images.dtype)
         )
 
     def configure_optimizers(self):
-        """AdamW, with the schedule where the number of steps is known."""
+        """AdamW, with a schedule if the number of steps is known."""
         optimizer = super().configure_optimizers()
         if not self.steps:
             return optimizer

@@ -1,4 +1,4 @@
-"""Normal against anomalous: a small residual network from scratch, or torchvision's ResNet-18 with local weights."""
+"""Classifier of normal and anomalous images: a small residual network, or ResNet-18 of torchvision with local weights."""
 
 import zipfile
 from pathlib import Path
@@ -17,7 +17,7 @@ class SmallResNet(nn.Module):
     """Four stages of two residual blocks, mean over the image, one logit (after He et al. 2016).
 
     Args:
-        width: channels of the first stage, doubled at each stage up to eight times.
+        width: channels of the first stage; each later stage has twice as many.
         dropout: before the last layer.
     """
 
@@ -29,7 +29,7 @@ class SmallResNet(nn.Module):
         )
         stages = []
         for stage, (i, o) in enumerate(zip([width, *widths[:-1]], widths, strict=True)):
-            # the last stage keeps its resolution, for a map of Grad-CAM that shows more than a quadrant
+            # the last stage keeps its resolution, so that a Grad-CAM map is fine enough
             stages.append(
                 nn.Sequential(ResidualBlock(i, o, stride=2 if stage in (1, 2) else 1), ResidualBlock(o, o))
             )
@@ -37,7 +37,7 @@ class SmallResNet(nn.Module):
         self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(widths[-1], 1))
 
     def features(self, x: Tensor) -> Tensor:
-        """(n, 1, H, W) to (n, 8 width, H / 8, W / 8), the layer that Grad-CAM looks at."""
+        """(n, 1, H, W) to (n, 8 width, H / 8, W / 8), the layer that Grad-CAM uses."""
         return self.stages(self.stem(x))
 
     def classify(self, features: Tensor) -> Tensor:
@@ -50,9 +50,9 @@ class SmallResNet(nn.Module):
 
 
 class ResNet18(nn.Module):
-    """torchvision's ResNet-18 for grey images and one logit.
+    """ResNet-18 of torchvision for grey images and one logit.
 
-    The first convolution is summed over its colours, which gives what three equal channels would.
+    The first convolution is summed over its colours. The result is that of three equal channels.
 
     Args:
         weights: local file, or None to train from scratch.
@@ -89,10 +89,10 @@ class ResNet18(nn.Module):
 
 
 def _load_backbone(body: nn.Module, path: Path) -> None:
-    """Weights from a local file, the classes of whatever it was trained on left out."""
+    """Weights from a local file, without its last layer."""
     if not path.is_file():
         raise DataNotFoundError(
-            "there are no weights here",
+            "the file of weights does not exist",
             remedy="Save torchvision's resnet18 state dict to this file, or leave 'weights' out to train from scratch.",
             source=path,
         )
@@ -100,7 +100,7 @@ def _load_backbone(body: nn.Module, path: Path) -> None:
         if path.suffix == ".safetensors":
             state = safetensors.torch.load_file(path)
         else:
-            # tensors and plain containers are all that is ever constructed
+            # weights_only constructs nothing but tensors and plain containers
             state = torch.load(path, map_location="cpu", weights_only=True)
         state = {name: value for name, value in state.items() if not name.startswith("fc.")}
         missing, unexpected = body.load_state_dict(state, strict=False)
@@ -112,11 +112,11 @@ def _load_backbone(body: nn.Module, path: Path) -> None:
         SafetensorError,
         zipfile.BadZipFile,
     ) as error:
-        raise InputError(f"these are no weights of a resnet18: {error}", source=path) from error
+        raise InputError(f"these are not weights of a resnet18: {error}", source=path) from error
     missing = [name for name in missing if not name.startswith("fc.")]
     if missing or unexpected:
         raise InputError(
-            f"these are no weights of a resnet18: {len(missing)} tensors missing, {len(unexpected)} unknown",
+            f"these are not weights of a resnet18: {len(missing)} tensors missing, {len(unexpected)} unknown",
             remedy="Save the state dict of torchvision.models.resnet18.",
             source=path,
         )

@@ -1,4 +1,4 @@
-"""From a classifier's logit to a probability that holds, fitted on cases that it has not learned from."""
+"""From the logit of a classifier to a calibrated probability, fitted on cases outside its training."""
 
 import numpy as np
 from scipy.optimize import minimize
@@ -14,27 +14,29 @@ def fit_logit_map(logit: np.ndarray, label: np.ndarray, kind: str) -> tuple[floa
 
     Args:
         logit: (n,) finite.
-        label: (n,) 0 or 1, both there.
-        kind: ``temperature`` keeps the offset at 0 (Guo et al. 2017), ``platt`` fits both (Platt 1999, with his targets).
+        label: (n,) 0 or 1; both must occur.
+        kind: ``temperature`` keeps the offset at 0 (Guo et al. 2017); ``platt`` fits both (Platt 1999, with his targets).
 
     Returns:
         ``(slope, offset)``, the slope between 0 and 20.
 
     Raises:
         InputError: a logit that is not finite.
-        ConfigurationError: one class alone, or an unknown kind.
+        ConfigurationError: only one class, or an unknown kind.
     """
     logit, label = np.asarray(logit, dtype=np.float64), np.asarray(label)
     if kind not in ("temperature", "platt"):
-        raise ConfigurationError(f"no calibration '{kind}'", remedy="There are 'temperature' and 'platt'.")
+        raise ConfigurationError(
+            f"there is no calibration '{kind}'", remedy="There are 'temperature' and 'platt'."
+        )
     if not np.isfinite(logit).all():
         raise InputError("a logit is NaN or infinite")
     if np.unique(label).size < 2:
         raise ConfigurationError(
-            "cases of one class alone cannot calibrate", remedy="Bring calibration cases of both labels."
+            "cases of only one class cannot calibrate", remedy="Bring calibration cases of both labels."
         )
     positives, negatives = int((label == 1).sum()), int((label == 0).sum())
-    # a pseudo-case away from 0 and 1, so that separable cases do not give infinite slopes
+    # targets stay away from 0 and 1, so that separable cases do not give infinite slopes
     target = np.where(label == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     design = np.column_stack([logit, np.full(logit.shape, float(kind == "platt"))])
 

@@ -1,8 +1,7 @@
-"""Lesions pasted into normal images for self-supervised training: irregular, soft-edged, inside the central field.
+"""Lesions pasted into normal images for self-supervised training: irregular shapes with soft edges, near the centre.
 
-The evaluation of localisation has a generator of its own, which shares no code with this one: a network must not be judged
-on the very shapes that it was trained on. In the spirit of AnatPaste (Sato et al. 2023) and foreign patch interpolation
-(Tan et al. 2020).
+The evaluation of localisation has its own generator, which shares no code with this one. A network must not be measured on
+the shapes of its training. The idea follows AnatPaste (Sato et al. 2023) and foreign patch interpolation (Tan et al. 2020).
 """
 
 import torch
@@ -23,7 +22,7 @@ def _uniform(n: int, low: float, high: float, like: Tensor, generator: torch.Gen
 
 
 def lesion_shapes(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Random soft shapes, (n, 1, H, W) in [0, 1]: thresholded smooth noise inside a random window of the central field."""
+    """Random soft shapes, (n, 1, H, W) in [0, 1]: smooth noise with a threshold, in a random window near the centre."""
     n, _, height, width = images.shape
     grid = GRIDS[int(torch.randint(0, len(GRIDS), (1,), generator=generator, device=images.device))]
     noise = torch.randn(n, 1, grid, grid, generator=generator, device=images.device, dtype=images.dtype)
@@ -37,11 +36,11 @@ def lesion_shapes(images: Tensor, generator: torch.Generator) -> Tensor:
     return torch.sigmoid(_uniform(n, 3, 10, images, generator) * (noise + 0.3)) * window * field
 
 
-def paste_lesions(images: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def paste_training_lesions(images: Tensor, share: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Change a share of normal images as lesions would.
 
-    Each changed image gets one of: opacity (towards a bright grey level), haze (towards its own mean), a part of another
-    normal image, or loss of sharpness with a shift of brightness.
+    Each changed image gets one of four: opacity (towards a bright grey level), haze (towards its own mean), a part of
+    another normal image, or loss of sharpness with an offset of brightness.
 
     Args:
         images: (n, 1, H, W) in [0, 1].
@@ -49,8 +48,8 @@ def paste_lesions(images: Tensor, share: float, generator: torch.Generator) -> t
         generator: random numbers, on the images' device.
 
     Returns:
-        ``(changed, target)``: images in [0, 1], and (n, 1, H, W) in [0, 1], how much each pixel was changed, 1 from a tenth
-        of the range on. Unchanged images have a target of 0 everywhere.
+        ``(changed, target)``: images in [0, 1], and (n, 1, H, W) in [0, 1], the amount by which each pixel was changed. A
+        change of a tenth of the range or more is 1. Unchanged images have a target of 0 everywhere.
     """
     n = len(images)
     shape = lesion_shapes(images, generator)

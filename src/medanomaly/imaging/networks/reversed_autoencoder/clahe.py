@@ -1,4 +1,4 @@
-"""Contrast-limited adaptive histogram equalisation in tensor operations, so that it can be part of an exported graph."""
+"""Contrast-limited adaptive histogram equalisation as tensor operations, which an exported graph can hold."""
 
 import torch
 from torch import Tensor
@@ -8,15 +8,15 @@ BINS = 64
 
 
 def clahe(images: Tensor, tiles: int = 8, clip: float = 0.02) -> Tensor:
-    """Equalise each tile's histogram, with its peaks cut, and blend the maps of neighbouring tiles (Zuiderveld 1994).
+    """Equalise the histogram of each tile, with limited peaks, and blend the maps of neighbouring tiles (Zuiderveld 1994).
 
-    A pixel is shared between its two nearest grey levels in proportion. That makes the result continuous in the
-    input: rounding in the last bit cannot move a pixel to another level.
+    A pixel is shared between its two nearest grey levels in proportion. So the result is continuous in the input: a
+    rounding error cannot move a pixel to another level.
 
     Args:
         images: (n, 1, H, W) in [0, 1]; H and W are multiples of ``tiles``.
-        tiles: tiles a side.
-        clip: largest share of a tile's pixels in one grey level; what is above is spread over all levels.
+        tiles: tiles per side.
+        clip: largest share of the pixels of a tile in one grey level; the excess is spread over all levels.
 
     Returns:
         (n, 1, H, W) in [0, 1].
@@ -27,7 +27,7 @@ def clahe(images: Tensor, tiles: int = 8, clip: float = 0.02) -> Tensor:
     histogram = functional.avg_pool2d(share, (height // tiles, width // tiles))
     cut = histogram.clamp(max=clip)
     cut = cut + (1.0 - cut.sum(dim=1, keepdim=True)) / BINS
-    # a product with a triangle is a cumulative sum that every runtime adds up in one way
+    # a product with a triangular matrix is a cumulative sum in the same order in every runtime
     triangle = torch.tril(torch.ones(BINS, BINS, dtype=images.dtype, device=images.device))
     mapped = functional.conv2d(cut, triangle.view(BINS, BINS, 1, 1))
     mapped = functional.interpolate(mapped, size=(height, width), mode="bilinear", align_corners=False)

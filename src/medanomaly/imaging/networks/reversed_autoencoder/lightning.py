@@ -1,19 +1,19 @@
-"""Training of the Reversed Autoencoder: two losses, two optimisers, one step each a batch."""
+"""Training of the Reversed Autoencoder: two losses and two optimisers, each with one step per batch."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from medanomaly.imaging.networks.image_module import ImageModule
-from medanomaly.imaging.networks.params import ReversedAutoencoderParams
 from medanomaly.imaging.networks.reversed_autoencoder.loss import decoder_loss, encoder_loss, vae_loss
 from medanomaly.imaging.networks.reversed_autoencoder.network import ReversedAutoencoder
+from medanomaly.imaging.networks.reversed_autoencoder.params import ReversedAutoencoderParams
 
 LARGEST_GRADIENT = 1.0
 
 
 class ReversedAutoencoderModule(ImageModule):
-    """Encoder and decoder in turn; the best epoch is the one that reconstructs healthy validation images best."""
+    """Encoder and decoder learn in turn; the best epoch reconstructs healthy validation images best."""
 
     def __init__(self, params: ReversedAutoencoderParams, image_size: int, **training):
         super().__init__(params, **training)
@@ -24,7 +24,7 @@ class ReversedAutoencoderModule(ImageModule):
         )
 
     def on_train_epoch_start(self) -> None:
-        """The learning rate of this epoch."""
+        """Set the learning rate of this epoch."""
         share = 1.0 if self.current_epoch < self.warm_up_epochs else self.params.introspective_rate
         for optimizer in self.optimizers():
             for group in optimizer.param_groups:
@@ -51,12 +51,12 @@ class ReversedAutoencoderModule(ImageModule):
     @staticmethod
     def _update(optimizer: torch.optim.Optimizer, half: torch.nn.Module) -> None:
         norm = torch.nn.utils.clip_grad_norm_(half.parameters(), LARGEST_GRADIENT)
-        # one bad batch must not write NaN into the weights; a loss that stays NaN is for the training loop to report
+        # one bad batch must not write NaN into the weights; the training loop reports a loss that stays NaN
         if torch.isfinite(norm):
             optimizer.step()
 
     def training_step(self, batch: tuple[Tensor, ...], batch_index: int) -> None:
-        """An encoder step, then a decoder step; each touches its own half alone. While warming up, one step of a VAE."""
+        """An encoder step, then a decoder step; each changes only its own half. During the warm-up, one step of a VAE."""
         generator = self.generator(batch_index, training=True)
         seen = self.contrast(self.augmented(batch, generator)[0])
         if self.current_epoch < self.warm_up_epochs:
@@ -79,10 +79,10 @@ class ReversedAutoencoderModule(ImageModule):
         self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(seen), sync_dist=True)
 
     def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
-        """Mean squared error of the reconstruction from the mean; for validation."""
+        """Mean squared error of the reconstruction from the latent mean, for validation."""
         seen = self.contrast(batch[0])
         return functional.mse_loss(self.network(seen)[0], seen)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """AdamW for either half."""
+        """One AdamW for each half."""
         return [self.adamw(half.parameters()) for half in (self.network.encoder, self.network.decoder)]

@@ -1,7 +1,7 @@
-"""The two losses of the Reversed Autoencoder, written from the papers' equations.
+"""The two losses of the Reversed Autoencoder, written from the equations of the papers.
 
 Soft-introspective VAE: Daniel & Tamar (2021), eqs. 2-4. Reversed embedding loss: Bercea et al. (2023), section 2. Squared
-errors are summed over pixels and everything is scaled by 1 / pixels, so that weights mean the same at any size.
+errors are summed over pixels, and all terms are scaled by 1 / pixels, so weights mean the same at any size.
 """
 
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from medanomaly.imaging.networks.params import ReversedAutoencoderParams
 from medanomaly.imaging.networks.reversed_autoencoder.network import ReversedAutoencoder, sample
+from medanomaly.imaging.networks.reversed_autoencoder.params import ReversedAutoencoderParams
 
 
 @dataclass(frozen=True)
 class LossTerms:
-    """One half's loss and what it is made of; ``total`` alone has a gradient."""
+    """The loss of one half and its terms; only ``total`` has a gradient."""
 
     total: Tensor
     reconstruction: Tensor
@@ -35,7 +35,7 @@ def squared_error(x: Tensor, y: Tensor) -> Tensor:
 
 
 def embedding_loss(of_image: list[Tensor], of_reconstruction: list[Tensor]) -> Tensor:
-    """Half the mean squared difference plus one minus the cosine, added over resolutions."""
+    """Half the mean squared difference, plus one minus the cosine, summed over resolutions."""
     total = of_image[0].new_zeros(())
     for a, b in zip(of_image, of_reconstruction, strict=True):
         cosine = functional.cosine_similarity(a.flatten(1), b.flatten(1), dim=1, eps=1e-6)
@@ -50,10 +50,10 @@ def vae_loss(
     generator: torch.Generator,
     share: float,
 ) -> LossTerms:
-    """Loss of a plain VAE (Kingma & Welling 2014), which both halves lower together while they warm up.
+    """Loss of a plain VAE (Kingma & Welling 2014), which both halves minimise together during the warm-up.
 
-    ``share`` of the divergence's weight is counted; it rises from 0 to 1, for at full weight from the start the code is
-    given up before the decoder can read it (Bowman et al. 2016).
+    ``share`` of the weight of the divergence counts; it rises from 0 to 1. With full weight from the start, the code is
+    lost before the decoder can read it (Bowman et al. 2016).
     """
     scale = 1.0 / x[0].numel()
     mu, log_variance, _ = network.encoder(x)
@@ -66,9 +66,9 @@ def vae_loss(
 def encoder_loss(
     network: ReversedAutoencoder, x: Tensor, params: ReversedAutoencoderParams, generator: torch.Generator
 ) -> LossTerms:
-    """Loss that the encoder lowers: a good code of ``x``, a bad one of everything that the decoder makes.
+    """Loss of the encoder: a good code for ``x``, a bad code for all images that the decoder makes.
 
-    Reconstructions and samples are constants here; the exponentials' exponent is negative or 0, so they stay in (0, 1] and
+    Reconstructions and samples are constants here. The exponents are negative or 0, so exponentials stay in (0, 1] and
     cannot overflow.
     """
     scale = 1.0 / x[0].numel()
@@ -101,10 +101,10 @@ def encoder_loss(
 def decoder_loss(
     network: ReversedAutoencoder, x: Tensor, params: ReversedAutoencoderParams, generator: torch.Generator
 ) -> LossTerms:
-    """Loss that the decoder lowers: good reconstructions, and everything it makes must look real to the encoder.
+    """Loss of the decoder: good reconstructions, and all images that it makes must look real to the encoder.
 
-    The code of ``x`` is a constant. The encoder's weights are not to be changed, but the gradient passes through them on
-    its way from the divergence of what was made back to the decoder.
+    The code of ``x`` is a constant. The weights of the encoder do not change, but the gradient of the divergence passes
+    through them back to the decoder.
     """
     scale = 1.0 / x[0].numel()
     with torch.no_grad():

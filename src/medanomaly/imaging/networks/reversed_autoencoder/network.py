@@ -1,7 +1,7 @@
-"""The Reversed Autoencoder's network: a variational autoencoder without skips whose encoder shows all its resolutions.
+"""The network of the Reversed Autoencoder: a variational autoencoder without skips that returns all its feature maps.
 
 Bercea et al. (2023), "Generalizing Unsupervised Anomaly Detection: Towards Unbiased Pathology Screening". Group
-normalisation stands where the paper has batch normalisation: real images, reconstructions and samples pass the same
+normalisation replaces the batch normalisation of the paper. Real images, reconstructions and samples pass the same
 encoder, and running statistics of that mixture would describe none of them.
 """
 
@@ -14,7 +14,7 @@ from medanomaly.imaging.networks.blocks import ResidualBlock, check_size, group_
 
 
 class ReversedEncoder(nn.Module):
-    """Halves the image once a width; gives mean and log-variance of the latent vector, and every pooled feature map."""
+    """Halves the image once per width; returns mean and log-variance of the latent vector, and all pooled feature maps."""
 
     def __init__(self, image_size: int, latent: int, widths: tuple[int, ...]):
         super().__init__()
@@ -35,12 +35,12 @@ class ReversedEncoder(nn.Module):
             x = self.pool(stage(x))
             embeddings.append(x)
         mu, log_variance = self.head(self.last(x).flatten(1)).chunk(2, dim=1)
-        # beyond +-10 the divergence's exponential is all that would be left of the loss
+        # beyond +-10 the exponential of the divergence would outweigh the rest of the loss
         return mu, log_variance.clamp(-10.0, 10.0), embeddings
 
 
 class ReversedDecoder(nn.Module):
-    """Latent vector to image, the encoder in reverse; a sigmoid keeps the image in [0, 1]."""
+    """From the latent vector to an image, as the encoder in reverse; a sigmoid can keep the image in [0, 1]."""
 
     def __init__(self, image_size: int, latent: int, widths: tuple[int, ...], bounded: bool):
         super().__init__()
@@ -60,7 +60,7 @@ class ReversedDecoder(nn.Module):
 
 
 class ReversedAutoencoder(nn.Module):
-    """Encoder and decoder, apart, for each has its own loss and optimiser.
+    """Encoder and decoder; they are separate because each has its own loss and optimiser.
 
     Args:
         image_size: side, a multiple of 2^len(widths).
@@ -75,7 +75,7 @@ class ReversedAutoencoder(nn.Module):
         self.decoder = ReversedDecoder(image_size, latent, widths, bounded)
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Reconstruction from the mean, never from a sample, and the embeddings of ``x``: deterministic."""
+        """Reconstruction from the latent mean, and the embeddings of ``x``. Both are deterministic: nothing is sampled."""
         mu, _, embeddings = self.encoder(x)
         return self.decoder(mu), embeddings
 

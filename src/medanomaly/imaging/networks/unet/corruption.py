@@ -1,4 +1,4 @@
-"""What a U-Net is asked to undo: coarse noise, or holes."""
+"""Corruptions that a U-Net learns to undo: coarse noise, or holes."""
 
 import torch
 from torch import Tensor
@@ -10,8 +10,8 @@ from medanomaly.core.errors import ConfigurationError
 def coarse_noise(images: Tensor, sigma: float, scale: int, generator: torch.Generator) -> Tensor:
     """Smooth random patches of the size of lesions (Kascenas et al. 2022, "Denoising autoencoders ... in brain MRI").
 
-    Normal noise on a grid ``scale`` times coarser than the image, upsampled bilinearly and shifted by a random part of a
-    grid cell, so that no pixel is always a grid point.
+    Normal noise on a grid ``scale`` times coarser than the image is upsampled bilinearly. A random offset within a grid cell
+    makes sure that no pixel is always a grid point.
 
     Args:
         images: (n, 1, H, W), for the shape.
@@ -29,7 +29,7 @@ def coarse_noise(images: Tensor, sigma: float, scale: int, generator: torch.Gene
     )
     noise = functional.interpolate(grid, scale_factor=float(scale), mode="bilinear", align_corners=False)
     top, left = torch.randint(0, scale, (2, 1), generator=generator, device=images.device)
-    # by index, not as a slice: a GPU need not wait until the host has read the shift
+    # by index, not by slice, so that a GPU need not wait until the host has read the offset
     y, x = (
         start + torch.arange(size, device=images.device) for start, size in ((top, height), (left, width))
     )
@@ -39,8 +39,8 @@ def coarse_noise(images: Tensor, sigma: float, scale: int, generator: torch.Gene
 def hole_masks(height: int, width: int, hole: int) -> tuple[Tensor, Tensor]:
     """Complementary holes that together score every pixel once.
 
-    Holes of ``hole`` pixels are the dark squares of a chessboard; of each the middle half is scored, so that no pixel
-    within a quarter hole of it was seen. Eight shifts of the board cover the image, each a pass of the network.
+    Holes of ``hole`` pixels are the dark squares of a chessboard. Only the middle half of each is scored, so all pixels
+    within a quarter of a hole were hidden. Eight offsets of the board cover the image; each needs a pass of the network.
 
     Args:
         height: of the image.
@@ -52,18 +52,18 @@ def hole_masks(height: int, width: int, hole: int) -> tuple[Tensor, Tensor]:
         lies inside ``hidden``.
 
     Raises:
-        ConfigurationError: ``hole`` is no multiple of 4, or larger than half the image.
+        ConfigurationError: ``hole`` is not a multiple of 4, or larger than half the image.
     """
     if hole % 4 or 2 * hole > min(height, width):
         raise ConfigurationError(
             f"holes of {hole} px in images of {height} x {width}",
-            remedy="Take a multiple of 4, at most half the image's side.",
+            remedy="Use a multiple of 4, at most half the side of the image.",
         )
     cell, margin = hole // 2, hole // 4
     masks = []
     for shift in range(8):
         down, right = divmod(shift, 4)
-        # a square starts a margin before the cell in it that is scored
+        # a square starts one margin before the scored cell inside it
         y, x = torch.arange(height) - cell * down + margin, torch.arange(width) - cell * right + margin
         hidden = _dark(y, x, hole)
         inside_y, inside_x = ((place - margin) % hole < cell for place in (y, x))
@@ -73,7 +73,7 @@ def hole_masks(height: int, width: int, hole: int) -> tuple[Tensor, Tensor]:
 
 
 def random_holes(images: Tensor, hole: int, generator: torch.Generator) -> Tensor:
-    """For each image one of the boards of :func:`hole_masks`, at a random place: (n, 1, H, W) of 0 and 1."""
+    """A board of :func:`hole_masks` at a random place for each image: (n, 1, H, W) of 0 and 1."""
     n, _, height, width = images.shape
     shift = torch.randint(0, 2 * hole, (2, n, 1), generator=generator, device=images.device)
     y = torch.arange(height, device=images.device) + shift[0]

@@ -6,14 +6,14 @@ from torch.nn import functional
 
 from medanomaly.imaging.networks.blocks import check_size
 from medanomaly.imaging.networks.image_module import ImageModule
-from medanomaly.imaging.networks.params import UNetParams
 from medanomaly.imaging.networks.unet.corruption import coarse_noise, hole_masks, random_holes
 from medanomaly.imaging.networks.unet.loss import hidden_error
 from medanomaly.imaging.networks.unet.network import UNet
+from medanomaly.imaging.networks.unet.params import UNetParams
 
 
 class UNetModule(ImageModule):
-    """Learns what ``params.task`` says, on normal images."""
+    """Learns the task ``params.task`` on normal images."""
 
     def __init__(self, params: UNetParams, image_size: int, **training):
         super().__init__(params, **training)
@@ -21,11 +21,11 @@ class UNetModule(ImageModule):
         inpainting = params.task == "inpainting"
         if inpainting:
             hole_masks(image_size, image_size, params.hole)
-        # a network that fills holes must be told where they are: a hidden pixel and a pixel of value 0 look the same
+        # a network that fills holes needs their places: a hidden pixel and a pixel of value 0 look the same
         self.network = UNet(2 if inpainting else 1, 1, params.width, params.levels)
 
     def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
-        """Mean squared error against the clean image."""
+        """Mean squared error from the clean image."""
         params, seen = self.params, self.contrast(batch[0])
         if params.task == "inpainting":
             hidden = random_holes(seen, params.hole, generator)

@@ -8,12 +8,12 @@ from medanomaly.imaging.networks.blocks import DoubleConvolution
 
 
 class UNet(nn.Module):
-    """Two convolutions a resolution, mean pooling down, nearest-neighbour up.
+    """Two convolutions per resolution; mean pooling on the way down, nearest neighbour on the way up.
 
     Args:
         inputs: channels of the input.
         outputs: channels of the output, without activation.
-        width: channels at full resolution, doubled at each coarser one up to eight times.
+        width: channels at full resolution; each coarser one has twice as many, up to eight times.
         levels: resolutions.
     """
 
@@ -51,10 +51,10 @@ class UNet(nn.Module):
         return self.head(x)
 
     def _joined(self, first: nn.Conv2d, coarse: Tensor, skip: Tensor) -> Tensor:
-        """``first`` of the enlarged coarse features beside those of the skip."""
+        """``first`` of the enlarged coarse features and the features of the skip."""
         if not torch.onnx.is_in_onnx_export():
             return first(torch.cat([self.grow(coarse), skip], dim=1))
-        # the same sums at a quarter of the pixels: half the products, and no copy of the enlarged features
+        # the same sums on a quarter of the pixels need half the products and no copy of the enlarged features
         weight, n_coarse = first.weight.detach(), first.in_channels - first.out_channels
         enlarged = functional.conv2d(coarse, _of_four_pixels(weight[:, :n_coarse]), padding=1)
         fine = functional.conv2d(skip, weight[:, n_coarse:], first.bias, padding=1)
@@ -64,8 +64,8 @@ class UNet(nn.Module):
 def _of_four_pixels(weight: Tensor) -> Tensor:
     """3x3 kernels after doubling as kernels before it (Shi et al. 2016): (o, i, 3, 3) to (4 o, i, 3, 3).
 
-    Of the three rows that a fine pixel looks at, two lie in one coarse row; which two depends on whether the pixel is the
-    upper or the lower of its pair. Columns are alike.
+    A fine pixel uses three fine rows, and two of them lie in one coarse row. Which two depends on whether the pixel is the
+    upper or the lower of its pair. The same holds for columns.
     """
     places = weight.new_tensor([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]])
     kernels = torch.einsum("oiyx,ahy,bwx->oabihw", weight, places, places)

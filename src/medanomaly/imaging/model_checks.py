@@ -1,4 +1,4 @@
-"""What is asked of a model of images beside its ranking: does it copy, does it find what was planted, do p-values hold?"""
+"""Checks of a trained image model: does it copy, does it find planted lesions, do its p-values hold?"""
 
 from dataclasses import asdict
 
@@ -14,6 +14,7 @@ from medanomaly.evaluation.resampling.ratio_intervals import ratio_intervals
 from medanomaly.imaging.image_models import detector_of
 from medanomaly.imaging.image_scorer import ImageScorer
 from medanomaly.imaging.maps.lesions import paste_lesions
+from medanomaly.imaging.networks.kinds import network_kinds
 from medanomaly.monitoring.batch_shift import check_shift
 
 CHECKED_IMAGES = 200
@@ -21,8 +22,11 @@ HEALTHY_MAPS = 50
 
 
 def reconstructs(bundle: Bundle) -> bool:
-    """Whether a bundle's model gives back an image."""
-    return "spec" in bundle.manifest and bundle.manifest["spec"]["params"]["network"] != "lesion_segmenter"
+    """Whether the model of a bundle gives back an image."""
+    return (
+        "spec" in bundle.manifest
+        and network_kinds()[bundle.manifest["spec"]["params"]["network"]].reconstructs
+    )
 
 
 def planted_lesions(
@@ -30,7 +34,7 @@ def planted_lesions(
 ) -> dict[str, float]:
     """How well scores and maps find lesions that were pasted into real normal images.
 
-    One half of the images sets the threshold of the maps, the other half is judged.
+    One half of the images sets the threshold of the maps; the other half is measured.
 
     Args:
         scorer: the model.
@@ -62,7 +66,7 @@ def own_lesions(
     n_resamples: int,
     seed: int,
 ) -> dict[str, float]:
-    """The same for abnormal images that came with masks, at the threshold of the healthy ones."""
+    """How well maps find the lesions of abnormal images with masks, at the threshold of healthy images."""
     threshold = healthy_threshold(scorer.maps(healthy[:HEALTHY_MAPS]))
     return _flat(
         localisation(scorer.maps(images), masks, threshold, patient, n_resamples=n_resamples, seed=seed)
@@ -81,7 +85,7 @@ def leak(
 ) -> dict[str, float] | None:
     """Identity leak of a model that reconstructs, with a bootstrap interval over patients; None for any other.
 
-    Beside it ``explained``, for a network that answers every image with the mean image leaks nothing.
+    ``explained`` belongs to it: a network that answers every image with the mean image has no leak and explains nothing.
     """
     from medanomaly.imaging.maps.identity_leak import explained_variance, identity_leak
 
@@ -110,18 +114,18 @@ def batch_check(
     labels: np.ndarray,
     seed: int,
 ) -> dict:
-    """Whether p-values hold for a batch, and what unlabelled recalibration would give; labels only judge.
+    """Whether p-values hold for a batch, and what recalibration without labels would give. Labels only measure the result.
 
     Args:
         calibration: (m,) scores of calibration normals; batch: (n,) of the batch.
         calibration_features, batch_features: how the images were taken.
-        alpha: false-alarm rate asked for.
+        alpha: target false-alarm rate.
         labels: (n,) float, 0 normal, 1 anomalous, NaN unknown.
         seed: of the recalibration.
 
     Returns:
-        ``verdict``, ``reason``, ``p``; realised ``false_alarms`` and ``sensitivity`` as they are, and ``recalibrated_...``
-        where the batch is large enough; shares that no label tells are None.
+        ``verdict``, ``reason``, ``p``; ``false_alarms`` and ``sensitivity`` measured on the batch, and ``recalibrated_...``
+        where the batch is large enough. A share is None where labels are missing.
     """
     check = asdict(check_shift(calibration, batch, calibration_features, batch_features))
     normal, abnormal = labels == 0, labels == 1

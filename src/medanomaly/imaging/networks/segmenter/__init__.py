@@ -1,0 +1,1 @@
+"""U-Net that learns outlines from masks."""
