@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle, make_bundle
+from medanomaly.core.calibrated_bundle import training_fingerprint
 from medanomaly.core.errors import BundleError, ConfigurationError
 from medanomaly.core.models import ModelParams
 from medanomaly.core.scores import table_without_p_values
-from medanomaly.core.sealing import training_fingerprint
 from medanomaly.core.thresholds import ThresholdParams, choose_threshold, flag_rates
 from medanomaly.imaging.networks.params import ClassifierParams, SegmenterParams
 from medanomaly.imaging.sources.contract import InputContract
