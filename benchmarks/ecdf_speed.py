@@ -18,7 +18,7 @@ TARGET = 1e6
 def by_ranking(train: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """The flat contributions by ranking train and scored rows together, column by column, as ECOD programs do.
 
-    Ranks among the scored rows are taken off again, so that the result is the train-only one and can be compared.
+    Ranks among the scored rows are subtracted, so the result depends only on train and can be compared.
     """
     n, terms = len(train), np.empty(rows.shape)
     for j in range(rows.shape[1]):
@@ -59,7 +59,7 @@ def main() -> None:
             for call, taken in (
                 (lambda d=detector, x=rows: d.explain(x).sum(axis=1), mine),
                 (lambda t=train, x=rows: by_ranking(t, x).sum(axis=1), peer),
-                # nothing that reads every value and writes a float64 for it can be faster than this
+                # the lower limit: read every value and write a float64 for it
                 (lambda x=rows: x.astype(np.float64), copy),
             ):
                 start = time.perf_counter()

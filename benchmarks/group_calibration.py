@@ -1,7 +1,7 @@
 """Are false alarms as common in every group? Realised rates of normals by sex and by age band, with and without groups.
 
-Two figures a data set: the gap between groups of the rates averaged over ten splits (is a group wronged?), and the gap
-that one split shows (what one run's report will say), beside what chance alone makes of a calibration that is right.
+Two figures per data set: the gap between groups of the rates averaged over ten splits (is a group at a disadvantage?),
+and the gap of one split (as in the report of one run), compared with the gap of a correct calibration by chance.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from medanomaly.core.errors import DataNotFoundError
 from medanomaly.core.splits import SplitParams, split_by_patient
 from medanomaly.detectors.kinds.ecdf import ECDFDetector
 from medanomaly.detectors.preprocessing import Preprocessor
-from medanomaly.tabular.features.table_features import fit_features, record_features
+from medanomaly.tabular.features.record_features import fit_features, record_features
 from medanomaly.tabular.table.cleaning import clean_table
 
 ENVIRONMENTS = ("base", "thyroid", "appointments", "physionet2012")
@@ -64,7 +64,7 @@ def rates(env: str) -> tuple[dict[str, dict[str, np.ndarray]], int] | None:
                     )
     together: dict[str, list] = {}
     for (by, _), rows in found.items():
-        # a group that is large enough in some of the seeds only is left out
+        # a group that is large enough only for some seeds is left out
         if len(rows) == SEEDS:
             together.setdefault(by, []).append(rows)
     columns = ("pooled", "grouped", "calibration", "test")
@@ -76,18 +76,18 @@ def rates(env: str) -> tuple[dict[str, dict[str, np.ndarray]], int] | None:
 
 
 def gap(shares: np.ndarray) -> float:
-    """Largest less smallest rate, each a mean over seeds."""
+    """Largest minus smallest rate, each a mean over seeds."""
     means = shares.mean(axis=0)
     return float(means.max() - means.min())
 
 
 def gap_of_one_split(shares: np.ndarray) -> float:
-    """Largest less smallest rate of a split, mean over splits."""
+    """Largest minus smallest rate of a split, mean over splits."""
     return float(np.ptp(shares, axis=1).mean())
 
 
 def gap_by_chance(calibration: np.ndarray, test: np.ndarray, rng: np.random.Generator) -> float:
-    """The gap of one split where every group is calibrated rightly.
+    """The gap of one split if the calibration of every group is correct.
 
     The rate of a calibration set of m normals is Beta(k, m + 1 - k) with k = floor(alpha (m + 1)) (Vovk 2012, Proposition
     2a), and the test normals draw from it.
@@ -111,7 +111,7 @@ def compared(
             name=f"{env}, {by}: {what}",
             value=value,
             unit="",
-            # a gap is never negative, so that resampling raises it: the interval errs upwards
+            # a gap is never negative, so resampling raises it: the interval is too high
             ci_low=min(value, float(np.quantile(resampled, 0.025))),
             ci_high=float(np.quantile(resampled, 0.975)),
             peer=peer,

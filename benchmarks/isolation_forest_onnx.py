@@ -15,7 +15,7 @@ PEER = "scikit-learn score_samples, same forest, same process"
 
 
 def seconds_in_turn(*calls: tuple[Callable[[], object], int], rounds: int) -> list[np.ndarray]:
-    """Durations of each call; the calls take turns, so that a slow moment of the machine hits all of them."""
+    """Durations of each call; the calls alternate, so a slow moment of the machine affects all of them."""
     durations = [[] for _ in calls]
     for _ in range(rounds):
         for (call, repeats), taken in zip(calls, durations, strict=True):

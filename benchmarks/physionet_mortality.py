@@ -1,8 +1,8 @@
 """How well do supervised models predict death in hospital from the first 48 hours of an intensive care stay?
 
 PhysioNet/CinC Challenge 2012, 5 folds by stay. Calibration and threshold of every fold come from a cross-fit inside its
-training part, so nothing of a test stay is used before it is scored. Beside the models: the score that intensive care
-uses (SAPS-I), the winner of the challenge, and an anomaly score taken for a risk, which it is not.
+training part, so no information of a test stay is used before it is scored. For comparison: the score of intensive
+care (SAPS-I), the winner of the challenge, and an anomaly score used as a risk, which it is not.
 """
 
 import argparse
@@ -32,15 +32,17 @@ from medanomaly.evaluation.metrics import evaluate
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
 from medanomaly.evaluation.resampling.intervals import percentile_interval
-from medanomaly.tabular.features.timeseries import aggregate_events
-from medanomaly.tabular.risk.bayesian import BayesianLogisticRisk
-from medanomaly.tabular.risk.boosting import LightGBMRisk, XGBoostRisk
+from medanomaly.tabular.features.event_statistics import aggregate_events
+from medanomaly.tabular.risk.bayesian_logistic import BayesianLogisticRisk
+from medanomaly.tabular.risk.boosting_libraries import LightGBMRisk, XGBoostRisk
+from medanomaly.tabular.risk.combined_models import OnColumns
 from medanomaly.tabular.risk.fitting.calibration import fit_calibrator
-from medanomaly.tabular.risk.fitting.folds import cross_calibrated, out_of_fold, patient_folds
+from medanomaly.tabular.risk.fitting.cross_fitting import cross_calibrated, out_of_fold, stratified_folds
+from medanomaly.tabular.risk.fitting.feature_selection import SelectedFeatures
 from medanomaly.tabular.risk.fitting.imbalance import Rebalanced, shift_prevalence
-from medanomaly.tabular.risk.fitting.selection import SelectedFeatures
-from medanomaly.tabular.risk.forests import BoostingRisk, ForestRisk
-from medanomaly.tabular.risk.models import LogisticRisk, OnColumns, RiskModel
+from medanomaly.tabular.risk.logistic import LogisticRisk
+from medanomaly.tabular.risk.risk_model import RiskModel
+from medanomaly.tabular.risk.sklearn_trees import BoostingRisk, ForestRisk
 
 FOLDS = 5
 HALVES = {"h0_24": (0.0, 24.0), "h24_48": (24.0, 48.0)}
@@ -127,15 +129,15 @@ class Answers:
 
 
 def cross_validate(features, y, saps, seed: int) -> tuple[Answers, np.ndarray, dict, list]:
-    """Fit everything on each training part; returns answers, folds, seconds a model and the Bayesian models."""
+    """Fit everything on each training part; returns answers, folds, seconds per model and the Bayesian models."""
     stay = features["case_id"].to_numpy(dtype=object)
-    fold, answers = patient_folds(stay, y, FOLDS, seed), Answers(len(y))
+    fold, answers = stratified_folds(stay, y, FOLDS, seed), Answers(len(y))
     single, seconds, bayesian = members(), {}, []
     mixed = blends(single)
     for k in range(FOLDS):
         rest, held = fold != k, fold == k
         train, test = features[rest].reset_index(drop=True), features[held]
-        inner = patient_folds(stay[rest], y[rest], FOLDS, seed)
+        inner = stratified_folds(stay[rest], y[rest], FOLDS, seed)
         inside, outside = {}, {}
         for name, model in single.items():
             began = time.perf_counter()
@@ -161,7 +163,7 @@ def anomaly_and_saps(answers, train, test, y, saps, rest, held) -> None:
     late = ("_h0_24", "_h24_48", "_slope")
     names = [name for name in train.columns if not name.endswith(late) and not name.startswith("ratio_")]
     view = Preprocessor.fit(train[names])
-    # values alone: with indicators of what was not measured the forest ranks deaths far worse
+    # only values: with indicators of missing measurements the forest ranks deaths far worse
     values = np.array([column.op == "value" for column in view.columns])
     train, test = (view.transform(part[names])[:, values] for part in (train, test))
     forest = IsolationForest(n_estimators=300, random_state=0).fit(train)
@@ -208,12 +210,12 @@ def resample(y: np.ndarray, probability: dict[str, np.ndarray], flag: dict[str, 
 def posterior_check(features, y, bayesian: list, n_draws: int = 2000) -> list[tuple[str, float, float]]:
     """Share of risk groups whose number of deaths lies in its 80 % posterior predictive interval.
 
-    Five groups of equal size a fold, by predicted risk. Weights are drawn from the posterior together for all stays, then
+    Five groups of equal size per fold, by predicted risk. Weights are drawn from the posterior together for all stays, then
     deaths from their probabilities.
 
     Returns:
-        With the posterior, and with its weights taken as known: name, share, and the share that would lie inside were the
-        model right (above 0.8, since deaths are whole numbers).
+        With the posterior, and with known weights: name, share, and the share that a correct model would have (above
+        0.8, because deaths are whole numbers).
     """
     rng = np.random.default_rng(0)
     found = {"with the posterior": [], "weights taken as known": []}

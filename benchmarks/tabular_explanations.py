@@ -26,8 +26,8 @@ from medanomaly.core.conformal import score_threshold
 from medanomaly.detectors.scorer import TabularScorer
 from medanomaly.detectors.training import DetectorParams, train_bundle
 from medanomaly.detectors.views.standardise import Standardise
+from medanomaly.tabular.explain.normal_records import NormalRecords
 from medanomaly.tabular.explain.smallest_change import SmallestChange
-from medanomaly.tabular.explain.unexpected_values import NormalRecords
 
 SEEDS = 3
 N = 300

@@ -1,8 +1,8 @@
 """How well do the tabular detectors find anomalies of the ADBench medical sets, in splits that do not leak?
 
-One-class, strict: half of the normals for training, equal rows of normals on one side, anomalies always test, 5 seeds.
-Unsupervised: fit on all rows, score all rows. Beside them the leak of the most-cited published table, and how often
-explanations name a planted cause.
+One-class, strict: half of the normals for training, equal rows of normals in one part, anomalies always in test, 5 seeds.
+Unsupervised: fit on all rows, score all rows. In addition: the leak of the most-cited published
+table, and how often explanations name a planted cause.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from medanomaly.detectors.kinds.nearest_neighbours import NearestNeighbours
 from medanomaly.detectors.kinds.one_class_svm import OneClassSVMDetector
 from medanomaly.detectors.kinds.pca import PCADetector
 from medanomaly.detectors.views.standardise import Standardise
-from medanomaly.tabular.explain.explainers import ConditionalResidualExplainer
+from medanomaly.tabular.explain.conditional_residuals import ConditionalResidualExplainer
 
 SETS = (
     "2_annthyroid",
@@ -109,7 +109,7 @@ def one_class(sets: dict, n_seeds: int) -> dict[str, np.ndarray]:
 
 
 def unsupervised(sets: dict, n_seeds: int) -> dict[str, np.ndarray]:
-    """Likewise, fitted on all rows and scoring the same rows; deterministic detectors run once."""
+    """The same for detectors fitted on all rows that score these rows; deterministic detectors run once."""
     names = (PEER, "tail probabilities (ECDF)", "ECOD, algorithm 1", "ECOD, as in PyOD")
     table = {name: np.empty((len(sets), n_seeds, 2)) for name in names}
     for i, (X, y) in enumerate(sets.values()):
@@ -144,7 +144,7 @@ def nearest_row(train: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def leak(sets: dict, n_seeds: int) -> dict[str, np.ndarray]:
-    """The nearest neighbour where sets below 1000 rows are resampled to 1000 before the split, and where they are not.
+    """The nearest neighbour with and without resampling sets below 1000 rows to 1000 before the split.
 
     (n_sets, n_seeds) AUROC for both, and the share of test normals that are copies of a training row in the first.
     """

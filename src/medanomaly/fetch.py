@@ -1,4 +1,4 @@
-"""``medanomaly fetch <set>``: download a public data set of PhysioNet where its licence and a network allow."""
+"""``medanomaly fetch <set>``: download a public data set of PhysioNet."""
 
 import os
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ DOWNLOADS = {
 
 
 def fetch(name: str, raw: str | Path | None = None) -> Path:
-    """Download a data set; files that are there already are kept.
+    """Download a data set; files that already exist are kept.
 
     Args:
         name: a key of :data:`DOWNLOADS`.
@@ -36,8 +36,8 @@ def fetch(name: str, raw: str | Path | None = None) -> Path:
         The folder of the data set.
 
     Raises:
-        DataNotFoundError: the set is not one that can be downloaded, there is no network, or records are missing
-            afterwards; names what to get, from where, under which licence.
+        DataNotFoundError: the set cannot be downloaded, there is no network, or records are missing afterwards; the
+            error says what to get, where, and under which licence.
     """
     import wfdb
 
@@ -45,7 +45,7 @@ def fetch(name: str, raw: str | Path | None = None) -> Path:
         others = "; ".join(f"{key}: {source.url}" for key, source in SOURCES.items())
         raise DataNotFoundError(
             f"'{name}' cannot be downloaded by this command",
-            remedy=f"It knows {', '.join(DOWNLOADS)}. Get others by hand. {others}",
+            remedy=f"It knows {', '.join(DOWNLOADS)}. Download the others by hand. {others}",
         )
     download = DOWNLOADS[name]
     source = SOURCES[download.folder]

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from medanomaly.core.alarms import alert_budget, alpha_for_budget
+from medanomaly.core.alarms import alarm_budget, alpha_for_budget
 from medanomaly.core.conformal import (
     benjamini_hochberg,
     group_p_values,
@@ -106,9 +106,9 @@ def test_benjamini_hochberg_equals_scipy(p, fdr):
 
 @settings(max_examples=50)
 @given(arrays(np.float64, 60, elements=coarse), st.integers(0, 10))
-def test_a_day_never_exceeds_its_alert_budget_and_takes_the_highest(score, budget):
+def test_a_day_never_exceeds_its_alarm_budget_and_takes_the_highest(score, budget):
     day = np.repeat(["mon", "tue", "wed"], 20)
-    flags = alert_budget(score, budget, day)
+    flags = alarm_budget(score, budget, day)
     for name in np.unique(day):
         inside = day == name
         assert flags[inside].sum() == min(budget, 20)
@@ -119,7 +119,7 @@ def test_a_day_never_exceeds_its_alert_budget_and_takes_the_highest(score, budge
 def test_budget_turns_into_an_alpha():
     assert alpha_for_budget(20, 400) == pytest.approx(0.05)
     assert alpha_for_budget(20, 5) == 1.0
-    with pytest.raises(InputError, match="cases a day"):
+    with pytest.raises(InputError, match="cases per day"):
         alpha_for_budget(20, 0)
 
 

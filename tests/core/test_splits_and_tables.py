@@ -89,7 +89,7 @@ def case_table(n=200, labelled=True, seed=0):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.assign(case_id="same"), "stands 200 times"),
+        (lambda c: c.assign(case_id="same"), "occurs 200 times"),
         (lambda c: c.drop(columns="split"), "missing"),
         (lambda c: c.assign(label=2), "neither 0, 1 nor unknown"),
         (lambda c: c.assign(split="validation"), "unknown splits"),

@@ -10,9 +10,9 @@ from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
 from medanomaly.core.errors import DataNotFoundError
-from medanomaly.datasets.appointments import COLUMNS, AppointmentsDataset
+from medanomaly.datasets.appointments import ORIGINAL_NAMES, AppointmentsDataset
 from medanomaly.datasets.physionet2012 import read_stays
-from medanomaly.tabular.features.table_features import fit_features, record_features
+from medanomaly.tabular.features.record_features import fit_features, record_features
 from medanomaly.tabular.table.cleaning import clean_table
 from medanomaly.tabular.table.quality import check_events, check_table
 from medanomaly.tabular.table.rules import OrderRule, TableRules
@@ -145,7 +145,7 @@ def test_the_file_of_kaggle_is_read_under_the_same_names(tmp_path):
     ]
     (tmp_path / "KaggleV2-May-2016.csv").write_text("".join([*lines, *more]), "utf-8")
     raw = AppointmentsDataset(folder=str(tmp_path)).load()
-    assert tuple(raw.columns) == COLUMNS
+    assert tuple(raw.columns) == ORIGINAL_NAMES
     clean, features = cleaned("appointments", raw)
     assert clean.cases["patient_id"].iloc[0] == "29872499824296"
     assert clean.quarantine[["column", "value"]].to_numpy().tolist() == [["Age", "-1"]]

@@ -8,7 +8,7 @@ from kedro.io import DatasetError
 
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError
 from medanomaly.datasets.meds import MEDSDataset
-from medanomaly.tabular.features.meds import starts_with
+from medanomaly.tabular.features.meds_windows import starts_with
 
 
 @contextmanager

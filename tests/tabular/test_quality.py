@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.tabular.table.description import Column, TableSpec
-from medanomaly.tabular.table.flags import RULES
+from medanomaly.tabular.table.flags import RULE_MEANINGS
+from medanomaly.tabular.table.intended_values import readings
 from medanomaly.tabular.table.quality import check_events, check_table
 from medanomaly.tabular.table.rules import OrderRule, TableRules, VariableRule
 from medanomaly.tabular.table.text_numbers import read_numbers
-from medanomaly.tabular.table.units import QUANTITIES, convert, readings
+from medanomaly.tabular.table.units import QUANTITIES, convert
 
 SPEC = TableSpec(
     case_id="visit",
@@ -239,7 +240,7 @@ def test_counts_add_up_and_values_are_quoted_whatever_is_broken(faults):
     assert sum(group["n_flags"] for group in summary["rules"]) == summary["n_flags"] == len(flags)
     assert summary["n_flagged_records"] + summary["n_clean_records"] == summary["n_records"] == 60
     assert flags["record"].nunique() == summary["n_flagged_records"]
-    assert set(flags["rule"]) <= set(RULES)
+    assert set(flags["rule"]) <= set(RULE_MEANINGS)
     assert flags[["record", "case_id", "rule", "message"]].notna().all(axis=None)
 
 

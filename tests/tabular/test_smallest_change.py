@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from medanomaly.tabular.explain.normal_records import NormalRecords
 from medanomaly.tabular.explain.smallest_change import CHANGE_COLUMNS, MOST_FEATURES, SmallestChange
-from medanomaly.tabular.explain.unexpected_values import NormalRecords
 
 
 def records(n, seed=0):

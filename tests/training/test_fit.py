@@ -205,7 +205,7 @@ def test_a_checkpoint_of_something_else_is_not_resumed_and_that_is_said(change, 
     with caplog.at_level(logging.WARNING):
         _, run = trained(folder=tmp_path, **change)
     assert run.resumed_from_epoch is None
-    assert "belongs to other settings or data: training starts anew" in caplog.text
+    assert "belongs to other settings or data: training starts from the beginning" in caplog.text
 
 
 @pytest.mark.parametrize("content", [b"", b"damaged", "cut"], ids=["empty", "damaged", "cut short"])

@@ -87,7 +87,7 @@ def test_a_recurrent_network_with_two_outputs_is_exported():
 
 
 def test_a_graph_that_knows_the_batch_size_is_refused():
-    with pytest.raises(ConfigurationError, match="1 cases.*took something of the example for a constant"):
+    with pytest.raises(ConfigurationError, match="1 cases.*treats a value of the example as a constant"):
         onnx_bytes(BatchBlind(), (torch.randn(3, 2),), ["x"], ["y"])
 
 

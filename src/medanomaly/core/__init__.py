@@ -1,1 +1,1 @@
-"""The shared vocabulary: cases, splits, scores, p-values, alerts, bundles, errors. Imports nothing of the project."""
+"""The shared vocabulary: cases, splits, scores, p-values, alarms, bundles, errors. Imports nothing of the project."""

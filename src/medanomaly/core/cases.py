@@ -1,7 +1,7 @@
-"""The case table: one row a case, with its patient, label, split and subgroups.
+"""The case table: one row per case, with its patient, label, split and subgroups.
 
 Columns, in this order: ``case_id`` (str, unique), ``patient_id`` (str), ``label`` (Int8: 0 normal, 1 anomalous, NA
-unknown), ``kind`` (str: what the label says in the data set's own words, empty where it says nothing more), ``split``
+unknown), ``kind`` (str: the label in the words of the data set, empty where it says nothing more), ``split``
 (``train`` | ``calibration`` | ``test``), then any subgroup columns (``sex``, ``age_band``, ``site``, ...).
 """
 
@@ -39,16 +39,21 @@ def check_cases(cases: pd.DataFrame, source: object = "case table") -> pd.DataFr
     repeated = cases["case_id"][cases["case_id"].duplicated()]
     if len(repeated):
         raise InputError(
-            f"case_id '{repeated.iloc[0]}' stands {int((cases['case_id'] == repeated.iloc[0]).sum())} times",
-            remedy="Give every case an id of its own.",
+            f"case_id '{repeated.iloc[0]}' occurs {int((cases['case_id'] == repeated.iloc[0]).sum())} times",
+            remedy="Give every case a unique id.",
             source=source,
         )
     if cases[["case_id", "patient_id"]].isna().any(axis=None):
-        raise InputError("a case has no case_id or no patient_id", source=source)
+        raise InputError(
+            "a case has no case_id or no patient_id", remedy="Give every case both ids.", source=source
+        )
     strange = set(cases["label"].dropna().unique()) - {0, 1}
     if strange:
         raise InputError(
-            f"labels {sorted(strange)} are neither 0, 1 nor unknown", source=source, column="label"
+            f"labels {sorted(strange)} are neither 0, 1 nor unknown",
+            remedy="Give 0 (normal), 1 (anomalous) or a missing value.",
+            source=source,
+            column="label",
         )
     unknown = set(cases["split"].unique()) - set(SPLITS)
     if unknown:
@@ -66,10 +71,10 @@ def check_cases(cases: pd.DataFrame, source: object = "case table") -> pd.DataFr
 
 
 def reference_cases(cases: pd.DataFrame, split: str) -> pd.Series:
-    """Mask of the cases of ``split`` that stand for "normal".
+    """Mask of the cases of ``split`` that count as normal.
 
-    The normals where any case carries a label; where none does, every case (then a few anomalies among them make the
-    p-values conservative, never too small).
+    Where any case has a label, these are the normal cases. Where none has, these are all cases; a few anomalies among
+    them make the p-values conservative, never too small.
     """
     inside = cases["split"] == split
     if cases["label"].notna().any():

@@ -1,10 +1,10 @@
-"""Split-conformal p-values: the one scale on which every detector of every modality ends.
+"""Split-conformal p-values: the common scale of all detectors of all modalities.
 
 For a new score s and calibration scores of m normal cases, ``p = (1 + #{calibration >= s}) / (m + 1)``. If the new case
 is exchangeable with the calibration cases, P(p <= alpha) <= alpha for every alpha (Vovk et al. 2005; Bates et al. 2023,
 "Testing for outliers with conformal p-values", eq. 1). Ties count against the new case, so ties make the p-value larger,
 never smaller. The smallest possible p-value is 1 / (m + 1): with m calibration cases nothing can be flagged at an alpha
-below that, whatever its score.
+below this value.
 """
 
 import numpy as np
@@ -54,12 +54,12 @@ def leave_one_out_p_values(calibration: np.ndarray) -> np.ndarray:
 
 
 def score_threshold(calibration: np.ndarray, alpha: float) -> float:
-    """The score above which ``p <= alpha``; infinite where alpha lies below the floor 1 / (m + 1).
+    """The score above which ``p <= alpha``; infinite where alpha is below the smallest p-value 1 / (m + 1).
 
     A score equal to the threshold is not flagged: ``score > threshold`` is the same as ``p_values(score) <= alpha``.
     """
     calibration = _sorted_calibration(calibration)
-    # the guard keeps floor(0.05 * 20) at 1 where the product falls a rounding error short
+    # the small addition keeps floor(0.05 * 20) at 1 where rounding makes the product slightly smaller
     allowed = int(np.floor(alpha * (calibration.size + 1) + 1e-9))
     if allowed < 1:
         return float("inf")
@@ -69,7 +69,7 @@ def score_threshold(calibration: np.ndarray, alpha: float) -> float:
 
 
 def _without_na(groups: np.ndarray) -> np.ndarray:
-    """Groups with None for every kind of missing value, which compare with nothing (``pd.NA`` would raise)."""
+    """Groups with None for every kind of missing value, which equals no group (comparing with ``pd.NA`` would raise)."""
     groups = np.array(groups, dtype=object)
     groups[pd.isna(groups)] = None
     return groups
@@ -113,11 +113,11 @@ def group_p_values(
 
 
 def benjamini_hochberg(p: np.ndarray, fdr: float) -> np.ndarray:
-    """Which p-values to reject so that the expected share of false alarms among the alarms stays below ``fdr``.
+    """Choose the p-values to reject, so that the expected share of false alarms among the alarms stays below ``fdr``.
 
     Benjamini & Hochberg (1995), step-up. Split-conformal p-values of the same calibration set are positively
     dependent, which keeps the guarantee (Bates et al. 2023, theorem 2). With m calibration cases and n tests nothing
-    can be rejected unless about n / (fdr * (m + 1)) cases reach the floor: look at the power beside the rate.
+    can be rejected unless about n / (fdr * (m + 1)) cases reach the smallest p-value: check the power as well as the rate.
 
     Args:
         p: (n,) p-values.

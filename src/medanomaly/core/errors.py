@@ -5,7 +5,7 @@ class MedanomalyError(Exception):
     """Base of every error that the project raises on purpose.
 
     Args:
-        problem: what is wrong, in the reader's words.
+        problem: what is wrong, in words that the reader knows.
         remedy: what would be right, or what to do.
         source: the file, table or dataset it is in.
         record: the row, case or sample it is in.
@@ -43,7 +43,7 @@ class InputError(MedanomalyError):
 
 
 class DataNotFoundError(MedanomalyError):
-    """A data set is not where it should be; the remedy says what to get, from where, under which licence."""
+    """A data set is not where it should be; the remedy says what to get, where, and under which licence."""
 
 
 class ConfigurationError(MedanomalyError):

@@ -9,7 +9,7 @@ from medanomaly.core.errors import ConfigurationError
 
 
 class Params(BaseModel):
-    """A block of parameters: it cannot be changed, and a name it does not know is an error."""
+    """A block of parameters: it cannot be changed, and an unknown name is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -1,7 +1,7 @@
-"""The score table: everything downstream speaks it and knows nothing of modalities.
+"""The score table: all that evaluation and report know of a model, in every modality.
 
-Columns: ``case_id`` (string), ``model`` (string), ``role`` (string: ``model``, or ``baseline`` for what is there only to
-be beaten), ``score`` (float64, finite, higher = more anomalous), ``p_value`` (float64, NA for the cases the detector was
+Columns: ``case_id`` (string), ``model`` (string), ``role`` (string: ``model``, or ``baseline`` for scores that serve only
+for comparison), ``score`` (float64, finite, higher = more anomalous), ``p_value`` (float64, NA for cases the detector was
 fitted on), ``flagged`` (boolean at alpha, NA where the p-value is). A name has one role, so it identifies a model.
 """
 
@@ -39,7 +39,7 @@ def score_table(
         cases: case table of n rows.
         score: (n,) scores, higher = more anomalous.
         model: the model's name.
-        alpha: false-alarm rate asked for.
+        alpha: wanted false-alarm rate.
         group_by: a subgroup column of ``cases`` for group-conditional p-values.
         min_group_size: smallest calibration group used on its own.
         role: ``model`` or ``baseline``.
@@ -54,10 +54,14 @@ def score_table(
     score = np.asarray(score, dtype=np.float64)
     if not np.isfinite(score).all():
         first = cases["case_id"].iloc[int(np.flatnonzero(~np.isfinite(score))[0])]
-        raise InputError(f"model '{model}' gave a score that is NaN or infinite", record=first)
+        raise InputError(
+            f"model '{model}' gave a score that is NaN or infinite",
+            remedy="Detectors must give finite scores.",
+            record=first,
+        )
     if group_by is not None and group_by not in subgroup_columns(cases):
         raise ConfigurationError(
-            f"p-values are asked for within groups of '{group_by}', which is no subgroup of this data set",
+            f"p-values are asked for within groups of '{group_by}', which is not a subgroup of this data set",
             remedy=f"alarm.group_by may be null or one of {subgroup_columns(cases)}.",
         )
     reference = reference_cases(cases, "calibration").to_numpy()
@@ -96,7 +100,7 @@ def table_without_p_values(
         case_id: (n,) identifiers.
         score: (n,) scores, higher = more anomalous.
         model: the model's name.
-        flagged: (n,) whether each case is flagged; None where nothing says so.
+        flagged: (n,) whether each case is flagged; None if unknown.
         role: ``model`` or ``baseline``.
     """
     n = len(case_id)
@@ -127,7 +131,7 @@ def case_thresholds(
         alpha, group_by, min_group_size: as of :func:`score_table`.
 
     Returns:
-        (n,) thresholds; infinite where alpha lies below the smallest p-value there can be.
+        (n,) thresholds; infinite where alpha is below the smallest possible p-value.
     """
     score = np.asarray(score, dtype=np.float64)
     reference = reference_cases(cases, "calibration").to_numpy()
@@ -147,10 +151,20 @@ def check_scores(scores: pd.DataFrame, source: object = "score table") -> pd.Dat
     if missing:
         raise InputError(f"columns {missing} are missing", remedy=f"Expected {SCORE_COLUMNS}.", source=source)
     if not np.isfinite(scores["score"].to_numpy(dtype=np.float64)).all():
-        raise InputError("a score is NaN or infinite", source=source, column="score")
+        raise InputError(
+            "a score is NaN or infinite",
+            remedy="Detectors must give finite scores.",
+            source=source,
+            column="score",
+        )
     p = scores["p_value"].dropna()
     if ((p <= 0) | (p > 1)).any():
-        raise InputError("a p-value is outside (0, 1]", source=source, column="p_value")
+        raise InputError(
+            "a p-value is outside (0, 1]",
+            remedy="Give p-values above 0 and at most 1.",
+            source=source,
+            column="p_value",
+        )
     roles = scores[["model", "role"]].drop_duplicates()
     unknown = roles[~roles["role"].isin([MODEL, BASELINE])]
     if len(unknown):
@@ -163,11 +177,13 @@ def check_scores(scores: pd.DataFrame, source: object = "score table") -> pd.Dat
             source=source,
         )
     if scores.duplicated(["case_id", "model"]).any():
-        raise InputError("a case has two scores of one model", source=source)
+        raise InputError(
+            "a case has two scores of one model", remedy="Keep one row per case and model.", source=source
+        )
     return scores[list(SCORE_COLUMNS)]
 
 
 def most_anomalous(cases: pd.DataFrame, scores: pd.DataFrame, top: int) -> np.ndarray:
-    """Positions of the ``top`` test cases of highest score, the highest first; both tables in one order."""
+    """Positions of the ``top`` test cases with the highest scores, highest first; both tables have the same order."""
     in_test = np.flatnonzero((cases["split"] == "test").to_numpy())
     return in_test[np.argsort(-scores["score"].to_numpy()[in_test], kind="stable")[:top]]

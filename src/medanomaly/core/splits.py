@@ -1,4 +1,4 @@
-"""A stable split by patient: a keyed hash of the patient id decides, so adding patients moves nobody."""
+"""A stable split by patient: a keyed hash of the patient id decides, so adding patients does not move others."""
 
 import hashlib
 
@@ -35,7 +35,7 @@ def patient_position(patient_id: pd.Series, seed: int) -> np.ndarray:
         seed: the key; another seed is another, independent split.
 
     Returns:
-        (n,) float64, equal for equal ids, independent of which other ids are there.
+        (n,) float64, equal for equal ids, and independent of the other ids.
     """
     key = str(seed).encode()
     codes, unique = pd.factorize(patient_id.astype(str))
@@ -43,13 +43,13 @@ def patient_position(patient_id: pd.Series, seed: int) -> np.ndarray:
         int.from_bytes(hashlib.blake2b(str(p).encode(), key=key, digest_size=8).digest(), "big")
         for p in unique
     ]
-    # the top 53 bits, so that the largest hash still lies below 1 in float64
+    # the top 53 bits, so the largest hash is still below 1 in float64
     positions = np.array([h >> 11 for h in hashed], dtype=np.float64) / 2.0**53
     return positions[codes]
 
 
 def split_by_patient(patient_id: pd.Series, label: pd.Series, params: SplitParams) -> pd.Series:
-    """Assign every case to ``train``, ``calibration`` or ``test``; a patient's cases stay together.
+    """Assign every case to ``train``, ``calibration`` or ``test``; the cases of a patient stay together.
 
     With ``anomalous_patients="test"`` every patient who has an anomalous case goes to test: one-class detectors never
     learn from them, and rare anomalies are all kept for the evaluation. Prevalence in test is then higher than in

@@ -1,4 +1,4 @@
-"""Where to draw the line between probabilities, on cases that the model was not fitted on and never on test."""
+"""Choose the threshold of a probability, on cases that the model was not fitted on and never on test."""
 
 from typing import Literal
 
@@ -47,7 +47,7 @@ def choose_threshold(probability: np.ndarray, y: np.ndarray, params: ThresholdPa
         t in (0, 1].
 
     Raises:
-        ConfigurationError: no positive case, or no threshold reaches the PPV asked for.
+        ConfigurationError: no positive case, or no threshold reaches the wanted PPV.
     """
     if params.rule == "fixed":
         return float(params.value)
@@ -75,7 +75,7 @@ def choose_threshold(probability: np.ndarray, y: np.ndarray, params: ThresholdPa
     if not enough.size:
         raise ConfigurationError(
             f"no threshold reaches a PPV of {params.value:g} (the best is {ppv.max():.3f})",
-            remedy="Ask for less, or use another rule.",
+            remedy="Lower the value, or use another rule.",
         )
     return float(level[enough[-1]])
 

@@ -1,1 +1,1 @@
-"""Kedro datasets: how raw files, bundles and figures get in and out."""
+"""Kedro datasets: read raw data, read and write bundles and figures."""

@@ -15,8 +15,8 @@ class ADBenchDataset(AbstractDataset[None, pd.DataFrame]):
     """One set of an ADBench folder as a table: columns ``x1`` .. ``xd`` and ``y``.
 
     Args:
-        folder: where the ``.npz`` files are.
-        name: the set, with or without its number, in any case (``annthyroid``, ``2_annthyroid``).
+        folder: that holds the ``.npz`` files.
+        name: the set, with or without its number, in upper or lower case (``annthyroid``, ``2_annthyroid``).
     """
 
     def __init__(self, *, folder: str, name: str, metadata: dict | None = None):
@@ -37,14 +37,14 @@ class ADBenchDataset(AbstractDataset[None, pd.DataFrame]):
         )
 
     def load(self) -> pd.DataFrame:
-        """Read the table; object arrays, which would need pickle, are refused."""
+        """Read the table; object arrays are refused, because they need pickle."""
         path = self._path()
         try:
             with np.load(path, allow_pickle=False) as data:
                 x, y = data["X"], data["y"].ravel()
         except (KeyError, ValueError, BadZipFile, OSError) as error:
             raise InputError(
-                f"no ADBench file: {error}", remedy="Expected arrays X and y.", source=path
+                f"the file is not an ADBench file: {error}", remedy="Expected arrays X and y.", source=path
             ) from error
         if x.ndim != 2 or len(x) != len(y):
             raise InputError(

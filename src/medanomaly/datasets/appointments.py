@@ -1,4 +1,4 @@
-"""Medical appointments and no-shows: one table that goes round under several file and column names."""
+"""Medical appointments and no-shows: a table whose copies differ in file and column names."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from medanomaly.datasets.sources import not_found
 from medanomaly.datasets.table import CSVDataset
 
 FILES = ("KaggleV2-May-2016.csv", "noshowappointments*.csv")
-COLUMNS = (
+ORIGINAL_NAMES = (
     "PatientId",
     "AppointmentID",
     "Gender",
@@ -26,7 +26,7 @@ COLUMNS = (
     "SMS_received",
     "No_show",
 )
-# corrected spellings that copies of the table use
+# corrected spellings in copies of the table
 _SPELLINGS = {"hypertension": "Hipertension", "handicap": "Handcap", "neighborhood": "Neighbourhood"}
 
 
@@ -37,11 +37,11 @@ def _key(name: str) -> str:
 class AppointmentsDataset(AbstractDataset[None, pd.DataFrame]):
     """The table under the column names ``PatientId`` .. ``No_show``, as text and numbers.
 
-    Reads ``KaggleV2-May-2016.csv`` where it is, else ``noshowappointments*.csv``. Column names may differ in case, hyphens,
+    Reads ``KaggleV2-May-2016.csv`` if it exists, else ``noshowappointments*.csv``. Column names may differ in case, hyphens,
     underscores and corrected spellings. Patient ids are text without the ``.0`` that some copies add.
 
     Args:
-        folder: where the file is.
+        folder: that holds the file.
     """
 
     def __init__(self, *, folder: str, metadata: dict | None = None):
@@ -57,16 +57,16 @@ class AppointmentsDataset(AbstractDataset[None, pd.DataFrame]):
         """Read the table."""
         path = self._path()
         table = CSVDataset(filepath=path.as_posix(), load_args={"dtype": str}).load()
-        wanted = {_key(name): name for name in COLUMNS} | _SPELLINGS
+        wanted = {_key(name): name for name in ORIGINAL_NAMES} | _SPELLINGS
         table = table.rename(columns={name: wanted[_key(name)] for name in table if _key(name) in wanted})
-        missing = [name for name in COLUMNS if name not in table]
+        missing = [name for name in ORIGINAL_NAMES if name not in table]
         if missing:
             raise InputError(
-                f"columns {missing} are missing", remedy=f"There are {list(table.columns)}.", source=path
+                f"columns {missing} are missing", remedy=f"The table has {list(table.columns)}.", source=path
             )
         for name in ("PatientId", "AppointmentID"):
             table[name] = table[name].str.replace(r"\.0+$", "", regex=True)
-        # numbers where every value is one, so that a broken one stays visible as text
+        # a column becomes numbers only if every value is one, so a broken value stays visible as text
         for name in table.columns.drop(["PatientId", "AppointmentID"]):
             number = pd.to_numeric(table[name], errors="coerce")
             if number.notna().eq(table[name].notna()).all() and number.notna().any():

@@ -7,20 +7,20 @@ from kedro.io import AbstractDataset
 
 from medanomaly.core.errors import InputError
 from medanomaly.datasets.sources import not_found
-from medanomaly.tabular.features.timeseries import STATISTICS, aggregate_events, events_from_grid
+from medanomaly.tabular.features.event_statistics import STATISTICS, aggregate_events, events_from_grid
 
 CASE, TIME = "stay_id", "time"
 
 
 class EICUDataset(AbstractDataset[None, pd.DataFrame]):
-    """One row a stay: ``stay_id``, the columns of ``sta`` and ``outc``, then ``<variable>_<statistic>`` of ``dyn``.
+    """One row per stay: ``stay_id``, the columns of ``sta`` and ``outc``, then ``<variable>_<statistic>`` of ``dyn``.
 
-    The layout is that of a YAIB cohort: ``dyn`` has one row a stay and hour.
+    The layout is that of a YAIB cohort: ``dyn`` has one row per stay and hour.
 
     Args:
         folder: holds ``dyn.parquet``, ``sta.parquet`` and ``outc.parquet``.
-        hours: what was measured later is left out.
-        statistics: aggregates of every variable.
+        hours: length of the window since admission; later measurements are left out.
+        statistics: of every variable; None for all.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class EICUDataset(AbstractDataset[None, pd.DataFrame]):
         if missing := needed - set(table.columns):
             raise InputError(
                 f"columns {sorted(missing)} are missing",
-                remedy=f"There are {list(table.columns)}.",
+                remedy=f"The table has {list(table.columns)}.",
                 source=path,
             )
         return table

@@ -1,4 +1,4 @@
-"""A folder in the Medical Event Data Standard (MEDS) as a table: one row a subject or a window."""
+"""A folder in the Medical Event Data Standard (MEDS) as a table: one row per subject or per window."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,8 +7,8 @@ import pandas as pd
 from kedro.io import AbstractDataset
 
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError
-from medanomaly.tabular.features import meds
-from medanomaly.tabular.features.timeseries import STATISTICS
+from medanomaly.tabular.features import meds_windows
+from medanomaly.tabular.features.event_statistics import STATISTICS
 
 SPLIT = "meds_split"
 
@@ -16,8 +16,8 @@ SPLIT = "meds_split"
 class MEDSDataset(AbstractDataset[None, pd.DataFrame]):
     """Events of ``<folder>/data/**/*.parquet``, aggregated by code, shard by shard (MEDS keeps a subject in one shard).
 
-    Without ``start`` and ``labels`` there is one row a subject. With ``metadata/subject_splits.parquet`` the column
-    ``meds_split`` says which part a subject is in.
+    Without ``start`` and ``labels`` there is one row per subject. If ``metadata/subject_splits.parquet`` exists, the column
+    ``meds_split`` holds the part of the subject.
 
     Args:
         folder: the MEDS root.
@@ -26,8 +26,8 @@ class MEDSDataset(AbstractDataset[None, pd.DataFrame]):
         labels: a MEDS label table (Parquet file, or folder of them, below ``folder`` or anywhere); each of its rows is
             a window of the ``hours`` before its prediction time, with the column ``label``.
         hours: length of the windows.
-        min_share: codes that occur in a smaller share of the windows are left out. Looks at all windows, never at labels.
-        statistics: aggregates of every code.
+        min_share: codes that occur in a smaller share of all windows are left out. Labels are not used.
+        statistics: of every code; None for all.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class MEDSDataset(AbstractDataset[None, pd.DataFrame]):
         if start is not None and labels is not None:
             raise ConfigurationError("start and labels both define the windows", remedy="Give one of them.")
         if (start is not None or labels is not None) and not hours:
-            raise ConfigurationError("a window needs its length", remedy="Give hours.")
+            raise ConfigurationError("start or labels without the length of a window", remedy="Give hours.")
         self.folder, self.codes = Path(folder), tuple(codes or ())
         self.start, self.hours, self.min_share = start, hours, min_share
         self.labels = None if labels is None else self.folder / labels
@@ -63,37 +63,45 @@ class MEDSDataset(AbstractDataset[None, pd.DataFrame]):
 
     def _shard(self, path: Path, labels: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Events of a shard and its windows."""
-        events = meds.check_events(pd.read_parquet(path), source=path)
+        events = meds_windows.check_meds_events(pd.read_parquet(path), source=path)
         if labels is not None:
             own = labels[labels["subject_id"].isin(events["subject_id"])]
-            return events, meds.windows_before(own, self.hours)
+            return events, meds_windows.windows_before(own, self.hours)
         if self.start is not None:
-            return events, meds.windows_after(events, self.start, self.hours)
-        return events, meds.whole_subjects(events)
+            return events, meds_windows.windows_after(events, self.start, self.hours)
+        return events, meds_windows.whole_subjects(events)
 
     def _read_labels(self) -> pd.DataFrame | None:
         if self.labels is None:
             return None
         paths = [self.labels] if self.labels.is_file() else sorted(self.labels.rglob("*.parquet"))
         if not paths:
-            raise DataNotFoundError("there is no label table", source=self.labels)
+            raise DataNotFoundError(
+                "there is no label table",
+                remedy="Expected a Parquet file, or a folder of them.",
+                source=self.labels,
+            )
         return pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
 
     def load(self) -> pd.DataFrame:
-        """Choose the codes in a first pass over the shards, aggregate them in a second."""
+        """Choose the codes in a first pass over the shards, and aggregate in a second."""
         labels, shards = self._read_labels(), self._shards()
         counts, n_windows = Counter(), 0
         for path in shards:
             events, windows = self._shard(path, labels)
-            inside = meds.inside_windows(events, windows)
+            inside = meds_windows.inside_windows(events, windows)
             if self.codes:
-                inside = inside[meds.starts_with(inside["code"], self.codes)]
+                inside = inside[meds_windows.starts_with(inside["code"], self.codes)]
             counts.update(inside.drop_duplicates(["case_id", "code"])["code"].value_counts().to_dict())
             n_windows += len(windows)
         if n_windows == 0:
             wanted = f"begins with '{self.start}'" if self.start else "has a time"
-            raise InputError("there is no window", remedy=f"No event {wanted}.", source=self.folder)
-        codes = meds.codes_of(counts, n_windows, self.min_share)
+            raise InputError(
+                f"there is no window: no event {wanted}",
+                remedy="Correct start or labels.",
+                source=self.folder,
+            )
+        codes = meds_windows.codes_of(counts, n_windows, self.min_share)
         if not codes:
             raise InputError(
                 f"no code occurs in {self.min_share:.0%} of {n_windows} windows",
@@ -101,12 +109,12 @@ class MEDSDataset(AbstractDataset[None, pd.DataFrame]):
                 source=self.folder,
             )
         tables = [
-            meds.window_table(events, windows, codes, self.statistics)
+            meds_windows.window_table(events, windows, codes, self.statistics)
             for events, windows in (self._shard(path, labels) for path in shards)
             if len(windows)
         ]
         table = pd.concat(tables, ignore_index=True)
-        # codes without numbers have counts alone
+        # codes without numbers have only counts
         aggregates = [name for name in table.columns if name.rpartition("_")[0] in codes]
         table = table.drop(columns=[name for name in aggregates if table[name].isna().all()])
         splits = self.folder / "metadata" / "subject_splits.parquet"

@@ -1,4 +1,4 @@
-"""PhysioNet/CinC Challenge 2012: one text file a stay, ``Time,Parameter,Value``, in one folder a set."""
+"""PhysioNet/CinC Challenge 2012: one text file per stay (``Time,Parameter,Value``), one folder per set."""
 
 import csv
 from io import BytesIO
@@ -10,11 +10,11 @@ from kedro.io import AbstractDataset
 
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.datasets.sources import not_found
-from medanomaly.tabular.features.timeseries import STATISTICS, aggregate_events
+from medanomaly.tabular.features.event_statistics import STATISTICS, aggregate_events
 
 HEADER = b"Time,Parameter,Value"
 DESCRIPTORS = ("RecordID", "Age", "Gender", "Height", "ICUType", "Weight")
-# every measured parameter of the challenge, so that the columns do not depend on which stays are read
+# every measured parameter of the challenge, so the columns do not depend on the stays
 PARAMETERS = (
     "Albumin", "ALP", "ALT", "AST", "Bilirubin", "BUN", "Cholesterol", "Creatinine", "DiasABP", "FiO2",
     "GCS", "Glucose", "HCO3", "HCT", "HR", "K", "Lactate", "MAP", "MechVent", "Mg", "Na", "NIDiasABP",
@@ -27,15 +27,15 @@ MISSING = -1
 
 
 def read_stays(folder: Path) -> pd.DataFrame:
-    """All measurements of a folder, parsed at once.
+    """Read all measurements of a folder.
 
     Returns:
-        One row a line of the files: ``case_id`` (file name), ``hours`` (since admission), ``variable`` (category; NA where
+        One row per line of the files: ``case_id`` (file name), ``hours`` (since admission), ``variable`` (category; NA where
         the file names none), ``value`` (float64; NaN where the file has -1).
 
     Raises:
-        DataNotFoundError: no folder, or no text files in it.
-        InputError: a file has another header, or a line that cannot be read; names the file.
+        DataNotFoundError: the folder does not exist, or has no text files.
+        InputError: a file has a wrong header or a line that cannot be read.
     """
     paths = sorted(folder.glob("*.txt"))
     if not paths:
@@ -50,7 +50,7 @@ def read_stays(folder: Path) -> pd.DataFrame:
         body = body.strip(b"\r\n") + b"\n"
         bodies.append(body if body != b"\n" else b"")
         lines.append(bodies[-1].count(b"\n"))
-    # pandas fills up short lines, so fields are counted first
+    # pandas accepts short lines, so fields are counted first
     if any(body.count(b",") != 2 * n for body, n in zip(bodies, lines, strict=True)):
         raise _first_fault(paths, bodies)
     try:
@@ -87,7 +87,7 @@ def _hours(times: pd.Index) -> np.ndarray:
 
 
 def _first_fault(paths: list[Path], bodies: list[bytes]) -> InputError:
-    """Which line of which file cannot be read."""
+    """The error that names the first file and line that cannot be read."""
     for path, body in zip(paths, bodies, strict=True):
         for number, line in enumerate(body.decode("utf-8", "replace").splitlines(), 2):
             fields = line.split(",")
@@ -101,18 +101,20 @@ def _first_fault(paths: list[Path], bodies: list[bytes]) -> InputError:
                     source=path,
                     record=f"line {number}",
                 )
-    return InputError("a line cannot be read", source=paths[0].parent)
+    return InputError(
+        "a line cannot be read", remedy="Expected lines like 00:38,HR,69.", source=paths[0].parent
+    )
 
 
 def stay_table(
     events: pd.DataFrame, hours: float = 48.0, statistics: tuple[str, ...] = STATISTICS
 ) -> pd.DataFrame:
-    """One row a stay: descriptors, then aggregates of the first ``hours``.
+    """One row per stay: descriptors, then aggregates of the first ``hours``.
 
     Args:
         events: as :func:`read_stays` returns them.
-        hours: what was measured later is left out.
-        statistics: see :func:`medanomaly.tabular.features.timeseries.aggregate_events`.
+        hours: length of the window since admission; later measurements are left out.
+        statistics: see :func:`medanomaly.tabular.features.event_statistics.aggregate_events`.
 
     Returns:
         ``RecordID`` (str), ``Age`` (years), ``Gender`` (F, M), ``Height`` (cm), ``ICUType`` (words), ``Weight`` (kg, the
@@ -120,7 +122,7 @@ def stay_table(
     """
     stays = pd.Index(events["case_id"].cat.categories, name="case_id")
     described = events[events["variable"].isin(DESCRIPTORS) & events["value"].notna()]
-    # a stable sort: of two values of one time the one that is written first
+    # a stable sort: of two values at the same time, the first in the file
     first = described.sort_values("hours", kind="stable").drop_duplicates(["case_id", "variable"])
     wide = first.pivot(index="case_id", columns="variable", values="value")  # noqa: PD010 - no aggregation is wanted
     wide = wide.reindex(index=stays, columns=list(DESCRIPTORS[1:]))
@@ -135,17 +137,17 @@ def stay_table(
 
 
 class PhysioNet2012Dataset(AbstractDataset[None, pd.DataFrame]):
-    """Stays of one or more sets as a table with one row a stay.
+    """Stays of one or more sets as a table with one row per stay.
 
-    Beside the columns of :func:`stay_table` there are ``set``, and the columns of ``Outcomes-<letter>.txt`` (RecordID,
-    SAPS-I, SOFA, Length_of_stay, Survival, In-hospital_death) where that file stands beside ``set-<letter>``; in sets
-    without it outcomes are missing.
+    Besides the columns of :func:`stay_table` there are ``set`` and the columns of ``Outcomes-<letter>.txt`` (RecordID,
+    SAPS-I, SOFA, Length_of_stay, Survival, In-hospital_death) if that file is next to ``set-<letter>``; sets without
+    it have missing outcomes.
 
     Args:
         folder: holds the folders of the sets and the outcome files.
         sets: folder names, as a list or joined by ``+`` (``set-a+set-c``).
         hours: length of the window in hours since admission.
-        statistics: aggregates of every parameter.
+        statistics: of every parameter; None for all.
     """
 
     def __init__(
@@ -174,7 +176,7 @@ class PhysioNet2012Dataset(AbstractDataset[None, pd.DataFrame]):
             stays = stay_table(read_stays(self.folder / name), self.hours, self.statistics)
             parts.append(self._with_outcomes(stays.assign(set=name), name))
         table = pd.concat(parts, ignore_index=True)
-        # an altered copy of a set holds some of its stays again
+        # an altered copy of a set contains some of its stays
         repeated = table["RecordID"].duplicated()
         if repeated.any():
             raise InputError(

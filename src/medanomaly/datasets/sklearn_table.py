@@ -1,4 +1,4 @@
-"""Tables that scikit-learn ships inside its package."""
+"""Tables that are part of the scikit-learn package."""
 
 import pandas as pd
 from kedro.io import AbstractDataset
@@ -17,7 +17,7 @@ class SklearnDataset(AbstractDataset[None, pd.DataFrame]):
 
     def __init__(self, *, name: str, metadata: dict | None = None):
         if name not in LOADERS:
-            raise ConfigurationError(f"no table '{name}'", remedy=f"There are {LOADERS}.")
+            raise ConfigurationError(f"unknown table '{name}'", remedy=f"There are {LOADERS}.")
         self.name, self.metadata = name, metadata
 
     def load(self) -> pd.DataFrame:

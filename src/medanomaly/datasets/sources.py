@@ -1,4 +1,4 @@
-"""Where each public data set comes from: what an error tells when a file is not there."""
+"""The source of each public data set, for errors about missing files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,7 @@ SOURCES = {
     "physionet2012": Source(
         "PhysioNet/CinC Challenge 2012",
         "https://physionet.org/content/challenge-2012/1.0.0/",
-        "set-a, set-b, set-c (unpacked, one text file a stay) and Outcomes-a.txt, Outcomes-b.txt, Outcomes-c.txt",
+        "set-a, set-b, set-c (unpacked, one text file per stay) and Outcomes-a.txt, Outcomes-b.txt, Outcomes-c.txt",
         "ODC-BY 1.0",
     ),
     "eicu_demo": Source(
@@ -93,7 +93,7 @@ SOURCES = {
 
 
 def not_found(path: str | Path) -> DataNotFoundError:
-    """The error for a file that is absent: what to get, from where, under which licence, into which folder."""
+    """The error for a missing file: what to get, where, under which licence, and the folder for it."""
     path = Path(path)
     for name, source in SOURCES.items():
         if name in path.parts:

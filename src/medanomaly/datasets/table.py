@@ -1,4 +1,4 @@
-"""Delimited text with errors that a reader can act on."""
+"""Delimited text files, with errors that say what to do."""
 
 import pandas as pd
 from kedro.io import DatasetError
@@ -9,10 +9,10 @@ from medanomaly.datasets.sources import not_found
 
 
 class CSVDataset(kedro_pandas.CSVDataset):
-    """``pandas.CSVDataset`` of kedro-datasets that says what is wrong with a file, and names the file.
+    """``pandas.CSVDataset`` of kedro-datasets whose errors name the file and say what is wrong with it.
 
     Raises:
-        DataNotFoundError: the file is not there; says where to get it.
+        DataNotFoundError: the file does not exist; the error says where to get it.
         InputError: the file is empty, is not text, or its rows do not fit its header.
     """
 
@@ -21,7 +21,7 @@ class CSVDataset(kedro_pandas.CSVDataset):
         try:
             return super().load()
         except DatasetError as error:
-            # the parent's own wrapper has put the reason behind a DatasetError
+            # Kedro wraps the original error in a DatasetError
             raise _explained(error.__cause__, self._filepath) or error from error
 
 

@@ -70,7 +70,7 @@ class RowDetector(ModelKind):
         self, data: ModelInput, params: DetectorParams, n_folds: int, seed: int
     ) -> tuple[Callable, dict]:
         """How well it ranks train cases that were left out."""
-        from medanomaly.core.sealing import training_fingerprint
+        from medanomaly.core.calibrated_bundle import training_fingerprint
         from medanomaly.detectors.objective import detector_objective
 
         train = data.cases["split"].eq("train").to_numpy()

@@ -10,8 +10,8 @@ import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
 from medanomaly.core.bundle import Bundle
+from medanomaly.core.calibrated_bundle import calibrated_bundle, check_reference
 from medanomaly.core.models import ModelParams
-from medanomaly.core.sealing import check_reference, seal
 from medanomaly.detectors.preprocessing import Preprocessor
 
 # name in parameters and catalog -> class, given as text so that parameters validate without importing scikit-learn
@@ -150,7 +150,7 @@ def train_bundle(
     scores[in_calibration] = run_session(
         load_session(onnx_bytes), preprocessor.transform(features[in_calibration])
     )
-    return seal(
+    return calibrated_bundle(
         {"model.onnx": onnx_bytes, "model.skops": skops.io.dumps(detector)},
         cases,
         scores,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.alarms import alert_budget, alpha_for_budget
+from medanomaly.core.alarms import alarm_budget, alpha_for_budget
 from medanomaly.core.conformal import benjamini_hochberg
 from medanomaly.evaluation.metrics import evaluate
 from medanomaly.evaluation.params import EvaluationParams
@@ -81,7 +81,7 @@ def _ways(
     if per_day is not None:
         of_a_day = cases_per_day or len(joined)
         day = np.arange(len(joined)) // of_a_day
-        chosen = alert_budget(joined["score"].to_numpy(), per_day, day)
+        chosen = alarm_budget(joined["score"].to_numpy(), per_day, day)
         yield BUDGET, float(per_day), int(day[-1]) + 1, chosen, alpha_for_budget(per_day, of_a_day)
     yield FDR, fdr, 1, benjamini_hochberg(p, fdr), None
 

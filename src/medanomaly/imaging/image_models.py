@@ -9,9 +9,9 @@ import pandas as pd
 from pydantic import Field
 
 from medanomaly.core.bundle import Bundle
+from medanomaly.core.calibrated_bundle import calibrated_bundle, check_reference
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.models import ModelParams
-from medanomaly.core.sealing import check_reference, seal
 from medanomaly.imaging.networks.kinds import AnyNetworkParams
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.image_array import ImageArray
@@ -90,7 +90,7 @@ def lbe_bundle(
         cases: case table of n rows.
         params: of the detector.
         contract: that the images were prepared to.
-        name, alpha, seed, stamp: see :func:`medanomaly.core.sealing.seal`.
+        name, alpha, seed, stamp: see :func:`medanomaly.core.calibrated_bundle.calibrated_bundle`.
     """
     import safetensors.numpy
 
@@ -126,7 +126,7 @@ def network_bundle(
         images, cases, contract: see :func:`lbe_bundle`.
         params: network, training, members.
         folder: for checkpoints; an interrupted training continues from there.
-        name, alpha, seed, stamp: see :func:`medanomaly.core.sealing.seal`.
+        name, alpha, seed, stamp: see :func:`medanomaly.core.calibrated_bundle.calibrated_bundle`.
         loggers: for Lightning.
     """
     from medanomaly.imaging.networks.detector import NetworkDetector
@@ -157,7 +157,7 @@ def _sealed(files, images, cases, rows, contract, about, name, alpha, seed, stam
 
     low, high = contract.range
     more = {key: value for key, value in about.items() if key not in ("kind", "options")}
-    return seal(
+    return calibrated_bundle(
         files,
         cases,
         onnx_outputs(files["model.onnx"], images, ["score"], contract)["score"],

@@ -221,12 +221,12 @@ class SeriesDetectorKind(ModelKind):
         self, data: ModelInput, params: SeriesDetectorParams, context: FitContext
     ) -> tuple[Bundle, Mapping]:
         """Score every series by its own beginning, calibrate on the windows of calibration."""
-        from medanomaly.core.sealing import seal
+        from medanomaly.core.calibrated_bundle import calibrated_bundle
         from medanomaly.signals.series.windows import series_points, series_scores
 
         settings = data.about["settings"]
         points = series_points(data.inputs, params, settings)
-        bundle = seal(
+        bundle = calibrated_bundle(
             {},
             data.cases,
             series_scores(points, data.inputs),

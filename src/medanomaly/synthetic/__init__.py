@@ -1,1 +1,1 @@
-"""The generator of the embedded cohort: patients, what was measured on them, planted anomalies."""
+"""The generator of the embedded cohort: patients, their measurements, planted anomalies."""

@@ -1,12 +1,12 @@
-"""The embedded cohort in one call: parameters, patients, and their clinical table with planted anomalies."""
+"""The embedded cohort: patients, and their clinical table with planted anomalies."""
 
 import pandas as pd
 from pydantic import Field, field_validator
 
 from medanomaly.core.params import Params
-from medanomaly.synthetic.anomalies import KINDS, plant_anomalies
-from medanomaly.synthetic.clinical import clinical_table
+from medanomaly.synthetic.clinical_table import clinical_table
 from medanomaly.synthetic.patients import draw_patients
+from medanomaly.synthetic.table_anomalies import ANOMALY_KINDS, plant_anomalies
 
 
 class CohortParams(Params):
@@ -15,14 +15,14 @@ class CohortParams(Params):
     n_patients: int = Field(3000, ge=1, le=999_999)
     seed: int = 0
     anomaly_share: float = Field(0.08, ge=0, le=0.5)
-    kinds: dict[str, float] = Field(default_factory=lambda: dict.fromkeys(KINDS, 1.0))
+    kinds: dict[str, float] = Field(default_factory=lambda: dict.fromkeys(ANOMALY_KINDS, 1.0))
 
     @field_validator("kinds")
     @classmethod
     def _weights_can_be_drawn_from(cls, kinds: dict[str, float]) -> dict[str, float]:
-        unknown = sorted(set(kinds) - set(KINDS))
+        unknown = sorted(set(kinds) - set(ANOMALY_KINDS))
         if unknown:
-            raise ValueError(f"unknown kinds {unknown}; known are {list(KINDS)}")
+            raise ValueError(f"unknown kinds {unknown}; known are {list(ANOMALY_KINDS)}")
         if any(weight < 0 for weight in kinds.values()) or sum(kinds.values()) == 0:
             raise ValueError("weights must be >= 0, at least one above 0")
         return kinds
@@ -33,8 +33,8 @@ def clinical_cohort(params: CohortParams) -> tuple[pd.DataFrame, pd.DataFrame]:
 
     Returns:
         ``(patients, records)``, see :func:`medanomaly.synthetic.patients.draw_patients`,
-        :func:`medanomaly.synthetic.clinical.clinical_table` and
-        :func:`medanomaly.synthetic.anomalies.plant_anomalies`.
+        :func:`medanomaly.synthetic.clinical_table.clinical_table` and
+        :func:`medanomaly.synthetic.table_anomalies.plant_anomalies`.
     """
     patients = draw_patients(params.n_patients, params.seed)
     records = clinical_table(patients, params.seed)

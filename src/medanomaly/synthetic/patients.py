@@ -1,8 +1,7 @@
-"""The synthetic patients: one latent state a patient, from which every modality is generated.
+"""The synthetic patients: one latent state per patient, from which every modality is generated.
 
-Each patient is drawn from a random stream of its own, keyed by the seed, the purpose and the patient's id. A
-cohort of 5,000 therefore begins with exactly the patients of a cohort of 1,000, and a modality added later
-disturbs no other.
+Each patient has separate random streams, keyed by the seed, the purpose and the id of the patient. So a cohort of 5,000
+starts with exactly the patients of a cohort of 1,000, and a new modality does not change the others.
 """
 
 import hashlib
@@ -24,12 +23,12 @@ _UNIFORMS = ("sex", "age", "smoking", "site", *COMORBIDITIES)
 
 
 def own_streams(ids: Sequence[str], seed: int, purpose: str) -> Iterator[np.random.Generator]:
-    """One independent random generator an id, equal whatever other ids are asked for.
+    """One independent random generator per id; it does not depend on the other ids.
 
     Args:
         ids: (n,) patient or record ids.
         seed: seed of the cohort.
-        purpose: what is drawn, for example "clinical"; another purpose is another, independent stream.
+        purpose: name of the use, for example "clinical"; another purpose gives another, independent stream.
 
     Yields:
         A generator for each id, in order.
@@ -49,18 +48,18 @@ def own_draws(
     uniforms: Sequence[str] = (),
     repeats: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """Named random numbers for every id, each id's from its own stream (:func:`own_streams`).
+    """Named random numbers for every id, each id from its own stream (:func:`own_streams`).
 
     Args:
         ids: (n,) patient or record ids.
         seed: seed of the cohort.
-        purpose: what is drawn.
+        purpose: name of the use.
         normals: names of standard normal variables.
         uniforms: names of variables uniform on [0, 1).
-        repeats: how many of each an id gets, for example visits; None gives one.
+        repeats: how many of each per id, for example visits; None gives one.
 
     Returns:
-        name -> (n,) or (n, repeats) float64. A name may not stand in both lists.
+        name -> (n,) or (n, repeats) float64. A name may be in only one of the lists.
     """
     count = 1 if repeats is None else repeats
     n = len(ids)
@@ -76,17 +75,17 @@ def own_draws(
 def draw_patients(n_patients: int, seed: int) -> pd.DataFrame:
     """Draw the latent state of ``n_patients`` adults.
 
-    Comorbidities depend on each other as risk factors do (age and BMI raise hypertension and diabetes, these
-    raise chronic kidney disease and heart failure, smoking raises COPD); the logits are set by hand to
-    prevalences that a hospital sees, not fitted to any data.
+    Comorbidities depend on each other: age and BMI raise the risk of hypertension and diabetes, these raise that of chronic
+    kidney disease and heart failure, and smoking that of COPD. The logits are set by hand for prevalences as in a
+    hospital; they are not fitted to data.
 
     Args:
-        n_patients: how many, >= 1.
+        n_patients: number of patients, >= 1.
         seed: seed of the cohort.
 
     Returns:
-        One row a patient: ``patient_id``, ``sex`` (F, M), ``birth_date``, ``age`` (years at the cohort's
-        start), ``height`` (cm), ``bmi`` (kg/m²), ``smoking`` (never, former, current), one boolean a
+        One row per patient: ``patient_id``, ``sex`` (F, M), ``birth_date``, ``age`` (years at the start of the
+        cohort), ``height`` (cm), ``bmi`` (kg/m²), ``smoking`` (never, former, current), one boolean per
         comorbidity, ``site``, ``severity`` (0 to 1, how ill overall).
     """
     if n_patients < 1:
@@ -95,7 +94,7 @@ def draw_patients(n_patients: int, seed: int) -> pd.DataFrame:
     z = own_draws(patient_id, seed, "patient", normals=_NORMALS, uniforms=_UNIFORMS)
 
     male = z["sex"] < 0.48
-    # Kumaraswamy's distribution: beta-like, with a closed quantile function; median about 56 years
+    # Kumaraswamy's distribution: beta-like, with a quantile function in closed form; median about 56 years
     age = 18 + 77 * (1 - (1 - z["age"]) ** (1 / 1.7)) ** (1 / 1.6)
     height = np.where(male, 176.0 + 7.0 * z["height"], 163.0 + 6.5 * z["height"]) - 0.06 * np.maximum(
         age - 50, 0

@@ -4,11 +4,11 @@ Reference intervals are the standard adult ones: biochemistry as harmonised in t
 Harmony: sodium, potassium, urea, albumin), common haematology intervals of the same laboratories, upper limits
 of IFCC-traceable assays for ALT and their intervals for creatinine, the DCCT interval for HbA1c, the normal
 limit of the World Health Organization for glucose after a meal, textbook intervals (Tietz) for haematocrit and
-TSH, resting adult values for vital signs. Laboratories differ by a little.
+TSH, resting adult values for vital signs. Laboratories differ slightly.
 
-Extremes are where a value stops being seen in an ill but plausible patient (``edge``) and how far it may go
-while a living patient can still have it (``limit``). Blood pressure below normal, haemoglobin and haematocrit
-have none: moved alone, each would rather contradict its partner than leave its range.
+An extreme has two values. ``edge`` is the last value of ill but plausible patients; ``limit`` is the last value that a
+living patient can have. Low blood pressure, haemoglobin and haematocrit have no extremes: a change of one of them would
+contradict its partner before it leaves its range.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Variable:
-    """What is known about one measured variable, in its unit."""
+    """One measured variable; values are in its unit."""
 
     unit: str
     decimals: int

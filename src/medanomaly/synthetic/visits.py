@@ -1,4 +1,4 @@
-"""The hospital visits of the synthetic patients: how many, when, of which type, with which acute illness."""
+"""The hospital visits of the synthetic patients: number, times, types, acute illness."""
 
 from types import SimpleNamespace
 
@@ -20,14 +20,14 @@ def episodes(v: dict[str, np.ndarray], patient: SimpleNamespace) -> SimpleNamesp
     """Type and acute illness of each visit.
 
     Args:
-        v: draws of each visit, (n, MAX_VISITS) each.
+        v: random numbers of each visit, (n, MAX_VISITS) each.
         patient: latent state of each patient, (n, 1) each.
 
     Returns:
         (n, MAX_VISITS) arrays: ``here`` (the visit takes place), ``acute``, ``infection`` (0 where there is
         none), ``dehydration`` (>= 0), ``visit_type`` (index into :data:`VISIT_TYPES`), ``stay`` (minutes).
     """
-    # one visit for certain, up to five more, the likelier the iller
+    # at least one visit, and up to five more, which are more likely in severe illness
     visits = 1 + (v["attends"][:, 1:] < 0.2 + 0.6 * patient.severity).sum(axis=1, keepdims=True)
     acute = v["acute"] < 0.1 + 0.35 * patient.severity
     infected = acute & (v["infected"] < 0.45 + 0.15 * patient.copd)
@@ -51,22 +51,22 @@ def episodes(v: dict[str, np.ndarray], patient: SimpleNamespace) -> SimpleNamesp
 def visit_times(
     v: dict[str, np.ndarray], patient: SimpleNamespace, episode: SimpleNamespace
 ) -> dict[str, np.ndarray]:
-    """When each visit was booked, due, begun, ended and recorded.
+    """Times at which each visit was booked, scheduled, started, ended and recorded.
 
     Returns:
-        name -> (n, MAX_VISITS) minutes since the cohort's start; NaN bookings for unplanned visits. Always
-        booked < scheduled and admitted < discharged < recorded, and a patient's visits never overlap.
+        name -> (n, MAX_VISITS) minutes since the start of the cohort; NaN bookings for unplanned visits. Always
+        booked < scheduled and admitted < discharged < recorded; visits of a patient never overlap.
     """
     days = 10 + np.minimum((95 - 50 * patient.severity) * np.exp(0.8 * v["gap"]), 365)
     days[:, 0] = np.floor(365 * patient.first_day[:, 0])
     earlier_stays = np.cumsum(episode.stay, axis=1) - episode.stay
     midnight = np.floor((np.cumsum(days, axis=1) * _DAY + earlier_stays) / _DAY) * _DAY
-    # planned appointments from 8 to 17 o'clock in five-minute slots, emergencies around the clock
+    # appointments are from 8 to 17 o'clock in five-minute slots, emergencies at any time
     scheduled = midnight + 8 * 60 + np.floor(v["minute"] * 108) * 5
     arrival = np.clip(np.round(-6 + 9 * v["arrival"]), -45, 45)
     admitted = np.where(episode.acute, midnight + np.floor(v["minute"] * _DAY), scheduled + arrival)
     wait = np.clip(13.0 * np.exp(1.1 * v["wait"]), 0.02, 300) * _DAY
-    # booked in office hours, and not after the appointment where it was for the same day
+    # booked in office hours, and before the appointment if it was on the same day
     office = np.floor((scheduled - wait) / _DAY) * _DAY + 8 * 60 + np.floor(v["booking_minute"] * 540)
     booked = np.minimum(office, scheduled - 20)
     discharged = admitted + episode.stay

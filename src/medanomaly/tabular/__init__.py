@@ -1,1 +1,1 @@
-"""Tables of clinical records: cleaning, preprocessing, detectors, scoring."""
+"""Tables of clinical records: description, cleaning, quality, features, explanations, risk models."""

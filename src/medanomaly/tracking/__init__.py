@@ -1,1 +1,1 @@
-"""Experiment trackers: what a run measured, sent to where its team looks."""
+"""Experiment trackers: send the results of a run to where its team looks."""

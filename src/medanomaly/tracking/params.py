@@ -1,4 +1,4 @@
-"""Settings of the trackers; importable without any of them."""
+"""Settings of the trackers; importable without the trackers."""
 
 from typing import Literal
 
@@ -9,13 +9,13 @@ class WandbParams(Params):
     """Weights & Biases.
 
     Attributes:
-        mode: ``offline`` writes to ``folder`` and needs no account (``wandb sync`` sends it later), ``online`` sends at
-            once, ``disabled`` does nothing. The environment variable ``WANDB_MODE`` goes before it.
+        mode: ``offline`` writes to ``folder`` and needs no account (``wandb sync`` sends it later); ``online`` sends
+            immediately; ``disabled`` does nothing. The environment variable ``WANDB_MODE`` overrides it.
         project: project of the runs.
-        entity: user or team; None: the account's own.
+        entity: user or team; None for that of the account.
         folder: where offline runs are written.
-        bundles: ``reference`` records where a model bundle lies and its hashes; ``upload`` sends its files, which for
-            neighbours and kernels hold training records (without ids).
+        bundles: ``reference`` records the path of a model bundle and its hashes; ``upload`` sends its files. Those of
+            detectors with neighbours or kernels contain training records (without ids).
     """
 
     mode: Literal["offline", "online", "disabled"] = "offline"
@@ -26,6 +26,6 @@ class WandbParams(Params):
 
 
 class TrackingParams(Params):
-    """Where results are logged beside the report."""
+    """Where results are logged in addition to the report."""
 
     wandb: WandbParams

@@ -1,4 +1,4 @@
-"""What of a run is logged: figures about many patients, nothing about one."""
+"""The results of a run that are logged: figures about many patients, nothing about a single one."""
 
 import subprocess
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-# drawings of many cases; any other may show one, with its id or its picture
+# drawings of many cases; others may show a single case with its id or image
 OF_MANY_CASES = (
     "roc",
     "precision_recall",
@@ -20,7 +20,7 @@ OF_MANY_CASES = (
 
 
 def metric_values(metrics: pd.DataFrame) -> dict[str, float]:
-    """``modality/model/metric`` (with ``/ci_low`` and ``/ci_high``) to value; the whole test part, finite values only.
+    """``modality/model/metric`` (with ``/ci_low`` and ``/ci_high``) to value; the whole test part, only known values.
 
     Args:
         metrics: the metrics table.
@@ -40,7 +40,7 @@ def metric_values(metrics: pd.DataFrame) -> dict[str, float]:
 
 
 def shareable_figures(figures: Mapping[str, str]) -> dict[str, str]:
-    """The drawings that are known to show no single case; names are ``<modality>_<what it shows>``."""
+    """The drawings that show no single case; names are ``<modality>_<what it shows>``."""
     return {name: svg for name, svg in figures.items() if name.partition("_")[2] in OF_MANY_CASES}
 
 

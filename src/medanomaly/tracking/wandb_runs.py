@@ -1,4 +1,4 @@
-"""Runs of Weights & Biases: one a pipeline run, one a trial of a study, written offline unless told otherwise."""
+"""Runs of Weights & Biases: one per pipeline run and one per trial of a study, offline by default."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def active_mode(params: WandbParams) -> str:
-    """``offline``, ``online`` or ``disabled``; disabled where the library is not installed."""
+    """``offline``, ``online`` or ``disabled``; ``disabled`` if the library is not installed."""
     mode = os.environ.get("WANDB_MODE", params.mode)
     if mode == "disabled":
         return mode
@@ -34,7 +34,7 @@ def active_mode(params: WandbParams) -> str:
 
 @contextmanager
 def wandb_run(params: WandbParams, **about: Any) -> Iterator[Any]:
-    """A run of W&B, finished at the end; None where W&B is disabled.
+    """A run of W&B, finished at the end; None if W&B is disabled.
 
     Args:
         params: mode, project, folder.
@@ -47,10 +47,10 @@ def wandb_run(params: WandbParams, **about: Any) -> Iterator[Any]:
     import wandb
 
     Path(params.folder).mkdir(parents=True, exist_ok=True)
-    # copies of what is logged stay among the outputs instead of in the home folder
+    # copies of logged files stay in the outputs, not in the home folder
     os.environ.setdefault("WANDB_DATA_DIR", params.folder)
     wandb.setup(settings=wandb.Settings(silent=True))
-    # offline it must neither ask for an account nor write to the terminal; the host's name and code stay here
+    # neither ask for an account nor write to the terminal; do not record the name of the host or code
     settings = wandb.Settings(
         silent=True, console="off", disable_code=True, x_disable_machine_info=True, x_disable_stats=True
     )
@@ -71,7 +71,7 @@ def wandb_run(params: WandbParams, **about: Any) -> Iterator[Any]:
 
 @contextmanager
 def training_loggers(params: WandbParams, **about: Any) -> Iterator[list]:
-    """Loggers for a Lightning training: one that writes each epoch to a run of its own; none where W&B is disabled.
+    """Loggers for a Lightning training: one that writes each epoch to a separate run; none if W&B is disabled.
 
     Args:
         params, about: as of :func:`wandb_run`.
@@ -126,7 +126,7 @@ def log_results(
 
 
 def log_trial(params: WandbParams, study_name: str, trial: "optuna.trial.FrozenTrial") -> None:
-    """One run of the study's group for one finished trial: its parameters, its values on the way and at the end."""
+    """One run, in the group of the study, per finished trial: its parameters, intermediate values and final value."""
     about = {
         "name": f"trial {trial.number}",
         "group": study_name,
@@ -142,7 +142,7 @@ def log_trial(params: WandbParams, study_name: str, trial: "optuna.trial.FrozenT
 
 
 def _plain(table: pd.DataFrame) -> pd.DataFrame:
-    """Columns that a table of W&B takes: plain text without gaps, or numbers of NumPy."""
+    """A table with column types that W&B accepts: text without missing values, or numbers of NumPy."""
     return pd.DataFrame(
         {
             name: column.astype("float64")

@@ -1,1 +1,1 @@
-"""Training of networks, whatever the modality: one loop, resumable, and what it leaves behind."""
+"""Training of networks of every modality: one loop that can be resumed, checkpoints, weights and ONNX export."""

@@ -7,18 +7,18 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, TensorDataset
 
-# the rest is for the network, its gradients, and whoever else is on the GPU
+# the rest is for the network, its gradients, and other processes on the GPU
 LARGEST_SHARE = 1 / 3
 
 
 class DeviceBatches:
-    """Batches of tensors that live on a device: the rows that a DataLoader would give, without a way from host to device.
+    """Batches of tensors on a device: the same rows as from a DataLoader, without copies from host to device.
 
     Args:
-        tensors: one row a case, as in a ``TensorDataset``; they are copied to ``device`` once.
-        batch_size: rows a batch.
+        tensors: one row per case, as in a ``TensorDataset``; they are copied to ``device`` once.
+        batch_size: rows per batch.
         device: where the tensors go and the batches come from.
-        sampler: order of the rows, asked anew in each epoch; None for the order that they have.
+        sampler: order of the rows in each epoch; None keeps their order.
         drop_last: leave out a last batch that is not full.
     """
 
@@ -32,7 +32,7 @@ class DeviceBatches:
     ):
         self.tensors = tuple(tensor.to(device) for tensor in tensors)
         self.batch_size, self.device, self.drop_last = batch_size, device, drop_last
-        # Lightning looks for both names, and tells the sampler which epoch it is
+        # Lightning looks for both names, and sets the epoch of the sampler
         self.sampler, self.batch_sampler = sampler, None
 
     def __len__(self) -> int:
@@ -40,7 +40,7 @@ class DeviceBatches:
         return n // self.batch_size if self.drop_last else -(-n // self.batch_size)
 
     def __iter__(self) -> Iterator[list[Tensor]]:
-        # a DataLoader takes a number of the global generator too: what a module draws after it stays the same
+        # a DataLoader also draws one number from the global generator, so later draws of a module stay the same
         torch.empty((), dtype=torch.int64).random_()
         n = len(self.tensors[0])
         order = torch.arange(n) if self.sampler is None else torch.tensor(list(self.sampler))
@@ -49,7 +49,7 @@ class DeviceBatches:
 
 
 def fits_on_gpu(datasets: Iterable[Dataset]) -> bool:
-    """Whether all are plain TensorDatasets that together take a third of the GPU's free memory or less."""
+    """Whether all are plain TensorDatasets that together need at most a third of the free memory of the GPU."""
     tensors = [tensor for dataset in datasets for tensor in getattr(dataset, "tensors", ())]
     if any(type(dataset) is not TensorDataset for dataset in datasets):
         return False
@@ -66,12 +66,12 @@ def batches(
     sampler: Sampler | None = None,
     drop_last: bool = False,
 ) -> DeviceBatches | DataLoader:
-    """Batches of ``dataset``, from ``device`` where one is given; then it has to be a TensorDataset."""
+    """Batches of ``dataset``; with a ``device``, which needs a TensorDataset, they come from there."""
     if device is not None:
         return DeviceBatches(dataset.tensors, batch_size, device, sampler, drop_last)
     collate = None
     if type(dataset) is TensorDataset:
-        # a batch of rows at once, not row by row: for small networks that is most of the time
+        # all rows of a batch at once: for small networks, single rows would take most of the time
         collate, dataset = partial(_rows_at, dataset.tensors), range(len(dataset))
     return DataLoader(
         dataset,

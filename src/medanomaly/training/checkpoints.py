@@ -1,7 +1,7 @@
-"""A checkpoint after each epoch: all that a run needs to go on as if it had never stopped.
+"""A checkpoint after each epoch: all that a run needs to continue as if it had never stopped.
 
 Lightning's own resume restarts in the middle of its epoch-end hooks: it skips a step of the learning rate schedule and the
-hooks of the first epoch. Here the state is taken and put back between two epochs.
+hooks of the first epoch. Here the state is saved and restored between two epochs.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ CHECKPOINT = "last.ckpt"
 
 
 def run_hash(module: pl.LightningModule, params: TrainingParams, seed: int, fingerprint: str) -> str:
-    """SHA-256 over what has to agree before a checkpoint is resumed: settings, network, seed and data."""
+    """SHA-256 over all that must be equal before a checkpoint is resumed: settings, network, seed and data."""
     content = {
         "params": params.model_dump(),
         "module": f"{type(module).__module__}.{type(module).__qualname__}",
@@ -35,25 +35,27 @@ def run_hash(module: pl.LightningModule, params: TrainingParams, seed: int, fing
 
 
 def read_checkpoint(folder: Path, wanted: str) -> dict | None:
-    """The checkpoint in ``folder`` if its ``run_hash`` is ``wanted``; else None, and a warning says why."""
+    """The checkpoint in ``folder`` if its ``run_hash`` is ``wanted``, else None and a warning with the reason."""
     path = folder / CHECKPOINT
     if not path.is_file():
         return None
     try:
-        # weights_only: tensors and plain containers are all that is ever constructed
+        # weights_only: it constructs only tensors and plain containers
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         agrees = checkpoint["run_hash"] == wanted
     except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as error:
-        logger.warning("%s cannot be read (%s): training starts anew", path, type(error).__name__)
+        logger.warning(
+            "%s cannot be read (%s): training starts from the beginning", path, type(error).__name__
+        )
         return None
     if not agrees:
-        logger.warning("%s belongs to other settings or data: training starts anew", path)
+        logger.warning("%s belongs to other settings or data: training starts from the beginning", path)
         return None
     return checkpoint
 
 
 def write_checkpoint(folder: Path, checkpoint: dict) -> None:
-    """Replace the checkpoint in ``folder``; killed meanwhile, the one of the epoch before is still there."""
+    """Replace the checkpoint in ``folder``; if the process is killed meanwhile, that of the previous epoch remains."""
     partial = folder / f"{CHECKPOINT}.partial"
     with partial.open("wb") as file:
         torch.save(checkpoint, file)
@@ -81,7 +83,7 @@ def training_state(trainer: pl.Trainer, module: pl.LightningModule) -> dict:
 
 
 def restore_training_state(trainer: pl.Trainer, module: pl.LightningModule, state: dict, epochs: int) -> None:
-    """Put :func:`training_state` back at the start of training, ``epochs`` epochs of which are done."""
+    """Restore :func:`training_state` at the start of training, after ``epochs`` finished epochs."""
     module.load_state_dict(state["weights"])
     for optimizer, content in zip(trainer.optimizers, state["optimizers"], strict=True):
         optimizer.load_state_dict(content)

@@ -1,4 +1,4 @@
-"""A network as one ONNX file, checked against torch."""
+"""Export a network as one ONNX file, and compare its outputs with torch."""
 
 import io
 import logging
@@ -26,28 +26,32 @@ def onnx_bytes(
     """Export ``module`` in evaluation mode, with its weights inside the file.
 
     Args:
-        module: takes ``example`` and returns a tensor or a tuple of tensors; left in the mode it was in.
-        example: inputs of any batch size; with a batch of one the graph may take it for a constant, so give two or more.
-        input_names: one a tensor of ``example``.
-        output_names: one a tensor that the module returns.
-        dynamic_batch: the first dimension of every input and output is free; otherwise it is that of ``example``.
+        module: takes ``example`` and returns a tensor or a tuple of tensors; its mode is not changed.
+        example: inputs of any batch size; give two or more, since a batch of one may become a constant in the graph.
+        input_names: one per tensor of ``example``.
+        output_names: one per tensor that the module returns.
+        dynamic_batch: the first dimension of every input and output is free; else it is that of ``example``.
 
     Returns:
-        A serialised model that onnxruntime gives the same outputs for as torch: ``|a - b| <= 1e-5 (1 + |b|)`` on the example
+        A serialised model with the same outputs in onnxruntime as in torch: ``|a - b| <= 1e-5 (1 + |b|)`` on the example
         and, with a free batch, on its first case alone.
 
     Raises:
-        ConfigurationError: the names do not fit, or the exported graph gives other numbers than the module.
+        ConfigurationError: the number of names is wrong, or the exported graph gives other numbers than the module.
     """
     if len(input_names) != len(example):
-        raise ConfigurationError(f"{len(input_names)} input names for {len(example)} inputs")
+        raise ConfigurationError(
+            f"{len(input_names)} input names for {len(example)} inputs", remedy="Give one name per input."
+        )
     was_training = module.training
     module = module.eval().cpu()
     example = tuple(tensor.detach().cpu() for tensor in example)
     n_outputs = len(_outputs(module, example))
     if len(output_names) != n_outputs:
         module.train(was_training)
-        raise ConfigurationError(f"{len(output_names)} output names for {n_outputs} outputs")
+        raise ConfigurationError(
+            f"{len(output_names)} output names for {n_outputs} outputs", remedy="Give one name per output."
+        )
     free = {name: {0: "batch"} for name in [*input_names, *output_names]} if dynamic_batch else None
     buffer = io.BytesIO()
     logger = logging.getLogger("torch.onnx")
@@ -56,7 +60,7 @@ def onnx_bytes(
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             logger.setLevel(logging.ERROR)
-            # the other exporter writes weights to files of their own and needs a tracer for loops over time
+            # the other exporter writes weights to separate files and needs a tracer for loops over time
             torch.onnx.export(
                 module,
                 example,
@@ -89,7 +93,7 @@ def _check(model, module, example, input_names, output_names) -> None:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    constant = "The graph took something of the example for a constant: write the network without it."
+    constant = "The graph treats a value of the example as a constant: change the network."
     try:
         given = session.run(None, {n: t.numpy() for n, t in zip(input_names, example, strict=True)})
     except Exception as error:
@@ -106,5 +110,5 @@ def _check(model, module, example, input_names, output_names) -> None:
         if not (excess <= TOLERANCE).all():
             raise ConfigurationError(
                 f"output '{name}' of the ONNX graph differs from torch by up to {np.max(excess):.2g}",
-                remedy=f"At most {TOLERANCE} is accepted; look for operations that ONNX rounds differently.",
+                remedy=f"At most {TOLERANCE} is allowed; look for operations that ONNX rounds differently.",
             )

@@ -1,4 +1,4 @@
-"""Train a network: deterministic, resumable, ending with its best weights."""
+"""Train a network: deterministic, resumable, and with its best weights at the end."""
 
 import logging
 import warnings
@@ -24,12 +24,12 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What came of a training run. Epochs count from 1.
+    """The result of a training run. Epochs count from 1.
 
     Attributes:
-        epochs_run: epochs altogether, those before an interruption included.
-        best_epoch: the one whose weights the module now has.
-        resumed_from_epoch: the last epoch of the checkpoint that the run went on from, None where it began anew.
+        epochs_run: number of epochs, including those before an interruption.
+        best_epoch: epoch whose weights the module now has.
+        resumed_from_epoch: last epoch of the checkpoint that the run continued, None if it started from the beginning.
         history: ``epoch, metric, value``, every metric that the module logged.
     """
 
@@ -50,31 +50,31 @@ def fit(
     fingerprint: str = "",
     loggers: Sequence = (),
 ) -> TrainingRun:
-    """Train ``module`` in place; it ends on the CPU, in evaluation mode, with the weights of its best epoch.
+    """Train ``module`` in place; at the end it is on the CPU, in evaluation mode, with the weights of its best epoch.
 
-    The best epoch is that of the smallest ``validation_loss``, which the module logs in its ``validation_step``; without
-    validation data it is the last one. Order of the rows, dropout and noise depend on the seed and the epoch alone: the
-    same call gives the same weights, bit for bit on a CPU, interrupted or not. The global random generators are left as
-    they were. The initial weights are the caller's: build the module inside :func:`medanomaly.training.seeding.seeded`.
+    The best epoch has the smallest ``validation_loss``, which the module logs in its ``validation_step``; without
+    validation data it is the last one. Order of the rows, dropout and noise depend only on the seed and the epoch: the
+    same call gives the same weights, bit for bit on a CPU, interrupted or not. The global random generators are restored
+    afterwards. The caller sets the initial weights: build the module inside :func:`medanomaly.training.seeding.seeded`.
 
-    With a folder, ``last.ckpt`` is written there after each epoch. It is resumed where settings, seed, the module's class,
-    hyper-parameters (``save_hyperparameters``) and ``fingerprint`` agree; otherwise training starts anew and a warning
-    says so. A finished run is not repeated.
+    With a folder, ``last.ckpt`` is written there after each epoch. It is resumed if settings, seed, class of the module,
+    hyper-parameters (``save_hyperparameters``) and ``fingerprint`` are equal; else training starts from the beginning,
+    with a warning. A finished run is not repeated.
 
     Args:
         module: with ``training_step``, ``configure_optimizers`` and, for validation, ``validation_step``; manual
             optimisation is fine.
-        train: map-style dataset, 2 or more items where the module has batch normalisation.
+        train: map-style dataset, with 2 or more items if the module has batch normalisation.
         validation: the same kind, or None.
-        params: how long, how fast, where.
-        seed: of everything that is drawn, >= 0.
+        params: settings.
+        seed: of all random numbers, >= 0.
         folder: of the checkpoint.
-        fingerprint: of the training data, and of initial weights that come from elsewhere.
+        fingerprint: of the training data, and of pretrained initial weights.
         loggers: Lightning loggers; none by default.
 
     Raises:
         InputError: ``train`` or ``validation`` is empty.
-        ConfigurationError: losses or weights are no longer finite, ``validation_loss`` is not logged, or the precision
+        ConfigurationError: losses or weights are not finite, ``validation_loss`` is not logged, or the precision
             does not fit the device.
     """
     _refuse_unusable(train, validation)
@@ -100,7 +100,7 @@ def fit(
 
 def _run(module, train, validation, params, precision, seed, keeper, loggers) -> None:
     on_gpu = _device(params) == "cuda"
-    # batch normalisation cannot learn from one case; each epoch leaves out another one
+    # batch normalisation cannot learn from a batch of one case; each epoch leaves out a different case
     lonely = len(train) > params.batch_size and len(train) % params.batch_size == 1
     device = _resident(train, validation, params)
     loaders = [
@@ -117,7 +117,7 @@ def _run(module, train, validation, params, precision, seed, keeper, loggers) ->
     if params.channels_last or (on_gpu and _gains_from_channels_last(module)):
         module.to(memory_format=torch.channels_last)
     if on_gpu and params.precision == "auto":
-        # what autocast leaves at 32 bits; TF32 rounds more and gives the same bits each time
+        # TF32 for what autocast leaves at 32 bits; it rounds more, but is reproducible
         torch.set_float32_matmul_precision("high")
     trainer = pl.Trainer(
         max_epochs=params.max_epochs,
@@ -126,7 +126,7 @@ def _run(module, train, validation, params, precision, seed, keeper, loggers) ->
         strategy=params.strategy,
         precision=precision,
         deterministic=params.deterministic,
-        # trying convolutions out and keeping the fastest may choose another one next time
+        # choosing the fastest convolution by trial may choose another one in the next run
         benchmark=True if on_gpu and not params.deterministic else None,
         callbacks=[EpochSeeds(seed), keeper],
         logger=loggers or False,
@@ -150,22 +150,22 @@ def _refuse_unusable(train: Dataset, validation: Dataset | None) -> None:
 
 
 def _device(params: TrainingParams) -> str:
-    """``cuda`` where the run will be on a GPU of CUDA, else ``other``."""
+    """``cuda`` if the run uses a CUDA GPU, else ``other``."""
     wants = params.accelerator in ("auto", "gpu", "cuda")
     return "cuda" if wants and torch.cuda.is_available() else "other"
 
 
 def _resident(train: Dataset, validation: Dataset | None, params: TrainingParams) -> torch.device | None:
-    """The GPU that keeps the data, or None where batches are brought to it one by one."""
+    """The GPU that holds all data, or None if batches are copied to it one by one."""
     datasets = [train] if validation is None else [train, validation]
-    # several processes share the rows, which is a DataLoader's work
+    # a DataLoader divides the rows among several processes
     if _device(params) != "cuda" or params.devices > 1 or not fits_on_gpu(datasets):
         return None
     return torch.device("cuda", 0)
 
 
 def _gains_from_channels_last(module: torch.nn.Module) -> bool:
-    """Networks of images do, unless group normalisation, which has no such layout on a GPU, copies there and back."""
+    """Convolutional networks do, except with group normalisation, which lacks this layout on a GPU and would copy."""
     layers = list(module.modules())
     convolves = any(isinstance(layer, torch.nn.Conv2d) for layer in layers)
     return convolves and not any(isinstance(layer, torch.nn.GroupNorm) for layer in layers)
@@ -184,7 +184,7 @@ def _precision(params: TrainingParams) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Lightning without advice: what matters is in the returned run and in errors."""
+    """Silence the advice of Lightning: the returned run and errors say what matters."""
     names = ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric")
     levels = {name: logging.getLogger(name).level for name in names}
     names += ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.rank_zero")
@@ -203,7 +203,7 @@ def _quiet() -> Iterator[None]:
 
 @contextmanager
 def _torch_flags() -> Iterator[None]:
-    """Lightning sets flags of the whole process; give them back."""
+    """Restore the flags that Lightning sets for the whole process."""
     deterministic, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
     precision = torch.get_float32_matmul_precision()
     try:

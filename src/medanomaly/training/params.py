@@ -1,4 +1,4 @@
-"""What can be set about the training of a network; importable without torch."""
+"""Settings of the training of a network; importable without torch."""
 
 from typing import Literal
 
@@ -10,23 +10,23 @@ from medanomaly.core.params import Params
 class TrainingParams(Params):
     """Settings of :func:`medanomaly.training.fit.fit`.
 
-    ``learning_rate`` and ``weight_decay`` are for whoever builds the module, which owns its optimisers; ``fit`` itself
-    only takes them into the hash that decides whether a checkpoint may be resumed.
+    ``learning_rate`` and ``weight_decay`` are for the code that builds the module, which has its own optimisers. ``fit``
+    itself uses them only in the hash that decides whether a checkpoint may be resumed.
 
     Attributes:
-        max_epochs: most passes over the training data.
-        batch_size: cases a step, on each device.
+        max_epochs: maximum number of passes over the training data.
+        batch_size: cases per step, on each device.
         learning_rate: step size of the optimiser.
         weight_decay: of the optimiser.
-        patience: epochs without a better validation loss before training stops, 0 to never stop early.
-        precision: as Lightning names it; ``auto`` is bf16-mixed on a GPU that has it and 32 bits elsewhere (TF32 in
+        patience: epochs without a better validation loss before training stops, 0 for no early stopping.
+        precision: as Lightning names it; ``auto`` is bf16-mixed on a GPU that supports it, else 32 bits (TF32 in
             matrix products of a GPU).
         accelerator: ``auto``, ``cpu``, ``gpu`` or another of Lightning's.
-        devices: how many of them, or the processes on a CPU.
+        devices: number of devices, or of processes on a CPU.
         strategy: ``ddp`` for several devices.
-        deterministic: only operations that give the same bits each time; without it a GPU may be faster.
-        channels_last: memory layout that convolutions prefer; networks of images only. Where it should pay, a GPU
-            gets it anyway.
+        deterministic: use only reproducible operations; without it a GPU may be faster.
+        channels_last: memory layout that convolutions prefer; for networks of images only. On a GPU it is chosen
+            automatically where it helps.
     """
 
     max_epochs: int = Field(20, ge=1)

@@ -1,4 +1,4 @@
-"""What a training run leaves behind: each epoch's metrics and the best weights; and when it ends."""
+"""The state of a training run: metrics of each epoch, best weights, early stopping, checkpoints."""
 
 from pathlib import Path
 
@@ -19,17 +19,17 @@ def _warm_up(module: pl.LightningModule) -> int:
 
 
 class RunKeeper(Checkpoint):
-    """Writes down metrics, keeps the best weights, stops early, refuses numbers that are not finite, saves checkpoints.
+    """Records metrics, keeps the best weights, stops early, refuses numbers that are not finite, saves checkpoints.
 
-    All it knows is in the checkpoint, so that a resumed run cannot be told from one that was never interrupted. The first
-    ``warm_up_epochs`` of a module that has them are no candidates for the best.
+    The checkpoint holds its whole state, so a resumed run equals one that was never interrupted. The first
+    ``warm_up_epochs`` of a module, if any, cannot be the best epoch.
 
     Args:
         run_hash: written into the checkpoint.
-        patience: epochs without a better validation loss before training stops, 0 for never.
-        validated: there are validation data, so the module has to log ``validation_loss``.
+        patience: epochs without a better validation loss before training stops, 0 for no early stopping.
+        validated: there are validation data, so the module must log ``validation_loss``.
         folder: where the checkpoint goes, or None for none.
-        checkpoint: one to go on from.
+        checkpoint: checkpoint to continue from, or None.
     """
 
     def __init__(
@@ -48,15 +48,15 @@ class RunKeeper(Checkpoint):
             self._to_restore = checkpoint["training"]
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Put the checkpoint's state back.
+        """Restore the state of the checkpoint.
 
         Raises:
-            ConfigurationError: the module is not past its warm-up when training ends.
+            ConfigurationError: training ends within the warm-up of the module.
         """
         if trainer.max_epochs <= _warm_up(module):
             raise ConfigurationError(
                 f"{trainer.max_epochs} epochs, of which the first {_warm_up(module)} are warm-up",
-                remedy="Train for more epochs, or warm up for fewer.",
+                remedy="Train for more epochs, or use fewer for warm-up.",
                 source=type(module).__name__,
             )
         if self._to_restore is not None:
@@ -64,7 +64,7 @@ class RunKeeper(Checkpoint):
             self._to_restore = None
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Note the epoch, and decide whether it was the best and the last."""
+        """Record the epoch, and decide whether it was the best and the last."""
         self.epochs = trainer.current_epoch + 1
         metrics = self._metrics(trainer)
         if self.validated and METRIC not in metrics:
@@ -74,7 +74,7 @@ class RunKeeper(Checkpoint):
             )
         self._refuse_infinite(metrics, module)
         self.history += [(self.epochs, name, value) for name, value in sorted(metrics.items())]
-        # without validation data the last weights are the best there are
+        # without validation data the last weights count as the best
         loss = metrics[METRIC] if self.validated else float("-inf")
         warming_up = self.epochs <= _warm_up(module)
         if not warming_up and (loss < self.best_loss or not self.validated):
@@ -88,7 +88,7 @@ class RunKeeper(Checkpoint):
         self._unsaved = True
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Save the epoch before, now that its learning rate schedule has made its step."""
+        """Save the previous epoch, now that its learning rate schedule has made its step."""
         self._save(trainer, module)
 
     def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -110,7 +110,7 @@ class RunKeeper(Checkpoint):
             )
 
     def _metrics(self, trainer: pl.Trainer) -> dict[str, float]:
-        """Logged metrics of the epoch, averaged over the processes so that all of them stop together."""
+        """Logged metrics of the epoch, averaged over the processes, so all of them stop together."""
         names = sorted(name for name in trainer.callback_metrics if not name.endswith("_step"))
         if not names:
             return {}
@@ -121,11 +121,11 @@ class RunKeeper(Checkpoint):
 
     def _refuse_infinite(self, metrics: dict[str, float], module: pl.LightningModule) -> None:
         bad = [name for name, value in metrics.items() if not np.isfinite(value)]
-        # manual optimisation need not log its losses; what they did to the weights shows anyway
+        # manual optimisation may not log its losses, but the weights show their effect
         bad += [name for name, value in module.named_parameters() if not bool(torch.isfinite(value).all())]
         if bad:
             raise ConfigurationError(
-                f"training went astray in epoch {self.epochs}: {', '.join(bad[:3])} no longer finite",
+                f"training diverged in epoch {self.epochs}: {', '.join(bad[:3])} not finite",
                 remedy="Lower the learning rate, or bring the inputs to a common scale.",
                 source=type(module).__name__,
             )

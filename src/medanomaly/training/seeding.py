@@ -1,4 +1,4 @@
-"""Random numbers that depend on the seed and the epoch alone, so that a resumed run draws what it would have drawn."""
+"""Random numbers that depend only on the seed and the epoch, so a resumed run draws the same numbers."""
 
 import random
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from torch.utils.data import RandomSampler
 
 @contextmanager
 def seeded(*seed: int) -> Iterator[None]:
-    """Seed all global generators inside the block, and give them back as they were.
+    """Seed all global generators inside the block, and restore them afterwards.
 
     Build networks inside it: ``with seeded(seed): network = Network(...)``.
     """
@@ -31,13 +31,13 @@ def seed_generators(*seed: int) -> None:
     """Seed Python's, numpy's and torch's global generators from one or more numbers >= 0."""
     state = int(np.random.SeedSequence(seed).generate_state(1)[0])
     random.seed(state)
-    # networks of others draw from numpy's global generator
+    # networks of other libraries draw from the global generator of numpy
     np.random.seed(state)  # noqa: NPY002
     torch.manual_seed(state)
 
 
 class EpochShuffle(RandomSampler):
-    """A random order of the rows that depends on the seed and the epoch alone."""
+    """A random order of the rows that depends only on the seed and the epoch."""
 
     def __init__(self, data_source: object, seed: int):
         super().__init__(data_source)
@@ -53,9 +53,9 @@ class EpochShuffle(RandomSampler):
 
 
 class EpochSeeds(Callback):
-    """Seeds the global generators, which dropout and noise draw from, at each start of an epoch.
+    """Seeds the global generators, which dropout and noise draw from, at the start of each epoch.
 
-    Validation draws the same numbers every time, so that the losses of two epochs can be compared.
+    Validation draws the same numbers every time, so losses of different epochs can be compared.
     """
 
     def __init__(self, seed: int):

@@ -1,4 +1,4 @@
-"""Weights of a network as safetensors: numbers and names, nothing that can run."""
+"""Weights of a network as safetensors: only numbers and names, nothing that can run."""
 
 import safetensors.torch
 import torch
@@ -9,16 +9,16 @@ from medanomaly.core.errors import BundleError
 
 def weights_bytes(module: torch.nn.Module) -> bytes:
     """All parameters and persistent buffers of ``module`` as the content of a ``.safetensors`` file."""
-    # tensors that share memory are refused by the format, so each gets its own
+    # the format refuses tensors that share memory, so each is copied
     tensors = {name: value.detach().cpu().clone().contiguous() for name, value in module.state_dict().items()}
     return safetensors.torch.save(tensors)
 
 
 def load_weights(module: torch.nn.Module, content: bytes) -> torch.nn.Module:
-    """Put the weights of :func:`weights_bytes` into a module of the same shape; returns the module.
+    """Load the weights of :func:`weights_bytes` into a module of the same shape, and return the module.
 
     Raises:
-        BundleError: the content is no safetensors file, or belongs to another network.
+        BundleError: the content is not a safetensors file, or belongs to another network.
     """
     try:
         tensors = safetensors.torch.load(content)

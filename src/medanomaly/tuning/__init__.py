@@ -1,1 +1,1 @@
-"""Search for hyper-parameters: spaces, studies, what they leave behind."""
+"""Search for hyper-parameters: search spaces, studies, results."""

@@ -1,4 +1,4 @@
-"""Trials that depend on their number alone: the same after a stop, and different for two workers at once."""
+"""A sampler whose trials depend only on their number: equal after an interruption, different between workers."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from optuna.trial import FrozenTrial
 
 
 class SampledByNumber(BaseSampler):
-    """The tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011), seeded anew for every trial by its number.
+    """The tree-structured Parzen estimator (Bergstra et al., NeurIPS 2011), seeded by the number of each trial.
 
-    A sampler with one stream of random numbers starts it again whenever a study goes on, and two workers with the same seed
-    draw the same trials.
+    A sampler with one stream of random numbers would restart it when a study continues, and two workers with the same seed
+    would draw the same trials.
 
     Args:
         seed: of the study.
@@ -23,8 +23,8 @@ class SampledByNumber(BaseSampler):
         self._of_trial: BaseSampler = TPESampler(seed=seed)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """The first that a study asks of its sampler for a new trial."""
-        # a prime keeps the trials of neighbouring seeds apart
+        """The first call of a study for a new trial."""
+        # the prime separates the trials of neighbouring seeds
         self._of_trial = TPESampler(seed=(self._seed * 1_000_003 + trial.number) % 2**32)
         return self._of_trial.infer_relative_search_space(study, trial)
 

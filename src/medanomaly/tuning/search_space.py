@@ -1,4 +1,4 @@
-"""Search spaces as they stand in parameters: name to range or choice."""
+"""Search spaces as written in parameters: name to range or choice."""
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,7 +20,7 @@ class _Range(Params):
         if not self.low < self.high:
             raise ValueError(f"low {self.low:g} must be below high {self.high:g}")
         if self.log and self.low <= 0:
-            raise ValueError(f"a logarithmic range starts above 0, not at {self.low:g}")
+            raise ValueError(f"a logarithmic range must start above 0, not at {self.low:g}")
         return self
 
 
@@ -47,7 +47,7 @@ SearchSpace = dict[str, Annotated[Integer | Real | Choice, Field(discriminator="
 
 
 def suggest(trial: "optuna.Trial", space: SearchSpace) -> dict[str, str | bool | int | float | None]:
-    """One value a name, drawn by the study's sampler."""
+    """One value per name, drawn by the sampler of the study."""
     drawn = {}
     for name, part in space.items():
         if isinstance(part, Choice):

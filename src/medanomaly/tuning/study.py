@@ -1,4 +1,4 @@
-"""An Optuna study of one model: where it is kept, how it goes on after a stop, what it found."""
+"""An Optuna study of one model: its storage, how it continues after an interruption, and its results."""
 
 import hashlib
 import json
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# parameters, and a function that is told an intermediate value and raises where the trial is not worth going on
+# takes parameters, and a function that reports an intermediate value and raises to stop a poor trial
 Objective = Callable[[Mapping[str, Any], Callable[[float, int], None]], float]
 
 
 class TuningParams(Params):
-    """What is searched, how long, and where the study is kept.
+    """Settings of a search.
 
     Attributes:
         target: ``<modality>.<model>``, a key of ``search``.
-        n_trials: trials in all; a study that has some goes on to this number.
-        timeout_s: stop after so many seconds, whatever the number; None: no limit.
-        storage: where the study is kept: an SQLAlchemy URL (``sqlite:///study.db``, ``postgresql+pg8000://...``) or
-            ``journal:<file>``, which many workers on one file system may share.
-        n_folds: folds by patient inside train.
+        n_trials: total number of trials; a study that has fewer continues to this number.
+        timeout_s: stop after this time, s; None for no limit.
+        storage: storage of the study: an SQLAlchemy URL (``sqlite:///study.db``, ``postgresql+pg8000://...``) or
+            ``journal:<file>``, which several workers on one file system may share.
+        n_folds: number of folds, by patient, inside train.
         search: target to its search space.
     """
 
@@ -49,8 +49,8 @@ class TuningParams(Params):
         """The search space of the target."""
         if self.target not in self.search:
             raise ConfigurationError(
-                f"no search space is described for '{self.target}'",
-                remedy=f"Described under tuning.search are {sorted(self.search)}.",
+                f"there is no search space for '{self.target}'",
+                remedy=f"tuning.search has {sorted(self.search)}.",
             )
         return self.search[self.target]
 
@@ -58,10 +58,10 @@ class TuningParams(Params):
 def open_study(
     params: TuningParams, dataset: str, seed: int, about: Mapping[str, Any] | None = None
 ) -> "optuna.Study":
-    """The study of a target on a data set, made where it is not there yet.
+    """Open the study of a target on a data set, or create it.
 
-    Its name ends in a digest of what a value depends on (search space, folds, seed, ``about``): where any of it changes,
-    a new study starts, since values of the old one would not compare.
+    Its name ends with a digest of all that values depend on (search space, folds, seed, ``about``). If any of these change,
+    a new study starts, because values of the old one cannot be compared.
 
     TPE draws the trials (Bergstra et al., NeurIPS 2011); a trial below the median of the earlier ones at the same fold or
     epoch is stopped.
@@ -70,10 +70,10 @@ def open_study(
         params: target, search space, storage.
         dataset: name of the data set.
         seed: of the sampler.
-        about: what else values depend on, as JSON takes it: training data, options that are not searched.
+        about: all else that values depend on, as JSON types: training data, options that are not searched.
 
     Raises:
-        ConfigurationError: no space is described for the target, or the storage cannot be opened.
+        ConfigurationError: the target has no search space, or the storage cannot be opened.
     """
     import optuna
 
@@ -119,15 +119,15 @@ def run_study(
     params: TuningParams,
     on_trial: Callable[["optuna.trial.FrozenTrial"], None] | None = None,
 ) -> None:
-    """Go on until ``params.n_trials`` trials are finished by all workers together, failed ones not counted.
+    """Run until all workers together have finished ``params.n_trials`` trials, without failed ones.
 
-    Several processes may run the same study; each finishes the trial it is at, so that there can be a few more.
+    Several processes may run the same study; each finishes its current trial, so there can be a few more.
 
     Args:
-        study: as opened.
+        study: from :func:`open_study`.
         objective: higher is better.
         params: search space, number of trials, time.
-        on_trial: told of every finished trial (a tracker).
+        on_trial: called with every finished trial (by a tracker).
     """
     import optuna
 
@@ -146,10 +146,10 @@ def run_study(
     finished = study.get_trials(deepcopy=False, states=counted)
     remaining = params.n_trials - len(finished)
     if remaining <= 0:
-        logger.info("Study '%s' has its %d trials already", study.study_name, len(finished))
+        logger.info("Study '%s' already has its %d trials", study.study_name, len(finished))
         return
     if finished:
-        logger.info("Study '%s' goes on after %d trials", study.study_name, len(finished))
+        logger.info("Study '%s' continues after %d trials", study.study_name, len(finished))
     callbacks = [_log, optuna.study.MaxTrialsCallback(params.n_trials, states=counted)]
     if on_trial is not None:
         callbacks.append(lambda _, trial: on_trial(trial))
@@ -162,15 +162,15 @@ def _log(study: "optuna.Study", trial: "optuna.trial.FrozenTrial") -> None:
 
 
 def best_parameters(study: "optuna.Study") -> dict[str, Any]:
-    """Parameters, value and number of the best trial, and of how many.
+    """Parameters, value and number of the best trial, and the number of trials.
 
     Raises:
-        ConfigurationError: no trial was finished.
+        ConfigurationError: no trial has finished.
     """
     finished = [t for t in study.trials if t.state.name == "COMPLETE"]
     if not finished:
         raise ConfigurationError(
-            "no trial was finished", source=study.study_name, remedy="Give more trials or more time."
+            "no trial has finished", source=study.study_name, remedy="Raise n_trials or timeout_s."
         )
     best = study.best_trial
     return {
@@ -183,7 +183,7 @@ def best_parameters(study: "optuna.Study") -> dict[str, Any]:
 
 
 def trials_table(study: "optuna.Study") -> pd.DataFrame:
-    """One row a trial: ``number``, ``state``, ``value``, ``seconds``, then its parameters."""
+    """One row per trial: ``number``, ``state``, ``value``, ``seconds``, then its parameters."""
     rows = [
         {
             "number": t.number,
@@ -198,9 +198,9 @@ def trials_table(study: "optuna.Study") -> pd.DataFrame:
 
 
 def importances(study: "optuna.Study", seed: int = 0) -> pd.DataFrame:
-    """``parameter``, ``importance``: share of the variance that each explains (fANOVA, Hutter et al., ICML 2014).
+    """``parameter``, ``importance``: share of the variance that each parameter explains (fANOVA, Hutter et al., ICML 2014).
 
-    Empty with fewer than four finished trials or where all values are equal: then nothing can be said.
+    Empty with fewer than four finished trials, or if all values are equal.
     """
     import optuna
 

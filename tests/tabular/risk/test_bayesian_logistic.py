@@ -5,7 +5,7 @@ from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.tabular.risk.bayesian import BayesianLogisticRisk
+from medanomaly.tabular.risk.bayesian_logistic import BayesianLogisticRisk
 
 
 def simulated(n, d, prior_sd, seed):

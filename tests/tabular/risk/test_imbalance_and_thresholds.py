@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.thresholds import ThresholdParams, choose_threshold, flag_rates
 from medanomaly.tabular.risk.fitting.imbalance import Rebalanced, shift_prevalence, smote
-from medanomaly.tabular.risk.models import LogisticRisk
+from medanomaly.tabular.risk.logistic import LogisticRisk
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from medanomaly.core.errors import InputError
-from medanomaly.tabular.risk.fitting.folds import cross_calibrated, out_of_fold, patient_folds
-from medanomaly.tabular.risk.fitting.importance import permutation_importance, shuffled_by_patient
-from medanomaly.tabular.risk.fitting.noise import confident_joint, suspicious_labels
-from medanomaly.tabular.risk.fitting.selection import SelectedFeatures, association
-from medanomaly.tabular.risk.models import LogisticRisk
+from medanomaly.tabular.risk.fitting.cross_fitting import cross_calibrated, out_of_fold, stratified_folds
+from medanomaly.tabular.risk.fitting.feature_selection import SelectedFeatures, association
+from medanomaly.tabular.risk.fitting.label_noise import confident_joint, suspicious_labels
+from medanomaly.tabular.risk.fitting.permutation_importance import permutation_importance, shuffled_by_patient
+from medanomaly.tabular.risk.logistic import LogisticRisk
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def flipped():
     wrong = rng.random(n) < 0.08
     y = np.where(wrong, 1 - true, true)
     patient = np.arange(n)
-    fold = patient_folds(patient, y, 5, 0)
+    fold = stratified_folds(patient, y, 5, 0)
     logits = out_of_fold(LogisticRisk(C=1.0), features, y, patient, fold)
     return features, y, wrong, cross_calibrated(logits, y, fold, "platt")
 
@@ -114,7 +114,7 @@ def test_selection_on_all_cases_would_have_seen_the_labels():
     features = pd.DataFrame(rng.integers(0, 2, size=(120, 1000)), columns=[f"x{j}" for j in range(1000)])
     features.insert(0, "case_id", np.arange(120).astype(str))
     patient = np.arange(120)
-    fold = patient_folds(patient, y, 5, 0)
+    fold = stratified_folds(patient, y, 5, 0)
     honest = out_of_fold(SelectedFeatures(LogisticRisk(), 10), features, y, patient, fold)
     kept = SelectedFeatures(LogisticRisk(), 10).fit(features, y).kept_
     leaking = out_of_fold(LogisticRisk(), features[["case_id", *kept]], y, patient, fold)

@@ -11,9 +11,9 @@ from medanomaly.detectors.scorer import TabularScorer
 from medanomaly.evaluation.metrics import evaluate
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.tabular.risk.card import risk_card
-from medanomaly.tabular.risk.fitting.encoding import LinearDesign
+from medanomaly.tabular.risk.fitting.design_matrices import LinearDesign
 from medanomaly.tabular.risk.params import RiskParams
-from medanomaly.tabular.risk.scorer import RiskScorer, risk_explanations, risk_tables
+from medanomaly.tabular.risk.scorer import RiskScorer, probability_tables, risk_explanations
 from medanomaly.tabular.risk.training import check_labels, train_risk
 
 BOOSTING = {"model": "gradient_boosting", "options": {"max_iter": 20, "min_samples_leaf": 10}}
@@ -110,7 +110,7 @@ def test_onnx_is_there_where_it_is_simple(cases, table, calibration, exported):
 
 
 def test_tables_are_what_the_evaluation_reads(bundle, cases, table):
-    probabilities, scores = risk_tables(RiskScorer(bundle), cases, table[0])
+    probabilities, scores = probability_tables(RiskScorer(bundle), cases, table[0])
     check_scores(scores)
     assert set(scores["case_id"]) == set(cases["case_id"][cases["split"] == "test"])
     metrics = evaluate(cases, scores, "tabular_risk", EvaluationParams(n_resamples=200), probabilities)
@@ -121,7 +121,7 @@ def test_tables_are_what_the_evaluation_reads(bundle, cases, table):
 
 
 def test_threshold_is_the_out_of_fold_one(bundle, cases, table):
-    _, scores = risk_tables(RiskScorer(bundle), cases, table[0])
+    _, scores = probability_tables(RiskScorer(bundle), cases, table[0])
     stated = bundle.manifest["risk_threshold"]
     assert (scores["flagged"] == (scores["score"] >= stated["probability"])).all()
     assert 0.3 < stated["out_of_fold"]["sensitivity"] < 1
@@ -129,14 +129,16 @@ def test_threshold_is_the_out_of_fold_one(bundle, cases, table):
 
 def test_bayesian_model_brings_its_interval(cases, table):
     params = RiskParams(members=({"model": "bayesian_logistic"},), interval=0.9)
-    found, _ = risk_tables(RiskScorer(train_risk(cases, table[0], params, name="b", seed=0)), cases, table[0])
+    found, _ = probability_tables(
+        RiskScorer(train_risk(cases, table[0], params, name="b", seed=0)), cases, table[0]
+    )
     assert ((found["low"] <= found["probability"]) & (found["probability"] <= found["high"])).all()
     assert found["high"].sub(found["low"]).between(0.001, 0.9).all()
 
 
 def test_explanations_name_values_units_and_add_up(bundle, cases, table):
     scorer = RiskScorer(bundle)
-    probabilities, _ = risk_tables(scorer, cases, table[0])
+    probabilities, _ = probability_tables(scorer, cases, table[0])
     found = risk_explanations(scorer, cases, table[0], probabilities, top=3)
     assert found["case_id"].nunique() == 3
     assert set(found.loc[found["feature"] == "a", "unit"]) == {"mmol/L"}

@@ -11,13 +11,14 @@ from sklearn.isotonic import IsotonicRegression
 
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.tabular.risk.fitting.calibration import Beta, calibrator_from_dict, fit_calibrator
-from medanomaly.tabular.risk.fitting.folds import (
+from medanomaly.tabular.risk.fitting.cross_fitting import (
     cross_calibrated,
     fit_calibrated,
     out_of_fold,
-    patient_folds,
+    stratified_folds,
 )
-from medanomaly.tabular.risk.models import LogisticRisk, RiskModel
+from medanomaly.tabular.risk.logistic import LogisticRisk
+from medanomaly.tabular.risk.risk_model import RiskModel
 
 NAMES = ("beta", "platt", "isotonic", "none")
 
@@ -114,7 +115,7 @@ def test_folds_keep_patients_whole_and_balanced(seed, n_folds):
     rng = np.random.default_rng(seed)
     patient = rng.integers(0, 60, 150)
     y = (rng.random(150) < 0.3).astype(int)
-    fold = patient_folds(patient, y, n_folds, seed)
+    fold = stratified_folds(patient, y, n_folds, seed)
     homes = {p: set(fold[patient == p]) for p in np.unique(patient)}
     assert all(len(home) == 1 for home in homes.values())
     sizes = np.bincount([next(iter(home)) for home in homes.values()], minlength=n_folds)
@@ -124,12 +125,12 @@ def test_folds_keep_patients_whole_and_balanced(seed, n_folds):
     assert np.ptp(sizes) <= 1
     assert np.ptp(positive) <= 1
     order = rng.permutation(150)
-    np.testing.assert_array_equal(patient_folds(patient[order], y[order], n_folds, seed), fold[order])
+    np.testing.assert_array_equal(stratified_folds(patient[order], y[order], n_folds, seed), fold[order])
 
 
 def test_too_few_patients_for_the_folds_are_refused():
     with pytest.raises(ConfigurationError, match="2 patients"):
-        patient_folds(np.arange(20), (np.arange(20) < 2).astype(int), 5, 0)
+        stratified_folds(np.arange(20), (np.arange(20) < 2).astype(int), 5, 0)
 
 
 class Memory(RiskModel):
@@ -144,7 +145,7 @@ class Memory(RiskModel):
 
 def test_out_of_fold_predictions_come_from_models_that_never_saw_the_case(table):
     features, y, patient, _ = table
-    fold = patient_folds(patient, y, 5, 0)
+    fold = stratified_folds(patient, y, 5, 0)
     assert not out_of_fold(Memory(), features, y, patient, fold).any()
 
 
@@ -158,7 +159,7 @@ def test_calibration_of_a_model_that_memorises_gives_the_prevalence(table):
 
 def test_a_case_has_no_part_in_its_own_calibration(table):
     features, y, patient, _ = table
-    fold = patient_folds(patient, y, 4, 0)
+    fold = stratified_folds(patient, y, 4, 0)
     logits = out_of_fold(LogisticRisk(), features, y, patient, fold)
     p = cross_calibrated(logits, y, fold, "platt")
     inside = fold == 2

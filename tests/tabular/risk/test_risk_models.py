@@ -13,14 +13,15 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.tabular.risk.bayesian import BayesianLogisticRisk
-from medanomaly.tabular.risk.boosting import LightGBMRisk, XGBoostRisk
-from medanomaly.tabular.risk.fitting.encoding import LinearDesign, TreeDesign
+from medanomaly.tabular.risk.bayesian_logistic import BayesianLogisticRisk
+from medanomaly.tabular.risk.boosting_libraries import LightGBMRisk, XGBoostRisk
+from medanomaly.tabular.risk.combined_models import MeanLogit, OnColumns
+from medanomaly.tabular.risk.fitting.design_matrices import LinearDesign, TreeDesign
+from medanomaly.tabular.risk.fitting.feature_selection import SelectedFeatures
 from medanomaly.tabular.risk.fitting.imbalance import Rebalanced
-from medanomaly.tabular.risk.fitting.selection import SelectedFeatures
-from medanomaly.tabular.risk.forests import BoostingRisk, ForestRisk
-from medanomaly.tabular.risk.models import LogisticRisk, MeanLogit, OnColumns
+from medanomaly.tabular.risk.logistic import LogisticRisk
 from medanomaly.tabular.risk.scorer import TRUSTED_TYPES
+from medanomaly.tabular.risk.sklearn_trees import BoostingRisk, ForestRisk
 
 LOGISTIC = LogisticRisk(C=1.0)
 MODELS = {
@@ -182,7 +183,7 @@ def test_an_absent_optional_package_is_named(table, monkeypatch):
     def absent(name):
         raise ImportError(name)
 
-    monkeypatch.setattr("medanomaly.tabular.risk.boosting.importlib.import_module", absent)
+    monkeypatch.setattr("medanomaly.tabular.risk.boosting_libraries.importlib.import_module", absent)
     with pytest.raises(ConfigurationError, match="xgboost-cpu"):
         XGBoostRisk().fit(table[0], table[1])
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
-from medanomaly.tabular.risk.forests import boosting_trees, forest_trees
-from medanomaly.tabular.risk.trees import LEAF
+from medanomaly.tabular.risk.flat_trees import LEAF
+from medanomaly.tabular.risk.sklearn_trees import boosting_trees, forest_trees
 
 
 def data(n=400, seed=0):

@@ -1,1 +1,1 @@
-"""Kedro datasets of what pipelines make: bundles, pages, arrays."""
+"""Kedro datasets for outputs of pipelines: bundles, pages, arrays."""

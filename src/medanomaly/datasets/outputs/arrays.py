@@ -17,7 +17,7 @@ class ArraysDataset(AbstractDataset[dict[str, np.ndarray], dict[str, np.ndarray]
         self._filepath, self.metadata = Path(filepath), metadata
 
     def load(self) -> dict[str, np.ndarray]:
-        """Read every array; arrays of objects, which would need pickle, are refused."""
+        """Read every array; object arrays are refused, because they need pickle."""
         with np.load(self._filepath, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
 

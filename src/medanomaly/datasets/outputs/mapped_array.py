@@ -1,4 +1,4 @@
-"""One array in a file that is mapped into memory, not read."""
+"""One array in a file that is mapped into memory instead of read."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from kedro.io import AbstractDataset
 
 
 class MappedArrayDataset(AbstractDataset[np.ndarray, np.ndarray]):
-    """A ``.npy`` file; an array that already lies in it is not written again.
+    """A ``.npy`` file; an array that is already this file is not written again.
 
     Args:
         filepath: the file.
@@ -17,7 +17,7 @@ class MappedArrayDataset(AbstractDataset[np.ndarray, np.ndarray]):
         self._filepath, self.metadata = Path(filepath), metadata
 
     def load(self) -> np.ndarray:
-        """The array, read only; arrays of objects, which would need pickle, are refused."""
+        """The array, read only; object arrays are refused, because they need pickle."""
         return np.load(self._filepath, mmap_mode="r", allow_pickle=False)
 
     def save(self, data: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""A bundle that a run makes or does not make, as its data allow."""
+"""A bundle that a run makes only if its data allow it."""
 
 import shutil
 
@@ -9,17 +9,17 @@ from medanomaly.datasets.outputs.bundle import BundleDataset
 
 
 class OptionalBundleDataset(AbstractDataset[dict[str, Bundle], dict[str, Bundle]]):
-    """No bundle or one, by the name in its manifest.
+    """A dictionary of no bundle or one, with the name in its manifest as key.
 
     Args:
-        filepath: the bundle's folder; removed where an empty dictionary is saved, so that none of an earlier run is left.
+        filepath: the bundle's folder; it is removed if an empty dictionary is saved, so no bundle of an earlier run remains.
     """
 
     def __init__(self, *, filepath: str, metadata: dict | None = None):
         self._bundle, self.metadata = BundleDataset(filepath=filepath), metadata
 
     def load(self) -> dict[str, Bundle]:
-        """Read and verify; empty where there is no folder."""
+        """Read and verify; empty if there is no folder."""
         if not self._exists():
             return {}
         bundle = self._bundle.load()

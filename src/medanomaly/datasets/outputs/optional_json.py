@@ -1,4 +1,4 @@
-"""JSON that need not be there."""
+"""JSON that may be missing."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from kedro.io import AbstractDataset
 
 
 class OptionalJSONDataset(AbstractDataset[dict, dict]):
-    """A JSON object; where the file is absent, an empty one.
+    """A JSON object; an empty one if the file is missing.
 
     Args:
         filepath: the file.

@@ -1,4 +1,4 @@
-"""An HTML page as text, which Kedro-Viz shows as a page."""
+"""An HTML page as text, which Kedro-Viz displays as a page."""
 
 from kedro_datasets._typing import HTMLPreview
 from kedro_datasets.text import TextDataset

@@ -8,7 +8,7 @@ from kedro_datasets._typing import HTMLPreview
 
 
 class TextFolderDataset(AbstractDataset[dict[str, str], dict[str, str]]):
-    """Name to content, one file each; files of earlier runs with the same suffix are removed.
+    """Name to content, one file per name; files of earlier runs with the same suffix are removed.
 
     Args:
         filepath: the folder.
@@ -23,7 +23,7 @@ class TextFolderDataset(AbstractDataset[dict[str, str], dict[str, str]]):
         return {path.stem: path.read_text("utf-8") for path in sorted(self.folder.glob(f"*{self.suffix}"))}
 
     def save(self, data: dict[str, str]) -> None:
-        """Write one file a key."""
+        """Write one file per key."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in self.folder.glob(f"*{self.suffix}"):
             if path.stem not in data:
@@ -32,7 +32,7 @@ class TextFolderDataset(AbstractDataset[dict[str, str], dict[str, str]]):
             (self.folder / f"{name}{self.suffix}").write_text(text, "utf-8")
 
     def preview(self) -> HTMLPreview:
-        """What Kedro-Viz shows: drawings as they are, text as it is written."""
+        """The page that Kedro-Viz shows: drawings, or plain text."""
         if self.suffix == ".svg":
             parts = [f"<h3>{html.escape(name)}</h3>{svg}" for name, svg in self.load().items()]
         else:

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle, make_bundle
+from medanomaly.core.calibrated_bundle import training_fingerprint
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.manifest import require_kind
 from medanomaly.core.models import ModelParams
 from medanomaly.core.scores import table_without_p_values
-from medanomaly.core.sealing import training_fingerprint
 from medanomaly.core.thresholds import ThresholdParams, choose_threshold, flag_rates
 from medanomaly.imaging.networks.classifier.params import ClassifierParams
 from medanomaly.imaging.networks.segmenter.params import SegmenterParams

@@ -12,7 +12,7 @@ def fit_table_features(
     records: pd.DataFrame, cases: pd.DataFrame, params: DataProcessingParams, run: RunParams
 ) -> Bundle:
     """What features need to know of train cases: medians of populations, words of notes."""
-    from medanomaly.tabular.features.table_features import fit_features
+    from medanomaly.tabular.features.record_features import fit_features
 
     return fit_features(records, cases, params.table(run.table), run.seed, bundle_stamp(run.dataset))
 
@@ -25,6 +25,6 @@ def make_features(
     run: RunParams,
 ) -> pd.DataFrame:
     """One row of features a case."""
-    from medanomaly.tabular.features.table_features import record_features
+    from medanomaly.tabular.features.record_features import record_features
 
     return record_features(records, cases, params.table(run.table), learned)

@@ -73,7 +73,7 @@ def features_of_records(
     run: RunParams,
 ) -> ModelInput:
     """What detectors and risk models read of records: features, their units, what the label says."""
-    from medanomaly.tabular.features.table_features import feature_units
+    from medanomaly.tabular.features.record_features import feature_units
 
     table = data_processing.table(run.table)
     outcome = f"{table.label} other than {', '.join(map(str, table.normal_labels))}"

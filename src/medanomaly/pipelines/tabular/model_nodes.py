@@ -21,8 +21,8 @@ def find_changes(
 ) -> pd.DataFrame:
     """The smallest change of values that would take each of the most anomalous test cases below its threshold."""
     from medanomaly.detectors.scorer import TabularScorer
+    from medanomaly.tabular.explain.normal_records import NormalRecords
     from medanomaly.tabular.explain.smallest_change import SmallestChange
-    from medanomaly.tabular.explain.unexpected_values import NormalRecords
 
     table, scorer = data_params.table(run.table), TabularScorer(bundle)
     chosen = most_anomalous(cases, scores, EXPLAINED_CASES)
@@ -52,7 +52,7 @@ def describe_unusual(
     run: RunParams,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Of every explained case: which values do not fit the others, and its nearest normal records."""
-    from medanomaly.tabular.explain.unexpected_values import NormalRecords
+    from medanomaly.tabular.explain.normal_records import NormalRecords
 
     normals = NormalRecords(
         features[reference_cases(cases, "train").to_numpy()],

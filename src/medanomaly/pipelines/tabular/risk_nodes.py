@@ -48,7 +48,7 @@ def weigh_features(
     cases: pd.DataFrame, features: pd.DataFrame, bundle: Bundle, run: RunParams
 ) -> pd.DataFrame:
     """Permutation importance on the labelled test cases, of the features that move the log-odds most."""
-    from medanomaly.tabular.risk.fitting.importance import permutation_importance
+    from medanomaly.tabular.risk.fitting.permutation_importance import permutation_importance
     from medanomaly.tabular.risk.scorer import RiskScorer
 
     scorer = RiskScorer(bundle)

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle, array_bytes
+from medanomaly.core.calibrated_bundle import calibrated_bundle, check_reference
 from medanomaly.core.errors import BundleError
 from medanomaly.core.onnx_session import open_session, run_batches
-from medanomaly.core.sealing import check_reference, seal
 from medanomaly.signals.beat_detector.detector import BeatDetector
 from medanomaly.signals.beat_detector.fusion import CONTRIBUTIONS
 from medanomaly.signals.beat_detector.series import BeatSeries
@@ -63,7 +63,7 @@ def beat_detector_bundle(
         beats: beats of all recordings.
         cases: case table; ``case_id`` is that of :func:`medanomaly.signals.beats.found_beats.case_id`.
         params: variant, causal or not, learning time.
-        name, alpha, seed, stamp: as of :func:`medanomaly.core.sealing.seal`.
+        name, alpha, seed, stamp: as of :func:`medanomaly.core.calibrated_bundle.calibrated_bundle`.
     """
     check_reference(cases, name)
     ids = case_id(beats["record"], beats["sample"])
@@ -91,7 +91,7 @@ def beat_detector_bundle(
         inside = np.isin(mine, scores.index)
         scores[mine[inside]] = values[inside]
     description, arrays = detector.to_arrays()
-    return seal(
+    return calibrated_bundle(
         {f"{key}.npy": array_bytes(value) for key, value in arrays.items()},
         cases,
         scores.to_numpy(),
@@ -155,7 +155,7 @@ def lstm_bundle(
         cases: case table of n rows.
         params: network, training, and how many beats.
         folder: where checkpoints go, and from where an interrupted training goes on.
-        name, alpha, seed, stamp: as of :func:`medanomaly.core.sealing.seal`.
+        name, alpha, seed, stamp: as of :func:`medanomaly.core.calibrated_bundle.calibrated_bundle`.
         loggers: Lightning's.
     """
     from medanomaly.signals.lstm.detector import LSTMDetector
@@ -174,7 +174,7 @@ def lstm_bundle(
         loggers=loggers,
     )
     onnx = detector.onnx()
-    return seal(
+    return calibrated_bundle(
         {"model.onnx": onnx, "weights.safetensors": detector.weights()},
         cases,
         waveform_scores(open_session(onnx), waveforms),

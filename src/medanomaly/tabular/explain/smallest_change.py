@@ -1,4 +1,4 @@
-"""What would make a record usual: the fewest values to change, and the smallest change, by the served model."""
+"""The smallest change that makes a record usual for the exported model: fewest values first, then smallest steps."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.detectors.scorer import shown_value
-from medanomaly.tabular.explain.unexpected_values import NormalRecords
+from medanomaly.tabular.explain.normal_records import NormalRecords
 
 CHANGE_COLUMNS = (
     "case_id", "model", "status", "n_changed", "feature", "value", "changed_to", "unit", "size", "score",
@@ -17,7 +17,7 @@ NEAREST = 3
 LEVELS = 5
 BEAM = 3
 REFINED = 4
-# how much of the way back to the record a change is drawn at a time
+# shares of the way back to the record that are tried per step
 SHARES = (1 / 64, 1 / 16, 1 / 8, 1 / 4, 3 / 8, 1 / 2, 5 / 8, 3 / 4, 7 / 8)
 ROUNDS = 3
 
@@ -28,23 +28,24 @@ Changes = tuple[tuple[str, object], ...]
 class SmallestChange:
     """Searches for the smallest change of values that takes a record below its threshold.
 
-    Fewest features first, at most ``MOST_FEATURES``; among as many features the smallest sum of changes, numbers in standard
-    deviations of the normal records, a category or a missing value that becomes known as 1. The search is greedy and
-    does not promise the least there is (counterfactual explanations: Wachter, Mittelstadt & Russell 2018; fewest features
-    by greedy search over values of like cases: Brughmans, Leyman & Martens 2024): each feature is tried with what
-    the others lead one to expect, with the values of the nearest normal records and with the usual value; the
-    ``BEAM`` best unfinished changes are extended by one more feature; and what succeeds is drawn back
-    towards the record as far as the model allows.
+    It prefers few features, at most ``MOST_FEATURES``, and then the smallest sum of steps. A step of a number is in standard
+    deviations of the normal records; a category, or a missing value that becomes known, counts as 1.
 
-    Every value tried lies between the smallest and the largest of the normal records, within what is possible, and is
-    written with as many decimals as theirs; values computed from others follow them.
+    The search is greedy, so a smaller change may exist (counterfactual explanations: Wachter, Mittelstadt & Russell 2018;
+    fewest features by greedy search over values of similar cases: Brughmans, Leyman & Martens 2024). Each feature is tried
+    with the expected value given the others, with the values of the nearest normal records, and with the usual value. The
+    ``BEAM`` best unfinished changes get one more feature. Successful changes are moved back towards the record as far as
+    the model allows.
+
+    Every tried value is possible, lies within the range of the normal records, and has their number of decimals. Values
+    that are computed from others follow them.
 
     Args:
-        score: feature table to (n,) scores, higher = more anomalous; the served model.
-        normals: the normal records, made without the ratios.
+        score: feature table to (n,) scores, higher = more anomalous; the exported model.
+        normals: the normal records, without the ratios.
         possible: feature to its lowest and highest possible value.
         ratios: feature to its two parts, first divided by second.
-        orders: pairs of features of which the first must lie below the second.
+        orders: pairs of features where the first must be below the second.
     """
 
     def __init__(
@@ -78,13 +79,13 @@ class SmallestChange:
 
         Args:
             rows: feature table of n records.
-            threshold: (n,) score above which each is flagged.
+            threshold: (n,) score above which each record is flagged.
             model: the model's name.
 
         Returns:
-            ``CHANGE_COLUMNS``. ``status`` is ``change`` with one row a changed value, or with one row each ``usual`` (not
-            flagged as it is) and ``none`` (nothing was found with up to ``MOST_FEATURES`` values; ``changed_score`` is the
-            lowest that was reached).
+            ``CHANGE_COLUMNS``. Status ``change`` has one row per changed value. The others have one row: ``usual`` (not
+            flagged), and ``none`` (no change of up to ``MOST_FEATURES`` values was found; ``changed_score`` is the lowest
+            score reached).
         """
         rows, threshold = rows.reset_index(drop=True), np.asarray(threshold, dtype=np.float64)
         records, before = rows.to_dict("records"), self.score(rows)
@@ -106,7 +107,7 @@ class SmallestChange:
                     passing += [(i, changes) for changes in self._smallest(records[i], enough)]
                 else:
                     beams[i] = _best(results)
-            for i, changes in self._drawn_back(rows, passing, threshold):
+            for i, changes in self._moved_back(rows, passing, threshold):
                 size = self._size(records[i], changes)
                 if i not in found or size < found[i][1]:
                     found[i] = changes, size
@@ -115,7 +116,7 @@ class SmallestChange:
         return self._table(rows, before, threshold, found, lowest, model)
 
     def _extended(self, rows: pd.DataFrame, beams: dict[int, list[Changes]]) -> list[tuple[int, Changes]]:
-        """Every change of a beam with one more feature, each of its candidate values in turn."""
+        """Every change of a beam extended by one more feature, with each of its candidate values."""
         states = [(i, changes) for i, beam in beams.items() for changes in beam]
         if not states:
             return []
@@ -150,7 +151,7 @@ class SmallestChange:
         return rounded if low <= rounded <= high else float(np.clip(value, low, high))
 
     def _applied(self, rows: pd.DataFrame, trials: list[tuple[int, Changes]]) -> pd.DataFrame:
-        """Feature table with one row a trial."""
+        """Feature table with one row per trial."""
         where = np.array([i for i, _ in trials], dtype=np.int64)
         at: dict[str, tuple[list, list]] = {}
         for k, (_, changes) in enumerate(trials):
@@ -174,7 +175,7 @@ class SmallestChange:
         return pd.DataFrame(columns).astype(rows.dtypes[list(columns)].to_dict())
 
     def _scores(self, rows: pd.DataFrame, trials: list[tuple[int, Changes]]) -> np.ndarray:
-        """Scores of the trials; infinite where two values would stand in the wrong order."""
+        """Scores of the trials; infinite where two values would be in the wrong order."""
         if not trials:
             return np.zeros(0)
         table = self._applied(rows, trials)
@@ -193,7 +194,7 @@ class SmallestChange:
         return abs(float(value) - float(own)) / self.scale[name]
 
     def _smallest(self, record: dict, enough: list[Changes]) -> list[Changes]:
-        """The few changes worth drawing back: the smallest of each set of features, then the smallest of these."""
+        """The changes that are refined: the smallest of each set of features, then the smallest of these."""
         by_features: dict[frozenset, tuple[float, Changes]] = {}
         for changes in enough:
             size, key = self._size(record, changes), frozenset(name for name, _ in changes)
@@ -201,10 +202,10 @@ class SmallestChange:
                 by_features[key] = size, changes
         return [changes for _, changes in sorted(by_features.values(), key=lambda e: e[0])[:REFINED]]
 
-    def _drawn_back(
+    def _moved_back(
         self, rows: pd.DataFrame, passing: list[tuple[int, Changes]], threshold: np.ndarray
     ) -> list[tuple[int, Changes]]:
-        """Move numbers back towards the record while the score stays low enough: first all at once, then each by itself."""
+        """Move numbers back towards the record while the score stays low enough: first all together, then one by one."""
         records = rows.to_dict("records")
         most = max((len(changes) for _, changes in passing), default=0)
         for part in (None, *range(most if most > 1 else 0)):
@@ -229,7 +230,7 @@ class SmallestChange:
         return passing
 
     def _back(self, name: str, own: object, value: object, share: float) -> object:
-        """``value`` moved by ``share`` of the way back to ``own``, where both are numbers."""
+        """``value`` moved by ``share`` of the way back to ``own``, if both are numbers."""
         if name in self.levels or pd.isna(own):
             return value
         return self._rounded(name, value + share * (own - value))
@@ -258,7 +259,7 @@ class SmallestChange:
 
 
 def _decimals(values: np.ndarray, sd: float) -> int:
-    """Decimals that the values have, or that three digits of their standard deviation need where these are fewer."""
+    """Number of decimals of the values, but at most those that three digits of the standard deviation need."""
     enough = int(np.clip(2 - np.floor(np.log10(sd)), 0, 9))
     for decimals in range(enough):
         if np.allclose(values, np.round(values, decimals), rtol=1e-9, atol=1e-12):
@@ -267,7 +268,7 @@ def _decimals(values: np.ndarray, sd: float) -> int:
 
 
 def _best(results: list[tuple[float, Changes]]) -> list[Changes]:
-    """The changes of lowest score, one a set of features."""
+    """The changes with the lowest scores, one per set of features."""
     best: dict[frozenset, Changes] = {}
     for _, changes in sorted(results, key=lambda result: result[0]):
         best.setdefault(frozenset(name for name, _ in changes), changes)

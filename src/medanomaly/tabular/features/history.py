@@ -1,4 +1,4 @@
-"""Features of a patient over time: what was known of the same patient before this record, and nothing that came later."""
+"""Features from the history of a patient: only what was known of the patient before this record."""
 
 import numpy as np
 import pandas as pd
@@ -16,24 +16,23 @@ OUTCOME_SHARE = "share_of_earlier_outcomes"
 def history_features(records: pd.DataFrame, cases: pd.DataFrame, history: History) -> pd.DataFrame:
     """Earlier records, earlier outcomes, time since the last measurement, change and trend of measurements.
 
-    A record counts as earlier when its time is strictly before this one's, so that two records of one minute do not know
-    of each other. An outcome counts once its own day (``history.outcome_time``, often written without the hour) is before
-    this record's day: an appointment booked before the last one took place does not know how it ended. No record ever sees
-    its own outcome.
+    A record counts as earlier if its time is strictly before that of this record. An outcome counts if its day
+    (``history.outcome_time``, often written without the hour) is before the day of this record. For example, an appointment
+    that was booked before the previous one took place does not use its outcome. No record uses its own outcome.
 
     Args:
         records: (n, ...) clean records with the columns that ``history`` names.
         cases: case table of the same records (``patient_id``; ``label`` for outcomes).
-        history: what to make.
+        history: which features to make.
 
     Returns:
         (n, ...) float64, NaN where nothing is known: ``n_earlier_records``; ``days_since_previous_record``; with
         ``outcome_time`` ``n_earlier_outcomes`` and ``share_of_earlier_outcomes`` (of those with a known label); for each
         measurement m ``m_days_since_last``, ``m_change`` (to the last known value) and ``m_slope`` (least squares over
-        the patient's known values up to and with this one, unit per day).
+        the known values of the patient up to this record, unit per day).
 
     Raises:
-        InputError: a column is absent or holds no times.
+        InputError: a column is missing or does not hold times.
     """
     seconds = _seconds(records, history.time)
     patient = pd.factorize(cases["patient_id"])[0]
@@ -46,7 +45,7 @@ def history_features(records: pd.DataFrame, cases: pd.DataFrame, history: Histor
         day, known_on = np.floor(seconds / DAY), np.floor(_seconds(records, history.outcome_time) / DAY)
         known = np.isfinite(label) & np.isfinite(known_on)
         outcomes = _Past(patient, day).of(known, known_on)
-        # a record whose outcome is dated before itself (a fault, but it happens) must not see its own label
+        # a record whose outcome is dated before the record (an error that occurs) must not use its own label
         own = known & (known_on < day)
         positive = outcomes.total(np.where(known, label, 0.0)) - np.where(own, label, 0.0)
         count = outcomes.count - own
@@ -55,7 +54,9 @@ def history_features(records: pd.DataFrame, cases: pd.DataFrame, history: Histor
             out[OUTCOME_SHARE] = np.where(count > 0, positive / count, np.nan)
     for name in history.measurements:
         if name not in records.columns:
-            raise InputError("the column of a measurement is absent", column=name, remedy="Correct history.")
+            raise InputError(
+                "the column of a measurement is missing", column=name, remedy="Correct history.measurements."
+            )
         values = records[name].to_numpy(dtype=np.float64, na_value=np.nan)
         known = np.isfinite(values) & np.isfinite(seconds)
         measured = past.of(known, seconds)
@@ -78,7 +79,7 @@ def history_units(history: History, units: dict[str, str]) -> dict[str, str]:
 
 
 class _Past:
-    """For every record, which marks of the same patient lie strictly before its time."""
+    """For every record, the marks of the same patient that lie strictly before its time."""
 
     def __init__(self, patient: np.ndarray, seconds: np.ndarray):
         self._patient, self._seconds = patient, seconds
@@ -87,7 +88,7 @@ class _Past:
         """Marks at the times ``when`` of the ``known`` records."""
         order = np.flatnonzero(known)
         order = order[np.lexsort((when[order], self._patient[order]))]
-        # ranks of all times make one sortable integer of patient and time, exact where float seconds are not
+        # patient and rank of the time form one integer to sort by; unlike seconds as floats it is exact
         moments = np.unique(np.concatenate([when[order], self._seconds[np.isfinite(self._seconds)]]))
         width = len(moments) + 1
         keys = self._patient[order] * width + np.searchsorted(moments, when[order])
@@ -127,7 +128,7 @@ def _slope(marks: _Marks, t: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _from_lowest(values: np.ndarray, patient: np.ndarray) -> np.ndarray:
-    """Values above the patient's lowest: small numbers, so that differences of running sums keep their digits."""
+    """Values minus the lowest of the patient: differences of running sums of small numbers keep their precision."""
     return values - pd.Series(values).groupby(patient).transform("min").to_numpy()
 
 

@@ -1,4 +1,4 @@
-"""The card of a risk model: what it predicts, what it was made from, and what it must not be used for."""
+"""The card of a risk model: what it predicts, what it learned from, and what it must not be used for."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ def risk_card(manifest: Mapping[str, Any]) -> str:
         manifest: of :func:`medanomaly.tabular.risk.training.train_risk`.
 
     Returns:
-        Markdown; the same manifest gives the same text. It holds no figure of test, which training never reads.
+        Markdown; the same manifest gives the same text. It has no figure of test, because training never uses test.
     """
     data, threshold = manifest["training_data"], manifest["risk_threshold"]
     found = threshold["out_of_fold"]
@@ -21,7 +21,7 @@ def risk_card(manifest: Mapping[str, Any]) -> str:
         "> **Research use only. Not a medical device.** No decision about a patient may rest on this model.",
         "## What it says\n\n"
         f"The probability of *{manifest['outcome']}* for one record ({' + '.join(manifest['members'])}). It is not an "
-        "anomaly score: it learned from labels, knows nothing of what is unusual otherwise, and has no conformal p-value.",
+        "anomaly score: it learned from labels, does not know what is unusual otherwise, and has no conformal p-value.",
         "## Training data\n\n"
         f"- Cases: {data['n_cases']:,} of {data['n_patients']:,} patients, {data['n_positive']:,} with the outcome "
         f"({100 * data['prevalence']:.1f} %)\n"

@@ -44,9 +44,9 @@ class TabularRisk(ModelKind):
 
     def score_table(self, scorer, data: ModelInput, left, alpha, group_by, min_group_size):
         """Score table and probabilities of the test cases; the model has seen all others."""
-        from medanomaly.tabular.risk.scorer import risk_tables
+        from medanomaly.tabular.risk.scorer import probability_tables
 
-        probabilities, scores = risk_tables(scorer, data.cases, data.inputs)
+        probabilities, scores = probability_tables(scorer, data.cases, data.inputs)
         return scores, {"probabilities": probabilities}
 
     def most_notable(self, data: ModelInput, scores: pd.DataFrame, top: int) -> np.ndarray:

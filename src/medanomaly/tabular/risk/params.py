@@ -1,4 +1,4 @@
-"""What can be set about a risk model."""
+"""Parameters of a risk model."""
 
 import importlib
 import inspect
@@ -11,20 +11,20 @@ from medanomaly.core.params import Params
 from medanomaly.core.thresholds import ThresholdParams
 from medanomaly.tabular.risk.fitting.calibration import CalibrationName
 
-# name in parameters -> class, given as text so that parameters validate without importing the libraries
-MODELS = {
-    "logistic": "medanomaly.tabular.risk.models:LogisticRisk",
-    "bayesian_logistic": "medanomaly.tabular.risk.bayesian:BayesianLogisticRisk",
-    "gradient_boosting": "medanomaly.tabular.risk.forests:BoostingRisk",
-    "random_forest": "medanomaly.tabular.risk.forests:ForestRisk",
-    "xgboost": "medanomaly.tabular.risk.boosting:XGBoostRisk",
-    "lightgbm": "medanomaly.tabular.risk.boosting:LightGBMRisk",
+# the class is given as text, so parameters can be validated without importing the libraries
+RISK_MODELS = {
+    "logistic": "medanomaly.tabular.risk.logistic:LogisticRisk",
+    "bayesian_logistic": "medanomaly.tabular.risk.bayesian_logistic:BayesianLogisticRisk",
+    "gradient_boosting": "medanomaly.tabular.risk.sklearn_trees:BoostingRisk",
+    "random_forest": "medanomaly.tabular.risk.sklearn_trees:ForestRisk",
+    "xgboost": "medanomaly.tabular.risk.boosting_libraries:XGBoostRisk",
+    "lightgbm": "medanomaly.tabular.risk.boosting_libraries:LightGBMRisk",
 }
 
 
 def model_class(name: str) -> type:
-    """The class of a model's name."""
-    module, _, attribute = MODELS[name].partition(":")
+    """The class that a name in parameters stands for."""
+    module, _, attribute = RISK_MODELS[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
 
 
@@ -32,10 +32,10 @@ class MemberParams(Params):
     """One model of the mean.
 
     Attributes:
-        model: a key of ``MODELS``.
+        model: a key of ``RISK_MODELS``.
         options: its arguments.
-        columns: features that it sees, names or shell patterns.
-        exclude: features that it does not see, likewise.
+        columns: features that it uses, as names or shell patterns.
+        exclude: features that it does not use, as names or shell patterns.
     """
 
     model: str
@@ -46,8 +46,8 @@ class MemberParams(Params):
     @field_validator("model")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in MODELS:
-            raise ValueError(f"unknown risk model '{name}'; known are {sorted(MODELS)}")
+        if name not in RISK_MODELS:
+            raise ValueError(f"unknown risk model '{name}'; known are {sorted(RISK_MODELS)}")
         return name
 
     @model_validator(mode="after")
@@ -65,11 +65,11 @@ class RiskParams(ModelParams):
     Attributes:
         members: one or more models.
         calibration: of the mean, on out-of-fold predictions.
-        n_folds: folds by patient behind calibration and threshold.
-        imbalance: ``class_weight`` and ``smote`` make both labels equally frequent inside the fold; neither is needed for
-            a calibrated model with a threshold.
-        correct_prevalence: take back the shift of the log-odds that ``imbalance`` causes.
-        n_features: features kept, chosen inside the fold; None keeps all.
+        n_folds: number of folds, by patient, for calibration and threshold.
+        imbalance: ``class_weight`` and ``smote`` make both labels equally frequent inside the fold. A calibrated
+            model with a threshold needs neither.
+        correct_prevalence: undo the shift of the log-odds that ``imbalance`` causes.
+        n_features: number of features kept, chosen inside the fold; None keeps all.
         threshold: how the threshold is chosen, on out-of-fold probabilities.
         interval: level of the credible interval of models that have one.
     """

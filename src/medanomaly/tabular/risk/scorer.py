@@ -8,36 +8,35 @@ from medanomaly.core.manifest import require_kind
 from medanomaly.core.scores import table_without_p_values
 from medanomaly.detectors.scorer import shown_value
 from medanomaly.tabular.risk.fitting.calibration import calibrator_from_dict
-from medanomaly.tabular.risk.fitting.folds import FittedRisk
-from medanomaly.tabular.risk.models import Contributions
+from medanomaly.tabular.risk.fitting.cross_fitting import FittedRisk
+from medanomaly.tabular.risk.risk_model import Contributions
 
-# all that skops has to be told to trust when it loads a risk model; the rest is numpy arrays and plain values
+# the only types that skops must trust to load a risk model; all else is numpy arrays and plain values
 TRUSTED_TYPES = (
-    "medanomaly.tabular.risk.bayesian.BayesianLogisticRisk",
-    "medanomaly.tabular.risk.boosting.LightGBMRisk",
-    "medanomaly.tabular.risk.boosting.XGBoostRisk",
-    "medanomaly.tabular.risk.fitting.encoding.LinearDesign",
-    "medanomaly.tabular.risk.fitting.encoding.TreeDesign",
-    "medanomaly.tabular.risk.forests.BoostingRisk",
-    "medanomaly.tabular.risk.forests.ForestRisk",
+    "medanomaly.tabular.risk.bayesian_logistic.BayesianLogisticRisk",
+    "medanomaly.tabular.risk.boosting_libraries.LightGBMRisk",
+    "medanomaly.tabular.risk.boosting_libraries.XGBoostRisk",
+    "medanomaly.tabular.risk.fitting.design_matrices.LinearDesign",
+    "medanomaly.tabular.risk.fitting.design_matrices.TreeDesign",
+    "medanomaly.tabular.risk.sklearn_trees.BoostingRisk",
+    "medanomaly.tabular.risk.sklearn_trees.ForestRisk",
     "medanomaly.tabular.risk.fitting.imbalance.Rebalanced",
-    "medanomaly.tabular.risk.models.LogisticRisk",
-    "medanomaly.tabular.risk.models.MeanLogit",
-    "medanomaly.tabular.risk.models.OnColumns",
-    "medanomaly.tabular.risk.fitting.selection.SelectedFeatures",
-    "medanomaly.tabular.risk.trees.FlatTrees",
+    "medanomaly.tabular.risk.logistic.LogisticRisk",
+    "medanomaly.tabular.risk.combined_models.MeanLogit",
+    "medanomaly.tabular.risk.combined_models.OnColumns",
+    "medanomaly.tabular.risk.fitting.feature_selection.SelectedFeatures",
+    "medanomaly.tabular.risk.flat_trees.FlatTrees",
 )
-PROBABILITY_COLUMNS = ("case_id", "model", "probability", "low", "high")
 
 
 class RiskScorer:
-    """A risk bundle made ready.
+    """A risk bundle that is ready to score.
 
     Args:
         bundle: a verified bundle of the modality ``tabular_risk``.
 
     Raises:
-        BundleError: the bundle is of another modality, an anomaly detector for one.
+        BundleError: the bundle is of another modality, for example an anomaly detector.
     """
 
     def __init__(self, bundle: Bundle):
@@ -76,10 +75,10 @@ class RiskScorer:
         return self.fitted.contributions(features)
 
 
-def risk_tables(
+def probability_tables(
     scorer: RiskScorer, cases: pd.DataFrame, features: pd.DataFrame
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Probabilities and score table of the test cases; the model has seen all others.
+    """Probabilities and score table of the test cases; the model has seen all other cases.
 
     Args:
         scorer: the model.
@@ -88,7 +87,7 @@ def risk_tables(
 
     Returns:
         ``(probabilities, scores)``: ``case_id, model, probability, low, high``, and a score table whose score is the
-        probability and whose flag says that it reaches the threshold. p-values are NA: a risk has none.
+        probability and whose flag says that it reaches the threshold. p-values are NA, because a risk has none.
     """
     in_test = (cases["split"] == "test").to_numpy(dtype=bool)
     table = scorer.probabilities(features[in_test])
@@ -104,7 +103,7 @@ def risk_explanations(scorer: RiskScorer, rows: pd.DataFrame) -> pd.DataFrame:
         rows: rows of the feature table, in the order in which they are listed.
 
     Returns:
-        Explanations table, the largest contribution of a case first, by its size.
+        Explanations table, the largest contribution of a case first, by absolute size.
 
     Raises:
         ConfigurationError: the model has no additive explanation.

@@ -1,4 +1,4 @@
-"""Fit a risk model on labelled cases outside test, calibrate it on its own out-of-fold predictions, and seal both."""
+"""Fit a risk model on labelled cases outside test, calibrate it on out-of-fold predictions, and make a bundle of both."""
 
 import inspect
 
@@ -6,25 +6,31 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle, make_bundle
+from medanomaly.core.calibrated_bundle import training_fingerprint
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.core.sealing import training_fingerprint
 from medanomaly.core.thresholds import choose_threshold, flag_rates
-from medanomaly.tabular.risk.fitting.folds import cross_calibrated, fit_calibrated, out_of_fold, patient_folds
+from medanomaly.tabular.risk.combined_models import MeanLogit, OnColumns
+from medanomaly.tabular.risk.fitting.cross_fitting import (
+    cross_calibrated,
+    fit_calibrated,
+    out_of_fold,
+    stratified_folds,
+)
+from medanomaly.tabular.risk.fitting.feature_selection import SelectedFeatures
 from medanomaly.tabular.risk.fitting.imbalance import Rebalanced
-from medanomaly.tabular.risk.fitting.noise import suspicious_labels
-from medanomaly.tabular.risk.fitting.selection import SelectedFeatures
-from medanomaly.tabular.risk.models import MeanLogit, OnColumns, RiskModel
-from medanomaly.tabular.risk.onnx_export import to_onnx
+from medanomaly.tabular.risk.fitting.label_noise import suspicious_labels
+from medanomaly.tabular.risk.logistic_onnx import to_onnx
 from medanomaly.tabular.risk.params import MemberParams, RiskParams, model_class
+from medanomaly.tabular.risk.risk_model import RiskModel
 
-# a name of its own: a scorer of anomalies refuses the bundle, and tables of the two are never mixed
+# a separate name: a scorer of anomalies refuses the bundle, and tables of the two are never mixed
 MODALITY = "tabular_risk"
 MEANING = "probability of label 1, calibrated on out-of-fold predictions; not an anomaly score"
-FEWEST_POSITIVES_A_FOLD = 5
+MIN_CASES_PER_CLASS_AND_FOLD = 5
 
 
 def build_model(params: RiskParams, seed: int) -> RiskModel:
-    """The unfitted model that ``params`` describe, with selection and rebalancing inside."""
+    """The unfitted model that ``params`` describe; feature selection and rebalancing are part of it."""
     members = [_member(member, params, seed) for member in params.members]
     return members[0] if len(members) == 1 else MeanLogit(tuple(members))
 
@@ -45,7 +51,7 @@ def _member(member: MemberParams, params: RiskParams, seed: int) -> RiskModel:
 
 
 def development_cases(cases: pd.DataFrame) -> np.ndarray:
-    """(n,) bool: labelled cases outside test. Calibration is cross-fitted, so its cases are trained on as well."""
+    """(n,) bool: labelled cases outside test. Calibration is cross-fitted, so calibration cases are also learned from."""
     return (cases["split"].ne("test") & cases["label"].notna()).to_numpy(dtype=bool)
 
 
@@ -54,7 +60,7 @@ def _labelled(
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Features, labels and patients of the cases to learn from."""
     y = cases.loc[inside, "label"].to_numpy(dtype=np.int64)
-    fewest, needed = int(min(y.sum(), (1 - y).sum())), FEWEST_POSITIVES_A_FOLD * n_folds
+    fewest, needed = int(min(y.sum(), (1 - y).sum())), MIN_CASES_PER_CLASS_AND_FOLD * n_folds
     if fewest < needed:
         raise ConfigurationError(
             f"{fewest} labelled cases of the rarer class outside test; '{name}' needs at least {needed}",
@@ -67,20 +73,20 @@ def _labelled(
 def check_labels(
     cases: pd.DataFrame, features: pd.DataFrame, params: RiskParams, *, seed: int
 ) -> pd.DataFrame:
-    """Cases outside test whose label the model, fitted without them, disagrees with most strongly.
+    """Cases outside test whose label a model that was fitted without them contradicts most strongly.
 
     Args:
         cases: case table with the split.
         features: feature table in the order of ``cases``.
-        params: the model that judges.
+        params: the model that predicts the labels.
         seed: of folds and models.
 
     Returns:
-        See :func:`medanomaly.tabular.risk.fitting.noise.suspicious_labels`. A list to look at; nothing is changed.
+        See :func:`medanomaly.tabular.risk.fitting.label_noise.suspicious_labels`. It is for review: no label changes.
     """
     inside = development_cases(cases)
     table, y, patient = _labelled(cases, features, inside, params.n_folds, "label check")
-    fold = patient_folds(patient, y, params.n_folds, seed)
+    fold = stratified_folds(patient, y, params.n_folds, seed)
     logit = out_of_fold(build_model(params, seed), table, y, patient, fold)
     held_out = cross_calibrated(logit, y, fold, params.calibration)
     return suspicious_labels(held_out, y, cases.loc[inside, "case_id"])
@@ -97,23 +103,23 @@ def train_risk(
     units: dict[str, str] | None = None,
     stamp: dict | None = None,
 ) -> Bundle:
-    """Train one risk model and seal it.
+    """Train one risk model.
 
-    Model, calibration and threshold come from the labelled cases of ``train`` and ``calibration``; test is never read.
+    Model, calibration and threshold come from the labelled cases of ``train`` and ``calibration``; test is never used.
 
     Args:
         cases: case table with the split.
         features: feature table of the same cases, in the same order.
         params: members, calibration, imbalance, threshold.
         name: the model's name.
-        seed: of folds, and of models that draw and are given no ``random_state``.
-        outcome: what label 1 is, in words.
+        seed: of folds, and of models with random numbers that have no ``random_state`` among their options.
+        outcome: the meaning of label 1, in words.
         units: unit of each feature, for explanations.
         stamp: what to add to the manifest.
 
     Returns:
-        A bundle of ``model.skops`` and, for a logistic regression alone, ``model.onnx`` (matrix to probability); the
-        calibration, the threshold and what they were on out-of-fold predictions are in the manifest.
+        A bundle of ``model.skops`` and, for a single logistic regression, ``model.onnx`` (matrix to probability). The
+        manifest holds the calibration, the threshold, and the rates that this threshold has on out-of-fold predictions.
 
     Raises:
         ConfigurationError: too few labelled cases of a class outside test.
@@ -152,7 +158,7 @@ def train_risk(
     files = {"model.skops": skops.io.dumps(fitted.model)}
     exported = to_onnx(fitted)
     if exported is not None:
-        # what stands between a feature table and the graph's matrix; other models carry it in model.skops
+        # from a feature table to the matrix that the graph takes; other models have this step in model.skops
         manifest["preprocessing"] = fitted.model.design_.to_dict()
         files["model.onnx"] = exported
     return make_bundle(manifest, files)

@@ -1,1 +1,1 @@
-"""What a table is: its description, cleaning, units, plausibility rules, quality."""
+"""Raw tables: their description, cleaning, units, plausibility rules and quality."""

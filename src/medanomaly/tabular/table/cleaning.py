@@ -1,4 +1,4 @@
-"""From a raw table to clean records: typed columns, case table, and a quarantine whose counts add up."""
+"""Turn a raw table into clean records: typed columns, a case table, and a quarantine with the reason of every rejection."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -9,25 +9,25 @@ from medanomaly.core.cases import age_band
 from medanomaly.core.errors import InputError
 from medanomaly.core.plain_text import plain_text
 from medanomaly.tabular.table.description import Column, TableSpec
-from medanomaly.tabular.table.raw_table import CASE_ID, case_ids, prepared
+from medanomaly.tabular.table.prepared_table import CASE_ID, case_ids, prepared
 from medanomaly.tabular.table.text_numbers import MISSING_WORDS, read_numbers
 
 NUMBER_SHARE = 0.95
 MANY_LEVELS = 50
 SHOWN_LABELS = 6
-# no measurement in any unit is larger, and what learns from the numbers may square them and work in float32
+# larger than any measurement in any unit; models may square the numbers and use float32
 NUMBER_LIMIT = 1e30
 QUARANTINE_COLUMNS = ("record", "case_id", "column", "value", "reason")
 
 
 @dataclass(frozen=True)
 class CleanTable:
-    """Usable records and what became of the others.
+    """Usable records, and the reasons why others were rejected.
 
     Attributes:
-        records: ``case_id``, then one typed column a raw column (float64, string or datetime), ids and labels left out.
-        cases: ``case_id``, ``patient_id``, ``label``, ``kind``, subgroups; the split is still to come.
-        quarantine: ``record`` (1 = first row), ``case_id``, ``column``, ``value``, ``reason``: one row a fault.
+        records: ``case_id``, then one typed column per raw column (float64, string or datetime), without ids and labels.
+        cases: ``case_id``, ``patient_id``, ``label``, ``kind``, subgroups; without the split.
+        quarantine: ``record`` (1 = first row), ``case_id``, ``column``, ``value``, ``reason``: one row per fault.
         summary: counts that add up, column kinds, and notes for the reader.
     """
 
@@ -58,7 +58,7 @@ class _Faults:
 
 
 def _number(values: pd.Series, unit: str = "") -> pd.Series:
-    """Numbers, also those written ``<0.5``, ``5,3`` or with their own unit; NaN where none can be read for sure."""
+    """Numbers, also if written as ``<0.5``, ``5,3`` or with their own unit; NaN where the number is not certain."""
     if pd.api.types.is_numeric_dtype(values):
         return values.astype("float64")
     read = read_numbers(values)
@@ -66,7 +66,7 @@ def _number(values: pd.Series, unit: str = "") -> pd.Series:
 
 
 def _times(values: pd.Series) -> pd.Series:
-    """Times in UTC without a zone, so that those of two zones can be subtracted; NaT where the text is no time."""
+    """Times in UTC without a zone, so times of different zones can be subtracted; NaT where the text is not a time."""
     return pd.to_datetime(values, errors="coerce", format="ISO8601", utc=True).dt.tz_localize(None)
 
 
@@ -78,7 +78,7 @@ def _inferred(values: pd.Series, declared: Column | None) -> Column:
     known = values[~plain_text(values).str.lower().isin(MISSING_WORDS).fillna(True)].dropna()
     if not len(known) or _number(known).notna().mean() >= NUMBER_SHARE:
         return Column(kind="number")
-    # a date has at least two separators: years and clock times alone are no ISO dates
+    # a date has at least two separators: a year or a clock time alone is not an ISO date
     dated = known.astype("string").str.contains(r"\d{4}-\d{2}-\d{2}").fillna(False)
     if dated.mean() >= NUMBER_SHARE and _times(known).notna().mean() >= NUMBER_SHARE:
         return Column(kind="time")
@@ -106,9 +106,9 @@ def _typed(name: str, values: pd.Series, column: Column, faults: _Faults) -> pd.
 
 
 def _notes_on(name: str, values: pd.Series, column: Column, declared: bool) -> list[str]:
-    """What a reader should know about how a column was read."""
+    """Notes for the reader about how a column was read."""
     if values.isna().all():
-        return [f"column '{name}' has no value at all"]
+        return [f"column '{name}' has no value"]
     notes = []
     if column.kind == "number" and not pd.api.types.is_numeric_dtype(values):
         read = read_numbers(values)
@@ -118,12 +118,12 @@ def _notes_on(name: str, values: pd.Series, column: Column, declared: bool) -> l
                 f"column '{name}': {len(odd)} values such as '{odd.iloc[0]}' were read as the number in them"
             )
     if column.kind == "time" and not declared:
-        notes.append(f"column '{name}' holds times: only durations between times are learned from")
+        notes.append(f"column '{name}' holds times: models use only durations between times")
     return notes
 
 
 def _is_free_text(values: pd.Series, column: Column, declared: bool) -> bool:
-    """Whether an undeclared category is an id or free text: many levels, most of them met once."""
+    """Whether an undeclared category is an id or free text: it has many levels, and most occur once."""
     if declared or column.kind != "category":
         return False
     levels = values.dropna()
@@ -131,7 +131,7 @@ def _is_free_text(values: pd.Series, column: Column, declared: bool) -> bool:
 
 
 def _content_hash(records: pd.DataFrame) -> pd.Series:
-    """An id a record made of its content alone: equal records get equal ids, whatever else is in the table."""
+    """An id per record that depends only on its content: equal records get equal ids in every table."""
     text = records.apply(plain_text).fillna("\x00")
     joined = (
         text.iloc[:, 0].str.cat([text[c] for c in text.columns[1:]], sep="\x1f")
@@ -142,7 +142,7 @@ def _content_hash(records: pd.DataFrame) -> pd.Series:
 
 
 def _labels(raw: pd.DataFrame, spec: TableSpec) -> tuple[pd.Series, pd.Series, list[str]]:
-    """Label and kind of every record, and how each value of the label was read."""
+    """Label and kind of every record, and notes on how each value of the label was read."""
     label = pd.Series(pd.NA, index=raw.index, dtype="Int8")
     kind = pd.Series(pd.NA, index=raw.index, dtype="string")
     notes = []
@@ -168,7 +168,7 @@ def _labels(raw: pd.DataFrame, spec: TableSpec) -> tuple[pd.Series, pd.Series, l
         for value, is_normal in counts.index:
             if not is_normal and value.casefold() in folded:
                 notes.append(
-                    f"label '{value}' counts as anomalous: it differs from a normal label only in its capitals"
+                    f"label '{value}' counts as anomalous: it differs from a normal label only in upper or lower case"
                 )
     if spec.kind is not None:
         kind = plain_text(raw[spec.kind])
@@ -176,18 +176,18 @@ def _labels(raw: pd.DataFrame, spec: TableSpec) -> tuple[pd.Series, pd.Series, l
 
 
 def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -> CleanTable:
-    """Type every column, take out what cannot be used, and say why.
+    """Convert every column to its type, and reject records that cannot be used, with reasons.
 
-    A record is quarantined when a declared number or time cannot be read, a value is impossible, or its id is missing or
-    was used before. Columns without any value are left out and noted.
+    A record goes to quarantine if a declared number or time cannot be read, a value is impossible, or its id is missing or
+    not unique. Columns without any value are left out and noted.
 
     Args:
-        raw: the table as it was read, one row a record.
-        spec: what its columns mean.
-        source: what to call it in messages.
+        raw: the table as read, one row per record.
+        spec: description of the table.
+        source: name of the table in messages.
 
     Raises:
-        InputError: wrong delimiter, missing columns, no or too few usable records.
+        InputError: wrong delimiter, missing columns, or too few usable records.
     """
     raw = prepared(raw, spec, source)
     faults, notes, kinds = _Faults(), [], {}
@@ -211,7 +211,7 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
             continue
         if _is_free_text(raw[name], column, declared):
             notes.append(
-                f"column '{name}' reads like an id or free text and is left out; declare it to keep it"
+                f"column '{name}' looks like an id or free text and is left out; declare it to keep it"
             )
             continue
         typed[name] = _typed(name, raw[name], column, faults)
@@ -219,7 +219,9 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
     records = pd.DataFrame(typed, index=raw.index)
     if records.shape[1] == 0:
         raise InputError(
-            "no column is left to learn from", remedy="Check the table specification.", source=source
+            "no column is left as a feature",
+            remedy="Check ignore, label and id columns in the table specification.",
+            source=source,
         )
 
     patient_id = plain_text(raw[spec.patient_id]) if spec.patient_id is not None else _content_hash(records)
@@ -251,7 +253,7 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
         raise InputError(
             "no record is labelled normal",
             remedy=f"Normal means one of {list(spec.normal_labels)} (normal_labels in the table specification). "
-            "In YAML quote Yes and No, which stand for true and false there.",
+            "In YAML quote Yes and No, which otherwise mean true and false.",
             source=source,
             column=spec.label,
         )

@@ -1,4 +1,4 @@
-"""What a raw table means: its ids, label, subgroups and columns. One YAML block a data set."""
+"""The description of a raw table: its ids, label, subgroups and columns. One YAML block per data set."""
 
 from typing import Literal
 
@@ -14,9 +14,9 @@ class Column(Params):
 
     Attributes:
         kind: ``number``, ``category``, ``time`` or ``text`` (words written by a person, such as a clinical note).
-        unit: as shown beside every value (``mmol/L``); empty where there is none.
-        possible: lowest and highest value that can be true at all; a record outside is quarantined. What is possible
-            but unusual is left to the detectors.
+        unit: shown after every value (``mmol/L``); empty where there is none.
+        possible: lowest and highest possible value; a record with a value outside goes to quarantine. Values that are
+            possible but unusual are for the detectors.
     """
 
     kind: Literal["number", "category", "time", "text"] = "number"
@@ -27,7 +27,7 @@ class Column(Params):
 class Duration(Params):
     """A feature: time from ``start`` to ``end`` (both ``time`` columns); negative where the order is wrong.
 
-    ``by_day`` counts from day to day and leaves the hours out, for ends that are written without them.
+    ``by_day`` ignores the hours and counts days, for times that are written without hours.
     """
 
     start: str
@@ -37,12 +37,12 @@ class Duration(Params):
 
 
 class History(Params):
-    """Features made of the earlier records of the same patient (see ``medanomaly.tabular.features.history``).
+    """Features from earlier records of the same patient (see ``medanomaly.tabular.features.history``).
 
     Attributes:
-        time: column with the time at which a record's values are known; only what lies before it counts.
+        time: column with the time at which a record's values are known; only earlier records count.
         outcome_time: column with the time at which a record's label becomes known; None leaves labels out.
-        measurements: columns whose time since the last value, change and trend are of interest.
+        measurements: columns that get features for time since the last value, change and trend.
     """
 
     time: str
@@ -50,13 +50,13 @@ class History(Params):
     measurements: tuple[str, ...] = ()
 
 
-class Population(Params):
-    """A feature: a number of this record less what is usual in its group, learned from train cases alone.
+class GroupDeviation(Params):
+    """A feature: a number minus the median of its group, which is learned from train cases only.
 
     Attributes:
         of: the number.
-        by: category columns that make the group.
-        min_group_size: smaller groups count as the whole population.
+        by: category columns that define the group.
+        min_group_size: smaller groups use the median of all cases.
     """
 
     of: str
@@ -65,11 +65,11 @@ class Population(Params):
 
 
 class Text(Params):
-    """How notes become numbers (see ``medanomaly.tabular.features.text_features``).
+    """How notes become numbers (see ``medanomaly.tabular.features.notes``).
 
     Attributes:
-        n_components: dimensions kept of the TF-IDF matrix.
-        max_terms: most terms of the vocabulary.
+        n_components: number of dimensions kept of the TF-IDF matrix.
+        max_terms: maximum number of terms in the vocabulary.
         embedding: folder of a Hugging Face sentence model on this machine; None uses TF-IDF and SVD. Nothing is
             downloaded.
     """
@@ -84,27 +84,27 @@ class TableSpec(Params):
 
     Attributes:
         case_id: column with a unique id; None numbers the records from 1.
-        patient_id: column with the patient; None takes records of identical content as one patient, so that copies of a
-            record never fall on two sides of the split.
+        patient_id: column with the patient; None treats records of identical content as one patient, so copies of a
+            record are always in the same part of the split.
         label: column with the label; None where there is none.
         normal_labels: the values that mean normal; every other value means anomalous, a missing one unknown.
         kind: column that names the kind of anomaly; None uses the label's own values.
         age: column with the age in years; gives the subgroup ``age_band``.
         subgroups: subgroup name to column.
-        ignore: columns that are neither features nor anything else.
-        missing_values: what stands for a missing value, beside the empty cell.
-        columns: kinds, units and possible ranges; a column that is not listed is a number where at least 95 % of its
-            values are, else a category.
-        durations: features made of two times.
-        ratios: features made of two numbers, first divided by second: partners that contradict each other stand out in
-            their ratio though each is usual by itself.
-        count_repeats: adds the feature ``n_earlier_identical``: how often the same patient's record stood in the table
-            before, word for word.
-        history: features made of the patient's earlier records.
-        populations: feature name to what is usual in a group.
+        ignore: columns that are not used.
+        missing_values: values that mean missing, in addition to the empty cell.
+        columns: kinds, units and possible ranges; an undeclared column is a number if at least 95 % of its values are
+            numbers, else a time or a category.
+        durations: features from two times.
+        ratios: features from two numbers, first divided by second. A contradiction between two values that are each
+            usual shows in their ratio.
+        count_repeats: adds the feature ``n_earlier_identical``: how many earlier records of the patient are
+            identical.
+        history: features from earlier records of the patient.
+        populations: feature name to the deviation from the median of a group.
         text: how columns of kind ``text`` become numbers.
-        min_records: fewer usable records than this is an error.
-        rules: what is plausible; what breaks a rule is flagged and stays in (see ``medanomaly.tabular.table.quality``).
+        min_records: fewer usable records are an error.
+        rules: plausibility rules; a value that breaks a rule is flagged but kept (see ``medanomaly.tabular.table.quality``).
     """
 
     case_id: str | None = None
@@ -121,7 +121,7 @@ class TableSpec(Params):
     ratios: dict[str, tuple[str, str]] = Field(default_factory=dict)
     count_repeats: bool = False
     history: History | None = None
-    populations: dict[str, Population] = Field(default_factory=dict)
+    populations: dict[str, GroupDeviation] = Field(default_factory=dict)
     text: Text = Text()
     min_records: int = Field(30, ge=30)
     rules: TableRules = TableRules()
@@ -139,13 +139,15 @@ class TableSpec(Params):
         )
         if twice:
             raise ValueError(
-                f"durations, ratios or populations {twice} carry names that are taken; call them otherwise"
+                f"durations, ratios or populations {twice} have names that are already used; choose other names"
             )
         if self.age is not None and "age_band" in self.subgroups:
-            raise ValueError("subgroup 'age_band' is made from the column of age; call yours otherwise")
+            raise ValueError(
+                "subgroup 'age_band' is made from the column of age; choose another name for yours"
+            )
         taken = sorted(set(self.subgroups) & set(CASE_COLUMNS))
         if taken:
-            raise ValueError(f"subgroups {taken} carry names of the case table; call them otherwise")
+            raise ValueError(f"subgroups {taken} have names of the case table; choose other names")
         for name, pair in self.ratios.items():
             for part in pair:
                 if self.columns.get(part, Column()).kind != "number" or part not in self.columns:
@@ -162,7 +164,7 @@ class TableSpec(Params):
         if self.history is None:
             return
         if self.patient_id is None:
-            raise ValueError("history needs patient_id: without it no record has an earlier one")
+            raise ValueError("history needs patient_id: without it there are no earlier records")
         for time in (self.history.time, self.history.outcome_time):
             if time is not None and (time not in self.columns or self.columns[time].kind != "time"):
                 raise ValueError(f"history needs column '{time}' declared with kind: time")
@@ -173,7 +175,7 @@ class TableSpec(Params):
                 raise ValueError(f"history needs column '{name}' declared as a number")
 
     def named_columns(self) -> set[str]:
-        """Every column that the specification names, and that the table must therefore have."""
+        """Every column that the specification names; the table must have them."""
         single = {self.case_id, self.patient_id, self.label, self.kind, self.age} - {None}
         return single | set(self.subgroups.values()) | set(self.columns)
 

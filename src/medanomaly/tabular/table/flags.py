@@ -1,4 +1,4 @@
-"""Flags: faults found in a table, and their summary, whose counts add up."""
+"""Flags: faults found in a table, and their summary."""
 
 from dataclasses import dataclass, field
 
@@ -7,9 +7,9 @@ import pandas as pd
 
 FLAG_COLUMNS = ("record", "case_id", "column", "value", "rule", "message", "suggested_value")
 
-RULES = {
+RULE_MEANINGS = {
     "impossible": "cannot be true",
-    "implausible": "outside the plausible range, and no reading explains it",
+    "implausible": "outside the plausible range, and no other reading explains it",
     "unit_mixup": "out of range, but plausible in another unit",
     "decimal_point": "out of range, but plausible with the decimal point elsewhere",
     "sentinel": "a code for a missing value",
@@ -17,10 +17,10 @@ RULES = {
     "number_in_text": "a number that is written as text",
     "censored": "a bound (below or above a limit), not a value",
     "not_whole": "a fraction where whole numbers belong",
-    "unknown_value": "none of the values there are",
-    "not_a_time": "no ISO 8601 time",
+    "unknown_value": "none of the allowed values",
+    "not_a_time": "not an ISO 8601 time",
     "order": "two columns in the wrong order",
-    "duplicate_id": "an id that an earlier record has",
+    "duplicate_id": "the id of an earlier record",
     "duplicate_record": "a repetition of an earlier record",
 }
 EXAMPLES = 3
@@ -28,11 +28,11 @@ EXAMPLES = 3
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What was found.
+    """Faults of a table.
 
     Attributes:
-        flags: one row a fault, strings: ``record`` (1 = first row), ``case_id``, ``column``, ``value``, ``rule`` (a key of
-            :data:`RULES`), ``message``, ``suggested_value`` (``missing``: make it empty; NA: nothing to suggest).
+        flags: one row per fault, strings: ``record`` (1 = first row), ``case_id``, ``column``, ``value``, ``rule`` (a key of
+            :data:`RULE_MEANINGS`), ``message``, ``suggested_value`` (``missing``: empty the cell; NA: no suggestion).
         summary: ``n_records = n_flagged_records + n_clean_records``; ``rules`` lists counts and examples by rule and
             column, and its ``n_flags`` add up to the whole; ``notes`` are about columns.
     """
@@ -49,7 +49,7 @@ class FlagList:
     notes: list[str] = field(default_factory=list)
 
     def add(self, mask, values: pd.Series, column: str, rule: str, message, suggested=None) -> None:
-        """``message`` and ``suggested`` are one for all, or a Series on the index of ``values``."""
+        """Add one flag per True of ``mask``; the texts may be Series with the index of ``values``."""
         mask = pd.Series(mask, index=values.index).fillna(False).astype(bool)
         if not mask.any():
             return
@@ -59,7 +59,7 @@ class FlagList:
         self.parts.append(part)
 
     def report(self, case_id: pd.Series, source: str) -> QualityReport:
-        """Everything found, in the order of the records; ``case_id`` holds the id of every record."""
+        """All flags in the order of the records; ``case_id`` holds the id of every record."""
         if self.parts:
             flags = pd.concat(self.parts).sort_index(kind="stable")
             flags["record"] = flags.index + 1
@@ -72,7 +72,7 @@ class FlagList:
             {
                 "rule": rule,
                 "column": column,
-                "meaning": RULES[rule],
+                "meaning": RULE_MEANINGS[rule],
                 "n_flags": len(part),
                 "n_records": int(part["record"].nunique()),
                 "examples": part.drop_duplicates("value")
@@ -94,7 +94,7 @@ class FlagList:
 
 
 def show(value: float) -> str:
-    """A number as a reader writes it, four digits at most."""
+    """A number as text, with at most four significant digits."""
     return np.format_float_positional(value, precision=4, fractional=False, trim="-")
 
 

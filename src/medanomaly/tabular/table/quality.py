@@ -1,6 +1,6 @@
-"""Plausibility of a table or of single measurements: what looks wrong, by which rule, and what was probably meant.
+"""Plausibility of a table or of single measurements: which value looks wrong, by which rule, and what was probably meant.
 
-Plain pandas: a schema library says which values fail, but not what they were meant to be, and every rule here needs that.
+It does not use a schema library: such libraries say which values fail, but not what they were meant to be.
 """
 
 import pandas as pd
@@ -9,7 +9,7 @@ from medanomaly.core.errors import ConfigurationError
 from medanomaly.tabular.table.cleaning import NUMBER_SHARE
 from medanomaly.tabular.table.description import Column, TableSpec
 from medanomaly.tabular.table.flags import FlagList, QualityReport, as_text
-from medanomaly.tabular.table.raw_table import case_ids, prepared
+from medanomaly.tabular.table.prepared_table import case_ids, prepared
 from medanomaly.tabular.table.rules import OrderRule, TableRules, VariableRule, known_quantity
 from medanomaly.tabular.table.text_numbers import read_numbers
 from medanomaly.tabular.table.units import is_unit_of
@@ -42,21 +42,21 @@ def _flag_duplicates(raw: pd.DataFrame, spec: TableSpec, flags: FlagList) -> Non
     rows = content[content.duplicated(keep=False)].astype("string").fillna("\x00")
     key = pd.Series(list(map(tuple, rows.to_numpy(dtype=object))), index=rows.index)
     first = pd.Series(key.index, index=key.index).groupby(key).transform("min") + 1
-    message = "every column but the id is as in record " + first.astype("string")
+    message = "all columns except the id are equal to record " + first.astype("string")
     flags.add(again[rows.index], pd.Series("", index=rows.index), "", "duplicate_record", message)
 
 
 def _column_rules(
     raw: pd.DataFrame, spec: TableSpec, rules: TableRules, source: str
 ) -> dict[str, VariableRule]:
-    """Column to the rule that holds for it: those that are written down, and those that its name and unit give."""
+    """The rule of each column: from the specification, or from the name and unit of the column."""
     out = {}
     for name, written in rules.variables.items():
         columns = [name] if name in raw.columns else []
         columns = columns or [c for s in rules.statistics if (c := f"{name}_{s}") in raw.columns]
         if not columns:
             raise ConfigurationError(
-                f"a rule names the column '{name}', which the table has not",
+                f"a rule names the column '{name}', which is not in the table",
                 remedy=f"The table has {list(raw.columns)[:40]}.",
                 source=source,
             )
@@ -72,17 +72,17 @@ def _column_rules(
 def check_table(
     raw: pd.DataFrame, spec: TableSpec, rules: TableRules | None = None, source: str = "raw table"
 ) -> QualityReport:
-    """Flag what looks wrong in a table with one row a record; nothing is changed or taken out.
+    """Flag what looks wrong in a table with one row per record; no value is changed or removed.
 
     Args:
         raw: the table as it was read.
-        spec: what its columns mean; its missing values are not flagged, its impossible values are.
-        rules: plausible ranges, units and order of columns; None checks what names and units of columns give.
-        source: what to call the table in messages.
+        spec: description of the table; missing values are not flagged, impossible values are.
+        rules: plausible ranges, units and order of columns; None uses only the names and units of columns.
+        source: name of the table in messages.
 
     Raises:
         InputError: wrong delimiter, missing columns, no records.
-        ConfigurationError: a rule names a column that is not there.
+        ConfigurationError: a rule names a column that is not in the table.
     """
     rules = rules or TableRules()
     raw = prepared(raw, spec, source)
@@ -108,7 +108,9 @@ def check_table(
     for name, rule in rules.order.items():
         for column in {rule.lower, rule.upper} - set(raw.columns):
             raise ConfigurationError(
-                f"the rule '{name}' names the column '{column}', which is not there", source=source
+                f"the rule '{name}' names the column '{column}', which is not in the table",
+                remedy=f"The table has {list(raw.columns)[:40]}.",
+                source=source,
             )
         _flag_order(name, rule, raw, spec, flags)
     if rules.duplicates:
@@ -117,7 +119,7 @@ def check_table(
 
 
 def _is_number(values: pd.Series) -> bool:
-    """Whether a column that nobody declared holds numbers: most can be read, and half of them stand there as such."""
+    """Whether an undeclared column holds numbers: most values can be read as numbers, and half of them are plain numbers."""
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         return True
     read, known = read_numbers(values), values.notna().sum()
@@ -134,13 +136,13 @@ def check_events(
     value: str = "value",
     source: str = "events",
 ) -> QualityReport:
-    """Flag what looks wrong in single measurements: one row a measurement, each variable under its own rule.
+    """Flag what looks wrong in single measurements: one row per measurement, and each variable has its own rule.
 
     Args:
-        events: long table; ``variable`` names what was measured.
+        events: long table; the column ``variable`` names the measured variable.
         rules: only ``variables`` and ``missing_codes`` apply; a variable without a rule is read as a number.
         case_id, variable, value: names of the columns.
-        source: what to call the table in messages.
+        source: name of the table in messages.
     """
     events = events.reset_index(drop=True)
     flags = FlagList()
@@ -151,7 +153,5 @@ def check_events(
         else:
             flag_numbers(str(name), values, rule, None, rules.missing_codes, flags)
     unnamed = events[variable].isna()
-    flags.add(
-        unnamed, events[value], variable, "unknown_value", "a measurement that does not say what was measured"
-    )
+    flags.add(unnamed, events[value], variable, "unknown_value", "the measurement has no variable")
     return flags.report(events[case_id].astype("string"), source)

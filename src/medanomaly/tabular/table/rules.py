@@ -1,4 +1,4 @@
-"""What is plausible in a table: one frozen block beside the description of its columns."""
+"""Plausibility rules of a table, part of its description."""
 
 from pydantic import Field, field_validator, model_validator
 
@@ -9,15 +9,15 @@ MISSING_CODES = (-1.0, -9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0, 99999.
 
 
 class VariableRule(Params):
-    """What a value of one variable may be; a value outside is flagged, not taken out.
+    """Plausible values of one variable; other values are flagged, not removed.
 
     Attributes:
         quantity: name in ``medanomaly.tabular.table.units.QUANTITIES``; gives the plausible range and the units that may
-            have been mixed up.
-        unit: unit of the column; empty for the unit in ``columns``, or the quantity's base unit.
-        plausible: lowest and highest plausible value in ``unit``; None for that of the quantity.
+            be confused.
+        unit: unit of the column; empty for the unit in ``columns``, or the base unit of the quantity.
+        plausible: lowest and highest plausible value in ``unit``; None for the range of the quantity.
         whole: only whole numbers (ids, counts).
-        allowed: the only values there are.
+        allowed: list of allowed values.
     """
 
     quantity: str = ""
@@ -50,7 +50,7 @@ class OrderRule(Params):
     Attributes:
         lower, upper: the columns.
         equal: whether they may be equal.
-        by_day: compare the days of times and leave the hours out.
+        by_day: compare only the days of times.
     """
 
     lower: str
@@ -63,12 +63,12 @@ class TableRules(Params):
     """Plausibility rules of one table.
 
     Attributes:
-        variables: column to its rule; a word alone names the quantity (``Temp: temperature``).
+        variables: column to its rule; a single word names the quantity (``Temp: temperature``).
         order: name to a rule between two columns.
-        statistics: for a table of aggregates: a variable ``Temp`` that is no column stands for ``Temp_min`` and so on.
-        missing_codes: numbers that stand for a missing value where they are out of range; zero always is one of them.
-        by_name: check columns that are named as a quantity and carry one of its units without being told.
-        duplicates: flag records that repeat an earlier one in every column but the id.
+        statistics: for a table of aggregates: a variable ``Temp`` that is not a column stands for ``Temp_min`` and so on.
+        missing_codes: numbers that mean missing if they are out of range; zero is always one of them.
+        by_name: also check columns that have the name and a unit of a quantity but no rule.
+        duplicates: flag records that equal an earlier one in all columns except the id.
     """
 
     variables: dict[str, VariableRule] = Field(default_factory=dict)

@@ -1,11 +1,11 @@
-"""Numbers that stand in a table as text: ``<0.5``, ``5,3``, ``> 100``, ``98.6 F``, ``1.234,5``."""
+"""Read numbers that are written as text: ``<0.5``, ``5,3``, ``> 100``, ``98.6 F``, ``1.234,5``."""
 
 import re
 
 import numpy as np
 import pandas as pd
 
-# what people and programs write where there is no value, in lower case
+# words that people and programs write for a missing value, in lower case
 MISSING_WORDS = frozenset((
     "", "?", "na", "n/a", "n.a.", "nan", "nil", "null", "none", "unknown", "unk", "missing", "-", "--", ".",
     "nd", "n.d.", "not done", "not measured", "#n/a", "#value!", "#div/0!", "#null!", "#ref!", "#num!",
@@ -18,7 +18,7 @@ _GROUPED = re.compile(r"[+-]?\d{1,3}(?:(?P<group>[.,'\s])\d{3})(?:(?P=group)\d{3
 
 
 def _plain(text: str) -> float:
-    """The number that digits with points, commas and spaces mean; NaN where they can mean two numbers or none."""
+    """The number that digits with points, commas and spaces mean; NaN where they can mean two different numbers or none."""
     text = text.rstrip(".,")
     points, commas = text.count("."), text.count(",")
     if points and commas:
@@ -29,7 +29,7 @@ def _plain(text: str) -> float:
         return float(re.sub(r"[.,'\s]", "", whole) + "." + part)
     if commas == 1 and not re.search(r"['\s]", text):
         whole, _, part = text.partition(",")
-        # 1,234 is a thousand to some and little more than one to others
+        # some countries read 1,234 as more than a thousand, others as a little more than one
         ambiguous = len(part) == 3 and _GROUPED.fullmatch(text) and whole.lstrip("+-") != "0"
         return np.nan if ambiguous else float(f"{whole}.{part}")
     if _GROUPED.fullmatch(text) and points != 1:
@@ -41,15 +41,15 @@ def _plain(text: str) -> float:
 
 
 def read_numbers(values: pd.Series) -> pd.DataFrame:
-    """Read numbers out of a column, and say where that took more than reading digits.
+    """Read the numbers of a column, and say which of them were not plain numbers.
 
     Args:
         values: numbers, text or both; missing values stay missing.
 
     Returns:
-        Frame on the same index: ``value`` float64 (NaN = none could be read), ``plain`` (bool: stood there as a number),
-        ``censored`` (``<`` below the limit, ``>`` above it, empty where exact), ``unit`` (text behind the number),
-        ``missing_word`` (bool: text that stands for a missing value).
+        Frame on the same index: ``value`` float64 (NaN = none could be read), ``plain`` (bool: was a plain number),
+        ``censored`` (``<`` below the limit, ``>`` above it, empty where exact), ``unit`` (text after the number),
+        ``missing_word`` (bool: text that means missing).
     """
     if pd.api.types.is_numeric_dtype(values):
         number = values.astype("float64")
@@ -68,7 +68,7 @@ def read_numbers(values: pd.Series) -> pd.DataFrame:
         match = _NUMBER.fullmatch(text)
         sign = ((match["sign"] or "") if match else "")[:1].translate(str.maketrans("≤≥~", "<> ")).strip()
         unit = (match["unit"] or "") if match else ""
-        # "120/80" are two numbers, not one with a unit
+        # "120/80" is two numbers, not one with a unit
         value = _plain(match["number"]) if match and not re.match(r"/\d", unit) else np.nan
         read[text] = (value, sign, unit, text.lower() in MISSING_WORDS)
     if read:

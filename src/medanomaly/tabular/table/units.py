@@ -1,14 +1,10 @@
-"""Units of clinical quantities: what a value would be in another unit, and what a value out of range was meant to be."""
+"""Clinical quantities: their units, their plausible ranges, and conversion from one unit to another."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from medanomaly.core.errors import ConfigurationError
-
-MISSING = "missing"
-# readings closer than this are one reading; conversions that were rounded differ by less
-SAME = 0.03
 
 
 @dataclass(frozen=True)
@@ -17,9 +13,9 @@ class Quantity:
 
     Attributes:
         unit: base unit.
-        plausible: range in which a true value lies, intensive care included (base unit).
-        usual: range of most adult patients; among several readings of a wrong value the one inside is preferred.
-        digits: digits after the point it is written with in the base unit; a lost point can hide no more than these.
+        plausible: range of true values, including intensive care (base unit).
+        usual: range of most adult patients (base unit); among several readings of a wrong value, one inside is preferred.
+        digits: usual number of decimals in the base unit; a lost decimal point can hide at most these.
         units: other unit to (factor, offset): base value = factor * value + offset.
     """
 
@@ -38,8 +34,8 @@ _KILOPASCAL = {"kPa": 7.50062}
 _CELLS = {"/µL": 1e-3, "10⁶/L": 1e-3}
 
 # Factors are molar masses (mg/dL to mmol/L = 10 / molar mass). Ranges are this project's own, wide enough for intensive
-# care, set beside the valid ranges of MIMIC-Extract (Wang et al., CHIL 2020, variable_ranges.csv) and tried on PhysioNet
-# 2012: narrower where a fault sits inside those (temperature 26 degrees, pH 8.4, pressure 0).
+# care. They were compared with the valid ranges of MIMIC-Extract (Wang et al., CHIL 2020, variable_ranges.csv) and tested on
+# PhysioNet 2012, and are narrower where those include errors (temperature 26 degrees, pH 8.4, pressure 0).
 QUANTITIES: dict[str, Quantity] = {
     "age": Quantity("years", (0, 115), (18, 95)),
     "height": Quantity("cm", (40, 230), (140, 205), 1, _times({"m": 100, "inch": 2.54, "ft": 30.48})),
@@ -90,9 +86,6 @@ QUANTITIES: dict[str, Quantity] = {
     "urine": Quantity("mL", (0, 10000), (0, 3000), 0, _times({"L": 1000})),
 }
 
-# units that forms convert while one types, so that a metric value may be converted once too often
-_CONVERTED_AT_ENTRY = ("°F", "inch", "lb")
-
 _SPELLINGS = {
     "c": "°c", "degc": "°c", "celsius": "°c", "f": "°f", "degf": "°f", "fahrenheit": "°f", "kelvin": "k",
     "lbs": "lb", "pounds": "lb", "kgs": "kg", "in": "inch", "inches": "inch", "feet": "ft", "year": "years",
@@ -101,7 +94,8 @@ _SPELLINGS = {
 }  # fmt: skip
 
 
-def _key(unit: str) -> str:
+def unit_key(unit: str) -> str:
+    """One spelling per unit, for comparisons."""
     text = unit.strip().replace(" ", "").replace("μ", "µ").lower().replace("mcg", "µg")
     for micro in ("ug/", "umol/", "/ul"):
         text = text.replace(micro, micro.replace("u", "µ", 1))
@@ -112,25 +106,25 @@ def conversion(quantity: str, unit: str) -> tuple[float, float]:
     """(factor, offset) with base value = factor * value + offset; an empty unit is the base unit.
 
     Raises:
-        ConfigurationError: no such quantity, or the unit is none of its units.
+        ConfigurationError: unknown quantity, or the unit is not one of its units.
     """
     if quantity not in QUANTITIES:
-        raise ConfigurationError(f"no quantity '{quantity}'", remedy=f"There are {sorted(QUANTITIES)}.")
+        raise ConfigurationError(f"unknown quantity '{quantity}'", remedy=f"There are {sorted(QUANTITIES)}.")
     known = QUANTITIES[quantity]
-    table = {_key(known.unit): (1.0, 0.0)} | {_key(name): pair for name, pair in known.units.items()}
+    table = {unit_key(known.unit): (1.0, 0.0)} | {unit_key(name): pair for name, pair in known.units.items()}
     if not unit:
         return 1.0, 0.0
-    if _key(unit) not in table:
+    if unit_key(unit) not in table:
         raise ConfigurationError(
-            f"'{unit}' is no unit of {quantity}", remedy=f"Known are {[known.unit, *known.units]}."
+            f"'{unit}' is not a unit of {quantity}", remedy=f"Known are {[known.unit, *known.units]}."
         )
-    return table[_key(unit)]
+    return table[unit_key(unit)]
 
 
 def is_unit_of(quantity: str, unit: str) -> bool:
-    """Whether values of the quantity can be stated in this unit; an empty unit only where it has none."""
+    """Whether this is a unit of the quantity; an empty unit only where the quantity has none."""
     known = QUANTITIES.get(quantity)
-    return known is not None and _key(unit) in {_key(known.unit), *map(_key, known.units)}
+    return known is not None and unit_key(unit) in {unit_key(known.unit), *map(unit_key, known.units)}
 
 
 def convert(values: np.ndarray, quantity: str, source: str, target: str) -> np.ndarray:
@@ -141,118 +135,7 @@ def convert(values: np.ndarray, quantity: str, source: str, target: str) -> np.n
 
 
 def plausible_range(quantity: str, unit: str) -> tuple[float, float]:
-    """The plausible range of a quantity, in the unit asked for."""
+    """The plausible range of a quantity, in the given unit."""
     conversion(quantity, unit)
     low, high = convert(np.array(QUANTITIES[quantity].plausible), quantity, QUANTITIES[quantity].unit, unit)
     return float(low), float(high)
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One way to read a wrong value.
-
-    Attributes:
-        rule: the rule it falls under.
-        words: how the wrong value came about.
-        value: what was meant; NaN = a missing value.
-        usual: whether that is a value of most adults, and thus likely enough to be suggested.
-    """
-
-    rule: str
-    words: str
-    value: float
-    usual: bool = True
-
-
-def _missing_readings(value: float, codes: tuple[float, ...], quantity: str, unit: str) -> list[Reading]:
-    if value == 0 or value in codes:
-        meaning = "mostly means that nothing was measured" if value == 0 else "stands for a missing value"
-        return [Reading("sentinel", f"{value:g} {meaning}", np.nan)]
-    if quantity:
-        for other, (_, offset) in QUANTITIES[quantity].units.items():
-            if offset == 0:
-                continue
-            for code in (0.0, *codes):
-                # converted and rounded to a tenth
-                if abs(value - float(convert(np.array(code), quantity, other, unit))) <= 0.05:
-                    words = f"{code:g} {other}, which stands for a missing value, was converted"
-                    return [Reading("sentinel", words, np.nan)]
-    return []
-
-
-def _unit_readings(value: float, quantity: str, unit: str) -> list[Reading]:
-    if not quantity:
-        return []
-    known, out = QUANTITIES[quantity], []
-    here = unit or known.unit
-    for other in (known.unit, *known.units):
-        if _key(other) == _key(here):
-            continue
-        typed = float(convert(np.array(value), quantity, other, here))
-        out.append(Reading("unit_mixup", f"typed in {other}", typed))
-        if other in _CONVERTED_AT_ENTRY:
-            twice = float(convert(np.array(value), quantity, here, other))
-            out.append(
-                Reading("unit_mixup", f"converted from {other} though it was in {here} already", twice)
-            )
-    return out
-
-
-def _point_readings(value: float, digits: int) -> list[Reading]:
-    if digits == 0:
-        return []
-    out = [Reading("decimal_point", "the decimal point is one place too far left", value * 10)]
-    if float(value).is_integer():
-        out += [
-            Reading("decimal_point", "the decimal point was lost", value / 10**k)
-            for k in range(1, digits + 1)
-        ]
-    return out
-
-
-def readings(
-    value: float, quantity: str, unit: str, plausible: tuple[float, float], codes: tuple[float, ...]
-) -> list[Reading]:
-    """What a value outside ``plausible`` may have been meant to be, likeliest first; empty where nothing fits.
-
-    Tried are codes for "missing" (zero and negative ones settle it), every other unit of the quantity, a conversion that
-    was made once too often, and a shifted decimal point. Readings are kept where their result is plausible; results in
-    the quantity's usual range displace the others, units displace points, and readings with the same result (within 3 %)
-    count once. Values that are plausible as they stand are never read otherwise: 150 lb typed as 150 kg stays unseen.
-
-    Args:
-        value: the value as it stands, in ``unit``.
-        quantity: name in :data:`QUANTITIES`, or empty.
-        unit: declared unit of the column; empty for the base unit.
-        plausible: range in ``unit``.
-        codes: numbers that stand for a missing value.
-    """
-    missing = _missing_readings(value, codes, quantity, unit)
-    if missing and value <= 0:
-        return missing
-    usual, digits = plausible, 2
-    if quantity:
-        known = QUANTITIES[quantity]
-        usual = tuple(convert(np.array(known.usual), quantity, known.unit, unit))
-        digits = max(0, known.digits + round(np.log10(conversion(quantity, unit)[0])))
-    in_unit = _fitting(_unit_readings(value, quantity, unit), plausible, usual)
-    in_point = _fitting(_point_readings(value, digits), plausible, usual)
-    usual_first = any(reading.usual for reading in [*in_unit, *in_point])
-    # a unit is mixed up far more often than a point is lost, so the point explains what no unit explains
-    found = [r for r in in_unit if r.usual == usual_first] or [r for r in in_point if r.usual == usual_first]
-    kept: list[Reading] = []
-    for reading in found:
-        if all(abs(reading.value - other.value) > SAME * abs(other.value) for other in kept):
-            kept.append(reading)
-    return [*kept, *missing]
-
-
-def _fitting(
-    found: list[Reading], plausible: tuple[float, float], usual: tuple[float, float]
-) -> list[Reading]:
-    """Readings whose value is plausible, marked where it is usual."""
-    return [
-        replace(reading, usual=bool(usual[0] <= reading.value <= usual[1]))
-        for reading in found
-        if plausible[0] <= reading.value <= plausible[1]
-    ]

@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.tabular.table.flags import FlagList, show
+from medanomaly.tabular.table.intended_values import MISSING, readings
 from medanomaly.tabular.table.rules import VariableRule
 from medanomaly.tabular.table.text_numbers import MISSING_WORDS, read_numbers
-from medanomaly.tabular.table.units import MISSING, QUANTITIES, convert, is_unit_of, readings
+from medanomaly.tabular.table.units import QUANTITIES, convert, is_unit_of
 
-# a column of which this share is out of range is rather described wrongly than filled in wrongly
+# if this share of a column is out of range, its description is probably wrong
 WHOLE_COLUMN = 0.5
 
 
@@ -42,7 +43,7 @@ def _out_of_range(
 def flag_text(
     name: str, values: pd.Series, read: pd.DataFrame, rule: VariableRule, flags: FlagList
 ) -> pd.Series:
-    """Flag what is no plain number; returns the numbers that are left to check against the range."""
+    """Flag values that are not plain numbers; returns the numbers to compare with the range."""
     number = read["value"].copy()
     flags.add(read["missing_word"], values, name, "sentinel", "text that stands for a missing value", MISSING)
     unread = values.notna() & number.isna() & ~read["missing_word"]
@@ -79,15 +80,15 @@ def flag_numbers(
     codes: tuple[float, ...],
     flags: FlagList,
 ) -> None:
-    """Flag text, fractions and values out of range; where most of a column is out of range, note it for the column.
+    """Flag text, fractions and values out of range; if most of a column is out of range, add a note about the column.
 
     Args:
         name: of the column.
         values: as they were read; missing ones stay missing.
-        rule: what is plausible.
-        possible: what can be true at all; None where nothing is said.
-        codes: numbers that stand for a missing value where they are out of range.
-        flags: receives what is found.
+        rule: plausible values.
+        possible: range of possible values; None where there is none.
+        codes: numbers that mean missing if they are out of range.
+        flags: receives the flags.
     """
     read = read_numbers(values)
     number = flag_text(name, values, read, rule, flags)
@@ -116,7 +117,7 @@ def flag_numbers(
 
 
 def flag_unknown(name: str, values: pd.Series, rule: VariableRule, flags: FlagList) -> None:
-    """Flag values that are none of ``rule.allowed``."""
+    """Flag values that are not in ``rule.allowed``."""
     wanted = {str(value) for value in rule.allowed}
     numeric = {float(value) for value in rule.allowed if isinstance(value, int | float)}
     known = values.astype("string").str.strip().isin(wanted) | pd.to_numeric(values, errors="coerce").isin(
@@ -132,12 +133,12 @@ def flag_unknown(name: str, values: pd.Series, rule: VariableRule, flags: FlagLi
 
 
 def as_times(values: pd.Series) -> pd.Series:
-    """Times in UTC, so that those with and without a zone compare; NaT where the text is no ISO 8601 time."""
+    """Times in UTC, so times with and without a zone can be compared; NaT where the text is not an ISO 8601 time."""
     return pd.to_datetime(values, errors="coerce", format="ISO8601", utc=True)
 
 
 def flag_times(name: str, values: pd.Series, flags: FlagList) -> None:
-    """Flag text that is no time."""
+    """Flag text that is not a time."""
     word = values.astype("string").str.strip().str.lower().isin(MISSING_WORDS)
     flags.add(word, values, name, "sentinel", "text that stands for a missing value", MISSING)
     wrong = values.notna() & as_times(values).isna() & ~word

@@ -1,4 +1,4 @@
-"""Maps from a model's log-odds to probabilities that hold: beta, Platt, isotonic. Fitted on cases the model has not seen."""
+"""Calibration of probabilities: beta, Platt or isotonic maps of log-odds, fitted on cases that the model has not seen."""
 
 from typing import Literal, Protocol
 
@@ -9,9 +9,9 @@ from scipy.special import expit, log_expit
 from medanomaly.core.errors import ConfigurationError, InputError
 
 CalibrationName = Literal["beta", "platt", "isotonic", "none"]
-# isotonic steps reach 0 and 1, which no finite sample shows
-LEAST = 1e-4
-STEEPEST = 20.0
+# isotonic steps reach 0 and 1, which no finite sample can prove
+SMALLEST_PROBABILITY = 1e-4
+LARGEST_SLOPE = 20.0
 
 
 class Calibrator(Protocol):
@@ -25,21 +25,21 @@ class Calibrator(Protocol):
 
 
 class Identity:
-    """Leaves probabilities as the model gives them."""
+    """No calibration: probabilities stay as the model gives them."""
 
     def apply(self, logit: np.ndarray) -> np.ndarray:
         """(n,) probabilities."""
         return expit(logit)
 
     def to_dict(self) -> dict:
-        """Name alone."""
+        """Only the name."""
         return {"name": "none"}
 
 
 class Beta:
     """Beta calibration (Kull, Silva Filho & Flach 2017): logit q = a ln p - b ln(1 - p) + c with a, b >= 0.
 
-    With a = b it is Platt's map of log-odds; a and b apart bend the two ends differently.
+    With a = b it is the map of Platt; different a and b bend the two ends differently.
     """
 
     def __init__(self, a: float, b: float, c: float):
@@ -50,7 +50,12 @@ class Beta:
         """Maximum likelihood under a, b >= 0, with Platt's targets."""
         design = np.column_stack([log_expit(logit), -log_expit(-logit), np.ones_like(logit)])
         return cls(
-            *_fit(design, y, [(0.0, STEEPEST), (0.0, STEEPEST), (None, None)], np.array([1.0, 1.0, 0.0]))
+            *_fit(
+                design,
+                y,
+                [(0.0, LARGEST_SLOPE), (0.0, LARGEST_SLOPE), (None, None)],
+                np.array([1.0, 1.0, 0.0]),
+            )
         )
 
     def apply(self, logit: np.ndarray) -> np.ndarray:
@@ -72,7 +77,7 @@ class Platt:
     def fit(cls, logit: np.ndarray, y: np.ndarray) -> "Platt":
         """Maximum likelihood under a >= 0, with Platt's targets."""
         design = np.column_stack([logit, np.ones_like(logit)])
-        return cls(*_fit(design, y, [(0.0, STEEPEST), (None, None)], np.array([1.0, 0.0])))
+        return cls(*_fit(design, y, [(0.0, LARGEST_SLOPE), (None, None)], np.array([1.0, 0.0])))
 
     def apply(self, logit: np.ndarray) -> np.ndarray:
         """(n,) probabilities."""
@@ -86,7 +91,7 @@ class Platt:
 class Isotonic:
     """The best non-decreasing step map (Zadrozny & Elkan 2002), linear between steps.
 
-    Needs many cases, and its ties cost AUROC and average precision.
+    It needs many cases, and its ties lower AUROC and average precision.
     """
 
     def __init__(self, x: np.ndarray, p: np.ndarray):
@@ -97,7 +102,9 @@ class Isotonic:
         """Pool adjacent violators (scikit-learn's)."""
         from sklearn.isotonic import IsotonicRegression
 
-        fitted = IsotonicRegression(y_min=LEAST, y_max=1 - LEAST, out_of_bounds="clip").fit(logit, y)
+        fitted = IsotonicRegression(
+            y_min=SMALLEST_PROBABILITY, y_max=1 - SMALLEST_PROBABILITY, out_of_bounds="clip"
+        ).fit(logit, y)
         return cls(fitted.X_thresholds_, fitted.y_thresholds_)
 
     def apply(self, logit: np.ndarray) -> np.ndarray:
@@ -112,7 +119,7 @@ class Isotonic:
 def _fit(design: np.ndarray, y: np.ndarray, bounds: list, start: np.ndarray) -> list[float]:
     """Logistic regression under bounds; convex, so the solver finds the only optimum."""
     n_positive = y.sum()
-    # Platt 1999: targets a pseudo-case away from 0 and 1 keep separable cases from giving infinite slopes
+    # Platt 1999: with targets inside (0, 1), separable cases do not give infinite slopes
     high, low = (n_positive + 1) / (n_positive + 2), 1 / (len(y) - n_positive + 2)
     target = np.where(y == 1, high, low)
 
@@ -134,9 +141,9 @@ def fit_calibrator(name: CalibrationName, logit: np.ndarray, y: np.ndarray) -> C
     """Fit the calibrator ``name``.
 
     Args:
-        name: ``beta``, ``platt``, ``isotonic`` or ``none``; to be chosen before test is looked at.
+        name: ``beta``, ``platt``, ``isotonic`` or ``none``; choose it before looking at test.
         logit: (n,) finite log-odds of cases that the model was not fitted on.
-        y: (n,) 0 or 1, both there.
+        y: (n,) 0 or 1, both present.
     """
     logit, y = np.asarray(logit, dtype=np.float64), np.asarray(y)
     if name == "none":
@@ -147,7 +154,7 @@ def fit_calibrator(name: CalibrationName, logit: np.ndarray, y: np.ndarray) -> C
         raise InputError("log-odds are NaN or infinite", remedy="Risk models must give finite log-odds.")
     if len(np.unique(y)) < 2:
         raise ConfigurationError(
-            "cases of one class alone cannot calibrate", remedy="Bring cases of both labels."
+            "calibration needs cases of both classes", remedy="Bring cases of both labels."
         )
     return CALIBRATORS[name].fit(logit, y)
 

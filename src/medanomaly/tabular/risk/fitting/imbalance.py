@@ -1,7 +1,7 @@
-"""Rare labels: shift the log-odds, move the threshold, and only if one must, weigh or resample inside the fold.
+"""Rare labels: shift the log-odds, or weigh or resample cases inside the fold.
 
-Weighting and resampling change the prevalence that the model believes in, hence every probability; ranks hardly change.
-``correct`` takes the shift back.
+Weighting and resampling change the prevalence that the model assumes, and so every probability; ranks hardly change.
+``correct`` undoes this shift. A threshold on calibrated probabilities needs neither.
 """
 
 from typing import Literal
@@ -13,18 +13,18 @@ from sklearn.neighbors import NearestNeighbors
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.preprocessing import Preprocessor
-from medanomaly.tabular.risk.models import Contributions, RiskModel
+from medanomaly.tabular.risk.risk_model import Contributions, RiskModel
 
 
 def shift_prevalence(logit: np.ndarray, trained: float, target: float) -> np.ndarray:
-    """Log-odds for a population of another prevalence, where cases of a class look the same in both.
+    """Log-odds for another prevalence, if cases of each class have the same features in both populations.
 
     Saerens, Latinne & Decaestecker 2002, eq. 2.4; the logit adjustment of Menon et al. 2021 is the same shift.
 
     Args:
         logit: (n,) log-odds of a model.
-        trained: prevalence that the model believes in, in (0, 1).
-        target: prevalence wanted, in (0, 1).
+        trained: prevalence that the model assumes, in (0, 1).
+        target: wanted prevalence, in (0, 1).
     """
     if not (0 < trained < 1 and 0 < target < 1):
         raise ConfigurationError(
@@ -36,19 +36,19 @@ def shift_prevalence(logit: np.ndarray, trained: float, target: float) -> np.nda
 def smote(
     features: pd.DataFrame, y: np.ndarray, k: int = 5, seed: int = 0
 ) -> tuple[pd.DataFrame, np.ndarray]:
-    """Add made-up cases of the rarer class until both are equally frequent (Chawla et al. 2002).
+    """Add synthetic cases of the rarer class until both classes are equally frequent (Chawla et al. 2002).
 
     A new case lies between a case and one of its k nearest neighbours of its class. Neighbours are found among standardised,
-    median-filled values. A number that one of the two lacks, and every category, is the case's own.
+    median-filled values. A number that is missing in one of the two, and every category, is that of the first case.
 
     Args:
         features: feature table of n rows.
         y: (n,) 0 or 1.
-        k: neighbours.
-        seed: of the cases drawn.
+        k: number of neighbours.
+        seed: of the random numbers.
 
     Returns:
-        ``(features, y)``, the made-up cases after the real ones, with ``case_id`` "smote-1", ...
+        ``(features, y)``, synthetic cases after the real ones, with ``case_id`` "smote-1", ...
     """
     rare = int(y.mean() < 0.5)
     members = np.flatnonzero(y == rare)
@@ -83,9 +83,9 @@ class Rebalanced(RiskModel):
     """A model fitted as if both labels were equally frequent.
 
     Args:
-        model: what is fitted.
-        how: ``class_weight`` weighs the cases of a class by the inverse of its frequency, ``smote`` adds made-up cases.
-        correct: shift the log-odds back to the prevalence of the cases given. Without it probabilities are far too high.
+        model: the inner model.
+        how: ``class_weight`` weighs the cases of a class by the inverse of its frequency, ``smote`` adds synthetic cases.
+        correct: shift the log-odds back to the prevalence of the cases given. Without this, probabilities are far too high.
         seed: of ``smote``.
     """
 
@@ -113,22 +113,22 @@ class Rebalanced(RiskModel):
             weight = np.concatenate([weight, np.ones(len(y) - n)])
         else:
             raise ConfigurationError(
-                f"no way '{self.how}' to rebalance", remedy="Give class_weight or smote."
+                f"unknown way to rebalance: '{self.how}'", remedy="Give class_weight or smote."
             )
         self.model_ = clone(self.model).fit(features, y, patient, weight)
         self.shift_ = float(shift_prevalence(0.0, 0.5, prevalence)) if self.correct else 0.0
 
     def predict_logit(self, features: pd.DataFrame) -> np.ndarray:
-        """Log-odds of the model inside, shifted back where asked for."""
+        """Log-odds of the inner model, shifted back if ``correct``."""
         return self.model_.predict_logit(features) + self.shift_
 
     def logit_interval(self, features: pd.DataFrame, level: float):
-        """Interval of the model inside, shifted alike. Weights and copies overstate how much is known."""
+        """Interval of the inner model, with the same shift. Weights and synthetic cases make it too narrow."""
         found = self.model_.logit_interval(features, level)
         return None if found is None else (found[0] + self.shift_, found[1] + self.shift_)
 
     def contributions(self, features: pd.DataFrame) -> Contributions:
-        """Contributions of the model inside; the shift is in the base."""
+        """Contributions of the inner model; the shift is part of the base."""
         inside = self.model_.contributions(features)
         if inside.unit != "log-odds":
             return inside

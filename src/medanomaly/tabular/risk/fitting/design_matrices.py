@@ -1,4 +1,4 @@
-"""Feature tables as matrices: winsorised and filled for linear models, as they are for trees."""
+"""Feature tables as matrices: clipped, filled and standardised for linear models, unchanged for trees."""
 
 import json
 from dataclasses import dataclass
@@ -9,18 +9,19 @@ import pandas as pd
 from medanomaly.core.errors import InputError
 from medanomaly.detectors.preprocessing import Preprocessor, finite_numbers
 
-# fits in float32 with room for squares
+# fits in float32, and so does its square
 NUMBER_LIMIT = 1e15
-# a HistGradientBoosting split keeps its categories in 256 bits, one of them for missing
+# HistGradientBoosting stores the categories of a split in 256 bits, one of them for missing values
 MAX_LEVELS = 250
 
 
 @dataclass(frozen=True)
 class LinearDesign:
-    """Numbers clipped to training quantiles, then the median for missing ones with an indicator, one column a category.
+    """Clipped numbers, missing ones filled with the median and marked by an indicator, and one column per category.
 
     Attributes:
-        limits: lowest and highest value kept of each number; one typing error then weighs no more than an extreme patient.
+        limits: lowest and highest value of each number after clipping; a typing error then weighs no more than an
+            extreme patient.
         preprocessor: fills, indicators, levels, means and standard deviations.
     """
 
@@ -33,7 +34,7 @@ class LinearDesign:
 
         Args:
             features: feature table with ``case_id``.
-            quantiles: where numbers are clipped (Winsor's method).
+            quantiles: quantiles at which numbers are clipped (winsorising).
         """
         limits = {}
         for name in features.columns.drop("case_id"):
@@ -54,7 +55,7 @@ class LinearDesign:
         return np.array([column.feature for column in self.preprocessor.columns])
 
     def to_dict(self) -> dict:
-        """JSON types only; :meth:`from_dict` gives an equal design."""
+        """Only JSON types; :meth:`from_dict` gives an equal design."""
         return {
             "limits": {name: list(pair) for name, pair in self.limits.items()},
             "preprocessor": self.preprocessor.to_dict(),
@@ -66,7 +67,7 @@ class LinearDesign:
         limits = {name: tuple(pair) for name, pair in spec["limits"].items()}
         return cls(limits, Preprocessor.from_dict(spec["preprocessor"]))
 
-    # one text instead of an object a matrix column: the model file has a thirtieth of the size, and fewer types need trust
+    # one text instead of one object per matrix column: the file is 30 times smaller, and skops must trust fewer types
     def __getstate__(self) -> dict:
         return {"json": json.dumps(self.to_dict())}
 
@@ -77,7 +78,7 @@ class LinearDesign:
 def _clip(features: pd.DataFrame, limits: dict[str, tuple[float, float]]) -> pd.DataFrame:
     absent = [name for name in limits if name not in features.columns]
     if absent:
-        raise InputError(f"features {absent[:5]} are absent", remedy=f"The model needs {list(limits)}.")
+        raise InputError(f"features {absent[:5]} are missing", remedy=f"The model needs {list(limits)}.")
     clipped = {
         name: np.clip(finite_numbers(features[name], name, NUMBER_LIMIT), *pair)
         for name, pair in limits.items()
@@ -88,14 +89,14 @@ def _clip(features: pd.DataFrame, limits: dict[str, tuple[float, float]]) -> pd.
 
 @dataclass(frozen=True)
 class TreeDesign:
-    """Numbers with NaN left in, categories as codes or as one column a level.
+    """Numbers with NaN for missing values, and categories as codes or as one column per level.
 
-    Categories stand first: HistGradientBoosting moves them there itself, and columns then keep their place.
+    Categories come first: HistGradientBoosting moves them there itself, so columns keep their positions.
 
     Attributes:
         numbers: names of the numeric features.
-        levels: category to its levels, the most frequent ones; an unseen level counts as missing.
-        one_hot: one 0/1 column a level instead of one column of codes.
+        levels: category to its most frequent levels; an unseen level counts as missing.
+        one_hot: one 0/1 column per level instead of one column of codes.
     """
 
     numbers: tuple[str, ...]
@@ -116,7 +117,9 @@ class TreeDesign:
                 levels[name] = tuple(sorted(str(level) for level in kept))
         levels = {name: kept for name, kept in levels.items() if kept}
         if not numbers and not levels:
-            raise InputError("there is no feature", remedy="Bring a table with at least one feature.")
+            raise InputError(
+                "the table has no feature with a value", remedy="Bring a table with at least one feature."
+            )
         return cls(tuple(numbers), levels, one_hot)
 
     @property
@@ -138,7 +141,7 @@ class TreeDesign:
         names = [*self.levels, *self.numbers]
         absent = [name for name in names if name not in features.columns]
         if absent:
-            raise InputError(f"features {absent[:5]} are absent", remedy=f"The model needs {names}.")
+            raise InputError(f"features {absent[:5]} are missing", remedy=f"The model needs {names}.")
         columns = []
         for name, kept in self.levels.items():
             codes = (
@@ -153,5 +156,5 @@ class TreeDesign:
 
 
 def by_feature(terms: np.ndarray, owners: np.ndarray) -> pd.DataFrame:
-    """Add up the terms of matrix columns that come from one feature: (n, d) to one column a feature."""
+    """Add up the terms of matrix columns that come from one feature: (n, d) to one column per feature."""
     return pd.DataFrame(terms).T.groupby(owners, sort=False).sum().T

@@ -1,13 +1,13 @@
-"""Features of a record: its own values, durations, ratios, repeats, the patient's history, its population, and its notes."""
+"""Features of a record: values, durations, ratios, repeats, history of the patient, deviation from its group, notes."""
 
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.tabular.features.group_deviation import fit_group_deviation, group_deviation
 from medanomaly.tabular.features.history import history_features, history_units
-from medanomaly.tabular.features.text_features import TextModel, fit_text
+from medanomaly.tabular.features.notes import TextModel, fit_text
 from medanomaly.tabular.table.description import TableSpec
-from medanomaly.tabular.table.population import fit_population, population_feature
 
 SECONDS = {"hours": 3600.0, "days": 86400.0}
 REPEATS = "n_earlier_identical"
@@ -16,21 +16,21 @@ REPEATS = "n_earlier_identical"
 def fit_features(
     records: pd.DataFrame, cases: pd.DataFrame, spec: TableSpec, seed: int = 0, stamp: dict | None = None
 ) -> Bundle:
-    """Learn from train cases what features need: medians of populations, words and directions of notes.
+    """Learn from train cases the medians of groups, and the words and directions of notes.
 
     Args:
         records: clean records with ``case_id`` first.
         cases: case table of the same records, with the split.
-        spec: populations and text.
+        spec: description of the table; ``populations`` and ``text`` are used.
         seed: of the randomised SVD.
-        stamp: what to add to the manifest.
+        stamp: further entries of the manifest.
 
     Returns:
-        A bundle; its manifest and arrays are all that :func:`record_features` needs.
+        A bundle with all that :func:`record_features` needs.
     """
     in_train = cases["split"].eq("train").to_numpy()
     train = _own_values(records[in_train], cases[in_train], spec)
-    populations = {name: fit_population(train, of) for name, of in spec.populations.items()}
+    populations = {name: fit_group_deviation(train, of) for name, of in spec.populations.items()}
     texts, files = [], {}
     for name in text_columns(records, spec):
         described, arrays = fit_text(records.loc[in_train, name], spec.text, seed).to_files()
@@ -57,15 +57,15 @@ def record_features(
     Args:
         records: clean records with ``case_id`` first, in the order of the raw table.
         cases: case table of the same records.
-        spec: durations, ratios, history, populations, notes and whether to count repeats.
-        learned: what :func:`fit_features` learned; needed where there are populations or notes.
+        spec: description of the table.
+        learned: what :func:`fit_features` learned; needed for populations and notes.
 
     Returns:
-        ``case_id``, then float64 columns (NaN = missing) and string columns (categories). Times give durations and history
-        only.
+        ``case_id``, then float64 columns (NaN = missing) and string columns (categories). Times become only durations
+        and history.
 
     Raises:
-        ConfigurationError: there are populations or notes, and nothing was learned.
+        ConfigurationError: populations or notes need ``learned``, which is None.
     """
     out = _own_values(records, cases, spec)
     notes = text_columns(records, spec)
@@ -73,11 +73,11 @@ def record_features(
         return out
     if learned is None:
         raise ConfigurationError(
-            "populations and notes need what was learned from train cases",
-            remedy="Give what fit_features returned.",
+            "populations and notes need the bundle that was learned from train cases",
+            remedy="Give the bundle of fit_features as learned.",
         )
-    for name, population in spec.populations.items():
-        out[name] = population_feature(out, population, learned.manifest["populations"][name])
+    for name, deviation in spec.populations.items():
+        out[name] = group_deviation(out, deviation, learned.manifest["populations"][name])
     described = {text["column"]: text for text in learned.manifest["text"]}
     parts = [TextModel.from_bundle(described[name], learned).transform(records[name]) for name in notes]
     return pd.concat([out, *parts], axis=1)
@@ -101,7 +101,7 @@ def _own_values(records: pd.DataFrame, cases: pd.DataFrame, spec: TableSpec) -> 
         elapsed = end.dt.floor("D") - start.dt.floor("D") if duration.by_day else end - start
         out[name] = elapsed.dt.total_seconds() / SECONDS[duration.unit]
     for name, (first, second) in spec.ratios.items():
-        # a second part of zero gives no ratio, which is a missing value
+        # division by zero gives a missing value
         out[name] = records[first] / records[second].where(records[second] != 0)
     if spec.count_repeats:
         content = records.drop(columns="case_id").assign(_patient=cases["patient_id"].to_numpy())
@@ -114,8 +114,8 @@ def _own_values(records: pd.DataFrame, cases: pd.DataFrame, spec: TableSpec) -> 
 
 
 def feature_units(spec: TableSpec, columns: dict) -> dict[str, str]:
-    """Unit of every feature, empty where it has none; ``columns`` is the cleaning summary's."""
+    """Unit of every feature, empty where it has none; ``columns`` is from the summary of cleaning."""
     units = {name: column["unit"] for name, column in columns.items()}
     units |= {name: duration.unit for name, duration in spec.durations.items()}
-    units |= {name: units.get(population.of, "") for name, population in spec.populations.items()}
+    units |= {name: units.get(deviation.of, "") for name, deviation in spec.populations.items()}
     return units | (history_units(spec.history, units) if spec.history is not None else {})

@@ -1,7 +1,7 @@
-"""Trees as flat arrays: predictions and exact Shapley contributions, categories and missing values included.
+"""Trees as flat arrays: predictions and exact Shapley values, also with categories and missing values.
 
-Fitted forests are kept this way instead of as scikit-learn objects, so that a bundle holds arrays and nothing that could
-run, and explanations cover native categories (where the shap package, 0.51, is silently wrong for HistGradientBoosting).
+A bundle holds fitted trees as arrays instead of scikit-learn objects, so it contains nothing that can run. Explanations
+cover native categories; there the shap package (0.51) is wrong for HistGradientBoosting, without a warning.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ LEAF = -1
 
 @dataclass(frozen=True)
 class FlatTrees:
-    """All nodes of all trees in one set of arrays, N nodes.
+    """All N nodes of all T trees in one set of arrays.
 
     Attributes:
         feature: (N,) int32 column that is split on, -1 for a leaf.
@@ -80,7 +80,7 @@ class FlatTrees:
 
 
 def _depths(parent: np.ndarray) -> np.ndarray:
-    # a parent stands before its children in both of scikit-learn's layouts
+    # a parent comes before its children in both layouts of scikit-learn
     depth = np.zeros(len(parent), dtype=np.int64)
     for node in range(len(parent)):
         if parent[node] >= 0:

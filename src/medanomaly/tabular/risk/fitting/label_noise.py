@@ -1,7 +1,7 @@
-"""Labels that a model disagrees with too strongly: a list for somebody to look at, never to be corrected by itself.
+"""Labels that a model contradicts strongly: a list for review, never an automatic correction.
 
-Confident learning (Northcutt, Jiang & Chuang 2021). Where the label is an outcome (death, no-show) rather than a judgement,
-a suspicious label mostly means a surprising patient.
+Confident learning (Northcutt, Jiang & Chuang 2021). Where the label is an outcome (death, no-show) and not a judgement,
+a suspicious label mostly means an unexpected course.
 """
 
 import numpy as np
@@ -18,10 +18,10 @@ def confident_joint(probability: np.ndarray, y: np.ndarray) -> np.ndarray:
 
     Args:
         probability: (n,) out-of-fold probability of label 1.
-        y: (n,) given labels, 0 or 1, both there.
+        y: (n,) given labels, 0 or 1, both present.
 
     Returns:
-        (2, 2) float64, rows adding up to the number of cases with that label.
+        (2, 2) float64, each row sums to the number of cases with that label.
     """
     both = _both(probability, y)
     y = np.asarray(y, dtype=np.int64)
@@ -38,12 +38,12 @@ def confident_joint(probability: np.ndarray, y: np.ndarray) -> np.ndarray:
 def suspicious_labels(probability: np.ndarray, y: np.ndarray, case_id: pd.Series) -> pd.DataFrame:
     """Cases whose label is probably wrong, the most suspicious first.
 
-    As many cases of each label as the confident joint counts off its diagonal, those with the largest margin (the paper's
-    "prune by noise rate").
+    For each label, the confident joint gives the number of wrong labels; the cases with the largest margin are listed
+    ("prune by noise rate" in the paper).
 
     Args:
         probability: (n,) out-of-fold probability of label 1, from models that did not see the case.
-        y: (n,) given labels, 0 or 1, both there.
+        y: (n,) given labels, 0 or 1, both present.
         case_id: (n,) ids.
 
     Returns:
@@ -75,8 +75,10 @@ def _both(probability: np.ndarray, y: np.ndarray) -> np.ndarray:
     p = np.asarray(probability, dtype=np.float64)
     if p.shape != np.shape(y) or not ((p >= 0) & (p <= 1)).all():
         raise InputError(
-            "probabilities and labels do not fit", remedy="Give one probability in [0, 1] a label."
+            "probabilities and labels do not fit", remedy="Give one probability in [0, 1] per label."
         )
     if set(np.unique(y)) != {0, 1}:
-        raise InputError("labels are not both 0 and 1", remedy="Leave out cases whose label is unknown.")
+        raise InputError(
+            "labels are not both 0 and 1", remedy="Leave out cases of unknown label, and bring cases of both."
+        )
     return np.column_stack([1 - p, p])

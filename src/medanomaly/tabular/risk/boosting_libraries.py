@@ -1,4 +1,4 @@
-"""XGBoost and LightGBM behind the same contract; both are optional packages."""
+"""XGBoost and LightGBM as risk models; both are optional packages."""
 
 import importlib
 from types import ModuleType
@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.tabular.risk.fitting.encoding import TreeDesign, by_feature
-from medanomaly.tabular.risk.models import Contributions, RiskModel
+from medanomaly.tabular.risk.fitting.design_matrices import TreeDesign, by_feature
+from medanomaly.tabular.risk.risk_model import Contributions, RiskModel
 
 
 def _optional(package: str, install: str) -> ModuleType:
@@ -26,7 +26,7 @@ class XGBoostRisk(RiskModel):
     Args:
         n_estimators, learning_rate, max_depth, min_child_weight, subsample, colsample_bytree, reg_lambda, max_bin: as in
             ``xgboost.XGBClassifier``.
-        random_state: of rows and columns drawn.
+        random_state: seed of the drawn rows and columns.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class XGBoostRisk(RiskModel):
         self.design_ = TreeDesign.fit(features, one_hot=True)
         fitted = xgboost.XGBClassifier(n_jobs=1, tree_method="hist", **self.get_params())
         fitted.fit(self.design_.transform(features), y, sample_weight=weight)
-        # the library's own JSON as bytes: plain data in the bundle, no object of the library
+        # the JSON of the library as bytes: plain data in the bundle, no object of the library
         self.model_ = np.frombuffer(bytes(fitted.get_booster().save_raw("json")), dtype=np.uint8).copy()
 
     def _booster(self):
@@ -72,7 +72,7 @@ class XGBoostRisk(RiskModel):
         return booster.predict(rows, output_margin=True).astype(np.float64)
 
     def contributions(self, features: pd.DataFrame) -> Contributions:
-        """Path-dependent Shapley values from XGBoost itself, in float32: they add up to about 1e-5."""
+        """Path-dependent Shapley values from XGBoost itself, in float32, so sums are exact to about 1e-5."""
         booster, matrix = self._booster()
         rows = matrix(self.design_.transform(features), nthread=1)
         terms = booster.predict(rows, pred_contribs=True).astype(np.float64)
@@ -86,7 +86,7 @@ class LightGBMRisk(RiskModel):
     Args:
         n_estimators, learning_rate, num_leaves, min_child_samples, subsample, colsample_bytree, reg_lambda, max_bin: as
             in ``lightgbm.LGBMClassifier``; rows are drawn for every tree.
-        random_state: of rows and columns drawn.
+        random_state: seed of the drawn rows and columns.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.stats import multivariate_normal
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.tabular.explain.explainers import ConditionalResidualExplainer
+from medanomaly.tabular.explain.conditional_residuals import ConditionalResidualExplainer
 
 entries = st.integers(-3, 3).map(float) | st.floats(-1e6, 1e6, width=32) | st.sampled_from([3.4e38, 1e-45])
 

@@ -1,4 +1,4 @@
-"""Cross-fitting by patient: predictions for cases that the model did not see, and the calibration learned from them."""
+"""Cross-fitting by patient: predict cases that the model did not see, and learn the calibration from them."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from sklearn.base import clone
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.splits import patient_position
 from medanomaly.tabular.risk.fitting.calibration import CalibrationName, Calibrator, fit_calibrator
-from medanomaly.tabular.risk.models import Contributions, RiskModel
+from medanomaly.tabular.risk.risk_model import Contributions, RiskModel
 
 
-def patient_folds(patient: np.ndarray, y: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
-    """Fold of each case: a patient stays in one, and patients with a positive case are spread evenly.
+def stratified_folds(patient: np.ndarray, y: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
+    """Fold of each case. All cases of a patient share a fold, and patients with a positive case are spread evenly.
 
-    Within each of the two kinds of patient the order is that of a keyed hash of the id, so folds do not depend on the order
-    of rows.
+    Patients with and without a positive case are each ordered by a keyed hash of the id, so folds do not depend on the
+    order of rows.
 
     Args:
         patient: (n,) ids.
@@ -28,7 +28,7 @@ def patient_folds(patient: np.ndarray, y: np.ndarray, n_folds: int, seed: int) -
         (n,) int64 in [0, n_folds).
 
     Raises:
-        ConfigurationError: fewer patients of a kind than folds.
+        ConfigurationError: fewer patients with, or without, a positive case than folds.
     """
     code, ids = pd.factorize(np.asarray(patient).astype(str))
     positive = np.bincount(code, weights=np.asarray(y, dtype=np.float64), minlength=len(ids)) > 0
@@ -46,7 +46,7 @@ def patient_folds(patient: np.ndarray, y: np.ndarray, n_folds: int, seed: int) -
         fold[members[np.argsort(position[members], kind="stable")]] = (
             np.arange(len(members)) + dealt
         ) % n_folds
-        # the second kind goes on where the first ended, so that no fold is two patients larger
+        # patients without a positive case continue where the others ended, so no fold is two patients larger
         dealt += len(members)
     return fold[code]
 
@@ -66,7 +66,7 @@ def out_of_fold(
 def cross_calibrated(
     logit: np.ndarray, y: np.ndarray, fold: np.ndarray, calibration: CalibrationName
 ) -> np.ndarray:
-    """(n,) probabilities from out-of-fold log-odds, each calibrated on the other folds."""
+    """(n,) probabilities from out-of-fold log-odds; each fold is calibrated on the others."""
     probability = np.empty(len(y))
     for k in np.unique(fold):
         rest, held = fold != k, fold == k
@@ -93,7 +93,7 @@ class FittedRisk:
     def interval(self, features: pd.DataFrame, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Credible interval of the probability: ``(low, high)``, each (n,), NaN where the model has none.
 
-        The calibration's own uncertainty is not in it.
+        It does not include the uncertainty of the calibration.
         """
         found = self.model.logit_interval(features, level)
         if found is None:
@@ -102,7 +102,7 @@ class FittedRisk:
         return self.calibrator.apply(found[0]), self.calibrator.apply(found[1])
 
     def contributions(self, features: pd.DataFrame) -> Contributions:
-        """Of the model's output before calibration; the calibration is monotone and keeps their order."""
+        """What each feature adds before calibration, which is monotone and keeps the order of cases."""
         return self.model.contributions(features)
 
 
@@ -117,24 +117,24 @@ def fit_calibrated(
 ) -> tuple[FittedRisk, np.ndarray]:
     """Fit on all cases, calibrate on out-of-fold log-odds of the same cases.
 
-    The models of the folds see fewer cases than the final one, which may leave it slightly underconfident; in exchange no
-    case is spent on calibration alone (Platt 1999, section 2.1; scikit-learn's ``CalibratedClassifierCV(ensemble=False)``).
+    The models of the folds see fewer cases than the final model, which may make it slightly underconfident. In return no
+    case is used for calibration only (Platt 1999, section 2.1; scikit-learn's ``CalibratedClassifierCV(ensemble=False)``).
 
     Args:
-        model: unfitted; with all its preprocessing, selection and resampling inside.
+        model: unfitted; contains all preprocessing, selection and resampling.
         features: feature table of n rows.
         y: (n,) 0 or 1.
         patient: (n,) ids.
-        calibration: chosen in advance.
+        calibration: name of the calibration.
         n_folds: folds by patient.
         seed: of the folds.
 
     Returns:
-        The fitted model, and (n,) out-of-fold probabilities, each calibrated on the other folds: what thresholds are
-        chosen on.
+        The fitted model, and (n,) out-of-fold probabilities to choose thresholds on; each fold is calibrated on the
+        others.
     """
     y, patient = np.asarray(y).astype(np.int64), np.asarray(patient)
-    fold = patient_folds(patient, y, n_folds, seed)
+    fold = stratified_folds(patient, y, n_folds, seed)
     logit = out_of_fold(model, features, y, patient, fold)
     fitted = FittedRisk(clone(model).fit(features, y, patient), fit_calibrator(calibration, logit, y))
     return fitted, cross_calibrated(logit, y, fold, calibration)

@@ -1,4 +1,4 @@
-"""The embedded cohort as raw data: generated when it is loaded, the same for the same seed."""
+"""The embedded cohort as raw data: generated on loading, equal for equal seeds."""
 
 import pandas as pd
 from kedro.io import AbstractDataset
@@ -8,11 +8,11 @@ from medanomaly.synthetic.cohort import CohortParams, clinical_cohort
 
 
 class SyntheticClinicalDataset(AbstractDataset[None, pd.DataFrame]):
-    """Clinical table of the synthetic cohort, one row a visit, with planted anomalies and their ground truth.
+    """Clinical table of the synthetic cohort, one row per visit, with planted anomalies and their ground truth.
 
     Args:
-        n_patients: how many patients.
-        seed: another seed is another cohort.
+        n_patients: number of patients.
+        seed: another seed gives another cohort.
         anomaly_share: share of records that are anomalous.
     """
 

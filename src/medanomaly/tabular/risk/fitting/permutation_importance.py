@@ -1,4 +1,4 @@
-"""Permutation importance by patient: what is lost when a feature's values are those of another patient."""
+"""Permutation importance by patient: the loss when the values of a feature are those of another patient."""
 
 from collections.abc import Callable
 
@@ -10,9 +10,9 @@ from medanomaly.evaluation.resampling.ranking import auroc
 
 
 def shuffled_by_patient(patient: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(n,) row whose value each row gets: rows of one other patient in turn, so that a patient stays one patient.
+    """(n,) source row of each row: a patient gets the rows of one other patient in turn.
 
-    Shuffling single rows would give a patient several sexes and birth years, which no model ever meets.
+    Shuffling single rows would give a patient several sexes and birth years, which never occurs in data.
     """
     code, ids = pd.factorize(np.asarray(patient))
     order = np.argsort(code, kind="stable")
@@ -36,15 +36,15 @@ def permutation_importance(
 ) -> pd.DataFrame:
     """Loss of AUROC and of log-likelihood when features are shuffled among patients (Breiman 2001; Fisher et al. 2019).
 
-    Shuffled one at a time, features that say the same hide each other: shuffle them together as a group.
+    Features with the same information hide each other if shuffled one at a time: shuffle them together as a group.
 
     Args:
         predict: features to (n,) probabilities; a fitted model's ``predict_proba``.
         features: feature table of cases that the model was not fitted on.
-        y: (n,) 0 or 1, both there.
+        y: (n,) 0 or 1, both present.
         patient: (n,) ids.
-        groups: name to the features that are shuffled together; None takes every feature by itself.
-        n_repeats: shuffles.
+        groups: name to the features that are shuffled together; None shuffles every feature alone.
+        n_repeats: number of shuffles.
         seed: of the shuffles.
 
     Returns:

@@ -7,16 +7,16 @@ from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.synthetic.anomalies import (
+from medanomaly.synthetic.clinical_table import clinical_table
+from medanomaly.synthetic.patients import draw_patients
+from medanomaly.synthetic.table_anomalies import (
+    ANOMALY_KINDS,
     CONTRADICTIONS,
     ENTRY_COLUMNS,
-    KINDS,
     TRUTH_COLUMNS,
     UNIT_MIX_UPS,
     plant_anomalies,
 )
-from medanomaly.synthetic.clinical import clinical_table
-from medanomaly.synthetic.patients import draw_patients
 from medanomaly.synthetic.variables import LABS, VARIABLES
 
 SEED = 8
@@ -68,7 +68,7 @@ def test_the_share_is_the_one_asked_for_and_each_kind_has_its_part(base, share):
     # four standard deviations of a binomial count
     assert planted["anomaly"].mean() == pytest.approx(share, abs=4 * np.sqrt(share / len(base)))
     parts = planted["anomaly_kind"].value_counts() / planted["anomaly"].sum()
-    assert set(parts.index) == set(KINDS)
+    assert set(parts.index) == set(ANOMALY_KINDS)
     assert parts.between(0.1, 0.3).all()
 
 
@@ -277,7 +277,7 @@ def test_truth_holds_for_any_seed_and_share(seed, share, n_patients):
     assert len(planted) == len(base) + (planted["anomaly_kind"] == "duplicate").sum()
     assert planted["record_id"].is_unique
     assert set(base["record_id"]) <= set(planted["record_id"])
-    assert (planted["anomaly_kind"].dropna().isin(KINDS)).all()
+    assert (planted["anomaly_kind"].dropna().isin(ANOMALY_KINDS)).all()
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,10 @@
-"""The clinical table: one row a hospital visit, drawn from the patients' latent state.
+"""The clinical table: one row per hospital visit, drawn from the latent state of the patients.
 
-A generative model set by hand, in three layers: what is constant in a patient (the set point of each
-variable, comorbidities), what happens at a visit (planned or acute, infection, dehydration), and what the
-laboratory of the site reports. Correlated variables share a cause rather than a correlation coefficient:
-haematocrit follows
-haemoglobin, creatinine and urea follow kidney function, glucose and HbA1c follow mean glucose, CRP, white
-cells and temperature follow infection. No row is an anomaly; :mod:`medanomaly.synthetic.anomalies` plants
-those.
+A generative model with parameters set by hand, in three layers: constants of a patient (set point of each variable,
+comorbidities), events of a visit (planned or acute, infection, dehydration), and the calibration of the laboratory of
+the site. Correlated variables share a cause: haematocrit depends on haemoglobin, creatinine and urea on kidney function,
+glucose and HbA1c on mean glucose; CRP, white cells and temperature on infection. No row is an anomaly;
+:mod:`medanomaly.synthetic.table_anomalies` plants them.
 """
 
 import hashlib
@@ -27,14 +25,14 @@ from medanomaly.synthetic.visits import (
     visit_times,
 )
 
-# what each site's analysers report, relative to the mean of all sites
+# calibration of the analysers of each site, relative to the mean of all sites
 SITE_CALIBRATION = {
     "Northgate": {},
     "Riverside": {"creatinine": 1.04, "tsh": 0.96, "alt": 1.03, "haemoglobin": 1.006, "haematocrit": 1.006},
     "Hillside": {"creatinine": 0.97, "tsh": 1.05, "crp": 1.04, "glucose": 1.01, "albumin": 0.99},
 }
 
-# laboratory panels are ordered, and missing, together
+# values of a panel are ordered together, and missing together
 PANELS = {
     "blood count": ("haemoglobin", "haematocrit", "white_cells", "platelets"),
     "renal": ("sodium", "potassium", "creatinine", "urea"),
@@ -45,9 +43,9 @@ PANELS = {
     "thyroid": ("tsh",),
 }
 
-# most variables differ more between people than within one: this share of their variance
+# share of the variance of a variable that is between patients
 _BETWEEN_PATIENTS = 0.64
-# drawn from their causes instead of a set point of their own
+# drawn from their causes, without a set point of their own
 _DERIVED = ("height", "haematocrit", "urea", "glucose", "hba1c")
 _SET_POINTS = tuple(name for name in VARIABLES if name not in _DERIVED)
 _NOISE = (*_DERIVED, "crp_peak")
@@ -56,14 +54,14 @@ _NOISE = (*_DERIVED, "crp_peak")
 def _vitals(
     z: dict, noise: dict, patient: SimpleNamespace, episode: SimpleNamespace
 ) -> dict[str, np.ndarray]:
-    """Vital signs, (n, MAX_VISITS) each, from unit-variance set points ``z`` and noise of the visit."""
+    """Vital signs, (n, MAX_VISITS) each, from set points ``z`` of unit variance and noise of the visit."""
     age, copd, heart_failure, infection = patient.age, patient.copd, patient.heart_failure, episode.infection
     systolic = 120 + 9 * z["systolic"] + 0.2 * (age - 50) + 15 * patient.hypertension - 7 * infection
     systolic = np.clip(systolic, 72, 235)
     diastolic = 76 + 0.5 * (systolic - 120) - 0.12 * (age - 50) + 5 * z["diastolic"]
     heart_rate = 71 + 8 * z["heart_rate"] + 10 * infection + 4 * copd + 5 * heart_failure + 4 * episode.acute
     respiratory_rate = 15.2 + 1.5 * z["respiratory_rate"] + 2.3 * infection + 2.2 * copd
-    # what is missing to full saturation is log-normal
+    # 100 % minus the saturation is log-normal
     desaturation = np.exp(0.7 + 0.33 * z["spo2"] + 0.65 * copd + 0.3 * infection + 0.2 * heart_failure)
     drift = 1 + 0.012 * z["weight"] * np.sqrt(1 + np.arange(MAX_VISITS))
     return {
@@ -79,7 +77,7 @@ def _vitals(
 
 
 def _labs(z: dict, noise: dict, patient: SimpleNamespace, episode: SimpleNamespace) -> dict[str, np.ndarray]:
-    """Laboratory values before the site's calibration, (n, MAX_VISITS) each."""
+    """Laboratory values before the calibration of the site, (n, MAX_VISITS) each."""
     male, ckd, severity = patient.male, patient.ckd, patient.severity
     infection, dehydration = episode.infection, episode.dehydration
     years_over_50, bmi_over_26 = patient.age - 50, patient.bmi - 26
@@ -93,7 +91,7 @@ def _labs(z: dict, noise: dict, patient: SimpleNamespace, episode: SimpleNamespa
     creatinine = np.where(male, 79.0, 62.0) * np.exp(0.115 * z["creatinine"] + kidney)
     urea = 4.8 * np.exp(1.1 * kidney + 0.12 * z["creatinine"] + 0.12 * dehydration + 0.14 * noise["urea"])
 
-    # HbA1c by the ADAG line (Nathan et al., Diabetes Care 2008): mean glucose = 1.59 HbA1c - 2.59
+    # HbA1c by the equation of ADAG (Nathan et al., Diabetes Care 2008): mean glucose = 1.59 HbA1c - 2.59
     mean_glucose = np.where(
         patient.diabetes,
         8.8 * np.exp(0.24 * patient.mean_glucose),
@@ -134,7 +132,7 @@ def _labs(z: dict, noise: dict, patient: SimpleNamespace, episode: SimpleNamespa
 
 
 def _missing(v: dict, patient: SimpleNamespace, episode: SimpleNamespace) -> dict[str, np.ndarray]:
-    """Where a value is missing: panels not ordered, the less so the iller the patient, and single losses."""
+    """Where a value is missing: panels that were not ordered (rarely in severely ill patients), and single losses."""
     well = np.where(episode.acute, 0.3, 1.0) * (1 - 0.6 * patient.severity)
     unmonitored = np.where(patient.diabetes, 0.3, 1.0)
     not_ordered = {
@@ -174,12 +172,12 @@ def clinical_table(patients: pd.DataFrame, seed: int) -> pd.DataFrame:
         seed: seed of the cohort.
 
     Returns:
-        One row a visit, 1 to 6 a patient, in the order in which they were recorded: ``record_id``,
+        One row per visit, 1 to 6 per patient, in the order of recording: ``record_id``,
         ``patient_id``, ``sex``, ``age`` (whole years), ``site``, ``visit_type``, ``booked_at``,
         ``scheduled_for`` (NaT for unplanned visits), ``previous_appointments``, ``previous_no_shows``,
         ``admitted_at``, ``discharged_at``, ``recorded_at``, then vital signs and laboratory values in the
-        units of :data:`medanomaly.synthetic.variables.UNITS`. A patient's rows do not depend on who else is
-        there.
+        units of :data:`medanomaly.synthetic.variables.UNITS`. The rows of a patient do not depend on
+        other patients.
     """
     patient, set_points = _patient_state(patients, seed)
     v = own_draws(
@@ -233,10 +231,10 @@ def clinical_table(patients: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def record_id(seed: int, what: str) -> str:
-    """An id hashed from what the record is: it tells neither the order nor what was done to the record."""
+    """An id hashed from the identity of the record: it shows neither the order nor changes of the record."""
     return "R" + hashlib.blake2b(what.encode(), key=str(seed).encode(), digest_size=6).hexdigest()
 
 
 def in_recording_order(table: pd.DataFrame) -> pd.DataFrame:
-    """Sort by ``recorded_at``, ties by ``record_id``: the order in which a hospital's database holds them."""
+    """Sort by ``recorded_at``, ties by ``record_id``: the order in the database of a hospital."""
     return table.sort_values(["recorded_at", "record_id"], ignore_index=True)

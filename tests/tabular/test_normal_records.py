@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medanomaly.core.errors import InputError
-from medanomaly.tabular.explain.explainers import ConditionalResidualExplainer
-from medanomaly.tabular.explain.unexpected_values import NEAREST_COLUMNS, UNEXPECTED_COLUMNS, NormalRecords
+from medanomaly.tabular.explain.conditional_residuals import ConditionalResidualExplainer
+from medanomaly.tabular.explain.normal_records import NEAREST_COLUMNS, UNEXPECTED_COLUMNS, NormalRecords
 
 CONTRACT = [{"name": "sodium", "unit": "mmol/L", "usual_low": 134.0, "usual_high": 146.0}]
 

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from medanomaly.core.errors import DataNotFoundError, InputError
-from medanomaly.tabular.features.table_features import feature_units, fit_features, record_features
-from medanomaly.tabular.table.description import Column, Population, TableSpec, Text
+from medanomaly.tabular.features.record_features import feature_units, fit_features, record_features
+from medanomaly.tabular.table.description import Column, GroupDeviation, TableSpec, Text
 
 WARDS = ("surgery", "medicine")
 
@@ -35,7 +35,7 @@ def tables():
 def spec(**text):
     return TableSpec(
         columns={"ward": Column(kind="category"), "note": Column(kind="text"), "stay": Column(unit="days")},
-        populations={"stay_in_ward": Population(of="stay", by=("ward",), min_group_size=5)},
+        populations={"stay_in_ward": GroupDeviation(of="stay", by=("ward",), min_group_size=5)},
         text=Text(**text),
     )
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from medanomaly.synthetic.clinical import SITE_CALIBRATION, clinical_table
+from medanomaly.synthetic.clinical_table import SITE_CALIBRATION, clinical_table
 from medanomaly.synthetic.patients import COMORBIDITIES, draw_patients
 from medanomaly.synthetic.variables import LABS, UNITS, VARIABLES
 from medanomaly.synthetic.visits import MAX_VISITS, VISIT_TYPES

@@ -6,8 +6,8 @@ from onnx import helper, numpy_helper
 
 from medanomaly.detectors.onnx.export import IR_VERSION, OPSET
 from medanomaly.tabular.risk.fitting.calibration import Beta, Identity, Platt
-from medanomaly.tabular.risk.fitting.folds import FittedRisk
-from medanomaly.tabular.risk.models import LogisticRisk
+from medanomaly.tabular.risk.fitting.cross_fitting import FittedRisk
+from medanomaly.tabular.risk.logistic import LogisticRisk
 
 
 def to_onnx(fitted: FittedRisk) -> bytes | None:
@@ -15,7 +15,7 @@ def to_onnx(fitted: FittedRisk) -> bytes | None:
 
     Returns:
         A serialised, checked model; input ``X``: float32 (n, d), the matrix of ``model.design_``; output ``probability``:
-        float64 (n,). None for other models and for isotonic calibration: these are served from ``model.skops``.
+        float64 (n,). None for other models and for isotonic calibration, which ``model.skops`` serves.
     """
     model, calibrator = fitted.model, fitted.calibrator
     if not isinstance(model, LogisticRisk):
@@ -34,7 +34,7 @@ def to_onnx(fitted: FittedRisk) -> bytes | None:
         helper.make_node("Cast", ["X"], ["x"], to=onnx.TensorProto.DOUBLE),
         helper.make_node("MatMul", ["x", "coef"], ["margin"]),
         helper.make_node("Add", ["margin", "intercept"], ["logit"]),
-        # -ln p = max(-logit, 0) + ln(1 + e^-|logit|), -ln(1 - p) = max(logit, 0) + the same, without overflow at either end
+        # -ln p = max(-logit, 0) + ln(1 + e^-|logit|), -ln(1 - p) = max(logit, 0) + the same, without overflow
         # (onnxruntime has no Softplus in float64)
         helper.make_node("Abs", ["logit"], ["size"]),
         helper.make_node("Neg", ["size"], ["minus_size"]),

@@ -1,25 +1,25 @@
-"""Events of the Medical Event Data Standard (MEDS) to one row a subject or a window of a subject.
+"""Events of the Medical Event Data Standard (MEDS) as a table: one row per subject, or per window of a subject.
 
-MEDS (https://medical-event-data-standard.github.io): a row an event with ``subject_id`` (int), ``time`` (null for what never
-changes), ``code`` (str, parts joined by ``//``) and ``numeric_value`` (null where there is none).
+MEDS (https://medical-event-data-standard.github.io): one row per event with ``subject_id`` (int), ``time`` (null for
+facts that never change), ``code`` (str, parts joined by ``//``) and ``numeric_value`` (null where there is none).
 """
 
 import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import InputError
-from medanomaly.tabular.features.timeseries import STATISTICS, aggregate_events
+from medanomaly.tabular.features.event_statistics import STATISTICS, aggregate_events
 
-EVENT_COLUMNS = ("subject_id", "time", "code", "numeric_value")
+MEDS_COLUMNS = ("subject_id", "time", "code", "numeric_value")
 BIRTH = "MEDS_BIRTH"
 WINDOW_COLUMNS = ("case_id", "subject_id", "window_start", "window_end")
 _YEAR = pd.Timedelta(days=365.25)
 
 
 def starts_with(codes: pd.Series, prefixes: tuple[str, ...]) -> pd.Series:
-    """Whether a code is one of the prefixes, or stands below one (``LAB`` covers ``LAB//50912//mg/dL``, not ``LABEL``)."""
+    """Whether a code equals a prefix or belongs to it (``LAB`` covers ``LAB//50912//mg/dL``, not ``LABEL``)."""
     unique = pd.Series(codes.unique())
-    # a trailing separator makes every prefix end on a part of the code
+    # with a trailing separator a prefix matches only whole parts of a code
     hit = pd.concat(
         [(unique == prefix) | unique.str.startswith(prefix.removesuffix("//") + "//") for prefix in prefixes],
         axis=1,
@@ -27,18 +27,20 @@ def starts_with(codes: pd.Series, prefixes: tuple[str, ...]) -> pd.Series:
     return codes.isin(unique[hit.any(axis=1)])
 
 
-def check_events(events: pd.DataFrame, source: object = "events") -> pd.DataFrame:
-    """The four columns, in their types.
+def check_meds_events(events: pd.DataFrame, source: object = "events") -> pd.DataFrame:
+    """The four columns of MEDS, converted to their types.
 
     Raises:
         InputError: a column is missing, or an event has no subject or no code.
     """
-    missing = [name for name in EVENT_COLUMNS if name not in events.columns]
+    missing = [name for name in MEDS_COLUMNS if name not in events.columns]
     if missing:
-        raise InputError(f"columns {missing} are missing", remedy=f"MEDS has {EVENT_COLUMNS}.", source=source)
-    events = events[list(EVENT_COLUMNS)]
+        raise InputError(
+            f"columns {missing} are missing", remedy=f"A MEDS event has {MEDS_COLUMNS}.", source=source
+        )
+    events = events[list(MEDS_COLUMNS)]
     if events[["subject_id", "code"]].isna().any(axis=None):
-        raise InputError("an event has no subject_id or no code", source=source)
+        raise InputError("an event has no subject_id or no code", remedy="MEDS requires both.", source=source)
     return events.assign(
         time=pd.to_datetime(events["time"]),
         code=events["code"].astype("string"),
@@ -47,7 +49,7 @@ def check_events(events: pd.DataFrame, source: object = "events") -> pd.DataFram
 
 
 def whole_subjects(events: pd.DataFrame) -> pd.DataFrame:
-    """One window a subject, from its first event after birth to its last."""
+    """One window per subject, from its first event after birth to its last."""
     timed = events[events["time"].notna() & (events["code"] != BIRTH)]
     span = timed.groupby("subject_id")["time"].agg(["min", "max"]).reset_index()
     span.columns = ["subject_id", "window_start", "window_end"]
@@ -55,7 +57,7 @@ def whole_subjects(events: pd.DataFrame) -> pd.DataFrame:
 
 
 def windows_after(events: pd.DataFrame, start: str, hours: float) -> pd.DataFrame:
-    """One window an event whose code begins with ``start``, from that event on; its id is ``<subject>@<time>``."""
+    """One window per event whose code begins with ``start``, starting at that event; its id is ``<subject>@<time>``."""
     opening = events[events["time"].notna() & starts_with(events["code"], (start,))]
     opening = opening[["subject_id", "time"]].drop_duplicates().sort_values(["subject_id", "time"])
     return _windows(
@@ -64,7 +66,7 @@ def windows_after(events: pd.DataFrame, start: str, hours: float) -> pd.DataFram
 
 
 def windows_before(labels: pd.DataFrame, hours: float) -> pd.DataFrame:
-    """One window a row of a MEDS label table, up to and including its ``prediction_time``; ``label`` is its value."""
+    """One window per row of a MEDS label table, up to and including its ``prediction_time``; ``label`` is its value."""
     missing = {"subject_id", "prediction_time", "boolean_value"} - set(labels.columns)
     if missing:
         raise InputError(
@@ -100,18 +102,18 @@ def window_table(
     codes: tuple[str, ...],
     statistics: tuple[str, ...] = STATISTICS,
 ) -> pd.DataFrame:
-    """One row a window.
+    """Aggregate the events of every window to one row.
 
     Args:
-        events: as :func:`check_events` returns them.
+        events: as :func:`check_meds_events` returns them.
         windows: of :func:`whole_subjects`, :func:`windows_after` or :func:`windows_before`.
         codes: the codes that become columns.
-        statistics: see :func:`medanomaly.tabular.features.timeseries.aggregate_events`; ``count`` counts events
-            without a number too.
+        statistics: see :func:`medanomaly.tabular.features.event_statistics.aggregate_events`; ``count`` also counts events
+            without a number.
 
     Returns:
         The columns of ``windows``; ``age`` (years at the end of the window, NaN without a birth); one column for each first
-        part of a timeless code (``GENDER//F`` gives ``GENDER`` = ``F``); then ``<code>_<statistic>``.
+        part of a code without time (``GENDER//F`` gives ``GENDER`` = ``F``); then ``<code>_<statistic>``.
     """
     inside = inside_windows(events, windows).rename(columns={"code": "variable", "numeric_value": "value"})
     ids = pd.Index(windows["case_id"])
@@ -132,7 +134,7 @@ def window_table(
 
 
 def _timeless(events: pd.DataFrame) -> pd.DataFrame:
-    """What never changes of a subject: the first part of the code is the column, the rest or the number its value."""
+    """Facts that never change: the first part of the code names the column, the rest or the number is the value."""
     fixed = events[events["time"].isna()]
     parts = fixed["code"].str.partition("//")
     value = parts[2].where(parts[2] != "", "yes").mask(fixed["numeric_value"].notna(), fixed["numeric_value"])

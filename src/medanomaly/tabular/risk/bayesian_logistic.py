@@ -1,8 +1,8 @@
-"""Bayesian logistic regression: how sure the model itself is of each probability.
+"""Bayesian logistic regression: a probability with a credible interval.
 
 Laplace's approximation (MacKay 1992, "The evidence framework applied to classification networks"; Bishop 2006, section
 4.4-4.5): the posterior of the weights is taken as a normal distribution around its mode. Its prior precision is chosen by
-the evidence of the training cases, so no case is set aside for it.
+the evidence of the training cases, so it needs no separate cases.
 """
 
 import numpy as np
@@ -12,25 +12,25 @@ from scipy.special import expit, log_expit, logit
 from scipy.stats import norm
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.tabular.risk.fitting.encoding import LinearDesign, by_feature
-from medanomaly.tabular.risk.models import Contributions, RiskModel, row_sums
+from medanomaly.tabular.risk.fitting.design_matrices import LinearDesign, by_feature
+from medanomaly.tabular.risk.risk_model import Contributions, RiskModel, row_sums
 
 # nodes of the Gauss-Hermite rule: the integral over a normal distribution is then exact to about 1e-6
 NODES = 40
-# the intercept's prior is so wide that it says nothing
+# so wide a prior of the intercept has no influence
 INTERCEPT_PRECISION = 1e-4
 
 
 class BayesianLogisticRisk(RiskModel):
     """Logistic regression with a normal prior on the weights and a normal approximation of their posterior.
 
-    The interval covers what the weights may be given the model. It does not cover a wrong model: a missing interaction, or
-    patients unlike those of training.
+    The interval covers the uncertainty of the weights. It does not cover errors of the model, such as a missing interaction
+    or patients unlike those of training.
 
     Args:
         prior_sd: standard deviation of every standardised weight; None maximises the evidence.
-        quantiles: where numbers are clipped.
-        max_iter: most updates of the prior.
+        quantiles: quantiles at which numbers are clipped.
+        max_iter: maximum number of updates of the prior.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class BayesianLogisticRisk(RiskModel):
         return row_sums(Z * self.weights_), sd
 
     def predict_logit(self, features: pd.DataFrame) -> np.ndarray:
-        """(n,) log-odds of the posterior mean probability, which lies nearer to 1/2 than the mode's the less is known."""
+        """(n,) log-odds of the posterior mean probability. The less is known, the nearer it is to 1/2."""
         mean, sd = self._posterior_logit(features)
         nodes, weights = np.polynomial.hermite_e.hermegauss(NODES)
         probability = expit(mean[:, None] + sd[:, None] * nodes) @ (weights / weights.sum())
@@ -86,7 +86,7 @@ class BayesianLogisticRisk(RiskModel):
         return mean - half, mean + half
 
     def contributions(self, features: pd.DataFrame) -> Contributions:
-        """Exact for the log-odds at the posterior mode; the mean probability lies a little nearer to 1/2."""
+        """Exact for the log-odds at the posterior mode; the mean probability is a little nearer to 1/2."""
         terms = self.design_.transform(features).astype(np.float64) * self.weights_[:-1]
         return Contributions(by_feature(terms, self.design_.owners), float(self.weights_[-1]))
 
@@ -112,7 +112,7 @@ def _mode(
         hessian = (Z * (weight * p * (1 - p))[:, None]).T @ Z + np.diag(precision)
         factor = cho_factor(hessian, lower=True)
         step = cho_solve(factor, Z.T @ (weight * (y - p)) - precision * w)
-        # the loss is convex, so halving always ends below where it began
+        # the loss is convex, so halving the step always ends with a lower loss
         while (new := loss(w + step)) > value + 1e-10 * (1 + abs(value)):
             step = step / 2
         w, value = w + step, new

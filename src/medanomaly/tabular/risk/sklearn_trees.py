@@ -1,14 +1,14 @@
-"""Gradient boosting and random forest of scikit-learn, which take missing values as they are."""
+"""Gradient boosting and random forest of scikit-learn; both handle missing values themselves."""
 
 import numpy as np
 import pandas as pd
 from scipy.special import logit
 
-from medanomaly.tabular.risk.fitting.encoding import TreeDesign, by_feature
-from medanomaly.tabular.risk.models import Contributions, RiskModel
-from medanomaly.tabular.risk.trees import LEAF, FlatTrees
+from medanomaly.tabular.risk.fitting.design_matrices import TreeDesign, by_feature
+from medanomaly.tabular.risk.flat_trees import LEAF, FlatTrees
+from medanomaly.tabular.risk.risk_model import Contributions, RiskModel
 
-# a forest whose trees all agree is not certain: keeps log-odds finite
+# a forest whose trees all agree is still not certain; this keeps log-odds finite
 SURE = 1e-3
 
 
@@ -17,8 +17,8 @@ class BoostingRisk(RiskModel):
 
     Args:
         max_iter, learning_rate, max_leaf_nodes, min_samples_leaf, l2_regularization, max_features: as in
-            scikit-learn's ``HistGradientBoostingClassifier``; there is no early stopping, which would need cases of its own.
-        random_state: of the features drawn a split.
+            scikit-learn's ``HistGradientBoostingClassifier``; early stopping would need additional cases, so there is none.
+        random_state: of the features drawn per split.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class ForestRisk(RiskModel):
         return logit(np.clip(self.trees_.predict(self.design_.transform(features)), SURE, 1 - SURE))
 
     def contributions(self, features: pd.DataFrame) -> Contributions:
-        """Exact Shapley values, of the probability: a mean of shares is no sum of log-odds."""
+        """Exact Shapley values, of the probability: a mean of shares is not a sum of log-odds."""
         terms, base = self.trees_.contributions(self.design_.transform(features))
         return Contributions(by_feature(terms, self.design_.owners), base, unit="probability")
 

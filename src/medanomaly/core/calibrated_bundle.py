@@ -1,4 +1,4 @@
-"""The manifest that every bundle of a trained detector carries, whatever it scores."""
+"""Make the bundle of a trained detector: its files, calibration scores, threshold and manifest, in every modality."""
 
 import hashlib
 
@@ -16,15 +16,15 @@ MIN_REFERENCE = 10
 def check_reference(
     cases: pd.DataFrame, name: str, population: str = "normals"
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which cases a detector learns from, and which calibrate it.
+    """Choose the cases that a detector learns from, and those that calibrate it.
 
     Args:
         cases: case table with the split.
-        name: the model's name, for the message.
+        name: the model's name, for the error message.
         population: ``normals`` learns from the normals of train (one-class), ``all`` from all of train.
 
     Returns:
-        Two (n,) bool: what is learned from, normals of calibration.
+        Two (n,) bool: cases to learn from, and normal cases that calibrate.
 
     Raises:
         ConfigurationError: fewer than ten of either.
@@ -40,7 +40,7 @@ def check_reference(
     return train, calibration
 
 
-def seal(
+def calibrated_bundle(
     files: dict[str, bytes],
     cases: pd.DataFrame,
     scores: np.ndarray,
@@ -62,17 +62,17 @@ def seal(
     Args:
         files: of the model (ONNX, weights, arrays).
         cases: case table with the split.
-        scores: (n,) scores by the model that is served; those of the calibration normals are read.
+        scores: (n,) scores by the exported model; only those of the normal calibration cases are used.
         name: the model's name.
-        modality: what it scores.
+        modality: of the cases that it scores.
         kind: of model.
-        options: how it was made.
+        options: of the detector.
         alpha: false-alarm rate at which the threshold is set.
         seed: of its random numbers.
-        input_contract: what it takes.
+        input_contract: the inputs that it takes.
         population: as of :func:`check_reference`.
         stamp: data set, version, time, libraries.
-        fingerprint_of: values of the training cases; with the ids they name the training data.
+        fingerprint_of: values of the training cases; with the ids they identify the training data.
         more: further entries of the manifest.
     """
     in_train, in_calibration = check_reference(cases, name, population)
@@ -93,7 +93,7 @@ def seal(
             "labelled": bool(cases["label"].notna().any()),
         },
         "input_contract": input_contract,
-        # an infinite threshold (alpha below the floor) is not JSON: null says that nothing can be flagged
+        # JSON has no infinite threshold (alpha below the smallest p-value): null says that nothing can be flagged
         "thresholds": {"alpha": alpha, "score": threshold if np.isfinite(threshold) else None},
         "p_value_floor": 1.0 / (len(calibration) + 1),
     }
@@ -103,7 +103,7 @@ def seal(
 
 
 def training_fingerprint(cases: pd.DataFrame, values: np.ndarray | pd.DataFrame | None = None) -> str:
-    """SHA-256 over ids and values of the given cases: names the exact training data."""
+    """SHA-256 over ids and values of the given cases: identifies the exact training data."""
     digest = hashlib.sha256()
     frames = [cases[["case_id", "patient_id"]]]
     if isinstance(values, pd.DataFrame):

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.tabular.features.timeseries import STATISTICS, aggregate_events, events_from_grid
+from medanomaly.tabular.features.event_statistics import STATISTICS, aggregate_events, events_from_grid
 
 EVENTS = st.lists(
     st.tuples(
@@ -75,7 +75,7 @@ def test_slope_is_in_units_an_hour():
 
 
 def test_unknown_statistics_and_missing_columns_say_so():
-    with pytest.raises(ConfigurationError, match=r"no statistics \['median'\]"):
+    with pytest.raises(ConfigurationError, match=r"unknown statistics \['median'\]"):
         aggregate_events(frame([]), statistics=("median",))
     with pytest.raises(InputError, match=r"no columns \['hours'\]"):
         aggregate_events(frame([]).drop(columns="hours"))

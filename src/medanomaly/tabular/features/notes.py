@@ -1,7 +1,7 @@
 """Notes as numbers: TF-IDF and truncated SVD fitted on train cases, or sentence embeddings of a model on this machine.
 
-The first is latent semantic analysis (Deerwester et al., JASIS 1990). Its directions are named by their strongest words, so
-that an explanation says which words made a note unusual.
+The first is latent semantic analysis (Deerwester et al., JASIS 1990). The names of its directions are their strongest
+words, so an explanation says which words made a note unusual.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ MAX_TOKENS = 512
 
 @dataclass(frozen=True)
 class TextModel:
-    """What is learned from the notes of one column.
+    """Model of the notes of one column.
 
     Attributes:
         column: the column of notes.
@@ -57,7 +57,7 @@ class TextModel:
         return f"{self.column}_words"
 
     def transform(self, notes: pd.Series) -> pd.DataFrame:
-        """(n, k + 1) float64: number of words, then the k directions; a missing note is one of zero words at the origin."""
+        """(n, k + 1) float64: number of words, then the k directions; a missing note has zero words and zero directions."""
         text = notes.astype("string").fillna("")
         count = text.str.split().str.len().fillna(0).to_numpy(dtype=np.float64)
         matrix = self._tfidf(text) if self.embedding is None else _embed(text, self.embedding) - self.centre
@@ -100,8 +100,8 @@ def fit_text(notes: pd.Series, params: Text, seed: int = 0) -> TextModel:
         seed: of the randomised SVD.
 
     Raises:
-        InputError: no word is used by two train cases.
-        DataNotFoundError: the folder of the sentence model does not hold one.
+        InputError: no word occurs in two train cases.
+        DataNotFoundError: the folder holds no sentence model.
         ConfigurationError: the extra ``text`` is not installed.
     """
     text = notes.dropna().astype("string")
@@ -122,7 +122,7 @@ def _fit_tfidf(name: str, text: pd.Series, params: Text, seed: int) -> TextModel
         matrix = vectoriser.fit_transform(text)
     except ValueError as error:
         raise InputError(
-            f"no word is used in {MIN_RECORDS_WITH_TERM} of {len(text)} train notes",
+            f"no word occurs in {MIN_RECORDS_WITH_TERM} of {len(text)} train notes",
             column=name,
             remedy="Bring more notes, or ignore the column.",
         ) from error
@@ -157,7 +157,7 @@ def _embed(text: pd.Series, folder: str) -> np.ndarray:
     """(n, d) float64: mean of the last hidden states over the tokens of each note, unit length (Reimers & Gurevych 2019)."""
     if not (Path(folder) / "config.json").is_file():
         raise DataNotFoundError(
-            "no Hugging Face model (config.json) is there",
+            "the folder holds no Hugging Face model (config.json)",
             source=folder,
             remedy="text.embedding names a folder on this machine with config, tokenizer and safetensors weights.",
         )
@@ -176,7 +176,7 @@ def _embed(text: pd.Series, folder: str) -> np.ndarray:
     longest = min(MAX_TOKENS, int(getattr(model.config, "max_position_embeddings", MAX_TOKENS)))
     out = np.zeros((len(text), model.config.hidden_size))
     with torch.inference_mode():
-        # one note at a time would be slow; padding to the longest of a batch does not change a masked mean
+        # batches, because single notes are slow; padding does not change a masked mean
         for first in range(0, len(text), BATCH):
             batch = text.iloc[first : first + BATCH].tolist()
             tokens = tokenizer(batch, padding=True, truncation=True, max_length=longest, return_tensors="pt")

@@ -9,19 +9,18 @@ from medanomaly.detectors.views.standardise import Standardise
 
 
 class ConditionalResidualExplainer(BaseEstimator):
-    """Ranks the features of a record by how far each lies from what the others lead one to expect.
+    """Ranks the features of a record by the distance of each from the value that the others predict.
 
-    Suppose one value of a record was replaced by a wrong one. That it was feature j is more plausible the less likely x_j
-    is given the others, and the more likely x_j is as a wrong value: ``-log p(x_j | others) + log p_wrong(x_j)``. With
+    Suppose that one value of a record is wrong. Feature j is the more suspicious, the less likely x_j is given the others,
+    and the more likely x_j is as a wrong value: ``-log p(x_j | others) + log p_wrong(x_j)``. With
     standardised values z, a Gaussian for the conditional (its precision matrix Q the inverse of
     ``(1 - shrinkage) Cov + shrinkage I``, so that the conditional residual is ``r_j = (z Q)_j / Q_jj`` with variance
-    ``1 / Q_jj``; Lauritzen 1996, section 5.1) and a Cauchy shape for wrong values, this is up to constants
+    ``1 / Q_jj``; Lauritzen 1996, section 5.1) and a Cauchy shape for wrong values, this is, up to constants,
 
         ``c_j = r_j^2 Q_jj / 2 - log(Q_jj) / 2 - log(1 + z_j^2)``.
 
-    The numbers are log odds between features of one record: only their order and differences mean something, they add up
-    to no detector's score. In a pair of features that nothing else is related to, either could be the wrong one: show
-    two names.
+    The numbers are log odds between features of one record. Only their order and differences have a meaning; their sum is
+    not the score of a detector. If two features are related only to each other, either could be wrong: show both names.
 
     Args:
         shrinkage: share of the identity in the covariance, in (0, 1].
@@ -35,7 +34,7 @@ class ConditionalResidualExplainer(BaseEstimator):
         self.shrinkage = shrinkage
 
     def fit(self, X: np.ndarray, y: object = None) -> "ConditionalResidualExplainer":
-        """Learn how the features of usual records hang together.
+        """Learn the relations between the features of normal records.
 
         Args:
             X: (n, d) finite numbers, n >= 1.
@@ -56,13 +55,13 @@ class ConditionalResidualExplainer(BaseEstimator):
         return self
 
     def explain(self, X: np.ndarray) -> np.ndarray:
-        """Log odds of each feature to be the wrong one.
+        """Log odds that each feature is the wrong one.
 
         Args:
             X: (n, d) finite numbers.
 
         Returns:
-            (n, d) float64, the most suspicious feature of a row highest.
+            (n, d) float64; the most suspicious feature of a row has the highest value.
         """
         check_is_fitted(self)
         z = self.standardise_._z(validate_data(self, X, dtype=np.float32, reset=False))
@@ -74,11 +73,11 @@ class ConditionalResidualExplainer(BaseEstimator):
         return 0.5 * product**2 / diagonal - 0.5 * np.log(diagonal) - np.log1p(z**2)
 
     def expected(self, X: np.ndarray, unknown: np.ndarray | None = None) -> np.ndarray:
-        """The value of each feature that the other known features of its row lead one to expect.
+        """The value of each feature that the other known features of its row predict.
 
         Args:
             X: (n, d) finite numbers.
-            unknown: (n, d) bool, values that are not to be relied on for any other; None takes all as known.
+            unknown: (n, d) bool, values that may not be used to predict others; None uses all.
 
         Returns:
             (n, d) float64, in the units of X: conditional means of the Gaussian of :meth:`fit`.
@@ -89,7 +88,7 @@ class ConditionalResidualExplainer(BaseEstimator):
         precision, out = self.precision_, np.empty(z.shape)
         for row, hidden, result in zip(z, unknown, out, strict=True):
             known = ~hidden
-            # Schur complement: the precision of the known values once the others are left out (Lauritzen 1996, C.3)
+            # Schur complement: the precision of the known values without the others (Lauritzen 1996, C.3)
             solved = np.linalg.solve(precision[np.ix_(hidden, hidden)], precision[np.ix_(hidden, known)])
             rest = precision[np.ix_(known, known)] - precision[np.ix_(known, hidden)] @ solved
             result[hidden] = -solved @ row[known]

@@ -1,4 +1,4 @@
-"""Choose features inside the fold, by what each says about the label alone."""
+"""Choose features inside the fold, by the association of each single feature with the label."""
 
 import numpy as np
 import pandas as pd
@@ -6,16 +6,16 @@ from scipy.stats import chi2
 from sklearn.base import clone
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.tabular.risk.models import Contributions, RiskModel
+from medanomaly.tabular.risk.risk_model import Contributions, RiskModel
 
 N_BINS = 5
 
 
 def association(values: pd.Series, y: np.ndarray) -> float:
-    """How surprising the feature's association with the label would be by chance, as -log p.
+    """Association of a feature with the label, as -log of the p-value of independence.
 
     The likelihood-ratio test of independence (Agresti 2013, section 3.2) between the label and the feature in quintiles or
-    levels, a missing value being a level of its own. One scale for numbers and categories, few levels and many.
+    levels, where a missing value is a separate level. Numbers and categories, with few or many levels, share this scale.
 
     Args:
         values: (n,) of one feature.
@@ -43,13 +43,13 @@ def association(values: pd.Series, y: np.ndarray) -> float:
 
 
 class SelectedFeatures(RiskModel):
-    """A model that sees the ``n_features`` features that tell most about the label, one at a time.
+    """A model that uses the ``n_features`` features with the strongest association with the label.
 
-    Chosen in ``fit``, hence anew in every fold. Chosen once on all cases, they would have seen the test labels.
+    ``fit`` chooses them, so every fold chooses its own. A choice on all cases would use the labels of test.
 
     Args:
-        model: what is fitted.
-        n_features: how many are kept.
+        model: the inner model.
+        n_features: number of features kept.
     """
 
     def __init__(self, model: RiskModel, n_features: int = 50):
@@ -65,13 +65,13 @@ class SelectedFeatures(RiskModel):
         self.model_ = clone(self.model).fit(features[["case_id", *self.kept_]], y, patient, weight)
 
     def predict_logit(self, features: pd.DataFrame) -> np.ndarray:
-        """Log-odds of the model inside."""
+        """Log-odds of the inner model."""
         return self.model_.predict_logit(features)
 
     def logit_interval(self, features: pd.DataFrame, level: float):
-        """Interval of the model inside; that features were chosen is not in it."""
+        """Interval of the inner model; it ignores the uncertainty of the choice."""
         return self.model_.logit_interval(features, level)
 
     def contributions(self, features: pd.DataFrame) -> Contributions:
-        """Contributions of the model inside."""
+        """Contributions of the inner model."""
         return self.model_.contributions(features)

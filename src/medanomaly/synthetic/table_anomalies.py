@@ -1,10 +1,9 @@
-"""Anomalies planted into the clinical table, with the truth about each of them.
+"""Plant anomalies into the clinical table, with the ground truth.
 
-Five kinds that hospitals know: a value outside its range, values that contradict each other, a value in the
-wrong unit, a record entered twice, and time stamps in an order that cannot be. Each record decides from its
-own random stream whether and how it is touched. So the other records stay as they were, and a larger share
-plants more anomalies beside the ones that a smaller share plants. Which record is picked does not depend on
-its content.
+Five kinds that occur in hospitals: a value outside its range, values that contradict each other, a value in the wrong
+unit, a record entered twice, and time stamps in an impossible order. The random stream of each record decides whether
+and how it changes. Other records stay the same, and a larger share keeps the anomalies of a smaller one. The choice of
+a record does not depend on its content.
 """
 
 from collections.abc import Mapping
@@ -14,22 +13,28 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.synthetic.clinical import in_recording_order, record_id
+from medanomaly.synthetic.clinical_table import in_recording_order, record_id
 from medanomaly.synthetic.patients import own_draws
 from medanomaly.synthetic.variables import VARIABLES
 
-KINDS = ("out-of-range value", "broken correlation", "unit mix-up", "duplicate", "implausible time order")
+ANOMALY_KINDS = (
+    "out-of-range value",
+    "broken correlation",
+    "unit mix-up",
+    "duplicate",
+    "implausible time order",
+)
 TRUTH_COLUMNS = ("anomaly", "anomaly_kind", "anomaly_columns")
-# what two entries of the same visit may differ in
+# columns in which two entries of the same visit may differ
 ENTRY_COLUMNS = ("record_id", "recorded_at")
 
-# how far between edge and limit an out-of-range value lies, drawn with equal chance
+# position of an out-of-range value between edge and limit; each strength has equal probability
 STRENGTHS = {"mild": (0.0, 0.15), "moderate": (0.15, 0.45), "strong": (0.45, 1.0)}
 
 
 @dataclass(frozen=True)
 class Contradiction:
-    """Two variables that rise together, and intervals, each usual, that hardly a patient has at once."""
+    """Two correlated variables, and intervals that are each usual but hardly ever occur together."""
 
     first: str
     second: str
@@ -50,7 +55,7 @@ CONTRADICTIONS = (
 
 @dataclass(frozen=True)
 class UnitMixUp:
-    """A variable written in another unit: value * factor + offset, rounded as that unit is."""
+    """A variable written in another unit: value * factor + offset, rounded as usual in that unit."""
 
     column: str
     unit: str
@@ -68,7 +73,7 @@ UNIT_MIX_UPS = (
     UnitMixUp("weight", "lb", 2.20462),
 )
 
-# (earlier, later): the second cannot lie before the first
+# (earlier, later): the second cannot be before the first
 TIME_ORDER = (("admitted_at", "discharged_at"), ("booked_at", "scheduled_for"))
 _SHORTEST_MINUTES, _LONGEST_MINUTES = 60.0, 28 * 1440.0
 _DRAWS = ("planted", "kind", "option", "side", "strength", "first", "second")
@@ -79,7 +84,7 @@ def _between(interval: tuple[float, float], u: np.ndarray) -> np.ndarray:
 
 
 def _pick(possible: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """(n, k) what is possible and (n,) uniforms -> (n,) one possible column each, -1 where there is none."""
+    """(n, k) bool of possible columns and (n,) uniforms -> (n,) one possible column per row, -1 where there is none."""
     wanted = np.floor(u * possible.sum(axis=1))
     chosen = np.argmax(np.cumsum(possible, axis=1) > wanted[:, None], axis=1)
     return np.where(possible.any(axis=1), chosen, -1)
@@ -98,7 +103,7 @@ def _out_of_range(table: pd.DataFrame, rows: np.ndarray, u: dict, touched: pd.Se
         variable, here = VARIABLES[name], choice == i
         sides = [side for side in (variable.low_extreme, variable.high_extreme) if side]
         edge, limit = np.array(sides)[np.floor(u["side"][rows[here]] * len(sides)).astype(int)].T
-        # geometric, so that a doubling weighs the same everywhere between edge and limit
+        # geometric, so a doubling is equally likely everywhere between edge and limit
         table.loc[rows[here], name] = np.round(edge * (limit / edge) ** depth[here], variable.decimals)
         touched[rows[here]] = name
 
@@ -131,7 +136,7 @@ def _unit_mix_up(table: pd.DataFrame, rows: np.ndarray, u: dict, touched: pd.Ser
 def _implausible_time_order(table: pd.DataFrame, rows: np.ndarray, u: dict, touched: pd.Series) -> None:
     part = table.loc[rows]
     choice = _pick(np.column_stack([_is_there(part, pair) for pair in TIME_ORDER]), u["option"][rows])
-    # from an hour to four weeks, each order of magnitude as likely
+    # from one hour to four weeks, each order of magnitude equally likely
     minutes = _SHORTEST_MINUTES * (_LONGEST_MINUTES / _SHORTEST_MINUTES) ** u["first"]
     distance = pd.Series(pd.to_timedelta(np.round(minutes), unit="min"), index=table.index)
     for i, (earlier, later) in enumerate(TIME_ORDER):
@@ -145,7 +150,7 @@ def _implausible_time_order(table: pd.DataFrame, rows: np.ndarray, u: dict, touc
 
 
 def _second_entries(table: pd.DataFrame, rows: np.ndarray, u: dict, seed: int) -> pd.DataFrame:
-    """The records of ``rows`` as they were, entered again from minutes to days later under a new id."""
+    """Copies of the records of ``rows``, entered again minutes to days later with a new id."""
     again = table.loc[rows].copy()
     again["record_id"] = again["record_id"].map(lambda first: record_id(seed, f"{first} again"))
     minutes = np.round(5.0 * (4 * 1440 / 5.0) ** u["first"][rows])
@@ -164,32 +169,33 @@ _PLANT = {
 def plant_anomalies(
     table: pd.DataFrame, seed: int, share: float, kinds: Mapping[str, float] | None = None
 ) -> pd.DataFrame:
-    """Plant anomalies into a clinical table, and say where.
+    """Plant anomalies into a clinical table, and add the ground truth.
 
-    A kind that a record cannot have (nothing measured to spoil) leaves it as it is; a record drawn for
+    A record that cannot have the drawn kind (a needed value is missing) does not change. A record with the kind
     "duplicate" stays normal and gets an anomalous copy.
 
     Args:
-        table: clinical table (:func:`medanomaly.synthetic.clinical.clinical_table`); it is not changed.
+        table: clinical table (:func:`medanomaly.synthetic.clinical_table.clinical_table`); it is not changed.
         seed: seed of the cohort.
-        share: expected share of anomalous records in what is returned, in [0, 0.5].
-        kinds: relative weight of each kind of :data:`KINDS`; None takes all with equal weight.
+        share: expected share of anomalous records in the result, in [0, 0.5].
+        kinds: relative weight of each kind of :data:`ANOMALY_KINDS`; None takes all with equal weight.
 
     Returns:
         The table in recording order with ``anomaly`` (0 or 1), ``anomaly_kind`` and ``anomaly_columns``
         (names separated by semicolons); the last two are NA for normal records.
 
     Raises:
-        ConfigurationError: on a share outside [0, 0.5], an unknown kind, a negative weight, or no weight at
-            all.
+        ConfigurationError: the share is outside [0, 0.5], a kind is unknown, or a weight is negative, or all are 0.
     """
-    kinds = dict.fromkeys(KINDS, 1.0) if kinds is None else dict(kinds)
-    unknown = sorted(set(kinds) - set(KINDS))
+    kinds = dict.fromkeys(ANOMALY_KINDS, 1.0) if kinds is None else dict(kinds)
+    unknown = sorted(set(kinds) - set(ANOMALY_KINDS))
     if unknown:
-        raise ConfigurationError(f"unknown kinds of anomaly {unknown}", remedy=f"Known are {list(KINDS)}.")
+        raise ConfigurationError(
+            f"unknown kinds of anomaly {unknown}", remedy=f"Known are {list(ANOMALY_KINDS)}."
+        )
     if not 0 <= share <= 0.5:
         raise ConfigurationError(f"an anomaly share of {share:g}", remedy="Give a share from 0 to 0.5.")
-    weights = np.array([kinds.get(kind, 0.0) for kind in KINDS], dtype=np.float64)
+    weights = np.array([kinds.get(kind, 0.0) for kind in ANOMALY_KINDS], dtype=np.float64)
     if (weights < 0).any() or weights.sum() == 0:
         raise ConfigurationError(
             f"weights {kinds} of the kinds", remedy="Give weights >= 0, at least one above 0."
@@ -198,16 +204,16 @@ def plant_anomalies(
 
     planted = table.reset_index(drop=True)
     u = own_draws(planted["record_id"].to_numpy(), seed, "anomalies", uniforms=_DRAWS)
-    # copies add records, so slightly more records than the share have to be drawn
-    chosen = u["planted"] < share / (1 - share * weights[KINDS.index("duplicate")])
+    # copies add records, so slightly more records than the share must be drawn
+    chosen = u["planted"] < share / (1 - share * weights[ANOMALY_KINDS.index("duplicate")])
     kind_number = np.searchsorted(np.cumsum(weights)[:-1], u["kind"], side="right")
     touched = pd.Series(pd.NA, index=planted.index, dtype="string")
     kind_of = pd.Series(pd.NA, index=planted.index, dtype="string")
     copies = _second_entries(
-        planted, np.flatnonzero(chosen & (kind_number == KINDS.index("duplicate"))), u, seed
+        planted, np.flatnonzero(chosen & (kind_number == ANOMALY_KINDS.index("duplicate"))), u, seed
     )
     for kind, plant in _PLANT.items():
-        rows = np.flatnonzero(chosen & (kind_number == KINDS.index(kind)))
+        rows = np.flatnonzero(chosen & (kind_number == ANOMALY_KINDS.index(kind)))
         plant(planted, rows, u, touched)
         kind_of[rows] = kind
     truth = pd.DataFrame(

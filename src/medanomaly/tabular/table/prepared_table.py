@@ -1,4 +1,4 @@
-"""What has to happen to every raw table before anything is read from it: header, missing values, ids and text."""
+"""The first step with every raw table: check its header, mark missing values, number its records."""
 
 import pandas as pd
 
@@ -10,16 +10,18 @@ CASE_ID = "case_id"
 
 
 def check_header(raw: pd.DataFrame, spec: TableSpec, source: str) -> None:
-    """Raise :class:`InputError` where the delimiter, the names of the columns or their number is wrong."""
+    """Raise :class:`InputError` if the delimiter, the names or the number of columns are wrong."""
     if raw.shape[1] == 1 and any(mark in str(raw.columns[0]) for mark in ";,\t|"):
         raise InputError(
-            f"the table has a single column, named {str(raw.columns[0])[:80]!r}: the delimiter is another one",
-            remedy="Set load_args: sep: in the catalog entry to the character between the names.",
+            f"the table has a single column, named {str(raw.columns[0])[:80]!r}: the delimiter is wrong",
+            remedy="Set load_args: sep: in the catalog entry to the character that separates the names.",
             source=source,
         )
     repeated = raw.columns[raw.columns.duplicated()]
     if len(repeated):
-        raise InputError(f"two columns are named '{repeated[0]}'", remedy="Rename one.", source=source)
+        raise InputError(
+            f"two columns are named '{repeated[0]}'", remedy="Rename one of them.", source=source
+        )
     if CASE_ID in raw.columns and CASE_ID not in spec.not_features():
         raise InputError(
             f"a column is named '{CASE_ID}', which the project's own tables use",
@@ -35,11 +37,13 @@ def check_header(raw: pd.DataFrame, spec: TableSpec, source: str) -> None:
             source=source,
         )
     if len(raw) == 0:
-        raise InputError("the table has no records", remedy="Give a file with data rows.", source=source)
+        raise InputError(
+            "the table has no records", remedy="Give a file with a header and data rows.", source=source
+        )
 
 
 def prepared(raw: pd.DataFrame, spec: TableSpec, source: str) -> pd.DataFrame:
-    """The raw table with stripped names, a checked header, rows numbered from 0, and missing values as such."""
+    """The raw table with stripped names, a checked header, rows numbered from 0, and missing values as NA."""
     raw = raw.reset_index(drop=True)
     raw.columns = [str(name).strip() for name in raw.columns]
     check_header(raw, spec, source)
@@ -49,7 +53,7 @@ def prepared(raw: pd.DataFrame, spec: TableSpec, source: str) -> pd.DataFrame:
 
 
 def case_ids(raw: pd.DataFrame, spec: TableSpec) -> pd.Series:
-    """(n,) ids of the records as text: their own, or their number from 1."""
+    """(n,) ids of the records as text: from the id column, or numbers from 1."""
     if spec.case_id is None:
         return pd.Series([str(i + 1) for i in range(len(raw))], dtype="string", index=raw.index)
     return plain_text(raw[spec.case_id])

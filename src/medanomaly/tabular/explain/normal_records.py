@@ -1,4 +1,4 @@
-"""Which values of a record do not fit its other values, what these lead one to expect, and its nearest normal records."""
+"""Compare records with normal ones: values that do not fit the others, their expected values, nearest normal records."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from scipy.special import logsumexp
 from medanomaly.core.errors import InputError
 from medanomaly.detectors.preprocessing import Preprocessor
 from medanomaly.detectors.scorer import shown_value
-from medanomaly.tabular.explain.explainers import ConditionalResidualExplainer
+from medanomaly.tabular.explain.conditional_residuals import ConditionalResidualExplainer
 
 UNEXPECTED_COLUMNS = (
     "case_id", "feature", "value", "unit", "usual_low", "usual_high", "expected", "suspicion", "log_odds",
@@ -17,18 +17,18 @@ UNEXPECTED_COLUMNS = (
 NEAREST_COLUMNS = (
     "case_id", "rank", "nearest_id", "distance", "feature", "value", "nearest_value", "unit", "difference",
 )  # fmt: skip
-# further apart in one value counts no more: one wild value must not decide which records are alike in all others
+# larger differences count as this one: a single extreme value must not decide which records are similar
 FARTHEST = 3.0
 MOST_DIFFERENCES = 5
 
 
 class NormalRecords:
-    """The normal records that a record is held against: how their values hang together, and the records themselves.
+    """The normal records that records are compared with, and the relations between their values.
 
     Args:
         normals: feature table of normal training records.
         contract: ``name``, ``unit``, ``usual_low``, ``usual_high`` of each feature, as in a bundle's input contract.
-        derived: features computed from others, which say nothing of their own and are left out.
+        derived: features computed from others; they are left out because they contain no own information.
 
     Raises:
         InputError: there are no normal records.
@@ -50,10 +50,10 @@ class NormalRecords:
         }
 
     def expected(self, features: pd.DataFrame) -> dict[str, np.ndarray]:
-        """Number to (n,) float64 values, in its own unit, that the other values of each record lead one to expect.
+        """Name of each numeric feature to its (n,) float64 expected values, in its unit, given the other values.
 
-        Neither missing values nor the most suspicious one of a record are relied on. What a linear relation would put
-        outside the values of the normal records is cut to their range.
+        Missing values and the most suspicious value of a record are not used. Expected values are clipped to the range of
+        the normal records.
         """
         matrix = self.preprocessor.transform(features)
         unknown = np.zeros(matrix.shape, dtype=bool)
@@ -71,7 +71,7 @@ class NormalRecords:
         return out
 
     def odds(self, features: pd.DataFrame) -> np.ndarray:
-        """(n, n_features) log odds of each feature to be the wrong one, in the order of ``columns_of``."""
+        """(n, n_features) log odds that each feature is the wrong one, in the order of ``columns_of``."""
         return self._odds(self.preprocessor.transform(features))
 
     def _odds(self, matrix: np.ndarray) -> np.ndarray:
@@ -79,17 +79,17 @@ class NormalRecords:
         return np.stack([odds[:, columns].max(axis=1) for columns in self.columns_of.values()], axis=1)
 
     def unexpected(self, features: pd.DataFrame) -> pd.DataFrame:
-        """How suspicious each value is, were one value of its record a wrong one.
+        """How suspicious each value is, under the assumption that one value of the record is wrong.
 
         The log odds are those of :class:`ConditionalResidualExplainer`, of the most suspicious matrix column of each
-        feature; ``suspicion`` turns them into shares that add up to 1 over the features of a record, which take for granted
+        feature; ``suspicion`` turns them into shares that sum to 1 over the features of a record. These shares assume
         that exactly one value is wrong.
 
         Args:
             features: feature table of n records.
 
         Returns:
-            ``UNEXPECTED_COLUMNS``, n times as many rows as there are features, the most suspicious first.
+            ``UNEXPECTED_COLUMNS``, one row per record and feature, the most suspicious feature first.
         """
         odds = self.odds(features)
         suspicion = np.exp(odds - logsumexp(odds, axis=1, keepdims=True))
@@ -114,10 +114,10 @@ class NormalRecords:
         return pd.DataFrame(rows, columns=list(UNEXPECTED_COLUMNS)).astype({"case_id": "string"})
 
     def differences(self, features: pd.DataFrame) -> np.ndarray:
-        """(n, m, n_features) how far each record lies from each normal one in each feature, at most ``FARTHEST``.
+        """(n, m, n_features) difference of each record from each normal one in each feature, at most ``FARTHEST``.
 
-        Numbers differ in standard deviations of the normal records, categories by 1 (Gower 1971). A missing value stands
-        at the median, and differs by at least 1 from a known one.
+        Numbers differ in standard deviations of the normal records, categories by 1 (Gower 1971). A missing value counts
+        as the median, and differs by at least 1 from a known one.
         """
         matrix = self.preprocessor.transform(features).astype(np.float64)
         out = np.zeros((len(matrix), len(self.matrix), len(self.columns_of)))
@@ -129,7 +129,7 @@ class NormalRecords:
         return np.minimum(out, FARTHEST, out=out)
 
     def nearest(self, features: pd.DataFrame, k: int = 3) -> tuple[np.ndarray, np.ndarray]:
-        """The ``k`` normal records most like each record: (n, k) positions, (n, k) distances, the nearest first.
+        """The ``k`` most similar normal records of each record: (n, k) positions, (n, k) distances, nearest first.
 
         The distance is the root of the sum of squared :meth:`differences`.
         """
@@ -146,11 +146,11 @@ class NormalRecords:
 
         Args:
             features: feature table of n records.
-            k: how many normal records.
+            k: number of normal records.
 
         Returns:
-            ``NEAREST_COLUMNS``: up to ``MOST_DIFFERENCES`` rows a pair, the largest difference first; ``difference`` in
-            standard deviations, uncut for numbers. A pair without any difference has one row, its feature empty.
+            ``NEAREST_COLUMNS``: up to ``MOST_DIFFERENCES`` rows per pair, the largest difference first. ``difference`` is in
+            standard deviations, without limit for numbers. A pair without difference has one row with an empty feature.
         """
         where, distance = self.nearest(features, k)
         scale = {c.feature: c.sd for c in self.preprocessor.columns if c.op == "value"}

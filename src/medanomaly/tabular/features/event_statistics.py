@@ -1,4 +1,4 @@
-"""Measurements over time to one row a case: minimum, maximum, mean, last value, count and slope a variable."""
+"""Measurements over time as one row per case: minimum, maximum, mean, last value, count and slope of each variable."""
 
 import numpy as np
 import pandas as pd
@@ -10,9 +10,9 @@ EVENT_COLUMNS = ("case_id", "hours", "variable", "value")
 
 
 def _slopes(hours: np.ndarray, values: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
-    """Least-squares slope of every group, NaN where all times of a group are one."""
+    """Least-squares slope of every group, NaN where all times of a group are equal."""
     count = np.bincount(group, minlength=n_groups)
-    # centred first: sums of squares of times far from zero would lose digits
+    # centred first, because sums of squares of times far from zero lose precision
     t = hours - (np.bincount(group, hours, n_groups) / count)[group]
     v = values - (np.bincount(group, values, n_groups) / count)[group]
     spread, shared = np.bincount(group, t * t, n_groups), np.bincount(group, t * v, n_groups)
@@ -25,22 +25,22 @@ def aggregate_events(
     variables: tuple[str, ...] | None = None,
     statistics: tuple[str, ...] = STATISTICS,
 ) -> pd.DataFrame:
-    """One row a case, one column a variable and statistic.
+    """Statistics of every variable: one row per case, one column per variable and statistic.
 
     Args:
         events: ``case_id``, ``hours`` (float, since the start of the window), ``variable``, ``value`` (float; rows without
-            a value are left out). In any order; rows of the same time keep their order for ``last``.
-        case_ids: which cases to return, in this order; None takes those that occur, sorted.
-        variables: which variables to return; None takes those that occur, sorted.
-        statistics: of :data:`STATISTICS`; ``slope`` is the least-squares slope in units an hour.
+            a value are left out). Rows may have any order; of rows with the same time, the later one is ``last``.
+        case_ids: cases to return, in this order; None takes those that occur, sorted.
+        variables: variables to return; None takes those that occur, sorted.
+        statistics: of :data:`STATISTICS`; ``slope`` is the least-squares slope, in units per hour.
 
     Returns:
         Frame indexed by ``case_id`` with columns ``<variable>_<statistic>``, float64. A variable that was never measured
-        has count 0 and NaN elsewhere; the slope of a single time is NaN.
+        has count 0 and NaN elsewhere; the slope needs two different times, else it is NaN.
     """
     unknown = set(statistics) - set(STATISTICS)
     if unknown:
-        raise ConfigurationError(f"no statistics {sorted(unknown)}", remedy=f"There are {STATISTICS}.")
+        raise ConfigurationError(f"unknown statistics {sorted(unknown)}", remedy=f"There are {STATISTICS}.")
     missing = set(EVENT_COLUMNS) - set(events.columns)
     if missing:
         raise InputError(f"events have no columns {sorted(missing)}", remedy=f"Expected {EVENT_COLUMNS}.")
@@ -97,10 +97,10 @@ def aggregate_events(
 
 
 def events_from_grid(grid: pd.DataFrame, case_id: str, time: str) -> pd.DataFrame:
-    """A wide table of measurements (one row a case and time, one column a variable) as events, missing cells left out.
+    """Turn a wide table (one row per case and time, one column per variable) into events, without missing cells.
 
     Args:
-        grid: ``time`` is hours as numbers, or a time difference.
+        grid: wide table; the column of times holds hours as numbers, or time differences.
         case_id, time: names of these columns.
     """
     hours = grid[time]
