@@ -7,36 +7,16 @@ IEEE JBHI 19(3). Here a template is the mean pulse of five neighbouring windows:
 """
 
 import numpy as np
-from scipy.signal import butter, find_peaks, sosfiltfilt
+from scipy.signal import butter, sosfiltfilt
 
+from medanomaly.signals.peaks.pulse_peaks import BAND, detect_pulse_peaks
 from medanomaly.signals.quality.faults import in_windows
 
-PULSE_BAND = (0.5, 8.0)  # Hz
 LEAST_CORRELATION = 0.86
 LEAST_SKEWNESS = 0.0
 LONGEST_PAUSE = 3.0  # s
-_SHORTEST_INTERVAL = 60.0 / 200.0  # s
 _PULSE_S = (0.25, 0.40)  # before and after the peak
 _NEIGHBOURS = 2
-
-
-def pulse_peaks(x: np.ndarray, fs: float) -> np.ndarray:
-    """Positions of pulse peaks, for the quality index alone.
-
-    Args:
-        x: (n,) filtered to :data:`PULSE_BAND`.
-        fs: Hz.
-
-    Returns:
-        (n_pulses,) int64: maxima at least 0.3 s apart that stand out by the local deviation.
-    """
-    if len(x) < 3 or np.ptp(x) == 0:
-        return np.empty(0, dtype=np.int64)
-    local = in_windows(x, round(10 * fs)).std(axis=1)
-    width = min(round(10 * fs), len(x))
-    deviation = local[np.minimum(np.arange(len(x)) // width, len(local) - 1)]
-    peaks, properties = find_peaks(x, distance=max(1, round(_SHORTEST_INTERVAL * fs)), prominence=0)
-    return peaks[properties["prominences"] > deviation[peaks]].astype(np.int64)
 
 
 def ppg_measures(x: np.ndarray, fs: float, width: int) -> dict[str, np.ndarray]:
@@ -54,12 +34,12 @@ def ppg_measures(x: np.ndarray, fs: float, width: int) -> dict[str, np.ndarray]:
     raw = in_windows(x, width)
     n = len(raw)
     band = sosfiltfilt(
-        butter(2, PULSE_BAND, "bandpass", fs=fs, output="sos"), x, padlen=min(len(x) - 1, round(2 * fs))
+        butter(2, BAND, "bandpass", fs=fs, output="sos"), x, padlen=min(len(x) - 1, round(2 * fs))
     )
     windows = in_windows(band, width)
     centred = windows - windows.mean(axis=1, keepdims=True)
     variance = np.maximum(np.mean(centred**2, axis=1), 1e-18)
-    peaks = pulse_peaks(band, fs)
+    peaks = detect_pulse_peaks(x, fs)
     starts = np.minimum(np.arange(n) * raw.shape[1], len(x) - raw.shape[1])
     first, last = np.searchsorted(peaks, starts), np.searchsorted(peaks, starts + raw.shape[1])
     rate, pause = _rate_and_pause(peaks, first, last, starts, raw.shape[1], fs)
