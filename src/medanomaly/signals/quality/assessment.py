@@ -19,7 +19,7 @@ from medanomaly.signals.recordings.recording import Recording
 from medanomaly.signals.recordings.voltage import LARGEST_ECG_SWING, MILLIVOLTS
 
 GOOD, BAD = "good", "bad"
-COLUMNS = ("record", "lead", "kind", "start_s", "end_s", "quality", "sqi", "reasons")
+QUALITY_COLUMNS = ("record", "lead", "kind", "start_s", "end_s", "quality", "sqi", "reasons")
 _SHORTEST_S = 1.0
 # how long a lead of each kind may rest at its own limit, s
 _HELD_S = {"ecg": 0.02, "ppg": 0.1}
@@ -72,9 +72,9 @@ def assess_quality(recording: Recording, params: QualityParams | None = None) ->
         if recording.n_samples
     ]
     if not tables:
-        return pd.DataFrame(columns=list(COLUMNS))
+        return pd.DataFrame(columns=list(QUALITY_COLUMNS))
     table = pd.concat(tables, ignore_index=True)
-    return table[[*COLUMNS, *(c for c in table.columns if c not in COLUMNS)]]
+    return table[[*QUALITY_COLUMNS, *(c for c in table.columns if c not in QUALITY_COLUMNS)]]
 
 
 def _lead_table(x, fs, width, lead, unit, params) -> pd.DataFrame:
@@ -185,12 +185,3 @@ def quality_at(
         return np.full(len(time_s), BAD, dtype=object)
     combined = np.any(verdicts, axis=0) if rule == "any" else np.all(verdicts, axis=0)
     return np.where(combined, GOOD, BAD)
-
-
-def bad_samples(table: pd.DataFrame, recording: Recording) -> np.ndarray:
-    """(n_samples, n_leads) bool: True where the window of the sample is bad, or the sample is missing."""
-    bad = recording.missing.copy()
-    for j, lead in enumerate(recording.leads):
-        for row in table[(table["lead"] == lead) & (table["quality"] == BAD)].itertuples():
-            bad[round(row.start_s * recording.fs) : round(row.end_s * recording.fs), j] = True
-    return bad
