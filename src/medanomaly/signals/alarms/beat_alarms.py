@@ -11,10 +11,15 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.signals.alarms.episodes import EPISODE_COLUMNS, find_episodes
+from medanomaly.signals.alarms.episodes import EPISODE_COLUMNS, episodes_above
+from medanomaly.signals.alarms.params import EpisodeParams
+from medanomaly.signals.alarms.rhythm_episodes import (
+    af_episodes,
+    in_episodes,
+    noise_episodes,
+    pattern_episodes,
+)
 from medanomaly.signals.beat_detector.alarm_score import alarm_score, ectopic_shape
-from medanomaly.signals.beats.params import EpisodeParams
-from medanomaly.signals.beats.rhythm import af_episodes, inside, noise_episodes, pattern_episodes
 
 # of the alarm score, a sum of tails of at most 7 each
 STEP = 0.25
@@ -71,7 +76,7 @@ def recording_alarms(
     shape = ectopic_shape(known)
     # seconds as samples of 1 Hz: the beats table holds both, and rhythm needs no other rate
     fibrillation = af_episodes(time_s, 1.0, ectopic=shape, good=good, record=record, patient_id=patient)
-    score = alarm_score(known, inside(time_s, 1.0, fibrillation))
+    score = alarm_score(known, in_episodes(time_s, 1.0, fibrillation))
     after = time_s >= learn_s
     watched = max(0.0, time_s[-1] - learn_s) * (good[after].mean() if after.any() else 0.0)
     return RecordingAlarms(
@@ -127,7 +132,7 @@ def recording_episodes(
     flagged = np.nan_to_num(alarms.score) > threshold
     score = np.nan_to_num(alarms.score)
     tables = [
-        find_episodes(
+        episodes_above(
             alarms.time_s,
             alarms.score,
             on=threshold,

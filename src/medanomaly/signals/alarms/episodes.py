@@ -48,7 +48,7 @@ def hysteresis(score: np.ndarray, on: float, off: float) -> np.ndarray:
     return (last >= 0) & starts[last]
 
 
-def find_episodes(
+def episodes_above(
     time_s: np.ndarray,
     score: np.ndarray,
     *,

@@ -10,7 +10,7 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
-from medanomaly.signals.beat_detector.windows import POINTS
+from medanomaly.signals.beats.beat_windows import POINTS
 
 MAX_CLUSTERS = 16
 SAME_SHAPE = 0.88
@@ -196,7 +196,7 @@ def follow(clusters, beat, prematurity, slow, correlation, shift):
 
 
 @njit(cache=True, nogil=True)
-def start(clusters, beats, prematurity, slow, usable):
+def find_clusters(clusters, beats, prematurity, slow, usable):
     """Find the clusters of a stretch of beats at once: leaders first, then twice assign and average.
 
     Args:

@@ -9,21 +9,22 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from medanomaly.core.errors import BundleError, ConfigurationError
-from medanomaly.signals.beat_detector.filtering import linear_phase, zero_phase
 from medanomaly.signals.beat_detector.fusion import (
     CONTRIBUTIONS,
     IFR,
     TAILED,
     Variant,
+    anchor_features,
     contributions,
     named_variant,
-    rhythm_features,
 )
 from medanomaly.signals.beat_detector.rhythm_anchor import RhythmAnchor
-from medanomaly.signals.beat_detector.series import MIN_BEATS, BeatSeries
+from medanomaly.signals.beat_detector.series import BeatSeries
 from medanomaly.signals.beat_detector.tails import PopulationTail
 from medanomaly.signals.beat_detector.terms import beat_terms, log_rr_before
-from medanomaly.signals.beat_detector.windows import beat_windows
+from medanomaly.signals.beats.beat_windows import beat_windows
+from medanomaly.signals.beats.ecg_filters import linear_phase, zero_phase
+from medanomaly.signals.beats.params import MIN_BEATS
 
 FORMAT = 1
 FOLDS = 5
@@ -127,7 +128,7 @@ class BeatDetector:
         values = {patient: np.column_stack([t, np.zeros(len(t))]) for patient, t in normal.items()}
         self.anchor_ = None
         if variant.ifr > 0:
-            features = {patient: rhythm_features(t) for patient, t in normal.items()}
+            features = {patient: anchor_features(t) for patient, t in normal.items()}
             self.anchor_ = RhythmAnchor.fit(np.concatenate(list(features.values())), self.seed)
             # the forest knows its own patients: their tail comes from forests that do not
             n_folds = min(FOLDS, len(patients))
@@ -150,7 +151,7 @@ class BeatDetector:
         for column in TAILED[:-1]:
             tails[:, column] = self.tails_[column](terms[:, column])
         if self.anchor_ is not None:
-            tails[:, IFR] = self.tails_[IFR](self.anchor_.score(rhythm_features(terms)))
+            tails[:, IFR] = self.tails_[IFR](self.anchor_.score(anchor_features(terms)))
         return contributions(tails, variant)
 
     def explain(self, series: BeatSeries) -> np.ndarray:

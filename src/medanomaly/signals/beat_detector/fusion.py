@@ -9,10 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.signals.beat_detector.terms import ABS, COLUMNS, CPM, LOCAL_RR, RESID, RR, SHAPE, SLOW_RR, P
+from medanomaly.signals.beat_detector.terms import ABS, CPM, LOCAL_RR, N_TERMS, RESID, RR, SHAPE, SLOW_RR, P
 
 CONTRIBUTIONS = ("cpm", "rr", "shape", "resid", "P", "abs", "ifr")
-IFR = COLUMNS
+# what each contribution of the beat detector means to a reader
+CONTRIBUTION_MEANINGS = {
+    "cpm": "earlier than usual, as other beats of this shape",
+    "rr": "shorter RR interval than the patient's slow beats",
+    "shape": "unlike the patient's usual shapes",
+    "resid": "differs from the nearest usual shape in size",
+    "P": "different before the QRS complex (P wave)",
+    "abs": "short RR interval",
+    "ifr": "RR intervals unlike those of other people",
+}
+IFR = N_TERMS
 TAILED = (CPM, RR, SLOW_RR, SHAPE, RESID, P, ABS, IFR)
 
 
@@ -80,7 +90,7 @@ def contributions(tails: np.ndarray, variant: Variant) -> np.ndarray:
     return np.column_stack(columns) * np.array(weights)
 
 
-def rhythm_features(terms: np.ndarray) -> np.ndarray:
+def anchor_features(terms: np.ndarray) -> np.ndarray:
     """(n, 3) log RR, log of the local RR, their difference: what the anchor looks at."""
     rr, local = -terms[:, ABS], terms[:, LOCAL_RR]
     return np.column_stack([rr, local, rr - local])

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medanomaly.core.errors import InputError
-
-MIN_BEATS = 16
+from medanomaly.signals.beats.params import MIN_BEATS
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,18 @@ import numpy as np
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.signals.beat_detector.clusters import empty_clusters
 from medanomaly.signals.beat_detector.detector import BeatDetector
-from medanomaly.signals.beat_detector.filtering import filter_inside, kernel
 from medanomaly.signals.beat_detector.fusion import CONTRIBUTIONS
-from medanomaly.signals.beat_detector.series import MIN_BEATS
 from medanomaly.signals.beat_detector.terms import (
-    COLUMNS,
+    N_TERMS,
     RR_LIMITS_S,
     empty_history,
     learn_block,
     log_rr_before,
     score_next,
 )
-from medanomaly.signals.beat_detector.windows import AFTER_S, BEFORE, GRID_HZ, POINTS, beat_window
+from medanomaly.signals.beats.beat_windows import AFTER_S, BEFORE, GRID_HZ, POINTS, beat_window
+from medanomaly.signals.beats.ecg_filters import filter_inside, kernel
+from medanomaly.signals.beats.params import MIN_BEATS
 from medanomaly.signals.peaks.r_peaks import RPeakDetector
 
 # R peaks may come this late: the detector fetches missed ones back
@@ -212,7 +212,7 @@ class StreamingBeatScorer:
                 self._learning.append((peak, window))
                 return []
             return found + self._beat(peak, window)
-        terms = np.empty((1, COLUMNS))
+        terms = np.empty((1, N_TERMS))
         rr = np.log(np.clip((peak - self._scored_peak) / self.fs, *RR_LIMITS_S))
         score_next(self._clusters, self._history, window, rr, True, True, terms[0])
         self._scored_peak = peak
@@ -228,7 +228,7 @@ class StreamingBeatScorer:
             )
         usable = np.ones(len(peaks), dtype=bool)
         log_rr, known = log_rr_before(peaks, self.fs, usable)
-        terms = np.empty((len(peaks), COLUMNS))
+        terms = np.empty((len(peaks), N_TERMS))
         learn_block(self._clusters, self._history, windows, log_rr, known, usable, terms)
         self._learning, self._scored_peak = None, peaks[-1]
         return [(peaks, self.detector.explain_terms(terms))]

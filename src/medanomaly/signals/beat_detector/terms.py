@@ -20,13 +20,13 @@ from medanomaly.signals.beat_detector.clusters import (
     best_cluster,
     correlate,
     empty_clusters,
+    find_clusters,
     follow,
     normality,
-    start,
 )
 
 CPM, RR, SLOW_RR, SHAPE, RESID, P, ABS, LOCAL_RR = range(8)
-COLUMNS = 8
+N_TERMS = 8
 # of the RR intervals, what stands for the patient's normal rhythm: the second still finds it where it is rare
 QUANTILES = (0.75, 0.90)
 # beats looked back on: for the slow RR, its spread, the running RR, the ordinary values, the local rate
@@ -159,7 +159,7 @@ def score_next(clusters, history, beat, log_rr, rr_known, usable, raw):
         log_rr: log of the RR interval before the beat, in seconds.
         rr_known: False where that interval crosses a bad stretch; the beat then counts as neither early nor late.
         usable: False where the beat itself is bad: it is scored, and nothing is learned from it.
-        raw: (COLUMNS,) filled: the terms, and the log of the local RR interval.
+        raw: (N_TERMS,) filled: the terms, and the log of the local RR interval.
     """
     recent = history.rr[SLOW - min(RECENT, history.seen[0]) :]
     running = np.median(recent)
@@ -242,11 +242,11 @@ def learn_block(clusters, history, beats, log_rr, rr_known, usable, raw):
         log_rr: (n,) log of the RR interval before each beat, in seconds.
         rr_known: (n,) bool.
         usable: (n,) bool.
-        raw: (n, COLUMNS) filled.
+        raw: (n, N_TERMS) filled.
     """
     n = len(beats)
     rr, running, reference, slowest, over, q = _block_rhythm(log_rr, rr_known)
-    start(clusters, beats, q, rr - reference, usable)
+    find_clusters(clusters, beats, q, rr - reference, usable)
 
     correlation, shift = np.empty(MAX_CLUSTERS), np.zeros(MAX_CLUSTERS, dtype=np.int64)
     votes = np.empty(MAX_CLUSTERS)
@@ -318,10 +318,10 @@ def beat_terms(
         n_block: beats that are learned together, 1 or more.
 
     Returns:
-        (n, COLUMNS) float64: see ``score_next``.
+        (n, N_TERMS) float64: see ``score_next``.
     """
     clusters, history = empty_clusters(), empty_history()
-    raw = np.empty((len(beats), COLUMNS))
+    raw = np.empty((len(beats), N_TERMS))
     block, rest = slice(0, n_block), slice(n_block, len(beats))
     learn_block(clusters, history, beats[block], log_rr[block], rr_known[block], usable[block], raw[block])
     score_following(clusters, history, beats[rest], log_rr[rest], rr_known[rest], usable[rest], raw[rest])

@@ -18,7 +18,7 @@ from medanomaly.evaluation.resampling.ratio_intervals import ratio_intervals
 
 CLASSES = ("N", "S", "V", "F", "Q")
 ROWS = (*CLASSES, "O", "X")
-COLUMNS = tuple(name.lower() for name in ROWS)
+TEST_COLUMNS = tuple(name.lower() for name in ROWS)
 STATISTICS = ("qrs_sensitivity", "qrs_ppv", "veb_sensitivity", "veb_ppv", "veb_false_positive_rate",
               "sveb_sensitivity", "sveb_ppv")  # fmt: skip
 
@@ -132,7 +132,7 @@ def compare_beats(
     np.add.at(matrix, (rows[counted], columns[counted]), 1)
     silent = sum(max(0.0, min(end, high) - max(start, low)) for start, end in test_shutdown)
     return BeatComparison(
-        matrix=pd.DataFrame(matrix, index=list(ROWS), columns=list(COLUMNS)),
+        matrix=pd.DataFrame(matrix, index=list(ROWS), columns=list(TEST_COLUMNS)),
         shutdown_s=silent / fs,
         offset_ms=1000.0 * (test[j] - reference[i])[counted[: len(i)]] / fs,
     )
@@ -246,12 +246,12 @@ def as_text(comparison: BeatComparison, record: str) -> str:
     lines = [
         f"Beat-by-beat comparison of record {record}",
         "",
-        "      " + "".join(f"{c:>7}" for c in COLUMNS),
+        "      " + "".join(f"{c:>7}" for c in TEST_COLUMNS),
     ]
     lines += [
         f"   {row} |" + "".join(
             # neither side can have nothing where the other has nothing
-            f"{'' if row in 'OX' and column in 'ox' else matrix.loc[row, column]:>7}" for column in COLUMNS
+            f"{'' if row in 'OX' and column in 'ox' else matrix.loc[row, column]:>7}" for column in TEST_COLUMNS
         )
         for row in ROWS
     ]  # fmt: skip

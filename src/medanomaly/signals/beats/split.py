@@ -17,7 +17,7 @@ def divided_in_time(n_patients: int) -> bool:
     return n_patients < FEWEST_PATIENTS
 
 
-def split_cases(cases: pd.DataFrame, official: Mapping[str, str], params: SplitParams) -> pd.DataFrame:
+def split_beat_cases(cases: pd.DataFrame, official: Mapping[str, str], params: SplitParams) -> pd.DataFrame:
     """Cases with ``split`` after ``kind``.
 
     The data set's own test records stay test where they are there. With one or two patients every recording is divided in

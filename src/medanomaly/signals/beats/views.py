@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.signals.beats.aami import aami_class, is_beat
-from medanomaly.signals.beats.found_beats import case_id
+from medanomaly.signals.beats.table import case_id
 from medanomaly.signals.features.heart_rate_variability import nn_intervals
 from medanomaly.signals.peaks.r_peaks import detect_r_peaks
 from medanomaly.signals.recordings.recording import Recording

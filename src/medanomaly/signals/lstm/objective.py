@@ -10,8 +10,7 @@ from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.splits import patient_position
 from medanomaly.evaluation.resampling.ranking import auroc_between
-from medanomaly.signals.beats.params import LSTMModelParams
-from medanomaly.signals.lstm.params import LSTMParams
+from medanomaly.signals.lstm.params import LSTMModelParams, LSTMParams
 
 # the split uses the seed itself: with the same key, train would fill the lower folds alone
 FOLD_KEY = 1_000_003

@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from medanomaly.core.models import ModelParams
 from medanomaly.core.params import Params
 from medanomaly.training.params import TrainingParams
 
@@ -24,3 +25,13 @@ class LSTMParams(Params):
     normalise: bool = True
     held_out: float = Field(0.15, gt=0, lt=0.5)
     training: TrainingParams = TrainingParams(max_epochs=200, batch_size=32, learning_rate=3e-3, patience=30)
+
+
+class LSTMModelParams(LSTMParams, ModelParams):
+    """The LSTM autoencoder as a model of beats.
+
+    Attributes:
+        max_train: largest number of normal train beats that it learns from.
+    """
+
+    max_train: int = Field(4000, ge=50)

@@ -8,13 +8,12 @@ import pandas as pd
 from medanomaly.core.cases import age_band
 from medanomaly.core.errors import InputError
 from medanomaly.signals.beats.aami import aami_class, is_beat, label_of_class
-from medanomaly.signals.beats.params import BeatParams
+from medanomaly.signals.beats.params import MIN_BEATS, BeatParams
 from medanomaly.signals.peaks.r_peaks import detect_r_peaks
 from medanomaly.signals.quality.assessment import assess_quality, quality_at
 from medanomaly.signals.recordings.annotated_intervals import interval_mask, intervals
 from medanomaly.signals.recordings.recording import Recording
 
-MIN_BEATS = 16
 BAD_SIGNAL, UNCLASSIFIABLE = "bad signal", "paced or unclassifiable beat"
 ATTRIBUTES = ("sex", "age")
 # stretches of this name are what a source without beat codes calls anomalous

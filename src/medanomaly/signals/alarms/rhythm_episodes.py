@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
 from medanomaly.core.errors import InputError
-from medanomaly.signals.alarms.episodes import EPISODE_COLUMNS, find_episodes
+from medanomaly.signals.alarms.episodes import EPISODE_COLUMNS, episodes_above
 
 AF_WINDOW, AF_ON, AF_OFF, AF_MIN_S, AF_GAP_S = 60, 0.055, 0.035, 30.0, 15.0
 MIN_CYCLES = {"bigeminy": 4, "trigeminy": 4}
@@ -95,7 +95,7 @@ def af_episodes(
     score = rr_irregularity(samples, fs, ectopic=ectopic, causal=causal)
     if good is not None:
         score = np.where(good, score, np.nan)
-    return find_episodes(
+    return episodes_above(
         samples / fs,
         score,
         on=AF_ON,
@@ -178,7 +178,7 @@ def noise_episodes(
         record: name of the recording.
         patient_id: whose it is.
     """
-    return find_episodes(
+    return episodes_above(
         np.asarray(samples) / fs,
         (~np.asarray(good, dtype=bool)).astype(float),
         on=0.5,
@@ -189,7 +189,7 @@ def noise_episodes(
     )
 
 
-def inside(samples: np.ndarray, fs: float, episodes: pd.DataFrame) -> np.ndarray:
+def in_episodes(samples: np.ndarray, fs: float, episodes: pd.DataFrame) -> np.ndarray:
     """(n,) bool, beats that lie in one of the episodes."""
     time = np.asarray(samples) / fs
     out = np.zeros(len(time), dtype=bool)
