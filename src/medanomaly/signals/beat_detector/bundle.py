@@ -18,7 +18,7 @@ from medanomaly.signals.recordings.recording import Recording
 
 
 def series_of(recording: Recording, beats: pd.DataFrame) -> BeatSeries:
-    """What the beat detector takes, from a recording and the rows of the beats table that are its own."""
+    """What the beat detector takes: a recording and its own rows of the beats table."""
     return BeatSeries(
         record=recording.record,
         patient_id=recording.patient_id,
@@ -41,7 +41,7 @@ def beat_detector_bundle(
     seed: int,
     stamp: dict | None = None,
 ) -> Bundle:
-    """Learn the population from the train recordings, calibrate on those of calibration, seal.
+    """Learn the population from the train recordings, calibrate on the calibration recordings and seal the bundle.
 
     Args:
         raw: record -> recording.
@@ -55,7 +55,7 @@ def beat_detector_bundle(
     by_case = cases.set_index("case_id")
     part, label = ids.map(by_case["split"]), ids.map(by_case["label"])
     normal = label.eq(0).fillna(False) if cases["label"].notna().any() else part.notna()
-    # patients without a label teach as normal
+    # without labels every train patient counts as normal
     taught = np.where(part.eq("train").fillna(False) & normal, "N", "")
     used = part.isin(["train", "calibration"])
     detector = BeatDetector(params.variant, params.causal, params.learn_s, seed)

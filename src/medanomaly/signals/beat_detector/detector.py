@@ -1,7 +1,8 @@
 """The detector of abnormal beats: what it learns from a population, how it scores a recording, and how it is stored.
 
-From the population it takes how rare each term is among normal beats, a patient counting as one, and a forest over RR
-intervals. Of the patient whose beats are scored it knows nothing beforehand: the first minutes of the recording teach it.
+From the population it learns how rare each term is among normal beats, where every patient counts the same, and a forest
+over RR intervals. It knows nothing beforehand about the patient whose beats it scores: it learns from the first minutes
+of the recording.
 """
 
 from dataclasses import asdict, dataclass
@@ -38,7 +39,7 @@ class PatientTerms:
     Attributes:
         patient_id: whose they are.
         terms: (n_beats, columns) of ``beat_terms``.
-        normal: (n_beats,) bool, normal by label, good, and after the learning time; what a population is made of.
+        normal: (n_beats,) bool, normal by label, in good signal and after the learning time; these make the population.
     """
 
     patient_id: str
@@ -47,7 +48,7 @@ class PatientTerms:
 
 
 def n_learned(samples: np.ndarray, fs: float, learn_s: float) -> int:
-    """How many beats the first ``learn_s`` seconds hold, at least 16."""
+    """Number of beats in the first ``learn_s`` seconds, at least 16."""
     return min(len(samples), max(MIN_BEATS, int(np.searchsorted(samples, learn_s * fs))))
 
 
@@ -55,15 +56,15 @@ class BeatDetector:
     """Score of every beat of a recording, higher = more abnormal.
 
     Args:
-        variant: ``either``, ``A``, ``B``, or weights of one's own.
-        causal: True takes a filter with a fixed delay and nothing that comes later than 0.86 s after the R peak, but for
-            the beats of the learning time, which are scored when it ends. False takes the whole recording (zero-phase
-            filter, shapes of all beats, windows centred on the beat).
+        variant: ``either``, ``A``, ``B``, or your own weights.
+        causal: True uses a filter with a fixed delay and nothing that comes later than 0.86 s after the R peak; beats of
+            the learning time are scored when it ends. False uses the whole recording (zero-phase filter, shapes of all
+            beats, windows centred on the beat).
         learn_s: learning time of a recording in seconds; not used offline.
         seed: of the rhythm forest.
 
     Attributes:
-        tails_: one ``PopulationTail`` for each column of ``TAILED``.
+        tails_: one ``PopulationTail`` per column of ``TAILED``.
         anchor_: the ``RhythmAnchor``, or None where its weight is 0.
         n_patients_: patients in the population.
     """
@@ -74,7 +75,7 @@ class BeatDetector:
         self.variant, self.causal, self.learn_s, self.seed = variant, causal, learn_s, seed
 
     def terms(self, series: BeatSeries) -> np.ndarray:
-        """(n_beats, columns) terms of a recording; they depend on nothing that was fitted."""
+        """(n_beats, columns) terms of a recording; they do not depend on the fit."""
         if not np.isfinite(series.signal).any():
             raise ConfigurationError(
                 "the signal is missing throughout", record=series.record, remedy="Give samples of an ECG."
@@ -92,7 +93,7 @@ class BeatDetector:
         return beat_terms(beat_windows(filtered, samples, series.fs), log_rr, known, usable, n_block)
 
     def patient_terms(self, series: BeatSeries) -> PatientTerms:
-        """Terms with the beats that may stand for the population: labelled N, good, after the learning time."""
+        """Terms, and the beats that may teach the population: labelled N, good and after the learning time."""
         if series.aami is None:
             raise ConfigurationError(
                 "the beats have no labels",
@@ -113,7 +114,7 @@ class BeatDetector:
         return self.fit_terms([self.patient_terms(series) for series in recordings])
 
     def fit_terms(self, population: list[PatientTerms]) -> "BeatDetector":
-        """``fit`` from terms that were computed before."""
+        """``fit`` on terms that were computed before."""
         variant = named_variant(self.variant)
         patients = sorted({p.patient_id for p in population if p.normal.any()})
         if not patients:
@@ -130,7 +131,7 @@ class BeatDetector:
         if variant.ifr > 0:
             features = {patient: anchor_features(t) for patient, t in normal.items()}
             self.anchor_ = RhythmAnchor.fit(np.concatenate(list(features.values())), self.seed)
-            # the forest knows its own patients: their tail comes from forests that do not
+            # the forest knows the patients that it learned from, so their tail comes from forests that do not
             n_folds = min(FOLDS, len(patients))
             for fold in range(n_folds):
                 inside = patients[fold::n_folds]
@@ -163,7 +164,7 @@ class BeatDetector:
         return self.explain(series).sum(axis=1)
 
     def to_arrays(self) -> tuple[dict, dict[str, np.ndarray]]:
-        """``(description, arrays)``: what can be written as JSON, and what as npz, to give ``from_arrays`` back."""
+        """``(description, arrays)``: a JSON part and an npz part, from which ``from_arrays`` restores the detector."""
         description = {
             "format": FORMAT,
             "variant": asdict(named_variant(self.variant)),
@@ -186,7 +187,7 @@ class BeatDetector:
         """The detector of ``to_arrays``.
 
         Raises:
-            BundleError: another format, an array that is absent, or one that cannot be.
+            BundleError: the format is another one, or an array is absent or not valid.
         """
         if description.get("format") != FORMAT:
             raise BundleError(

@@ -1,4 +1,4 @@
-"""Features and waveforms of the beats of a recording, in the order of the cases."""
+"""Features and waveforms of beats, one row per beat."""
 
 import numpy as np
 import pandas as pd
@@ -10,24 +10,24 @@ from medanomaly.signals.features.morphology import RHYTHM_FEATURES, SHAPE_FEATUR
 from medanomaly.signals.features.windows import column_names, feature_matrix
 from medanomaly.signals.recordings.recording import Recording
 
-# leads differ between recordings of one set: their position names them, so that all beats share columns
+# leads differ between recordings of one data set: their position names them, so that all beats share columns
 LEAD_COLUMNS = ("lead_1", "lead_2")
-# principal components are those of one recording: the same column means another direction in the next
+# principal components belong to one recording: the same column means another direction in the next
 SHARED = tuple(name for name in SHAPE_FEATURES if not name.startswith("pc_") or name == "pc_residual")
 
 
 def recording_features(recording: Recording, sample: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
-    """Rhythm and shape of each beat of one recording, and its waveform.
+    """Features of rhythm and shape, and the waveform, of each beat of one recording.
 
-    The first two leads are used; a single lead leaves the second one's features missing, and fills both waveforms.
+    The first two leads are used. With a single lead the features of the second are missing, and both waveforms are equal.
 
     Args:
         recording: 100 Hz or more.
         sample: (n_beats,) R peaks, increasing.
 
     Returns:
-        (n_beats, ...) features, NaN where a beat lacks them, and (n_beats, 60, 2) float32 waveforms at 120 Hz from
-        R - 250 ms on, each lead less its median; samples that are missing count as that median.
+        (n_beats, ...) features, NaN where a beat lacks them, and (n_beats, 60, 2) float32 waveforms at 120 Hz from R -
+        250 ms on, each lead minus its median. Missing samples count as that median.
     """
     signal = linear_phase(recording.signal[:, :2], recording.fs)
     names = LEAD_COLUMNS[: signal.shape[1]]
@@ -47,7 +47,7 @@ def feature_columns() -> list[str]:
 
 
 def cut_beat_features(beats: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
-    """Features and waveforms of beats that were cut out and standardised by their source.
+    """Features and waveforms of beats that their source cut out and standardised.
 
     Args:
         beats: (n, n_samples) float32, no unit, no sampling rate; features take the whole beat as one second.

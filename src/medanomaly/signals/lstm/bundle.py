@@ -27,15 +27,15 @@ def lstm_bundle(
     stamp: dict | None = None,
     loggers: Sequence = (),
 ) -> Bundle:
-    """Train an LSTM autoencoder on normal train beats, calibrate its ONNX model, seal.
+    """Train an LSTM autoencoder on normal train beats, calibrate its ONNX model and seal the bundle.
 
     Args:
         waveforms: (n, n_samples, n_leads) float32, row i is case i.
         cases: case table of n rows.
-        params: network, training, and how many beats.
-        folder: where checkpoints go, and from where an interrupted training goes on.
+        params: network, training, and largest number of beats.
+        folder: holds the checkpoints, from which an interrupted training continues.
         name, alpha, seed, stamp: as of :func:`medanomaly.core.sealing.seal`.
-        loggers: Lightning's.
+        loggers: Lightning loggers.
     """
     from medanomaly.signals.lstm.detector import LSTMDetector
 

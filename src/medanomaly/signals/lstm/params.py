@@ -1,4 +1,4 @@
-"""What can be set about the LSTM autoencoder; importable without torch."""
+"""Parameters of the LSTM autoencoder; importable without torch."""
 
 from pydantic import Field
 
@@ -12,11 +12,12 @@ class LSTMParams(Params):
 
     Attributes:
         hidden: units of encoder and decoder.
-        latent: numbers that a window is squeezed into.
-        samples_per_step: samples that the LSTM takes at once; None for as many as make at most 36 steps of a window.
-        normalise: bring each lead of each window to mean 0 and standard deviation 1, so that amplitude says nothing.
-        held_out: share of the windows (of the groups, where there are some) to stop by.
-        training: of the loop.
+        latent: numbers in the bottleneck.
+        samples_per_step: samples per step of the LSTM; None chooses the fewest that give at most 36 steps per window.
+        normalise: True scales each lead of each window to mean 0 and standard deviation 1, so that amplitude does not
+            count.
+        held_out: share of the windows (of the groups, where given) that is held out for early stopping.
+        training: parameters of the training loop.
     """
 
     hidden: int = Field(64, ge=1)
