@@ -19,12 +19,12 @@ from benchmarks.mitbih_stress import ectopic_rhythm, irregular_rhythm, noisy
 from benchmarks.record import Result, write
 from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
 from medanomaly.evaluation.resampling.intervals import percentile_interval
+from medanomaly.signals.alarms.rhythm_episodes import af_episodes, in_episodes
 from medanomaly.signals.beat_detector.alarm_score import alarm_score, ectopic_shape
 from medanomaly.signals.beat_detector.detector import BeatDetector, PatientTerms
 from medanomaly.signals.beat_detector.fusion import VARIANTS
 from medanomaly.signals.beat_detector.series import BeatSeries
 from medanomaly.signals.beats.aami import DS1, aami_class, is_beat
-from medanomaly.signals.beats.rhythm import af_episodes, inside
 from medanomaly.signals.peaks.r_peaks import detect_r_peaks
 from medanomaly.signals.quality.assessment import assess_quality, quality_at
 from medanomaly.signals.readers.wfdb import read_mitbih
@@ -181,7 +181,7 @@ class AlarmView:
     def __init__(self, series: BeatSeries, in_af: np.ndarray, good: np.ndarray, explained: np.ndarray):
         self.series = series
         self.episodes = af_episodes(series.samples, series.fs, ectopic=ectopic_shape(explained), good=good)
-        self.af = inside(series.samples, series.fs, self.episodes)
+        self.af = in_episodes(series.samples, series.fs, self.episodes)
         self.score = alarm_score(explained, self.af)
         self.counted = (series.samples >= LEARN_S * series.fs) & (series.aami != "Q")
         self.good, self.in_af = good, in_af

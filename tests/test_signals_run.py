@@ -19,7 +19,9 @@ from medanomaly.datasets.recordings import MITBIHDataset, SVDBDataset
 from medanomaly.datasets.ucr import UCRDataset
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.parameters import AlarmParams, RunParams
-from medanomaly.signals.beats.params import BeatDetectorParams, BeatParams, EpisodeParams
+from medanomaly.signals.alarms.params import EpisodeParams
+from medanomaly.signals.beat_detector.params import BeatDetectorParams
+from medanomaly.signals.beats.params import BeatParams
 from medanomaly.signals.series.params import SeriesDetectorParams, SeriesParams
 
 DATA = os.environ.get("MEDANOMALY_DATA")

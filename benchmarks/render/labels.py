@@ -120,14 +120,6 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ),
         ("cost", ".+"),
     ),
-    "synthetic_signals": (
-        ("alarm", "(?P<signal>.+): share of .+"),
-        (
-            "f1",
-            r"(?P<signal>.+): (?P<event>.+) at (?P<snr>\d+) dB, raw point F1",
-            r"(?P<samples>[\d,]+) true samples, precision (?P<precision>\S+), recall (?P<recall>\S+); (?P<data>.+)",
-        ),
-    ),
     "signal_features": (("other", ".+"),),
     "signal_feature_cost": (
         ("latency", "one window of 720 samples, (?P<what>.+), (?P<quantile>p50|p99)"),

@@ -11,7 +11,7 @@ from medanomaly.signals.alarms.beat_alarms import (
     recording_alarms,
     recording_episodes,
 )
-from medanomaly.signals.beats.params import EpisodeParams
+from medanomaly.signals.alarms.params import EpisodeParams
 
 PARAMS = EpisodeParams(per_hour=5.0, gap_s=5.0)
 

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from medanomaly.core.errors import InputError
 from medanomaly.signals.beats.beat_by_beat import (
-    COLUMNS,
     ROWS,
+    TEST_COLUMNS,
     as_text,
     compare_beats,
     counts,
@@ -58,7 +58,7 @@ def test_the_first_five_minutes_are_left_out_by_default():
 
 
 def test_every_statistic_by_hand():
-    matrix = pd.DataFrame(0, index=list(ROWS), columns=list(COLUMNS))
+    matrix = pd.DataFrame(0, index=list(ROWS), columns=list(TEST_COLUMNS))
     cells = {
         "Nn": 90, "Ns": 3, "Nv": 2, "No": 1, "Ss": 7, "Sn": 2, "Sv": 1, "Vv": 17, "Vn": 1, "Vs": 1, "Vx": 1,
         "Fv": 4, "Fs": 1, "Fn": 2, "Qv": 1, "Qs": 2, "On": 2, "Ov": 1, "Os": 1, "Xn": 1,
@@ -95,7 +95,7 @@ def test_beats_missed_in_shutdown_are_told_apart():
     assert found.shutdown_s == pytest.approx(5)
     assert counts(found.matrix)["qrs_sensitivity"] == (74 - missed, 74)
     assert counts(found.matrix)["qrs_ppv"] == (74 - missed, 74 - missed)
-    printed = pd.DataFrame(0, index=list(ROWS), columns=list(COLUMNS))
+    printed = pd.DataFrame(0, index=list(ROWS), columns=list(TEST_COLUMNS))
     printed.loc["N", ["n", "x"]] = 68, 6
     share = {name: 100 * a / b for name, (a, b) in counts(printed).items() if b}
     assert f"{share['qrs_sensitivity']:.2f}" == "91.89"
@@ -150,7 +150,7 @@ def test_a_record_compared_with_itself_is_perfect(beats):
 
 def test_gross_and_average_rows():
     def matrix(hit, missed):
-        m = pd.DataFrame(0, index=list(ROWS), columns=list(COLUMNS))
+        m = pd.DataFrame(0, index=list(ROWS), columns=list(TEST_COLUMNS))
         m.loc["V", ["v", "n"]] = hit, missed
         return m
 
@@ -166,7 +166,7 @@ def test_gross_and_average_rows():
 
 def test_two_records_of_one_patient_are_drawn_together():
     def matrix(hit, missed):
-        m = pd.DataFrame(0, index=list(ROWS), columns=list(COLUMNS))
+        m = pd.DataFrame(0, index=list(ROWS), columns=list(TEST_COLUMNS))
         m.loc["V", ["v", "n"]] = hit, missed
         return m
 

@@ -11,10 +11,10 @@ from sklearn.metrics import roc_auc_score
 
 from medanomaly.core.errors import BundleError, ConfigurationError, InputError
 from medanomaly.signals.beat_detector.detector import BeatDetector
-from medanomaly.signals.beat_detector.filtering import kernel, linear_phase, zero_phase
 from medanomaly.signals.beat_detector.fusion import CONTRIBUTIONS, VARIANTS, Variant
 from medanomaly.signals.beat_detector.series import BeatSeries
 from medanomaly.signals.beats.aami import aami_class, is_beat
+from medanomaly.signals.beats.ecg_filters import kernel, linear_phase, zero_phase
 from medanomaly.signals.readers.wfdb import read_mitbih
 
 

@@ -12,13 +12,13 @@ from medanomaly.signals.beat_detector.clusters import (
     best_cluster,
     correlate,
     empty_clusters,
+    find_clusters,
     follow,
     normality,
-    start,
 )
 from medanomaly.signals.beat_detector.rhythm_anchor import SAMPLES, TREES, RhythmAnchor
 from medanomaly.signals.beat_detector.tails import PopulationTail
-from medanomaly.signals.beat_detector.windows import BEFORE, POINTS, beat_windows
+from medanomaly.signals.beats.beat_windows import BEFORE, POINTS, beat_windows
 
 values = st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=30)
 
@@ -78,7 +78,9 @@ def beat(width: float, height: float = 1.0, noise: int | None = None) -> np.ndar
 
 def learned(beats, slow):
     clusters = empty_clusters()
-    start(clusters, np.stack(beats), np.zeros(len(beats)), np.array(slow), np.ones(len(beats), dtype=bool))
+    find_clusters(
+        clusters, np.stack(beats), np.zeros(len(beats)), np.array(slow), np.ones(len(beats), dtype=bool)
+    )
     return clusters
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from medanomaly.core.cases import check_cases
 from medanomaly.core.splits import SplitParams
-from medanomaly.signals.beats.split import split_cases
+from medanomaly.signals.beats.split import split_beat_cases
 
 
 def cases(patients, each=20):
@@ -25,14 +25,14 @@ def cases(patients, each=20):
 @pytest.mark.parametrize("n", range(3, 9))
 @pytest.mark.parametrize("seed", range(4))
 def test_three_patients_or_more_fill_every_part_and_nobody_is_in_two(n, seed):
-    split = split_cases(cases([f"p{i}" for i in range(n)]), {}, SplitParams(seed=seed))
+    split = split_beat_cases(cases([f"p{i}" for i in range(n)]), {}, SplitParams(seed=seed))
     check_cases(split.drop(columns="record"))
     assert split["split"].nunique() == 3
 
 
 @pytest.mark.parametrize("n", [1, 2])
 def test_one_or_two_patients_are_divided_in_time_and_their_ids_say_so(n):
-    split = split_cases(cases([f"p{i}" for i in range(n)]), {}, SplitParams())
+    split = split_beat_cases(cases([f"p{i}" for i in range(n)]), {}, SplitParams())
     check_cases(split.drop(columns="record"))
     for _, rows in split.groupby("record"):
         assert rows["split"].tolist() == ["train"] * 10 + ["calibration"] * 4 + ["test"] * 6
@@ -41,6 +41,6 @@ def test_one_or_two_patients_are_divided_in_time_and_their_ids_say_so(n):
 
 def test_official_test_records_stay_test_and_no_other_is():
     official = {f"p{i}": "test" if i < 5 else "train" for i in range(30)}
-    split = split_cases(cases(list(official)), official, SplitParams())
+    split = split_beat_cases(cases(list(official)), official, SplitParams())
     assert (split["split"].eq("test") == split["record"].map(official).eq("test")).all()
     assert {"train", "calibration"} <= set(split["split"])

@@ -4,7 +4,7 @@ from scipy.optimize import brentq
 from sklearn.decomposition import PCA
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.signals.features.morphology import SHAPE, beat_features, beat_reference
+from medanomaly.signals.features.morphology import SHAPE_FEATURES, beat_features, beat_reference
 
 FS = 500.0
 
@@ -100,7 +100,7 @@ def test_leads_are_measured_apart():
     for lead, alone in {"MLII": x, "V1": other}.items():
         single = beat_features(alone, FS, r)
         np.testing.assert_allclose(
-            both[[f"{lead}.{name}" for name in SHAPE]], single[list(SHAPE)], rtol=1e-12
+            both[[f"{lead}.{name}" for name in SHAPE_FEATURES]], single[list(SHAPE_FEATURES)], rtol=1e-12
         )
 
 
@@ -110,8 +110,8 @@ def test_edges_and_gaps_are_nan_and_flagged():
     found = beat_features(x, FS, np.r_[30, r])
     assert found["flag"].tolist()[0] == "edge"
     assert found["flag"].tolist()[4] == "gap"
-    assert found.loc[[0, 4], list(SHAPE)].isna().all(axis=None)
-    assert found.loc[[2, 3, 5], list(SHAPE)].notna().all(axis=None)
+    assert found.loc[[0, 4], list(SHAPE_FEATURES)].isna().all(axis=None)
+    assert found.loc[[2, 3, 5], list(SHAPE_FEATURES)].notna().all(axis=None)
 
 
 def test_nothing_to_measure_gives_nan_or_no_rows_and_no_error():
@@ -121,7 +121,7 @@ def test_nothing_to_measure_gives_nan_or_no_rows_and_no_error():
     assert (flat["qrs_width"] == 0).all()
     lost = beat_features(np.full(2000, np.nan), FS, np.array([500, 900, 1300]))
     assert (lost["flag"] == "gap").all()
-    assert lost[list(SHAPE)].isna().all(axis=None)
+    assert lost[list(SHAPE_FEATURES)].isna().all(axis=None)
     assert beat_features(np.zeros(3), FS, np.array([1]))["flag"].tolist() == ["edge"]
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from medanomaly.signals.features.catalogue import GROUPS, catalogue_markdown
 from medanomaly.signals.features.heart_rate_variability import HRV_FEATURES
-from medanomaly.signals.features.morphology import RHYTHM, SHAPE
+from medanomaly.signals.features.morphology import RHYTHM_FEATURES, SHAPE_FEATURES
 from medanomaly.signals.features.ppg import PULSE_FEATURES
 from medanomaly.signals.features.windows import WINDOW_FEATURES
 
@@ -13,7 +13,7 @@ def test_catalogue_lists_exactly_the_features_that_are_computed_in_their_order()
     computed = {
         "window": WINDOW_FEATURES,
         "hrv": HRV_FEATURES,
-        "beat": (*RHYTHM, *SHAPE),
+        "beat": (*RHYTHM_FEATURES, *SHAPE_FEATURES),
         "pulse": PULSE_FEATURES,
     }
     assert {group: tuple(f.name for f in features) for group, features in GROUPS.items()} == computed

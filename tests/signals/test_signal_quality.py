@@ -9,10 +9,9 @@ from sample_recordings import beats, data, needs_data, recording
 from scipy.stats import kurtosis, skew
 
 from medanomaly.signals.quality.assessment import (
-    COLUMNS,
+    QUALITY_COLUMNS,
     QualityParams,
     assess_quality,
-    bad_samples,
     quality_at,
 )
 from medanomaly.signals.quality.ecg import ecg_measures
@@ -138,7 +137,7 @@ def test_a_sine_at_the_mains_has_its_amplitude():
 def test_any_signal_has_a_quality_and_never_a_traceback(signal, fs, kind):
     leads = tuple(f"{kind[0]}" for _ in range(signal.shape[1]))
     table = assess_quality(Recording("r", "p", signal, fs, leads, (kind[1],) * signal.shape[1]))
-    assert list(table.columns[: len(COLUMNS)]) == list(COLUMNS)
+    assert list(table.columns[: len(QUALITY_COLUMNS)]) == list(QUALITY_COLUMNS)
     assert table["sqi"].between(0, 1).all()
     assert table["quality"].isin(["good", "bad"]).all()
     if len(signal):
@@ -183,10 +182,6 @@ def test_beats_take_the_quality_of_their_window():
     assert quality_at(table, at).tolist() == ["good", "bad", "bad", "good", "good", "bad"]
     assert quality_at(table, at, ["II"]).tolist() == ["good", "bad", "bad", "good", "good", "bad"]
     assert quality_at(table, at, rule="all").tolist() == ["good", "bad", "bad", "bad", "good", "bad"]
-    mask = bad_samples(table, both)
-    assert mask[1250:2500, 0].all()
-    assert not mask[:1250].any()
-    assert mask[2000:5000, 1].all()
 
 
 def test_limits_are_parameters():

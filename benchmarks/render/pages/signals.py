@@ -1,7 +1,6 @@
 """Heart beats, series, features and quality of signals."""
 
 from benchmarks.render.figures import Figure, best, having
-from benchmarks.render.labels import plain
 from benchmarks.render.page import Page, Section, cited, verdict
 from benchmarks.render.tables import HIGHER, LOWER, Column, Grid, Listing
 
@@ -177,37 +176,6 @@ SERIES = Section(
     ),
 )
 
-
-def planted(signal: str) -> Grid:
-    return Grid(
-        f"Planted anomalies: {plain(signal)}",
-        (("Anomaly", "event"), ("Signal-to-noise ratio, dB", "snr")),
-        (
-            Column("F1", "f1", HIGHER),
-            Column("F1 of the baseline", "f1", HIGHER, show="baseline"),
-            Column("Baseline", "f1", show="baseline_name"),
-            Column("Precision", "f1", show="precision"),
-            Column("Recall", "f1", show="recall"),
-            Column("True samples", "f1", show="samples"),
-        ),
-        across=True,
-        keep={"signal": signal},
-    )
-
-
-PLANTED = Section(
-    "Planted spikes and drift",
-    "synthetic_signals",
-    "Spikes and slow drift are planted in synthetic signals. The figure is the F1 of single samples, without "
-    "adjustment. The baseline is the better of two trivial scores. Thresholds come from normal records of other "
-    "patients and are the same at every signal-to-noise ratio.",
-    (
-        planted("ECG, 2 leads, 250 Hz"),
-        planted("vital signs, one value a minute"),
-        Listing("Normal records with an alarm", ("alarm",)),
-    ),
-)
-
 FEATURES = Section(
     "Speed of the features of windows",
     "signal_features",
@@ -306,5 +274,5 @@ PAGE = Page(
     "signals",
     "Signals: beats, series, features",
     summary,
-    (BEATS, PEAKS, QUALITY, ECG5000, SERIES, PLANTED, FEATURES, COST, STREAMING, VUS),
+    (BEATS, PEAKS, QUALITY, ECG5000, SERIES, FEATURES, COST, STREAMING, VUS),
 )

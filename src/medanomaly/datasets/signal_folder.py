@@ -16,6 +16,7 @@ from medanomaly.signals.readers.npz import npz_patient, read_npz
 from medanomaly.signals.readers.wfdb import read_wfdb
 from medanomaly.signals.recordings.recording import Recording
 from medanomaly.signals.recordings.recording_set import RecordingSet
+from medanomaly.signals.recordings.voltage import in_millivolts, voltage_doubts
 
 READERS = {".hea": "wfdb", ".edf": "edf", ".bdf": "edf", ".csv": "csv", ".tsv": "csv", ".npz": "npz"}
 
@@ -132,8 +133,11 @@ class SignalFolderDataset(RecordingsDataset):
         marks = path.with_name(f"{path.stem}.annotations.csv")
         if marks.is_file():
             recording = replace(recording, annotations=read_annotations_csv(marks, recording.fs))
+        recording = in_millivolts(recording)
+        doubts = (f"lead {lead}: {doubt}" for lead, doubt in voltage_doubts(recording).items())
         return replace(
             recording,
+            notes=(*recording.notes, *doubts),
             record=record,
             # one answer to "whose is it" before and after reading
             patient_id=patient,

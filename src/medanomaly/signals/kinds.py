@@ -12,9 +12,10 @@ from pydantic import create_model
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.conformal import p_values
 from medanomaly.core.models import EXPLANATION_COLUMNS, FitContext, ModelInput, ModelKind
-from medanomaly.signals.beats.params import BeatDetectorParams, LSTMModelParams
+from medanomaly.signals.beat_detector.params import BeatDetectorParams
+from medanomaly.signals.lstm.params import LSTMModelParams
 from medanomaly.signals.recordings.recording import Recording
-from medanomaly.signals.series.params import SeriesDetectorParams, SeriesParams
+from medanomaly.signals.series.params import SERIES_KINDS, SeriesDetectorParams, SeriesParams
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class LSTMAutoencoder(ModelKind):
 
     def fit(self, data: ModelInput, params: LSTMModelParams, context: FitContext) -> tuple[Bundle, Mapping]:
         """Train on normal train beats, calibrate the exported model."""
-        from medanomaly.signals.beat_detector.bundle import lstm_bundle
+        from medanomaly.signals.lstm.bundle import lstm_bundle
 
         return lstm_bundle(
             data.inputs,
@@ -104,7 +105,7 @@ class WaveformScorer:
 
     def score(self, waveforms: np.ndarray) -> np.ndarray:
         """(n,) float64 scores, higher = more anomalous."""
-        from medanomaly.signals.beat_detector.bundle import waveform_scores
+        from medanomaly.signals.lstm.bundle import waveform_scores
 
         return waveform_scores(self._session, waveforms)
 
@@ -154,14 +155,14 @@ class BeatDetectorKind(ModelKind):
         self, scorer: "BeatScorer", data: ModelInput, chosen: np.ndarray, left: Mapping
     ) -> pd.DataFrame:
         """The terms of each score, the largest first."""
-        from medanomaly.signals.beat_detector.bundle import TERMS
+        from medanomaly.signals.beat_detector.fusion import CONTRIBUTION_MEANINGS
 
         terms = left["contributions"].iloc[chosen].set_index("case_id")
         rows = [
             (
                 case,
                 scorer.bundle.manifest.name,
-                TERMS[term],
+                CONTRIBUTION_MEANINGS[term],
                 f"{value:.2f}",
                 "",
                 np.nan,
@@ -281,7 +282,6 @@ def _series_params(name: str) -> type[SeriesDetectorParams]:
 
 def kinds() -> dict[str, Callable[[], ModelKind]]:
     """Every kind of model of signals that reads more than features."""
-    series = ("one_liner", "matrix_profile", "many_scale_profile")
     return {"lstm_autoencoder": LSTMAutoencoder, "beat_detector": BeatDetectorKind} | {
-        name: partial(SeriesDetectorKind, name) for name in series
+        name: partial(SeriesDetectorKind, name) for name in SERIES_KINDS
     }

@@ -11,8 +11,8 @@ def measure_beats(
     raw: RecordingSet | CutBeats, beats: pd.DataFrame, cases: pd.DataFrame
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Features and waveforms of every case, in the order of the case table."""
-    from medanomaly.signals.beats.features import cut_beat_features, recording_features
-    from medanomaly.signals.beats.found_beats import case_id
+    from medanomaly.signals.beats.feature_table import cut_beat_features, recording_features
+    from medanomaly.signals.beats.table import case_id
 
     if isinstance(raw, CutBeats):
         features, waveforms = cut_beat_features(raw.beats)

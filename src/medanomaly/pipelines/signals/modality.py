@@ -79,7 +79,7 @@ def window_features() -> Pipeline:
 
 def features_of_beats(cases: pd.DataFrame, features: pd.DataFrame) -> ModelInput:
     """Features of beats, with their units."""
-    from medanomaly.signals.beats.features import feature_units
+    from medanomaly.signals.beats.feature_table import feature_units
 
     return ModelInput(cases, features, {"units": feature_units()})
 

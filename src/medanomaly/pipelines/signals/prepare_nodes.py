@@ -25,8 +25,8 @@ def find_beats(
     raw: RecordingSet | CutBeats, params: BeatParams, run: RunParams
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     """Beats of every recording, quality of every window, what is set aside and why, and counts that add up."""
-    from medanomaly.signals.beats.found_beats import beats_of, cut_beats, quarantined_beats
     from medanomaly.signals.beats.split import divided_in_time
+    from medanomaly.signals.beats.table import beats_of, cut_beats, quarantined_beats
 
     if isinstance(raw, CutBeats):
         beats = cut_beats(raw.cases)
@@ -69,15 +69,15 @@ def find_beats(
 
 def split_beats(raw: RecordingSet | CutBeats, beats: pd.DataFrame, split: SplitParams) -> pd.DataFrame:
     """The case table of the beats that can be trusted; the data set's own test records stay test where they are there."""
-    from medanomaly.signals.beats.found_beats import beat_cases
-    from medanomaly.signals.beats.split import split_cases
+    from medanomaly.signals.beats.split import split_beat_cases
+    from medanomaly.signals.beats.table import beat_cases
 
     official = raw.official_split
     if isinstance(raw, CutBeats):
         cases = raw.cases.drop(columns="split_official").assign(record=raw.cases["case_id"])
     else:
         cases = beat_cases(beats)
-    return check_cases(split_cases(cases, official, split).drop(columns="record"))
+    return check_cases(split_beat_cases(cases, official, split).drop(columns="record"))
 
 
 def cut_windows(
@@ -87,7 +87,7 @@ def cut_windows(
 
     A series teaches and calibrates its own detectors, so the person is in every part; patient ids name the part.
     """
-    from medanomaly.signals.beats.found_beats import quarantined_beats
+    from medanomaly.signals.beats.table import quarantined_beats
     from medanomaly.signals.series.windows import series_windows
 
     tables, refused = [], []

@@ -8,7 +8,7 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.parameters import AlarmParams, RunParams
-from medanomaly.signals.beats.params import EpisodeParams
+from medanomaly.signals.alarms.params import EpisodeParams
 from medanomaly.signals.recordings.recording_set import RecordingSet
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _alarms(
 ) -> list[tuple[str, "RecordingAlarms"]]:
     """Part of the split, and alarm scores, of every recording, or of every part of one that is divided in time."""
     from medanomaly.signals.alarms.beat_alarms import recording_alarms
-    from medanomaly.signals.beats.found_beats import case_id
+    from medanomaly.signals.beats.table import case_id
 
     ids = case_id(beats["record"], beats["sample"])
     by_case = cases.set_index("case_id")
@@ -83,11 +83,11 @@ def _events(
     """Precision and recall of whole episodes with intervals by patient; None where no beat is known to be abnormal."""
     from medanomaly.evaluation.resampling.ratio_intervals import ratio_intervals
     from medanomaly.evaluation.series.events import event_counts
-    from medanomaly.signals.alarms.episodes import find_episodes as runs_of
+    from medanomaly.signals.alarms.episodes import episodes_above
 
     rows, patients = [], []
     for alarms in tested:
-        truth = runs_of(
+        truth = episodes_above(
             alarms.time_s,
             np.where(np.isfinite(alarms.score), alarms.label, np.nan),
             on=0.5,
@@ -315,7 +315,7 @@ def _reliance(cases, features, contributions, on_features, run):
     from medanomaly.evaluation.class_performance import auroc_lost
     from medanomaly.evaluation.resampling.ranking import auroc
     from medanomaly.reporting.wording import model_label
-    from medanomaly.signals.beat_detector.bundle import TERMS
+    from medanomaly.signals.beat_detector.fusion import CONTRIBUTION_MEANINGS
 
     judged = (cases["split"].eq("test") & cases["label"].notna()).to_numpy()
     positive = cases.loc[judged, "label"].eq(1).to_numpy(dtype=bool)
@@ -324,7 +324,11 @@ def _reliance(cases, features, contributions, on_features, run):
     whole = auroc(total, positive)
     without = pd.DataFrame(
         [
-            {"name": TERMS[name], "loss": whole - auroc(total - terms[name], positive), "spread": 0.0}
+            {
+                "name": CONTRIBUTION_MEANINGS[name],
+                "loss": whole - auroc(total - terms[name], positive),
+                "spread": 0.0,
+            }
             for name in terms
             if terms[name].any()
         ]

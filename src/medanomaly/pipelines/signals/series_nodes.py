@@ -27,7 +27,7 @@ def describe_series(
     """
     from medanomaly.reporting.sections import to_json
     from medanomaly.reporting.signals.series import series_sections
-    from medanomaly.signals.series.windows import anomalies, location, parts_of
+    from medanomaly.signals.series.windows import annotated_anomalies, location, parts_of
 
     rows, curves = [], []
     for record, recording in raw.each():
@@ -35,7 +35,7 @@ def describe_series(
             continue
         begin = parts_of(recording, settings).calibration
         truth = np.zeros(recording.n_samples - begin, dtype=bool)
-        for start, end in anomalies(recording):
+        for start, end in annotated_anomalies(recording):
             truth[max(0, start - begin) : max(0, end - begin)] = True
         if not truth.any():
             continue

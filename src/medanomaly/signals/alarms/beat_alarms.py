@@ -1,7 +1,8 @@
-"""From scores of beats to the alarms of a recording: a threshold for a number of false episodes an hour, and the episodes.
+"""From scores of beats to alarms: a threshold for a number of false episodes per hour, and the episodes.
 
-Alarms listen to :func:`~medanomaly.signals.beat_detector.alarm_score.alarm_score`: inside fibrillation, which is an episode
-of its own, only shape counts. Beats in bad signal are neither alarm nor normal, and nothing is raised in the learning time.
+Alarms use :func:`~medanomaly.signals.beat_detector.alarm_score.alarm_score`. Fibrillation is an episode of its own, so
+inside it only the shape of beats counts. Beats in bad signal are neither alarm nor normal. No alarm is raised in the
+learning time.
 """
 
 from collections.abc import Sequence
@@ -11,12 +12,17 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.signals.alarms.episodes import EPISODE_COLUMNS, find_episodes
+from medanomaly.signals.alarms.episodes import EPISODE_COLUMNS, episodes_above
+from medanomaly.signals.alarms.params import EpisodeParams
+from medanomaly.signals.alarms.rhythm_episodes import (
+    af_episodes,
+    in_episodes,
+    noise_episodes,
+    pattern_episodes,
+)
 from medanomaly.signals.beat_detector.alarm_score import alarm_score, ectopic_shape
-from medanomaly.signals.beats.params import EpisodeParams
-from medanomaly.signals.beats.rhythm import af_episodes, inside, noise_episodes, pattern_episodes
 
-# of the alarm score, a sum of tails of at most 7 each
+# step between thresholds that are tried; the alarm score is a sum of tails of at most 7 each
 STEP = 0.25
 
 
@@ -47,7 +53,10 @@ class RecordingAlarms:
     hours: float
 
     def false_episodes(self, threshold: float, gap_s: float) -> int:
-        """Runs of flagged beats that are normal by label, at most ``gap_s`` apart; without labels every beat counts."""
+        """Number of runs of flagged beats that are normal by label; beats of a run are at most ``gap_s`` apart.
+
+        Without labels every beat counts as normal.
+        """
         normal = self.label == 0 if np.isfinite(self.label).any() else np.ones(len(self.label), dtype=bool)
         flagged = self.time_s[normal & (self.score > threshold)]
         return int(len(flagged) > 0) + int((np.diff(flagged) > gap_s).sum())
@@ -59,7 +68,7 @@ def recording_alarms(
     """Alarm scores of one recording.
 
     Args:
-        beats: rows of the beats table of one recording, in time order.
+        beats: rows of the beats table of one recording, in order of time.
         contributions: (n, 7) of the beat detector, NaN for beats in bad signal.
         label: (n,) 0, 1 or NaN.
         learn_s: learning time.
@@ -69,9 +78,9 @@ def recording_alarms(
     good = beats["quality"].eq("good").to_numpy() & np.isfinite(contributions).all(axis=1)
     known = np.where(good[:, None], contributions, 0.0)
     shape = ectopic_shape(known)
-    # seconds as samples of 1 Hz: the beats table holds both, and rhythm needs no other rate
+    # seconds count as samples of 1 Hz: the rhythm needs no finer rate
     fibrillation = af_episodes(time_s, 1.0, ectopic=shape, good=good, record=record, patient_id=patient)
-    score = alarm_score(known, inside(time_s, 1.0, fibrillation))
+    score = alarm_score(known, in_episodes(time_s, 1.0, fibrillation))
     after = time_s >= learn_s
     watched = max(0.0, time_s[-1] - learn_s) * (good[after].mean() if after.any() else 0.0)
     return RecordingAlarms(
@@ -88,10 +97,10 @@ def recording_alarms(
 
 
 def alarm_threshold(calibration: Sequence[RecordingAlarms], params: EpisodeParams) -> float:
-    """Smallest threshold at and above which these recordings have no more false episodes an hour than asked for.
+    """Smallest threshold from which on these recordings have no more false episodes per hour than ``params`` allows.
 
     Raises:
-        ConfigurationError: nothing was watched.
+        ConfigurationError: no good signal follows the learning time.
     """
     hours = sum(alarms.hours for alarms in calibration)
     if not hours > 0:
@@ -111,23 +120,23 @@ def alarm_threshold(calibration: Sequence[RecordingAlarms], params: EpisodeParam
 def recording_episodes(
     alarms: RecordingAlarms, threshold: float, reference: np.ndarray, params: EpisodeParams
 ) -> pd.DataFrame:
-    """Every episode of a recording: alarmed beats, and rhythms as events of their own.
+    """Every episode of a recording: beats above the threshold, and rhythms as events of their own.
 
     Args:
         alarms: of the recording.
         threshold: of the alarm score.
-        reference: sorted alarm scores of calibration normals, for the p-value of a peak.
+        reference: sorted alarm scores of the normal calibration beats, for the p-value of a peak.
         params: gap between episodes.
 
     Returns:
-        Episodes table of kinds ``beats``, ``AF``, ``bigeminy``, ``trigeminy``, ``run``, ``noise``, in time order.
+        Episodes table of kinds ``beats``, ``AF``, ``bigeminy``, ``trigeminy``, ``run``, ``noise``, in order of time.
     """
     at_least = len(reference) - np.searchsorted(reference, np.nan_to_num(alarms.score), side="left")
     named = {"record": alarms.record, "patient_id": alarms.patient_id}
     flagged = np.nan_to_num(alarms.score) > threshold
     score = np.nan_to_num(alarms.score)
     tables = [
-        find_episodes(
+        episodes_above(
             alarms.time_s,
             alarms.score,
             on=threshold,
@@ -144,7 +153,7 @@ def recording_episodes(
 
 
 def calibration_scores(calibration: Sequence[RecordingAlarms]) -> np.ndarray:
-    """Sorted alarm scores of the beats that stand for normal."""
+    """Sorted alarm scores of the normal calibration beats; without labels, of all of them."""
     parts = []
     for alarms in calibration:
         labelled = np.isfinite(alarms.label).any()

@@ -1,8 +1,8 @@
-"""From scores of beats or samples to episodes: what an alarm is raised for, once, with a beginning and an end.
+"""From scores of beats or samples to episodes. One alarm is raised per episode, which has a beginning and an end.
 
 An episode starts where the score exceeds the upper threshold and lasts until it falls to the lower one (hysteresis).
-Episodes with a short gap between them are one, and those that are too short or hold too few beats are none. Where the
-score is NaN (bad signal, no beat to judge) an episode ends: a bad stretch is neither alarm nor normal.
+Episodes with a short gap between them become one. Episodes that are too short or hold too few beats are dropped. An
+episode ends where the score is NaN (bad signal): a bad stretch is neither alarm nor normal.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ EPISODE_COLUMNS = {
 
 
 def hysteresis(score: np.ndarray, on: float, off: float) -> np.ndarray:
-    """Which samples alarm: from a score above ``on`` until one at or below ``off``, or a NaN.
+    """Which samples raise an alarm: from a score above ``on`` to one at or below ``off``, or a NaN.
 
     Args:
         score: (n,) higher = more anomalous, NaN where there is none.
@@ -39,7 +39,7 @@ def hysteresis(score: np.ndarray, on: float, off: float) -> np.ndarray:
     """
     if not off <= on:
         raise ConfigurationError(
-            f"alarms start above {on} and end at {off}", remedy="The second may not lie above."
+            f"alarms start above {on} and end at {off}", remedy="Choose off no higher than on."
         )
     score = np.asarray(score, dtype=np.float64)
     starts, ends = score > on, ~(score > off)
@@ -48,7 +48,7 @@ def hysteresis(score: np.ndarray, on: float, off: float) -> np.ndarray:
     return (last >= 0) & starts[last]
 
 
-def find_episodes(
+def episodes_above(
     time_s: np.ndarray,
     score: np.ndarray,
     *,
@@ -68,20 +68,21 @@ def find_episodes(
     Args:
         time_s: (n,) increasing, of each beat or sample.
         score: (n,) higher = more anomalous, NaN where there is none.
-        on: an episode starts above it.
-        off: and lasts until the score is no higher than this; None: the same as ``on``.
+        on: an episode starts where the score is above it.
+        off: an episode lasts until the score is no higher than this; None takes ``on``.
         width_s: how long one beat or sample lasts (1 / fs for samples).
-        merge_gap_s: episodes with at most this between them are one, unless the signal was bad in between.
-        min_length_s: shorter ones are dropped.
-        min_beats: those with fewer alarming beats or samples are dropped.
-        p_value: (n,) of the scores. An episode gets that of its peak: what one beat would get, not corrected for the
-            number of beats looked at.
+        merge_gap_s: episodes with at most this gap become one, unless the signal was bad in between.
+        min_length_s: shorter episodes are dropped.
+        min_beats: episodes with fewer beats or samples above the threshold are dropped.
+        p_value: (n,) of the scores. An episode gets the p-value of its peak, which is not corrected for the number of
+            beats.
         record: name of the recording.
         patient_id: whose it is.
         kind: of the episodes.
 
     Returns:
-        Episodes table (:data:`EPISODE_COLUMNS`), in order of time, disjoint. ``n_beats`` counts alarming beats or samples.
+        Episodes table (:data:`EPISODE_COLUMNS`), in order of time, disjoint. ``n_beats`` counts beats or samples above
+        the threshold.
 
     Raises:
         InputError: lengths differ or time does not increase.
@@ -91,9 +92,14 @@ def find_episodes(
     if time_s.shape != score.shape or time_s.ndim != 1:
         raise InputError(f"{time_s.shape} times and {score.shape} scores", record=record or None)
     if not (np.diff(time_s) > 0).all():
-        raise InputError("times do not increase", record=record or None, remedy="Sort beats, keep each once.")
+        raise InputError(
+            "times do not increase", record=record or None, remedy="Sort the beats and keep each once."
+        )
     if min(width_s, merge_gap_s, min_length_s) < 0 or min_beats < 1:
-        raise ConfigurationError("a width, gap or length below 0, or fewer than 1 beat")
+        raise ConfigurationError(
+            "a width, a gap or a length is below 0, or min_beats below 1",
+            remedy="Give 0 or more, and 1 beat or more.",
+        )
     alarm = hysteresis(score, on, on if off is None else off)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], alarm, [False]]))).reshape(-1, 2)
     first, stop = edges[:, 0], edges[:, 1]
@@ -125,17 +131,17 @@ def find_episodes(
 
 
 def alarm_burden(episodes: pd.DataFrame, hours: float) -> dict[str, float]:
-    """What a record's alarms cost those who must answer them.
+    """How many alarms a record raises, and how long they last.
 
     Args:
         episodes: episodes table.
-        hours: time watched, bad stretches left out.
+        hours: time of good signal.
 
     Returns:
         ``episodes_per_hour``, ``alarm_share`` (of the time), ``median_length_s`` (NaN without an episode).
 
     Raises:
-        InputError: nothing was watched.
+        InputError: ``hours`` is not above 0.
     """
     if not hours > 0:
         raise InputError(f"{hours} hours were watched", remedy="Give the hours of good signal, above 0.")

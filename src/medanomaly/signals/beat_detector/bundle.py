@@ -1,7 +1,7 @@
-"""Models of beats as bundles: trained, calibrated, sealed; and read back to score."""
+"""The beat detector as a bundle: trained, calibrated and sealed; and read back to score."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
@@ -9,31 +9,16 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle, array_bytes
 from medanomaly.core.calibrated_bundle import calibrated_bundle, check_reference
 from medanomaly.core.errors import BundleError
-from medanomaly.core.onnx_session import open_session, run_batches
 from medanomaly.signals.beat_detector.detector import BeatDetector
 from medanomaly.signals.beat_detector.fusion import CONTRIBUTIONS
+from medanomaly.signals.beat_detector.params import BeatDetectorParams
 from medanomaly.signals.beat_detector.series import BeatSeries
-from medanomaly.signals.beats.found_beats import case_id
-from medanomaly.signals.beats.params import BeatDetectorParams, LSTMModelParams
-from medanomaly.signals.lstm.params import LSTMParams
+from medanomaly.signals.beats.table import case_id
 from medanomaly.signals.recordings.recording import Recording
-
-# waveforms per call of the LSTM autoencoder
-BATCH_SIZE = 512
-# what each contribution of the beat detector means to a reader
-TERMS = {
-    "cpm": "earlier than usual, as other beats of this shape",
-    "rr": "shorter RR interval than the patient's slow beats",
-    "shape": "unlike the patient's usual shapes",
-    "resid": "differs from the nearest usual shape in size",
-    "P": "different before the QRS complex (P wave)",
-    "abs": "short RR interval",
-    "ifr": "RR intervals unlike those of other people",
-}
 
 
 def series_of(recording: Recording, beats: pd.DataFrame) -> BeatSeries:
-    """What the beat detector takes, from a recording and the rows of the beats table that are its own."""
+    """What the beat detector takes: a recording and its own rows of the beats table."""
     return BeatSeries(
         record=recording.record,
         patient_id=recording.patient_id,
@@ -56,12 +41,12 @@ def beat_detector_bundle(
     seed: int,
     stamp: dict | None = None,
 ) -> Bundle:
-    """Learn the population from the train recordings, calibrate on those of calibration, seal.
+    """Learn the population from the train recordings, calibrate on the calibration recordings and seal the bundle.
 
     Args:
         raw: record -> recording.
         beats: beats of all recordings.
-        cases: case table; ``case_id`` is that of :func:`medanomaly.signals.beats.found_beats.case_id`.
+        cases: case table; ``case_id`` is that of :func:`medanomaly.signals.beats.table.case_id`.
         params: variant, causal or not, learning time.
         name, alpha, seed, stamp: as of :func:`medanomaly.core.calibrated_bundle.calibrated_bundle`.
     """
@@ -70,7 +55,7 @@ def beat_detector_bundle(
     by_case = cases.set_index("case_id")
     part, label = ids.map(by_case["split"]), ids.map(by_case["label"])
     normal = label.eq(0).fillna(False) if cases["label"].notna().any() else part.notna()
-    # patients without a label teach as normal
+    # without labels every train patient counts as normal
     taught = np.where(part.eq("train").fillna(False) & normal, "N", "")
     used = part.isin(["train", "calibration"])
     detector = BeatDetector(params.variant, params.causal, params.learn_s, seed)
@@ -134,62 +119,3 @@ def beat_contributions(
         at = rows.get_indexer(case_id(of_record["record"], of_record["sample"]))
         out[at[at >= 0]] = values[at >= 0]
     return out
-
-
-def lstm_bundle(
-    waveforms: np.ndarray,
-    cases: pd.DataFrame,
-    params: LSTMModelParams,
-    *,
-    name: str,
-    alpha: float,
-    seed: int,
-    folder=None,
-    stamp: dict | None = None,
-    loggers: Sequence = (),
-) -> Bundle:
-    """Train an LSTM autoencoder on normal train beats, calibrate its ONNX model, seal.
-
-    Args:
-        waveforms: (n, n_samples, n_leads) float32, row i is case i.
-        cases: case table of n rows.
-        params: network, training, and how many beats.
-        folder: where checkpoints go, and from where an interrupted training goes on.
-        name, alpha, seed, stamp: as of :func:`medanomaly.core.calibrated_bundle.calibrated_bundle`.
-        loggers: Lightning's.
-    """
-    from medanomaly.signals.lstm.detector import LSTMDetector
-
-    in_train, _ = check_reference(cases, name)
-    rows = np.flatnonzero(in_train)
-    if len(rows) > params.max_train:
-        rows = np.sort(np.random.default_rng([seed, 2]).choice(rows, params.max_train, replace=False))
-    groups = cases["patient_id"].to_numpy()[rows]
-    detector = LSTMDetector(LSTMParams(**params.model_dump(exclude={"kind", "max_train"})), seed)
-    detector.fit(
-        waveforms[rows],
-        groups if len(np.unique(groups)) > 1 else None,
-        folder=folder,
-        fingerprint=name,
-        loggers=loggers,
-    )
-    onnx = detector.onnx()
-    return calibrated_bundle(
-        {"model.onnx": onnx, "weights.safetensors": detector.weights()},
-        cases,
-        waveform_scores(open_session(onnx), waveforms),
-        name=name,
-        modality="signals",
-        kind="lstm_autoencoder",
-        options=params.model_dump(exclude={"kind"}),
-        alpha=alpha,
-        seed=seed,
-        input_contract={"waveform": f"{waveforms.shape[1]} samples x {waveforms.shape[2]} lead(s), float32"},
-        stamp=stamp,
-        fingerprint_of=waveforms[rows],
-    )
-
-
-def waveform_scores(session, waveforms: np.ndarray) -> np.ndarray:
-    """(n,) float64 scores of (n, n_samples, n_leads) float32 waveforms by an ONNX session."""
-    return run_batches(session, waveforms, batch_size=BATCH_SIZE, names=["score"])["score"].astype(np.float64)

@@ -1,8 +1,8 @@
-"""The shapes that a patient's beats have: clusters that follow the patient, and that lose their vote when they come early.
+"""The shapes of a patient's beats: clusters that follow the patient, and that lose their vote when they come early.
 
-A beat belongs to the template it correlates with best over small shifts. Templates are running means; a beat that
-fits none starts one, and two that have grown alike become one. A cluster counts as normal by how often it is seen
-lately, less so the more prematurely its members come: a frequent ectopic shape must not become the norm.
+A beat belongs to the template with which it correlates best over small shifts. Templates are running means. A beat that
+fits no template starts a new one, and two templates that have become alike are joined. How normal a cluster is depends on
+how often it was seen lately. Early beats lower it, so that a frequent ectopic shape does not become the norm.
 """
 
 from collections import namedtuple
@@ -10,19 +10,19 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
-from medanomaly.signals.beat_detector.windows import POINTS
+from medanomaly.signals.beats.beat_windows import POINTS
 
 MAX_CLUSTERS = 16
 SAME_SHAPE = 0.88
 ALIKE = 0.95
 FORGET = 1.0 - 1.0 / 600.0
 SLOWEST = 0.02
-# points of the beat window: R-100 ms .. R+192 ms, and how far it may be shifted (42 ms)
+# points of the beat window: R-100 ms to R+192 ms; it may be shifted by 42 ms
 CORE_START, CORE, MAX_SHIFT = 18, 36, 5
 EARLY, EARLY_DECAY, DOMINANT = 0.10, 20.0, 0.2
 
-# per cluster: core template, mean beat, mean prematurity against the last beats and against the slow beats of the patient,
-# beats ever, weight of late
+# per cluster: core template, mean beat, mean prematurity relative to the last beats and to the slow beats of
+# the patient, number of beats so far, recent weight
 Clusters = namedtuple("Clusters", "template beat prematurity slow members weight count")
 
 
@@ -41,7 +41,7 @@ def empty_clusters() -> Clusters:
 
 @njit(cache=True, nogil=True)
 def core_window(beat, shift, out):
-    """The core of a beat, moved by ``shift`` points, each lead without its mean: (2 * CORE,) into ``out``."""
+    """Write the core of a beat, moved by ``shift`` points and without the mean of each lead, into ``out`` (2 * CORE,)."""
     for lead in range(2):
         mean = 0.0
         for i in range(CORE):
@@ -53,7 +53,7 @@ def core_window(beat, shift, out):
 
 @njit(cache=True, nogil=True)
 def correlate(clusters, beat, correlation, shift):
-    """Largest correlation of the beat with each template over all shifts, and the shift where it is."""
+    """Largest correlation of the beat with each template over all shifts, and its shift."""
     count = clusters.count[0]
     window = np.empty(2 * CORE)
     correlation[:count] = -2.0
@@ -91,7 +91,7 @@ def best_cluster(clusters, correlation):
 
 @njit(cache=True, nogil=True)
 def normality(clusters, out):
-    """Vote of each cluster into ``out``; returns the largest."""
+    """Write the vote of each cluster into ``out`` and return the largest."""
     largest = 1e-12
     for k in range(clusters.count[0]):
         early = min(0.0, clusters.slow[k] + EARLY)
@@ -112,7 +112,7 @@ def _start_cluster(clusters, k, beat, prematurity, slow):
 
 @njit(cache=True, nogil=True)
 def _merge(clusters, into, k, shift):
-    """Add cluster k to another, then close the gap it leaves."""
+    """Add cluster k to another one, then close the gap that it leaves."""
     total = clusters.members[into] + clusters.members[k]
     share = clusters.members[k] / total
     window = np.empty(2 * CORE)
@@ -136,7 +136,7 @@ def _merge(clusters, into, k, shift):
 
 @njit(cache=True, nogil=True)
 def _join_alike(clusters, k):
-    """Join cluster k and the one its mean beat is alike, the lighter into the heavier; True where it did."""
+    """Join cluster k with the cluster whose mean beat is alike, the lighter into the heavier; True where it did."""
     if clusters.count[0] < 2:
         return False
     correlation, shift = np.empty(MAX_CLUSTERS), np.zeros(MAX_CLUSTERS, dtype=np.int64)
@@ -154,7 +154,7 @@ def _join_alike(clusters, k):
 
 @njit(cache=True, nogil=True)
 def _join_all(clusters):
-    """Join clusters of one shape, lightest first, so that a norm is not split into minorities."""
+    """Join clusters of one shape, the lightest first, so that a normal shape is not split into small clusters."""
     joined = True
     while joined:
         joined = False
@@ -196,15 +196,15 @@ def follow(clusters, beat, prematurity, slow, correlation, shift):
 
 
 @njit(cache=True, nogil=True)
-def start(clusters, beats, prematurity, slow, usable):
-    """Find the clusters of a stretch of beats at once: leaders first, then twice assign and average.
+def find_clusters(clusters, beats, prematurity, slow, usable):
+    """Find the clusters of a stretch of beats at once: choose leaders, then assign and average twice.
 
     Args:
         clusters: empty, filled in place.
         beats: (n, 2, POINTS).
-        prematurity: (n,) log RR less that of the beats around.
-        slow: (n,) log RR less the slow RR of the patient.
-        usable: (n,) bool, beats that are looked at.
+        prematurity: (n,) log RR minus that of the beats around.
+        slow: (n,) log RR minus the slow RR of the patient.
+        usable: (n,) bool, beats that are used.
     """
     n = len(beats)
     correlation, shift = np.empty(MAX_CLUSTERS), np.zeros(MAX_CLUSTERS, dtype=np.int64)

@@ -1,7 +1,8 @@
 """The detector of abnormal beats: what it learns from a population, how it scores a recording, and how it is stored.
 
-From the population it takes how rare each term is among normal beats, a patient counting as one, and a forest over RR
-intervals. Of the patient whose beats are scored it knows nothing beforehand: the first minutes of the recording teach it.
+From the population it learns how rare each term is among normal beats, where every patient counts the same, and a forest
+over RR intervals. It knows nothing beforehand about the patient whose beats it scores: it learns from the first minutes
+of the recording.
 """
 
 from dataclasses import asdict, dataclass
@@ -9,21 +10,22 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from medanomaly.core.errors import BundleError, ConfigurationError
-from medanomaly.signals.beat_detector.filtering import linear_phase, zero_phase
 from medanomaly.signals.beat_detector.fusion import (
     CONTRIBUTIONS,
     IFR,
     TAILED,
     Variant,
+    anchor_features,
     contributions,
     named_variant,
-    rhythm_features,
 )
 from medanomaly.signals.beat_detector.rhythm_anchor import RhythmAnchor
-from medanomaly.signals.beat_detector.series import MIN_BEATS, BeatSeries
+from medanomaly.signals.beat_detector.series import BeatSeries
 from medanomaly.signals.beat_detector.tails import PopulationTail
 from medanomaly.signals.beat_detector.terms import beat_terms, log_rr_before
-from medanomaly.signals.beat_detector.windows import beat_windows
+from medanomaly.signals.beats.beat_windows import beat_windows
+from medanomaly.signals.beats.ecg_filters import linear_phase, zero_phase
+from medanomaly.signals.beats.params import MIN_BEATS
 
 FORMAT = 1
 FOLDS = 5
@@ -37,7 +39,7 @@ class PatientTerms:
     Attributes:
         patient_id: whose they are.
         terms: (n_beats, columns) of ``beat_terms``.
-        normal: (n_beats,) bool, normal by label, good, and after the learning time; what a population is made of.
+        normal: (n_beats,) bool, normal by label, in good signal and after the learning time; these make the population.
     """
 
     patient_id: str
@@ -46,7 +48,7 @@ class PatientTerms:
 
 
 def n_learned(samples: np.ndarray, fs: float, learn_s: float) -> int:
-    """How many beats the first ``learn_s`` seconds hold, at least 16."""
+    """Number of beats in the first ``learn_s`` seconds, at least 16."""
     return min(len(samples), max(MIN_BEATS, int(np.searchsorted(samples, learn_s * fs))))
 
 
@@ -54,15 +56,15 @@ class BeatDetector:
     """Score of every beat of a recording, higher = more abnormal.
 
     Args:
-        variant: ``either``, ``A``, ``B``, or weights of one's own.
-        causal: True takes a filter with a fixed delay and nothing that comes later than 0.86 s after the R peak, but for
-            the beats of the learning time, which are scored when it ends. False takes the whole recording (zero-phase
-            filter, shapes of all beats, windows centred on the beat).
+        variant: ``either``, ``A``, ``B``, or your own weights.
+        causal: True uses a filter with a fixed delay and nothing that comes later than 0.86 s after the R peak; beats of
+            the learning time are scored when it ends. False uses the whole recording (zero-phase filter, shapes of all
+            beats, windows centred on the beat).
         learn_s: learning time of a recording in seconds; not used offline.
         seed: of the rhythm forest.
 
     Attributes:
-        tails_: one ``PopulationTail`` for each column of ``TAILED``.
+        tails_: one ``PopulationTail`` per column of ``TAILED``.
         anchor_: the ``RhythmAnchor``, or None where its weight is 0.
         n_patients_: patients in the population.
     """
@@ -73,7 +75,7 @@ class BeatDetector:
         self.variant, self.causal, self.learn_s, self.seed = variant, causal, learn_s, seed
 
     def terms(self, series: BeatSeries) -> np.ndarray:
-        """(n_beats, columns) terms of a recording; they depend on nothing that was fitted."""
+        """(n_beats, columns) terms of a recording; they do not depend on the fit."""
         if not np.isfinite(series.signal).any():
             raise ConfigurationError(
                 "the signal is missing throughout", record=series.record, remedy="Give samples of an ECG."
@@ -91,7 +93,7 @@ class BeatDetector:
         return beat_terms(beat_windows(filtered, samples, series.fs), log_rr, known, usable, n_block)
 
     def patient_terms(self, series: BeatSeries) -> PatientTerms:
-        """Terms with the beats that may stand for the population: labelled N, good, after the learning time."""
+        """Terms, and the beats that may teach the population: labelled N, good and after the learning time."""
         if series.aami is None:
             raise ConfigurationError(
                 "the beats have no labels",
@@ -112,7 +114,7 @@ class BeatDetector:
         return self.fit_terms([self.patient_terms(series) for series in recordings])
 
     def fit_terms(self, population: list[PatientTerms]) -> "BeatDetector":
-        """``fit`` from terms that were computed before."""
+        """``fit`` on terms that were computed before."""
         variant = named_variant(self.variant)
         patients = sorted({p.patient_id for p in population if p.normal.any()})
         if not patients:
@@ -127,9 +129,9 @@ class BeatDetector:
         values = {patient: np.column_stack([t, np.zeros(len(t))]) for patient, t in normal.items()}
         self.anchor_ = None
         if variant.ifr > 0:
-            features = {patient: rhythm_features(t) for patient, t in normal.items()}
+            features = {patient: anchor_features(t) for patient, t in normal.items()}
             self.anchor_ = RhythmAnchor.fit(np.concatenate(list(features.values())), self.seed)
-            # the forest knows its own patients: their tail comes from forests that do not
+            # the forest knows the patients that it learned from, so their tail comes from forests that do not
             n_folds = min(FOLDS, len(patients))
             for fold in range(n_folds):
                 inside = patients[fold::n_folds]
@@ -150,7 +152,7 @@ class BeatDetector:
         for column in TAILED[:-1]:
             tails[:, column] = self.tails_[column](terms[:, column])
         if self.anchor_ is not None:
-            tails[:, IFR] = self.tails_[IFR](self.anchor_.score(rhythm_features(terms)))
+            tails[:, IFR] = self.tails_[IFR](self.anchor_.score(anchor_features(terms)))
         return contributions(tails, variant)
 
     def explain(self, series: BeatSeries) -> np.ndarray:
@@ -162,7 +164,7 @@ class BeatDetector:
         return self.explain(series).sum(axis=1)
 
     def to_arrays(self) -> tuple[dict, dict[str, np.ndarray]]:
-        """``(description, arrays)``: what can be written as JSON, and what as npz, to give ``from_arrays`` back."""
+        """``(description, arrays)``: a JSON part and an npz part, from which ``from_arrays`` restores the detector."""
         description = {
             "format": FORMAT,
             "variant": asdict(named_variant(self.variant)),
@@ -185,7 +187,7 @@ class BeatDetector:
         """The detector of ``to_arrays``.
 
         Raises:
-            BundleError: another format, an array that is absent, or one that cannot be.
+            BundleError: the format is another one, or an array is absent or not valid.
         """
         if description.get("format") != FORMAT:
             raise BundleError(

@@ -1,7 +1,7 @@
 """From terms to one score: how rare each is among normal beats of other people, added up with weights.
 
-A sum of tails is what independent p-values are combined to (Fisher 1932); the weights are lower for the terms that say
-much the same. Every contribution is 0 or more, and together they are the score, so that it explains itself.
+Fisher (1932) combines independent p-values by such a sum of tails. Terms that say much the same have lower weights. Every
+contribution is 0 or more, and their sum is the score, so the score explains itself.
 """
 
 from dataclasses import dataclass
@@ -9,10 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.signals.beat_detector.terms import ABS, COLUMNS, CPM, LOCAL_RR, RESID, RR, SHAPE, SLOW_RR, P
+from medanomaly.signals.beat_detector.terms import ABS, CPM, LOCAL_RR, N_TERMS, RESID, RR, SHAPE, SLOW_RR, P
 
 CONTRIBUTIONS = ("cpm", "rr", "shape", "resid", "P", "abs", "ifr")
-IFR = COLUMNS
+# what each contribution of the beat detector means to a reader
+CONTRIBUTION_MEANINGS = {
+    "cpm": "earlier than usual, as other beats of this shape",
+    "rr": "shorter RR interval than the patient's slow beats",
+    "shape": "unlike the patient's usual shapes",
+    "resid": "differs from the nearest usual shape in size",
+    "P": "different before the QRS complex (P wave)",
+    "abs": "short RR interval",
+    "ifr": "RR intervals unlike those of other people",
+}
+IFR = N_TERMS
 TAILED = (CPM, RR, SLOW_RR, SHAPE, RESID, P, ABS, IFR)
 
 
@@ -23,10 +33,10 @@ class Variant:
     Attributes:
         cpm: prematurity of the beat's shape.
         rr: RR interval.
-        shape, resid, P, abs: the other terms of the patient.
-        ifr: RR interval among other people.
-        slow: which of the slow beats the RR interval is compared with: ``usual`` (0.75 quantile), ``rare`` (0.90) or
-            ``either``, the larger of both tails.
+        shape, resid, P, abs: the other terms that refer to the patient.
+        ifr: RR interval compared with other people.
+        slow: the slow beats with which the RR interval is compared: ``usual`` (0.75 quantile), ``rare`` (0.90) or
+            ``either`` (the larger of both tails).
     """
 
     cpm: float = 1.0
@@ -50,20 +60,22 @@ class Variant:
 VARIANTS = {
     # follows the patient alone
     "A": Variant(slow="usual"),
-    # anchored to other people, for patients whose ruling rhythm is itself abnormal
+    # anchored to other people, for patients whose prevailing rhythm is itself abnormal
     "B": Variant(slow="rare", ifr=1.0),
-    # both references of the patient, no anchor: as good as A on ordinary patients, better where ectopic beats rule
+    # both references of the patient, no anchor: as good as A on ordinary patients, better where ectopic beats
+    # prevail
     "either": Variant(),
 }
 
 
 def named_variant(variant: "str | Variant") -> Variant:
-    """A variant by its name, or as it is given."""
+    """A variant by its name; a ``Variant`` is returned as it is."""
     if isinstance(variant, Variant):
         return variant
     if variant not in VARIANTS:
         raise ConfigurationError(
-            f"there is no beat detector '{variant}'", remedy=f"Give one of {', '.join(VARIANTS)}."
+            f"there is no variant '{variant}' of the beat detector",
+            remedy=f"Give one of {', '.join(VARIANTS)}.",
         )
     return VARIANTS[variant]
 
@@ -80,7 +92,7 @@ def contributions(tails: np.ndarray, variant: Variant) -> np.ndarray:
     return np.column_stack(columns) * np.array(weights)
 
 
-def rhythm_features(terms: np.ndarray) -> np.ndarray:
-    """(n, 3) log RR, log of the local RR, their difference: what the anchor looks at."""
+def anchor_features(terms: np.ndarray) -> np.ndarray:
+    """(n, 3) log RR, log of the local RR, and their difference: the input of the anchor."""
     rr, local = -terms[:, ABS], terms[:, LOCAL_RR]
     return np.column_stack([rr, local, rr - local])

@@ -1,8 +1,8 @@
 """How unusual an RR interval is at its heart rate in any patient: an isolation forest whose trees are arrays.
 
-Terms that adapt to the patient take the rhythm that rules for the norm. Where that is itself abnormal, only a
-comparison with other people can tell. The forest is grown by scikit-learn (Liu, Ting & Zhou 2008) and scored by
-compiled code, a row in microseconds.
+Terms that adapt to the patient take the prevailing rhythm as normal. Where that rhythm is itself abnormal, only a
+comparison with other people shows it. scikit-learn grows the forest (Liu, Ting & Zhou 2008); compiled code scores it, at
+microseconds per row.
 """
 
 from dataclasses import dataclass
@@ -38,16 +38,16 @@ def path_lengths(X, roots, feature, threshold, left, right, length):
 
 @dataclass(frozen=True)
 class RhythmAnchor:
-    """Isolation forest over log RR, log of the local RR, and their difference.
+    """Isolation forest over log RR, log of the local RR and their difference.
 
     Attributes:
         roots: (T,) int32 root of each tree among the N nodes.
         feature: (N,) int32.
-        threshold: (N,) float64; a value at most this goes left.
+        threshold: (N,) float64; values up to it go left.
         left: (N,) int32, -1 at leaves.
         right: (N,) int32.
         length: (N,) float64, at leaves the path length with the correction for the rows in the leaf.
-        normaliser: average path length of the samples a tree was grown on.
+        normaliser: average path length for the number of rows that a tree was grown on.
     """
 
     roots: np.ndarray
@@ -67,7 +67,7 @@ class RhythmAnchor:
             and all(len(a) == n for a in (self.threshold, self.left, self.right, self.length))
             and ((self.roots >= 0) & (self.roots < n)).all()
             and ((self.feature[inner] >= 0) & (self.feature[inner] < 3)).all()
-            # children lie behind their parent, so that every path ends
+            # children come after their parent, so that every path ends
             and (self.left[inner] > own[inner]).all()
             and (self.right[inner] > own[inner]).all()
             and (self.left < n).all()
@@ -111,13 +111,13 @@ class RhythmAnchor:
         )
 
     def score(self, features: np.ndarray) -> np.ndarray:
-        """(n,) anomaly score in (0, 1] of (n, 3) rows, that of scikit-learn with the sign turned."""
+        """(n,) anomaly score in (0, 1] of (n, 3) rows, equal to scikit-learn's with the opposite sign."""
         total = path_lengths(features, *self.trees)
         return np.exp2(-total / (len(self.roots) * self.normaliser))
 
     @property
     def trees(self) -> tuple[np.ndarray, ...]:
-        """Arguments of ``path_length`` behind the row."""
+        """Arguments of ``path_length`` after the row."""
         return self.roots, self.feature, self.threshold, self.left, self.right, self.length
 
 

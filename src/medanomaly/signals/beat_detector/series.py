@@ -1,12 +1,11 @@
-"""What the beat detector takes: a recording, where its beats are, and what is known of them."""
+"""Input of the beat detector: a recording, the positions of its beats, and what is known about them."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from medanomaly.core.errors import InputError
-
-MIN_BEATS = 16
+from medanomaly.signals.beats.params import MIN_BEATS
 
 
 @dataclass(frozen=True)
@@ -21,10 +20,10 @@ class BeatSeries:
         fs: sampling rate in Hz, 100 or more.
         samples: (n_beats,) int64, R peaks in samples, strictly increasing.
         aami: (n_beats,) str, AAMI class (``N``, ``S``, ``V``, ``F``, ``Q``), ``""`` where unknown; or None.
-        good: (n_beats,) bool, False where the signal around the beat cannot be trusted; None means all good.
+        good: (n_beats,) bool, False where the signal around the beat cannot be trusted; None means that all are good.
 
     Raises:
-        InputError: the parts do not fit each other, or there are too few beats to know the patient.
+        InputError: the parts do not fit each other, or there are too few beats to learn about the patient.
     """
 
     record: str
@@ -40,17 +39,23 @@ class BeatSeries:
             raise InputError(problem, record=self.record, remedy=remedy)
 
         if self.signal.ndim != 2 or self.signal.shape[1] < 1:
-            refuse(f"the signal has shape {self.signal.shape}", "It has one row a sample, one column a lead.")
+            refuse(
+                f"the signal has shape {self.signal.shape}",
+                "Give one row per sample and one column per lead.",
+            )
         if not (np.isfinite(self.fs) and self.fs >= 100):
-            refuse(f"the sampling rate is {self.fs} Hz", "Beats are looked at from 100 Hz up; resample it.")
+            refuse(
+                f"the sampling rate is {self.fs} Hz",
+                "Beats are scored at 100 Hz or more; resample the recording.",
+            )
         samples = np.asarray(self.samples)
         if samples.ndim != 1 or len(samples) < MIN_BEATS:
             refuse(
                 f"{samples.size} beat(s) in {len(self.signal) / self.fs:.0f} s",
-                f"A patient is known from {MIN_BEATS} beats on; check leads, units and R peaks.",
+                f"Give {MIN_BEATS} beats or more; check leads, units and R peaks.",
             )
         if np.any(np.diff(samples) <= 0):
-            refuse("the R peaks are not strictly increasing", "Sort them and leave out repetitions.")
+            refuse("the R peaks are not strictly increasing", "Sort them and keep each once.")
         if samples[0] < 0 or samples[-1] >= len(self.signal):
             refuse(
                 f"R peaks from {samples[0]} to {samples[-1]} in {len(self.signal)} samples",
@@ -59,7 +64,9 @@ class BeatSeries:
         for name in ("aami", "good"):
             values = getattr(self, name)
             if values is not None and len(values) != len(samples):
-                refuse(f"{len(values)} values of {name} for {len(samples)} beats", "Give one each, or None.")
+                refuse(
+                    f"{len(values)} values of {name} for {len(samples)} beats", "Give one per beat, or None."
+                )
 
     @property
     def n_beats(self) -> int:
@@ -68,5 +75,5 @@ class BeatSeries:
 
     @property
     def usable(self) -> np.ndarray:
-        """(n_beats,) bool, ``good`` with None spelt out."""
+        """(n_beats,) bool, ``good``, or True for all beats where it is None."""
         return np.ones(self.n_beats, dtype=bool) if self.good is None else np.asarray(self.good, dtype=bool)

@@ -1,9 +1,9 @@
-"""Scores of heart beats while the samples still come: those that the causal detector gives for the whole recording.
+"""Scores of heart beats while samples arrive: the same scores as those of the causal detector for the whole recording.
 
-Samples go into a ring; nothing else of the signal is kept. A beat is scored once the filter has seen what it needs: 0.24 s
-of signal behind the R peak and the 0.62 s that the filter reaches ahead, so 0.86 s after the R peak, or as soon as the
-R peak is known if that is later (the detector of R peaks needs about 0.36 s, up to 2.4 s while it learns). Beats of
-the learning time are given together when it ends.
+Samples go into a ring; nothing else of the signal is kept. A beat is scored 0.86 s after its R peak: it needs 0.24 s of
+signal after the R peak, and the filter needs 0.62 s more. Where the R peak is known later than that, the score follows at
+once. The detector of R peaks needs about 0.36 s, and up to 2.4 s while it learns. Beats of the learning time are returned
+together when it ends.
 """
 
 from dataclasses import dataclass
@@ -13,32 +13,32 @@ import numpy as np
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.signals.beat_detector.clusters import empty_clusters
 from medanomaly.signals.beat_detector.detector import BeatDetector
-from medanomaly.signals.beat_detector.filtering import filter_inside, kernel
 from medanomaly.signals.beat_detector.fusion import CONTRIBUTIONS
-from medanomaly.signals.beat_detector.series import MIN_BEATS
 from medanomaly.signals.beat_detector.terms import (
-    COLUMNS,
+    N_TERMS,
     RR_LIMITS_S,
     empty_history,
     learn_block,
     log_rr_before,
     score_next,
 )
-from medanomaly.signals.beat_detector.windows import AFTER_S, BEFORE, GRID_HZ, POINTS, beat_window
+from medanomaly.signals.beats.beat_windows import AFTER_S, BEFORE, GRID_HZ, POINTS, beat_window
+from medanomaly.signals.beats.ecg_filters import filter_inside, kernel
+from medanomaly.signals.beats.params import MIN_BEATS
 from medanomaly.signals.peaks.r_peaks import RPeakDetector
 
-# R peaks may come this late: the detector fetches missed ones back
+# R peaks may come this late: the detector finds missed ones in a second look
 KEPT_S = 15.0
 
 
 @dataclass(frozen=True)
 class ScoredBeats:
-    """What a push has made certain.
+    """Beats whose scores became certain with a push.
 
     Attributes:
         sample: (k,) int64 R peaks, in samples since the first one ever pushed.
         score: (k,) float64.
-        contributions: (k, 7) in the order of ``CONTRIBUTIONS``, adding up to the score.
+        contributions: (k, 7) in the order of ``CONTRIBUTIONS``; their sum is the score.
     """
 
     sample: np.ndarray
@@ -47,19 +47,19 @@ class ScoredBeats:
 
 
 class StreamingBeatScorer:
-    """A fitted causal ``BeatDetector`` on one recording that comes in chunks of any size.
+    """A fitted causal ``BeatDetector`` for one recording that arrives in chunks of any size.
 
     Args:
         detector: fitted, with ``causal=True``.
         fs: Hz, 100 or more.
         n_leads: columns of every chunk; beats are scored on the first two.
-        r_peaks: ``"detect"`` finds them in the stream; ``"given"`` takes those that come with ``push``.
+        r_peaks: ``"detect"`` finds them in the stream; ``"given"`` takes those that are passed to ``push``.
 
     Attributes:
-        latency_s: from an R peak that is known in time to its score, after the learning time.
+        latency_s: seconds from an R peak to its score, after the learning time, where the R peak is known in time.
 
     Raises:
-        ConfigurationError: the detector is not causal or not fitted, or an argument is none of the above.
+        ConfigurationError: the detector is not causal or not fitted, or an argument is not valid.
     """
 
     def __init__(self, detector: BeatDetector, fs: float, n_leads: int, r_peaks: str = "detect"):
@@ -69,7 +69,7 @@ class StreamingBeatScorer:
             )
         if not (np.isfinite(fs) and fs >= 100) or n_leads < 1:
             raise ConfigurationError(
-                f"{n_leads} lead(s) at {fs} Hz", remedy="Beats are scored from one lead and 100 Hz up."
+                f"{n_leads} lead(s) at {fs} Hz", remedy="Give one lead or more, at 100 Hz or more."
             )
         if r_peaks not in ("detect", "given"):
             raise ConfigurationError(f"R peaks '{r_peaks}'", remedy="Give 'detect' or 'given'.")
@@ -77,7 +77,7 @@ class StreamingBeatScorer:
         self.n_read = 0
         self._finder = RPeakDetector(fs, n_leads) if r_peaks == "detect" else None
         self._delay = len(kernel(self.fs)) // 2
-        # cubic interpolation reads one sample before and two behind
+        # cubic interpolation reads one sample before and two after
         self._before = int(np.ceil(BEFORE * self.fs / GRID_HZ)) + 2
         self._after = int(np.ceil(AFTER_S * self.fs)) + 3
         self.latency_s = (self._after + self._delay) / self.fs
@@ -98,8 +98,8 @@ class StreamingBeatScorer:
 
         Args:
             chunk: (n, n_leads), or (n,) of a single lead, in mV; NaN where nothing was recorded.
-            r_peaks: (k,) R peaks to score, in samples since the first one ever pushed, increasing from call to call,
-                none ahead of the samples read, none more than 15 s behind; only with ``r_peaks="given"``.
+            r_peaks: (k,) R peaks to score, in samples since the first one ever pushed; only with ``r_peaks="given"``.
+                They increase from call to call, are never ahead of the samples read and at most 15 s behind.
 
         Returns:
             The beats whose scores are now certain.
@@ -112,7 +112,7 @@ class StreamingBeatScorer:
         if chunk.ndim != 2 or chunk.shape[1] != self.n_leads:
             raise InputError(
                 f"a chunk of shape {chunk.shape}",
-                remedy=f"Expected one column for each of {self.n_leads} leads.",
+                remedy=f"Give one column per lead; there are {self.n_leads}.",
             )
         if self._finished:
             raise InputError("the stream is finished", remedy="Start a new scorer.")
@@ -122,7 +122,7 @@ class StreamingBeatScorer:
                 remedy="Give them with every push if and only if the scorer was made with r_peaks='given'.",
             )
         found = []
-        # pieces that fit the ring, so that a chunk of hours needs no more memory than one of a second
+        # pieces fit into the ring, so that a chunk of hours needs no more memory than one of a second
         for start in range(0, max(len(chunk), 1), self._kept):
             piece = chunk[start : start + self._kept]
             self._append(piece)
@@ -140,7 +140,7 @@ class StreamingBeatScorer:
         return _joined(found)
 
     def finish(self) -> ScoredBeats:
-        """The beats that waited for samples that never came; the signal is taken to stay as it ended."""
+        """The beats that still waited for samples; the signal is continued with its last value."""
         if self._finder is not None:
             self._queue(self._finder.finish())
         end = self.n_read
@@ -212,7 +212,7 @@ class StreamingBeatScorer:
                 self._learning.append((peak, window))
                 return []
             return found + self._beat(peak, window)
-        terms = np.empty((1, COLUMNS))
+        terms = np.empty((1, N_TERMS))
         rr = np.log(np.clip((peak - self._scored_peak) / self.fs, *RR_LIMITS_S))
         score_next(self._clusters, self._history, window, rr, True, True, terms[0])
         self._scored_peak = peak
@@ -224,11 +224,11 @@ class StreamingBeatScorer:
         if len(peaks) < MIN_BEATS:
             raise InputError(
                 f"the stream ended after {len(peaks)} beat(s)",
-                remedy=f"A patient is known from {MIN_BEATS} beats on.",
+                remedy=f"Give {MIN_BEATS} beats or more before the end.",
             )
         usable = np.ones(len(peaks), dtype=bool)
         log_rr, known = log_rr_before(peaks, self.fs, usable)
-        terms = np.empty((len(peaks), COLUMNS))
+        terms = np.empty((len(peaks), N_TERMS))
         learn_block(self._clusters, self._history, windows, log_rr, known, usable, terms)
         self._learning, self._scored_peak = None, peaks[-1]
         return [(peaks, self.detector.explain_terms(terms))]

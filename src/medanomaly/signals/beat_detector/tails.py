@@ -1,4 +1,4 @@
-"""How rare a value is among the normal beats of a population of patients, each patient counting the same."""
+"""How rare a value is among the normal beats of a population, where every patient counts the same."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,8 @@ import numpy as np
 
 from medanomaly.core.errors import ConfigurationError
 
-# the part of one patient that stands for beats never seen; caps the tail at ln((W + .02) / .02), 7.0 for 21 patients
+# the weight, in patients, of beats that were never seen; it caps the tail at ln((W + .02) / .02), 7.0 for 21
+# patients
 UNSEEN = 0.02
 STEP = 1e-3
 
@@ -15,8 +16,8 @@ STEP = 1e-3
 class PopulationTail:
     """The right tail of one term as a step function.
 
-    ``L(x) = -ln((W - W(values < x) + 0.02) / (W + 0.02))``, where every patient has weight 1, spread over his normal
-    beats, and W is the number of patients.
+    ``L(x) = -ln((W - W(values < x) + 0.02) / (W + 0.02))``, where every patient has weight 1, spread over the patient's
+    normal beats, and W is the number of patients.
 
     Attributes:
         knots: (m,) increasing values.
@@ -28,7 +29,7 @@ class PopulationTail:
 
     @classmethod
     def fit(cls, values: list[np.ndarray]) -> "PopulationTail":
-        """From the values of each patient's normal beats; steps of less than 0.001 are joined.
+        """Fit on the values of each patient's normal beats; steps of less than 0.001 are joined.
 
         Raises:
             ConfigurationError: there is no patient with normal beats.

@@ -1,12 +1,13 @@
 """Ways in which a beat can be out of the ordinary for its patient.
 
-Prematurity of the beat's own shape (``cpm``), RR interval against the patient's slow beats (``rr``, and against still
-slower ones), distance to the normal shapes (``shape``), residual after the nearest one is taken off (``resid``), the
-stretch before the QRS (``P``) and the RR interval itself (``abs``). All are large for abnormal beats and need 0.25 s
-of signal behind the R peak; none needs the next one.
+The terms are: prematurity of the beat's shape (``cpm``), RR interval relative to the patient's slow beats (``rr``, and to
+still slower ones), distance to the normal shapes (``shape``), residual from the nearest normal shape (``resid``), the
+stretch before the QRS complex (``P``) and the RR interval itself (``abs``). All are large for abnormal beats and need
+0.25 s of signal after the R peak; none needs the next beat.
 
-The first minutes of a recording are learned as a block, whose own beats are scored in hindsight with windows centred on
-them; every later beat is scored with what came before it and then learned from. Offline, the block is the whole recording.
+The first minutes of a recording are learned as a block. The beats of the block are scored in hindsight, with windows
+centred on them. Every later beat is scored with what came before it, and then learned from. Offline, the block is the
+whole recording.
 """
 
 from collections import namedtuple
@@ -20,21 +21,22 @@ from medanomaly.signals.beat_detector.clusters import (
     best_cluster,
     correlate,
     empty_clusters,
+    find_clusters,
     follow,
     normality,
-    start,
 )
 
 CPM, RR, SLOW_RR, SHAPE, RESID, P, ABS, LOCAL_RR = range(8)
-COLUMNS = 8
-# of the RR intervals, what stands for the patient's normal rhythm: the second still finds it where it is rare
+N_TERMS = 8
+# quantiles of the RR intervals that represent the patient's normal rhythm; the second finds it where it is rare
 QUANTILES = (0.75, 0.90)
-# beats looked back on: for the slow RR, its spread, the running RR, the ordinary values, the local rate
+# numbers of beats that are remembered: for the slow RR, its spread, the running RR, the ordinary values, the
+# local rate
 SLOW, SPREAD, RECENT, ORDINARY, LOCAL = 300, 64, 16, 100, 11
 PREMATURE = -0.2
 RR_LIMITS_S = (0.15, 4.0)
 
-# what is remembered of the beats before: newest value last, ``seen`` counts of each
+# what is remembered of the beats before, the newest value last; ``seen`` counts the values of each
 History = namedtuple("History", "rr over pairs ordinary seen")
 
 
@@ -57,7 +59,7 @@ def _push(values, value):
 
 @njit(cache=True, nogil=True)
 def _remember_rr(history, log_rr, reference):
-    """One more RR interval: for the slow quantile, the spread, and the mean of two (log of pre[i-1] + pre[i] over 2)."""
+    """Remember one more RR interval: for the slow quantile, the spread and the mean of two, log((rr[i-1] + rr[i]) / 2)."""
     if history.seen[0] > 0:
         pair = np.log(0.5 * (np.exp(log_rr) + np.exp(history.rr[-1])))
         _push(history.pairs, pair)
@@ -79,7 +81,7 @@ def _remember_ordinary(history, raw):
 
 @njit(cache=True, nogil=True)
 def _spread(log_rr):
-    """Median absolute deviation of the RR intervals that are not premature (NaN: is), at least three of them."""
+    """Median absolute deviation of the RR intervals that are not premature; NaN marks premature ones. It needs three."""
     kept = log_rr[~np.isnan(log_rr)]
     if len(kept) < 3:
         return 0.2
@@ -120,7 +122,7 @@ def _two_leads(beat, reference, first, last):
 
 @njit(cache=True, nogil=True)
 def _shape_terms(clusters, beat, correlation, votes, raw):
-    """Fill shape, resid and P before the patient's ordinary values come off; True where the own cluster is dominant."""
+    """Fill shape, resid and P, before the ordinary values are subtracted; True where the beat's cluster is dominant."""
     largest = normality(clusters, votes)
     own = best_cluster(clusters, correlation)
     distance, nearest = np.inf, -1
@@ -142,7 +144,7 @@ def _shape_terms(clusters, beat, correlation, votes, raw):
 
 @njit(cache=True, nogil=True)
 def _own_prematurity(clusters, own, q):
-    """Mean prematurity of the cluster, shrunk to the beat's own where the cluster is small."""
+    """Mean prematurity of the cluster, shrunk towards the beat's own where the cluster is small."""
     members = min(clusters.members[own], 30.0)
     share = members / (members + 5.0)
     return -(share * clusters.prematurity[own] + (1.0 - share) * q)
@@ -158,8 +160,8 @@ def score_next(clusters, history, beat, log_rr, rr_known, usable, raw):
         beat: (2, POINTS) window.
         log_rr: log of the RR interval before the beat, in seconds.
         rr_known: False where that interval crosses a bad stretch; the beat then counts as neither early nor late.
-        usable: False where the beat itself is bad: it is scored, and nothing is learned from it.
-        raw: (COLUMNS,) filled: the terms, and the log of the local RR interval.
+        usable: False where the beat itself is in bad signal; it is scored, but nothing is learned from it.
+        raw: (N_TERMS,) filled: the terms, and the log of the local RR interval.
     """
     recent = history.rr[SLOW - min(RECENT, history.seen[0]) :]
     running = np.median(recent)
@@ -194,14 +196,14 @@ def score_next(clusters, history, beat, log_rr, rr_known, usable, raw):
 
 @njit(cache=True, nogil=True)
 def _around(j, n, width):
-    """First and behind-last index of at most ``width`` neighbours centred on j, moved inside at the ends."""
+    """First index, and the one after the last, of at most ``width`` neighbours centred on j; moved inside at the ends."""
     first = max(0, min(j - width // 2, n - width))
     return first, min(n, first + width)
 
 
 @njit(cache=True, nogil=True)
 def _block_rhythm(log_rr, rr_known):
-    """RR with unknown ones filled in, its running median, both slow quantiles, RR where not premature, prematurity."""
+    """RR with unknown values filled, its running median, both slow quantiles, RR where not premature, and prematurity."""
     n = len(log_rr)
     known = np.flatnonzero(rr_known)
     rr = log_rr.copy()
@@ -237,16 +239,16 @@ def learn_block(clusters, history, beats, log_rr, rr_known, usable, raw):
 
     Args:
         clusters: empty, filled in place.
-        history: empty, filled in place as if the beats had come one by one.
+        history: empty, filled in place as if the beats had arrived one by one.
         beats: (n, 2, POINTS) windows, at least one usable.
         log_rr: (n,) log of the RR interval before each beat, in seconds.
         rr_known: (n,) bool.
         usable: (n,) bool.
-        raw: (n, COLUMNS) filled.
+        raw: (n, N_TERMS) filled.
     """
     n = len(beats)
     rr, running, reference, slowest, over, q = _block_rhythm(log_rr, rr_known)
-    start(clusters, beats, q, rr - reference, usable)
+    find_clusters(clusters, beats, q, rr - reference, usable)
 
     correlation, shift = np.empty(MAX_CLUSTERS), np.zeros(MAX_CLUSTERS, dtype=np.int64)
     votes = np.empty(MAX_CLUSTERS)
@@ -296,9 +298,9 @@ def score_following(clusters, history, beats, log_rr, rr_known, usable, raw):
 
 
 def log_rr_before(samples: np.ndarray, fs: float, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log RR interval before each beat in seconds, held to 0.15-4 s, and where it is known.
+    """Log RR interval before each beat in seconds, clipped to 0.15-4 s, and where it is known.
 
-    It is not known before the first beat, nor where this beat or the one before is bad.
+    It is not known before the first beat, or where this beat or the one before is in bad signal.
     """
     rr = np.clip(np.diff(samples) / fs, *RR_LIMITS_S)
     known = np.concatenate([[False], usable[1:] & usable[:-1]])
@@ -318,10 +320,10 @@ def beat_terms(
         n_block: beats that are learned together, 1 or more.
 
     Returns:
-        (n, COLUMNS) float64: see ``score_next``.
+        (n, N_TERMS) float64: see ``score_next``.
     """
     clusters, history = empty_clusters(), empty_history()
-    raw = np.empty((len(beats), COLUMNS))
+    raw = np.empty((len(beats), N_TERMS))
     block, rest = slice(0, n_block), slice(n_block, len(beats))
     learn_block(clusters, history, beats[block], log_rr[block], rr_known[block], usable[block], raw[block])
     score_following(clusters, history, beats[rest], log_rr[rest], rr_known[rest], usable[rest], raw[rest])

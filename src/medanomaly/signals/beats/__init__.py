@@ -1,1 +1,1 @@
-"""Beats: classes, split, features, rhythm, views, comparison beat by beat."""
+"""Heart beats: tables, classes, split, filters, features, what is shown, and the comparison beat by beat."""

@@ -1,4 +1,4 @@
-"""Beat codes of PhysioNet to the classes of AAMI EC57, and the record lists of the inter-patient MIT-BIH protocol.
+"""Classes of AAMI EC57 for the beat codes of PhysioNet, and the record lists of the inter-patient MIT-BIH protocol.
 
 Sources: ANSI/AAMI EC57 (classes); de Chazal, O'Dwyer, Reilly 2004, "Automatic classification of heartbeats using ECG
 morphology and heartbeat interval features", IEEE TBME 51(7), tables I and II (codes of each class, DS1 and DS2, the four
@@ -37,7 +37,7 @@ DS2 = (
     "212", "213", "214", "219", "221", "222", "228", "231", "232", "233", "234",
 )  # fmt: skip
 PACED = ("102", "104", "107", "217")
-# two recordings of one man (Moody, Mark 2001), on different sides of the de Chazal split
+# two recordings of the same patient (Moody, Mark 2001), on different sides of the de Chazal split
 SAME_PATIENT = {"202": "201"}
 
 _LABELS = {"N": 0, "S": 1, "V": 1, "F": 1}
@@ -61,10 +61,10 @@ def is_beat(symbols: Sequence[str] | np.ndarray) -> np.ndarray:
 
 
 def label_of_class(classes: pd.Series) -> pd.Series:
-    """(n,) Int8 labels of AAMI classes: 0 for N, 1 for S, V and F, NA for Q and where there is no class."""
+    """(n,) Int8 labels of AAMI classes: 0 for N, 1 for S, V and F, NA for Q and for beats without a class."""
     return pd.Series(classes).map(_LABELS).astype("Int8")
 
 
 def mitbih_patient(record: str) -> str:
-    """Patient of a MIT-BIH record: the record itself, but for 202, whose patient is that of 201."""
+    """Patient of a MIT-BIH record: the record itself, except for 202, whose patient is that of 201."""
     return SAME_PATIENT.get(record, record)

@@ -1,9 +1,9 @@
-"""Beat-by-beat comparison of two annotations of an ECG, as ANSI/AAMI EC57 asks for it (there the program ``bxb``).
+"""Beat-by-beat comparison of two annotations of an ECG, as in ANSI/AAMI EC57 (there the program ``bxb``).
 
 Test beats are matched with reference beats within 150 ms, from minute 5 on. Rows of the matrix are reference classes,
-columns (small letters) test classes; O stands for no beat, X for a stretch in which the other side gave up (shutdown).
-What happens during ventricular fibrillation of the reference is not counted. Of the statistics, the counts of false
-positives leave out what the standard leaves out: F and Q beats called V, and Q beats called S.
+columns (small letters) test classes; O means no beat, X means a stretch in which the other side gave up (shutdown). Test
+beats during ventricular fibrillation of the reference are not counted. As in the standard, false positives leave out F
+and Q beats called V, and Q beats called S.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ from medanomaly.evaluation.resampling.ratio_intervals import ratio_intervals
 
 CLASSES = ("N", "S", "V", "F", "Q")
 ROWS = (*CLASSES, "O", "X")
-COLUMNS = tuple(name.lower() for name in ROWS)
+TEST_COLUMNS = tuple(name.lower() for name in ROWS)
 STATISTICS = ("qrs_sensitivity", "qrs_ppv", "veb_sensitivity", "veb_ppv", "veb_false_positive_rate",
               "sveb_sensitivity", "sveb_ppv")  # fmt: skip
 
@@ -41,10 +41,10 @@ class BeatComparison:
 
 
 def match_beats(reference: np.ndarray, test: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of beats of two increasing lists, each beat in one pair at most.
+    """Pairs of beats from two increasing lists; each beat is in one pair at most.
 
-    In time order, the earlier of the two next beats is paired with the other unless they lie more than ``window`` apart or
-    the beat after the earlier one is nearer to the other (or as near); then it stays alone (EC57, as ``bxb`` has it).
+    In order of time, the earlier of the two next beats is paired with the other one. It stays alone where the two are
+    more than ``window`` apart, or where the beat after it is at least as near to the other (EC57, as ``bxb`` does it).
 
     Args:
         reference: (n,) int positions in samples, increasing.
@@ -97,22 +97,22 @@ def compare_beats(
 
     Args:
         reference: (n,) int positions of the reference beats in samples, increasing.
-        reference_class: (n,) of N, S, V, F, Q.
+        reference_class: (n,) their classes: N, S, V, F or Q.
         test: (m,) int positions of the test beats.
         test_class: (m,) likewise; a detector that only finds beats calls all of them N.
         fs: Hz.
-        start_s: where counting starts (the standard leaves the first 5 minutes for learning).
-        end_s: where it ends; None: nowhere.
+        start_s: seconds from which beats count (the standard leaves the first 5 minutes for learning).
+        end_s: seconds up to which beats count; None counts to the end.
         window_s: largest distance of a pair.
         reference_shutdown: (start, end) samples in which the reference could not be read.
-        test_shutdown: stretches in which the test side gave up (for noise).
+        test_shutdown: stretches in which the test side gave up because of noise.
         fibrillation: stretches of ventricular fibrillation or flutter of the reference; test beats in them do not count.
 
     Returns:
-        The matrix and what belongs to it.
+        Matrix, shutdown and offsets.
 
     Raises:
-        InputError: positions do not increase, do not fit the classes, or a class is none of the five.
+        InputError: positions do not increase or do not fit the classes, or a class is none of the five.
     """
     reference, reference_row = _checked("reference", reference, reference_class)
     test, test_column = _checked("test", test, test_class)
@@ -125,14 +125,14 @@ def compare_beats(
     unread = np.where(_inside(test[extra], reference_shutdown), ROWS.index("X"), ROWS.index("O"))
     rows = np.concatenate([reference_row[i], reference_row[alone], unread])
     columns = np.concatenate([test_column[j], missed, test_column[extra]])
-    # a pair belongs where its reference beat is
+    # the time of a pair is the time of its reference beat
     when = np.concatenate([reference[i], reference[alone], test[extra]])
     counted = (when >= low) & (when <= high)
     matrix = np.zeros((7, 7), dtype=np.int64)
     np.add.at(matrix, (rows[counted], columns[counted]), 1)
     silent = sum(max(0.0, min(end, high) - max(start, low)) for start, end in test_shutdown)
     return BeatComparison(
-        matrix=pd.DataFrame(matrix, index=list(ROWS), columns=list(COLUMNS)),
+        matrix=pd.DataFrame(matrix, index=list(ROWS), columns=list(TEST_COLUMNS)),
         shutdown_s=silent / fs,
         offset_ms=1000.0 * (test[j] - reference[i])[counted[: len(i)]] / fs,
     )
@@ -143,14 +143,17 @@ def _checked(
 ) -> tuple[np.ndarray, np.ndarray]:
     sample, classes = np.asarray(sample, dtype=np.int64), np.asarray(classes, dtype=str)
     if sample.shape != classes.shape or sample.ndim != 1:
-        raise InputError(f"{sample.shape} positions and {classes.shape} classes of {side} beats")
+        raise InputError(
+            f"{sample.shape} positions and {classes.shape} classes of {side} beats",
+            remedy="Give one class per position.",
+        )
     if np.any(np.diff(sample) < 0):
         raise InputError(f"{side} beats are not in time order", remedy="Sort them by position.")
     row = np.full(len(classes), -1)
     for number, name in enumerate(CLASSES):
         row[classes == name] = number
     if (row < 0).any():
-        raise InputError(f"a {side} beat of class '{classes[row < 0][0]}'", remedy=f"Classes are {CLASSES}.")
+        raise InputError(f"a {side} beat of class '{classes[row < 0][0]}'", remedy=f"Known are {CLASSES}.")
     return sample, row
 
 
@@ -196,25 +199,26 @@ def record_table(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The line-format table of the standard, and its gross statistics with intervals.
+    """The line-format table of the standard, and the gross statistics with intervals.
 
     Args:
         matrices: record -> matrix.
-        patients: record -> patient, the unit that is drawn; each record its own patient where left out.
-        n_resamples: of whole patients.
-        seed: of the draws.
-        confidence: level.
+        patients: record -> patient, the unit that is resampled; None takes each record as a patient.
+        n_resamples: number of resamples of whole patients.
+        seed: of the resamples.
+        confidence: level of the intervals.
 
     Returns:
-        ``(lines, gross)``. ``lines``: one row a record, then ``gross`` (all beats in one matrix) and ``average`` (mean over
-        the records in which a statistic is defined); columns are the beats of each class, the statistics, NaN where there
-        is nothing to count. ``gross``: statistic, value, ci_low, ci_high, n (trials), records.
+        ``(lines, gross)``. ``lines``: one row per record, then ``gross`` (all beats in one matrix) and ``average`` (mean
+        over the records in which a statistic is defined). Its columns are the number of beats of each class and the
+        statistics, NaN where there is nothing to count. ``gross``: statistic, value, ci_low, ci_high, n (trials),
+        records.
 
     Raises:
         InputError: there is no record.
     """
     if not matrices:
-        raise InputError("there is no record to report")
+        raise InputError("there is no record to report", remedy="Give one matrix or more.")
     names = list(matrices)
     hits = np.array([[counts(matrices[r])[s] for s in STATISTICS] for r in names], dtype=float)
     beats = np.array([matrices[r].loc[list(CLASSES)].sum(axis=1) for r in names])
@@ -241,17 +245,17 @@ def record_table(
 
 
 def as_text(comparison: BeatComparison, record: str) -> str:
-    """The standard-format report of one record, as a page of text."""
+    """The standard-format report of one record, as text."""
     matrix = comparison.matrix
     lines = [
         f"Beat-by-beat comparison of record {record}",
         "",
-        "      " + "".join(f"{c:>7}" for c in COLUMNS),
+        "      " + "".join(f"{c:>7}" for c in TEST_COLUMNS),
     ]
     lines += [
         f"   {row} |" + "".join(
             # neither side can have nothing where the other has nothing
-            f"{'' if row in 'OX' and column in 'ox' else matrix.loc[row, column]:>7}" for column in COLUMNS
+            f"{'' if row in 'OX' and column in 'ox' else matrix.loc[row, column]:>7}" for column in TEST_COLUMNS
         )
         for row in ROWS
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""The inter-patient protocol of de Chazal et al. 2004 on whatever records of MIT-BIH are there."""
+"""The inter-patient protocol of de Chazal et al. 2004, on those records of MIT-BIH that are present."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,13 @@ def inter_patient_protocol(
     """Split and exclusions.
 
     Args:
-        records: names of the records that are there.
-        keep_shared_patient: True keeps 201 in training beside 202 in test, as published tables do, though they are one
-            man's (Moody, Mark 2001): comparable with them, and a leak.
+        records: names of the records that are present.
+        keep_shared_patient: True keeps 201 in training and 202 in test, as published tables do. Both are of one patient
+            (Moody, Mark 2001), so the result is comparable with those tables, but leaks.
 
     Returns:
-        ``(split, left_out, notes)``: record -> ``train`` (DS1) or ``test`` (DS2), empty where no record of DS2 is there
-        and folds by patient have to serve; record -> reason; what to say in a report.
+        ``(split, left_out, notes)``: record -> ``train`` (DS1) or ``test`` (DS2), empty where DS1 or DS2 is absent and
+        folds by patient replace the split; record -> reason; notes for the report.
     """
     here = set(records)
     left_out = {r: "paced rhythm (AAMI EC57, de Chazal et al. 2004)" for r in PACED if r in here}

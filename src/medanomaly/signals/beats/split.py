@@ -1,4 +1,4 @@
-"""Which part each beat belongs to: by patient, by the data set's own split, or, where patients are too few, by time."""
+"""The part of the split of each beat: by patient, by the data set's own split, or by time where patients are too few."""
 
 from collections.abc import Mapping
 
@@ -17,19 +17,19 @@ def divided_in_time(n_patients: int) -> bool:
     return n_patients < FEWEST_PATIENTS
 
 
-def split_cases(cases: pd.DataFrame, official: Mapping[str, str], params: SplitParams) -> pd.DataFrame:
-    """Cases with ``split`` after ``kind``.
+def split_beat_cases(cases: pd.DataFrame, official: Mapping[str, str], params: SplitParams) -> pd.DataFrame:
+    """Cases with a column ``split`` after ``kind``.
 
-    The data set's own test records stay test where they are there. With one or two patients every recording is divided in
-    time, and the patient's id says which part (``805 (test)``): the same person is then in all three.
+    The data set's own test records stay test. With one or two patients every recording is divided in time, and the
+    patient's id names the part (``805 (test)``): the same person is then in all three parts.
 
     Args:
-        cases: ``case_id, patient_id, label, kind``, subgroups, ``record``, in time order within a record.
+        cases: ``case_id, patient_id, label, kind``, subgroups, ``record``; in order of time within a record.
         official: record -> ``train`` or ``test``; empty where there is no split.
-        params: shares and key.
+        params: shares and seed.
 
     Raises:
-        ConfigurationError: a part stays empty.
+        ConfigurationError: a part of the split stays empty.
     """
     cases = cases.copy()
     if divided_in_time(cases["patient_id"].nunique()):
@@ -50,7 +50,7 @@ def split_cases(cases: pd.DataFrame, official: Mapping[str, str], params: SplitP
 def _by_patient(cases: pd.DataFrame, official: Mapping[str, str], params: SplitParams) -> pd.Series:
     own = cases["record"].map(dict(official))
     if own.eq("test").any():
-        # what is left is divided between train and calibration alone
+        # the rest is divided between train and calibration
         rest = params.train / (params.train + params.calibration)
         parts = params.model_copy(
             update={
@@ -65,7 +65,7 @@ def _by_patient(cases: pd.DataFrame, official: Mapping[str, str], params: SplitP
     part = split_by_patient(cases["patient_id"], cases["label"], params)
     if part.nunique() == len(SPLITS):
         return part
-    # few patients may all hash into one part: their order of the hash is cut instead, a patient a part at least
+    # few patients may all hash into one part: their order by hash is cut instead, at least one patient per part
     patients = np.array(sorted(set(cases["patient_id"])))
     ordered = patients[np.argsort(patient_position(pd.Series(patients), params.seed), kind="stable")]
     n = len(ordered)

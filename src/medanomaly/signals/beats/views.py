@@ -1,4 +1,4 @@
-"""What is shown of beats: which ones, the signal around them, their RR intervals, and how the standard counts them."""
+"""What is shown of beats: which beats, the signal around them, their RR intervals, and reference and detected beats."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.signals.beats.aami import aami_class, is_beat
-from medanomaly.signals.beats.found_beats import case_id
+from medanomaly.signals.beats.table import case_id
 from medanomaly.signals.features.heart_rate_variability import nn_intervals
 from medanomaly.signals.peaks.r_peaks import detect_r_peaks
 from medanomaly.signals.recordings.recording import Recording
@@ -21,7 +21,7 @@ class Strip:
 
     Attributes:
         time_s: (n,) seconds of the recording.
-        signal: (n, n_leads) mV, two leads at most.
+        signal: (n, n_leads) mV, at most two leads.
         leads: their names.
         beats: ``time_s``, ``mark``, ``flagged`` of the beats in it.
     """
@@ -33,14 +33,14 @@ class Strip:
 
 
 def chosen_beats(tested: pd.DataFrame, each: int = 3) -> dict[str, pd.DataFrame]:
-    """The most unusual beats that are abnormal, the most unusual that are not, and the abnormal ones that look most usual.
+    """The highest-scored flagged beats, abnormal and normal, and the abnormal beats with the lowest scores.
 
     Args:
         tested: test cases with ``patient_id``, ``label``, ``score``, ``flagged``.
-        each: how many of each; of different patients as far as there are some.
+        each: number of beats per group, of different patients as far as possible.
 
     Returns:
-        ``found``, ``false`` and ``missed`` to rows of ``tested``; without labels ``flagged`` alone.
+        ``found``, ``false`` and ``missed`` -> rows of ``tested``; without labels only ``flagged``.
     """
     flagged = tested["flagged"].fillna(False).to_numpy(dtype=bool)
     ordered = tested.sort_values("score", ascending=False, kind="stable")
@@ -64,14 +64,14 @@ def _of_several(rows: pd.DataFrame, n: int) -> pd.DataFrame:
 def strip_around(
     recording: Recording, beats: pd.DataFrame, flagged: pd.Series, sample: int, length_s: float = 8.0
 ) -> Strip:
-    """The signal around a beat, thinned to what a page can show.
+    """The signal around a beat, with as many samples as a page can show.
 
     Args:
         recording: whose beat it is.
         beats: its rows of the beats table.
         flagged: case_id -> bool.
-        sample: R peak.
-        length_s: of the strip.
+        sample: R peak of the beat.
+        length_s: length of the strip in seconds.
     """
     fs = recording.fs
     n = min(recording.n_samples, round(length_s * fs))
@@ -101,8 +101,8 @@ def strip_around(
 def rr_pairs(beats: pd.DataFrame) -> pd.DataFrame:
     """RR intervals before and after every beat of one recording: ``before``, ``after`` (ms), ``aami``, ``nn``.
 
-    ``nn`` is True where both intervals lie between normal beats (all beats, where no class is known). Pairs beside a beat in
-    bad signal are left out.
+    ``nn`` is True where both intervals lie between normal beats (between any beats where no class is known). Pairs next
+    to a beat in bad signal are left out.
     """
     aami, good = beats["aami"], beats["quality"].eq("good").to_numpy()
     normal = (
@@ -121,7 +121,7 @@ def rr_pairs(beats: pd.DataFrame) -> pd.DataFrame:
 
 
 def reference_beats(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
-    """Samples and AAMI classes of the beats that the source marked; empty where it marked none."""
+    """Samples and AAMI classes of the beats that the source marked; empty where it marked no beat."""
     marks = recording.annotations
     if marks is None:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype="U1")
@@ -141,12 +141,12 @@ def flutter(recording: Recording) -> list[tuple[int, int]]:
 
 
 def detected_beats(recording: Recording) -> np.ndarray:
-    """Samples of the R peaks that the project's own detector finds."""
+    """Samples of the R peaks that the detector of this project finds."""
     return detect_r_peaks(recording.signal, recording.fs)
 
 
 def bad_signal(windows: pd.DataFrame) -> pd.DataFrame:
-    """Share of bad windows of every recording and lead, and the commonest reasons for it.
+    """Share of bad windows per recording and lead, and the most frequent reasons.
 
     Args:
         windows: quality table.

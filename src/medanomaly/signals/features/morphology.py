@@ -8,7 +8,15 @@ from numba import njit
 
 from medanomaly.core.errors import ConfigurationError, InputError
 
-RHYTHM = ("rr_pre", "rr_post", "rr_local", "rr_pre_ratio", "rr_post_ratio", "rr_post_pre", "rr_change")
+RHYTHM_FEATURES = (
+    "rr_pre",
+    "rr_post",
+    "rr_local",
+    "rr_pre_ratio",
+    "rr_post_ratio",
+    "rr_post_pre",
+    "rr_change",
+)
 N_COMPONENTS = 4
 MEASURED = (
     "r_amplitude",
@@ -22,7 +30,7 @@ MEASURED = (
     "qrs_slope_max",
     "beat_rms",
 )
-SHAPE = (
+SHAPE_FEATURES = (
     *MEASURED,
     "template_correlation",
     "template_distance",
@@ -202,10 +210,10 @@ def _compare(beats: np.ndarray, template: np.ndarray, mean: np.ndarray, componen
 
 
 def rhythm_features(r_samples: np.ndarray, fs: float) -> np.ndarray:
-    """(n_beats, 7) float64: :data:`RHYTHM`; NaN where there is no beat before or after."""
+    """(n_beats, 7) float64: :data:`RHYTHM_FEATURES`; NaN where there is no beat before or after."""
     beat_times = np.asarray(r_samples, dtype=np.float64) / fs
     n = len(beat_times)
-    out = np.full((n, len(RHYTHM)), np.nan)
+    out = np.full((n, len(RHYTHM_FEATURES)), np.nan)
     if n < 2:
         return out
     intervals = np.diff(beat_times)
@@ -222,8 +230,12 @@ def rhythm_features(r_samples: np.ndarray, fs: float) -> np.ndarray:
 
 def beat_columns(leads: tuple[str, ...] | None) -> list[str]:
     """Feature columns: rhythm, then shape, plain for an unnamed single lead and ``<lead>.<feature>`` otherwise."""
-    shape = SHAPE if leads is None else [f"{lead}.{feature}" for lead in leads for feature in SHAPE]
-    return [*RHYTHM, *shape]
+    shape = (
+        SHAPE_FEATURES
+        if leads is None
+        else [f"{lead}.{feature}" for lead in leads for feature in SHAPE_FEATURES]
+    )
+    return [*RHYTHM_FEATURES, *shape]
 
 
 def beat_features(
@@ -269,11 +281,11 @@ def beat_features(
     ends = np.array([QRS, WIDEST_QRS, REACH, *P_WAVE, *T_WAVE])
     limits = np.clip(np.round(ends * fs), -before, after).astype(np.int64)
     limits[2] = max(limits[2], 1)
-    features = np.empty((len(r_samples), len(RHYTHM) + n_leads * len(SHAPE)))
-    features[:, : len(RHYTHM)] = rhythm_features(r_samples, fs)
+    features = np.empty((len(r_samples), len(RHYTHM_FEATURES) + n_leads * len(SHAPE_FEATURES)))
+    features[:, : len(RHYTHM_FEATURES)] = rhythm_features(r_samples, fs)
     gap = np.zeros(len(r_samples), dtype=bool)
     for lead in range(n_leads):
-        first = len(RHYTHM) + lead * len(SHAPE)
+        first = len(RHYTHM_FEATURES) + lead * len(SHAPE_FEATURES)
         for start in range(0, len(r_samples), BLOCK):
             rows = slice(start, start + BLOCK)
             beats = _cut(signal[:, lead], r_samples[rows], before, after)
@@ -282,11 +294,11 @@ def beat_features(
             measured = np.empty((len(beats), len(MEASURED)))
             _measure(beats, before, float(fs), limits, measured)
             features[rows, first : first + len(MEASURED)] = measured
-            features[rows, first + len(MEASURED) : first + len(SHAPE)] = _compare(
+            features[rows, first + len(MEASURED) : first + len(SHAPE_FEATURES)] = _compare(
                 beats, reference.template[lead], reference.mean[lead], reference.components[lead]
             )
     edge = (r_samples < before) | (r_samples + after >= len(signal))
-    no_rhythm = np.isnan(features[:, : len(RHYTHM)]).any(axis=1)
+    no_rhythm = np.isnan(features[:, : len(RHYTHM_FEATURES)]).any(axis=1)
     table = pd.DataFrame(features, columns=beat_columns(names))
     table.insert(0, "sample", r_samples)
     table.insert(1, "time_s", r_samples / fs)

@@ -1,4 +1,4 @@
-"""Unusual windows or beats by how badly an LSTM autoencoder of usual ones gives them back."""
+"""Unusual windows or beats: an LSTM autoencoder that learned usual ones reconstructs them badly."""
 
 import hashlib
 from collections.abc import Sequence
@@ -25,8 +25,8 @@ _SMALLEST_SCALE = 1e-6
 class LSTMDetector:
     """LSTM autoencoder on windows; the score is the mean squared reconstruction error, higher = more anomalous.
 
-    Fit it on windows of usual signal only. Windows are float32 arrays (n, n_samples, n_leads) of finite numbers in physical
-    units, all of one length: R-aligned beats, or windows cut at any place.
+    Fit it on windows of usual signal only. Windows are float32 arrays (n, n_samples, n_leads) of finite numbers in
+    physical units. All have one length; they are R-aligned beats, or windows cut at any position.
 
     Args:
         params: network and training.
@@ -34,7 +34,7 @@ class LSTMDetector:
 
     Attributes:
         network_: the trained :class:`LSTMAutoencoder`.
-        run_: what came of the training.
+        run_: result of the training.
     """
 
     def __init__(self, params: LSTMParams | None = None, seed: int = 0):
@@ -53,15 +53,15 @@ class LSTMDetector:
 
         Args:
             X: (n, n_samples, n_leads), n >= 2.
-            groups: (n,) patient of each window; a patient is then either learnt from or held out. Without, windows are
-                held out one by one.
-            folder: where each epoch is saved and from where an interrupted fit on the same windows goes on.
-            fingerprint: of anything else that a checkpoint should depend on; the windows themselves are included.
+            groups: (n,) patient of each window; all windows of a patient are either learned from or held out. None holds
+                out single windows.
+            folder: each epoch is saved here, and an interrupted fit on the same windows continues from it.
+            fingerprint: text for anything else that a checkpoint depends on; the windows are always included.
             loggers: Lightning loggers.
 
         Raises:
-            InputError: the windows are not of one shape, not finite, or too few.
-            ConfigurationError: training went astray.
+            InputError: the windows are not finite, too few, or not of the expected shape.
+            ConfigurationError: the training diverged.
         """
         X = self._windows(X)
         held_out = self._held_out(len(X), groups)
@@ -90,7 +90,7 @@ class LSTMDetector:
         return self._outputs(X)[0]
 
     def score_per_sample(self, X: np.ndarray) -> np.ndarray:
-        """(n, n_samples) float64 squared errors, mean over the leads; their mean over time is the score."""
+        """(n, n_samples) float64 squared errors, averaged over the leads; their mean over time is the score."""
         return self._outputs(X)[1]
 
     def reconstruct(self, X: np.ndarray) -> np.ndarray:
@@ -140,11 +140,12 @@ class LSTMDetector:
     def _held_out(self, n: int, groups: np.ndarray | None) -> np.ndarray:
         groups = np.arange(n) if groups is None else np.asarray(groups)
         if len(groups) != n:
-            raise InputError(f"{len(groups)} groups for {n} windows", remedy="Give one a window.")
+            raise InputError(f"{len(groups)} groups for {n} windows", remedy="Give one group per window.")
         names, group = np.unique(groups, return_inverse=True)
         if len(names) < 2:
             raise InputError(
-                f"{n} windows of {len(names)} group", remedy="Bring two or more: one is held out to stop by."
+                f"{n} windows of {len(names)} group",
+                remedy="Give two groups or more: one is held out for early stopping.",
             )
         order = np.random.default_rng([self.seed, 1]).permutation(len(names))
         n_out = max(1, round(self.params.held_out * len(names)))
@@ -154,7 +155,7 @@ class LSTMDetector:
         X = np.asarray(X)
         if X.ndim != 3 or 0 in X.shape[1:]:
             raise InputError(
-                f"windows of shape {X.shape}", remedy="Give (n, n_samples, n_leads), one lead included."
+                f"windows of shape {X.shape}", remedy="Give (n, n_samples, n_leads), also for a single lead."
             )
         network = getattr(self, "network_", None)
         X = np.ascontiguousarray(X, dtype=np.float32)

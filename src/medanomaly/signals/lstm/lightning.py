@@ -6,7 +6,7 @@ import torch
 from medanomaly.signals.lstm.loss import reconstruction_loss
 from medanomaly.signals.lstm.network import LSTMAutoencoder
 
-# gradients through many steps burst now and then (Pascanu et al. 2013)
+# gradients through many steps explode now and then (Pascanu et al. 2013)
 LARGEST_GRADIENT = 1.0
 
 

@@ -1,4 +1,4 @@
-"""What the LSTM autoencoder learns by."""
+"""Loss of the LSTM autoencoder."""
 
 import torch
 
@@ -6,5 +6,5 @@ from medanomaly.signals.lstm.network import LSTMAutoencoder
 
 
 def reconstruction_loss(network: LSTMAutoencoder, windows: torch.Tensor) -> torch.Tensor:
-    """Mean of the windows' scores: the network is judged by what it was trained on."""
+    """Mean of the scores of the windows, so the network is trained on what it is used for."""
     return network(windows)[0].mean()

@@ -1,4 +1,4 @@
-"""An LSTM reads a window into a few numbers, another one writes the window from them."""
+"""LSTM autoencoder: one LSTM reads a window into a few numbers, another writes the window from them."""
 
 import torch
 from torch import nn
@@ -7,20 +7,21 @@ from torch import nn
 class LSTMAutoencoder(nn.Module):
     """Encoder-decoder of long short-term memories (Malhotra et al. 2016), with a linear bottleneck between them.
 
-    Each step takes ``samples_per_step`` consecutive samples of all leads: steps so grouped are fewer, which is what limits
-    both the speed and how far back an LSTM learns to look. The decoder gets the bottleneck at every step,
-    with a learnt clock that says which step it is, and writes the window backwards: it begins with what was read last.
+    Each step takes ``samples_per_step`` consecutive samples of all leads. Fewer steps make the LSTM faster and let it
+    learn over a longer time. The decoder gets the bottleneck at every step, plus a learned clock that tells the step. It
+    writes the window backwards, beginning with what was read last.
 
     Args:
         n_samples: length of a window.
         n_leads: leads of a window.
         hidden: units of each LSTM.
         latent: numbers in the bottleneck.
-        samples_per_step: samples that a step takes; the window is padded with zeros to a multiple.
-        normalise: bring each lead of each window to mean 0 and standard deviation 1; otherwise all windows alike by
-            ``centre`` and ``scale``.
+        samples_per_step: samples per step; the window is padded with zeros to a multiple of it.
+        normalise: True scales each lead of each window to mean 0 and standard deviation 1; False scales all windows by
+            ``centre`` and ``scale`` only.
 
-    Buffers, set before training: ``centre`` and ``scale``, (n_leads,) mean and standard deviation of the training windows.
+    The buffers ``centre`` and ``scale`` are set before training: (n_leads,) mean and standard deviation of training
+        windows.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class LSTMAutoencoder(nn.Module):
         self.register_buffer("scale", torch.ones(n_leads))
 
     def normalised(self, windows: torch.Tensor) -> torch.Tensor:
-        """(n, n_samples, n_leads) in physical units to the numbers that the network sees and is judged by."""
+        """Normalise (n, n_samples, n_leads) windows in physical units, as the network reads and reconstructs them."""
         windows = (windows - self.centre) / self.scale
         if not self.normalise:
             return windows
@@ -65,7 +66,7 @@ class LSTMAutoencoder(nn.Module):
             windows: (n, n_samples, n_leads) float32 in physical units.
 
         Returns:
-            (n,) mean squared reconstruction error, and (n, n_samples) the same for each sample, mean over the leads.
+            (n,) mean squared reconstruction errors, and (n, n_samples) the errors per sample, averaged over the leads.
         """
         normalised = self.normalised(windows)
         errors = (self.reconstruct(normalised) - normalised).square().mean(dim=2)

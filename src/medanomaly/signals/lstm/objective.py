@@ -1,4 +1,4 @@
-"""What a search for the LSTM autoencoder's settings maximises: how well it ranks beats of train patients left out."""
+"""What a search for settings of the LSTM autoencoder maximises: how well it ranks beats of held-out train patients."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,12 +10,11 @@ from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.splits import patient_position
 from medanomaly.evaluation.resampling.ranking import auroc_between
-from medanomaly.signals.beats.params import LSTMModelParams
-from medanomaly.signals.lstm.params import LSTMParams
+from medanomaly.signals.lstm.params import LSTMModelParams, LSTMParams
 
-# the split uses the seed itself: with the same key, train would fill the lower folds alone
+# the split uses the seed itself: with the same key, train patients would fill the lower folds only
 FOLD_KEY = 1_000_003
-# fewer labelled anomalies than this in train say nothing; usual beats are widened instead
+# with fewer labelled anomalies in train, usual beats are widened instead
 MIN_ANOMALIES = 20
 WIDER = 1.6
 
@@ -23,19 +22,19 @@ WIDER = 1.6
 def lstm_objective(
     cases: pd.DataFrame, waveforms: np.ndarray, params: LSTMModelParams, *, n_folds: int, seed: int
 ) -> Callable[[Mapping[str, Any], Callable[[float, int], None]], float]:
-    """AUROC of train beats left out, mean over folds by patient; after each fold a poor trial can be stopped.
+    """AUROC of held-out train beats, mean over folds by patient; a poor trial can be stopped after each fold.
 
-    Where a fold has too few labelled anomalies, half of its normals are widened in time, as a ventricular beat is.
+    Where a fold has too few labelled anomalies, half of its normal beats are widened in time, like ventricular beats.
 
     Args:
         cases: case table; only its train part is used.
         waveforms: (n, n_samples, n_leads) float32, row i is case i.
-        params: settings that are not searched; each fold learns from ``max_train`` beats at most.
-        n_folds: folds.
+        params: settings that are not searched; each fold learns from at most ``max_train`` beats.
+        n_folds: number of folds.
         seed: of folds, weights and order.
 
     Returns:
-        Function of options and of a reporter (mean so far, fold) to the mean AUROC.
+        A function of options and of a reporter (mean so far, fold) that returns the mean AUROC.
 
     Raises:
         ConfigurationError: a fold has too few normal beats.

@@ -1,11 +1,11 @@
 """Systolic peaks of a pulse wave (PPG, arterial pressure), whatever its unit.
 
 Elgendi, Norton, Brearley, Abbott, Schuurmans 2013, "Systolic peak detection in acceleration photoplethysmograms measured
-from emergency responders in tropical conditions" (PLoS ONE 8(10)): two moving averages of the squared, clipped
-band-passed signal, one as long as a systole (111 ms), one as long as a beat (667 ms), mark blocks in which the first lies
-above the second by 2 % of the mean; blocks of at least 111 ms hold a systole. Added here: the offset is that of the
-local mean (10 s), so that a burst of movement does not hide the rest; peaks closer than 300 ms keep the larger; a
-constant or missing stretch has none.
+from emergency responders in tropical conditions" (PLoS ONE 8(10)): The signal is band-passed, clipped and squared. It
+gets two moving averages, one as long as a systole (111 ms), one as long as a beat (667 ms). Blocks in which the first
+lies above the second by 2 % of the mean, and which last at least 111 ms, hold a systole. Added here: the mean is local
+(10 s), so that a burst of movement does not hide the rest; of two peaks closer than 300 ms the larger stays; a constant
+or missing stretch has no peak.
 """
 
 import numpy as np
@@ -36,7 +36,7 @@ def detect_pulse_peaks(signal: np.ndarray, fs: float) -> np.ndarray:
     """
     signal = np.asarray(signal, dtype=np.float64)
     if signal.ndim != 1:
-        raise InputError(f"a pulse wave of shape {signal.shape}", remedy="Give one channel, (n,).")
+        raise InputError(f"a pulse wave of shape {signal.shape}", remedy="Give one lead, (n,).")
     if not (np.isfinite(fs) and fs >= LOWEST_FS):
         raise ConfigurationError(f"pulse peaks at {fs} Hz", remedy=f"Give {LOWEST_FS:.0f} Hz or more.")
     known = np.isfinite(signal)
@@ -50,7 +50,7 @@ def detect_pulse_peaks(signal: np.ndarray, fs: float) -> np.ndarray:
     systole, beat, local = (
         uniform_filter1d(energy, max(1, round(s * fs)), mode="nearest") for s in (SYSTOLE_S, BEAT_S, LOCAL_S)
     )
-    # what rounding leaves of a constant is no pulse
+    # the rounding error of a constant is not a pulse
     inside = (systole > beat + OFFSET * local) & (energy > 1e-12 * np.ptp(filled) ** 2)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]))).reshape(-1, 2)
     edges = edges[edges[:, 1] - edges[:, 0] >= round(SYSTOLE_S * fs)]

@@ -1,8 +1,8 @@
-"""Energy in the QRS band, added up over leads, sample by sample: what R peaks are looked for in.
+"""Envelope of an ECG: energy in the QRS band, added up over leads; R peaks are searched in it.
 
-Filters are symmetric and finite, so that their delay is a whole number of samples and every output is a sum over the same
-samples in the same order, whatever the chunks in which they came. Missing samples hold the last value, and the signal
-goes on from there without a step, so that a gap or a loose lead rings in no filter.
+Filters are symmetric and finite. Their delay is a whole number of samples, and every output is a sum over the same
+samples in the same order, whatever the chunks were. Missing samples hold the last value, and the signal continues from
+there without a step, so that no filter rings after a gap or a loose lead.
 """
 
 import numpy as np
@@ -18,20 +18,20 @@ NOISE_FLOOR = 0.005  # mV
 
 
 def band_pass(band: tuple[float, float], fs: float) -> np.ndarray:
-    """Symmetric band pass of :data:`FILTER_S`, odd length, blind to an offset; the band ends below half of ``fs``."""
+    """Symmetric band pass of :data:`FILTER_S`, odd length, which ignores an offset; the band ends below half of ``fs``."""
     taps = firwin(2 * int(FILTER_S * fs / 2) + 1, (band[0], min(band[1], 0.45 * fs)), fs=fs, pass_zero=False)
     return taps - taps.mean()
 
 
 class QRSEnvelope:
-    """Envelope and position signal of an ECG that comes in chunks.
+    """Envelope and position signal of an ECG that arrives in chunks.
 
     Args:
         fs: Hz.
         n_leads: columns of every chunk.
 
     Attributes:
-        delay: samples between the newest sample read and the newest envelope value given.
+        delay: samples between the newest sample read and the newest value of the envelope.
     """
 
     def __init__(self, fs: float, n_leads: int):
@@ -53,8 +53,8 @@ class QRSEnvelope:
             chunk: (n, n_leads) float64 mV, not finite where missing.
 
         Returns:
-            ``(envelope, position)``: (k,) mV and (k, n_leads) mV for the next k samples of the recording; in all,
-            ``delay`` fewer than were read.
+            ``(envelope, position)``: (k,) mV and (k, n_leads) mV for the next k samples of the recording. In total there
+            are ``delay`` fewer values than samples read.
         """
         filled = _fill(chunk, self._offset, self._held)
         raw = np.concatenate([self._raw, filled])
@@ -72,7 +72,7 @@ class QRSEnvelope:
 
 @njit(cache=True)
 def _fill(chunk, offset, held):
-    """Hold the last value over missing samples and go on from it; the first value counts as 0."""
+    """Hold the last value over missing samples and continue from it; the first value counts as 0."""
     filled = np.empty(chunk.shape)
     for lead in range(chunk.shape[1]):
         missing = np.isnan(offset[lead])
@@ -107,10 +107,10 @@ def _convolve(x, taps):
 
 @njit(cache=True)
 def _weighted_energy(qrs, noise, seen, step, floor):
-    """Mean over leads of the squared signal, each lead weighted by one over the square of its noise level.
+    """Mean over leads of the squared signal; the weight of a lead is one over the square of its noise level.
 
-    The noise level is the running median of the absolute value, which beats hardly move: it goes up or down by a factor
-    at each sample (stochastic approximation, Robbins & Monro 1951, of the logarithm), faster at the start.
+    The noise level is the running median of the absolute value, which beats hardly change. Its logarithm goes up or down
+    by a step per sample (stochastic approximation, Robbins & Monro 1951), faster at the start.
     """
     energy = np.empty(qrs.shape[0])
     for i in range(qrs.shape[0]):

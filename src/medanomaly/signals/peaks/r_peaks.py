@@ -1,11 +1,12 @@
-"""R peaks of an ECG, in one pass over the samples, the same whether they come at once or in chunks.
+"""R peaks of an ECG in one pass over the samples; they are the same at once and in chunks.
 
-The decisions are those of Pan & Tompkins 1985 ("A real-time QRS detection algorithm", IEEE Trans. Biomed. Eng. 32), on the
-envelope of :mod:`medanomaly.signals.peaks.qrs_envelope`, with levels that are medians of the last eight peaks instead of
-recursive means. A peak of the envelope becomes a candidate once nothing larger follows for 200 ms. It is a beat above
-a threshold between the levels of noise and of beats, unless it follows a beat by less than 360 ms and is small (a T
-wave). Where no beat has come for one and a half times the usual interval, the largest candidate above half the
-threshold is fetched back. The first two seconds teach the levels, and two seconds after every silence of four.
+The decisions are those of Pan & Tompkins 1985 ("A real-time QRS detection algorithm", IEEE Trans. Biomed. Eng. 32), on
+the envelope of :mod:`medanomaly.signals.peaks.qrs_envelope`. Levels are medians of the last eight peaks instead of
+recursive means. A peak of the envelope becomes a candidate once nothing larger follows for 200 ms. It is a beat where it
+is above a threshold between the levels of noise and of beats, unless it is small and follows a beat by less than 360 ms
+(a T wave). Where no beat has come for one and a half times the usual interval, the largest candidate above half the
+threshold counts as a missed beat. The levels are learned in the first two seconds, and in two seconds after every silence
+of four seconds.
 """
 
 import numpy as np
@@ -15,15 +16,15 @@ from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.signals.peaks.qrs_envelope import QRSEnvelope
 
 REFRACTORY_S = 0.20
-POSITION_S = 0.08  # how far around the centre of the energy the R peak is looked for
+POSITION_S = 0.08  # how far around the centre of the energy the R peak is searched
 T_WAVE_S = 0.36
 LEARNING_S = 2.0
 SILENCE_S = 4.0
 THRESHOLD = 0.35  # share of the way from the level of noise to that of beats
-T_WAVE = 0.5  # of the beat before
-SEARCH_BACK = 0.5  # of the threshold
+T_WAVE = 0.5  # share of the size of the beat before
+SEARCH_BACK = 0.5  # share of the threshold
 LATE = 1.5  # times the median of the last eight intervals
-FLOOR = 0.02  # mV, an envelope below it is no beat
+FLOOR = 0.02  # mV, an envelope below it is not a beat
 MAX_CANDIDATES = 256
 LOWEST_FS = 50.0
 
@@ -32,14 +33,14 @@ _TIME, _TOP, _LAST, _SINCE, _LEARN_UNTIL, _N_CANDIDATES, _DECIDED, _N_BEATS, _N_
 
 
 class RPeakDetector:
-    """R peaks of an ECG that comes in chunks of any size; the same peaks for every way of cutting it.
+    """R peaks of an ECG that arrives in chunks of any size; the peaks do not depend on the chunks.
 
-    A peak is given about 0.36 s after it came (0.2 s to see that nothing larger follows, the rest is filters), later
-    where it was fetched back, and up to 2.4 s later while the levels are learnt.
+    A peak is returned about 0.36 s after it came: 0.2 s to see that nothing larger follows, and the delay of the filters.
+        A missed beat is returned later, and while the levels are learned the delay is up to 2.4 s.
 
     Args:
         fs: Hz, at least 50.
-        n_leads: number of leads; the first one tells where the peak lies, unless it is flat there.
+        n_leads: number of leads; the position of a peak comes from the first lead, unless it is flat there.
 
     Raises:
         ConfigurationError: the rate is too low, or there is no lead.
@@ -47,9 +48,7 @@ class RPeakDetector:
 
     def __init__(self, fs: float, n_leads: int = 1):
         if not (np.isfinite(fs) and fs >= LOWEST_FS):
-            raise ConfigurationError(
-                f"R peaks at {fs} Hz", remedy=f"They can be told from {LOWEST_FS:.0f} Hz on; resample."
-            )
+            raise ConfigurationError(f"R peaks at {fs} Hz", remedy=f"Give {LOWEST_FS:.0f} Hz or more.")
         if n_leads < 1:
             raise ConfigurationError(f"an ECG of {n_leads} leads", remedy="Give one or more.")
         self.fs, self.n_leads, self.n_read = float(fs), n_leads, 0
@@ -83,14 +82,14 @@ class RPeakDetector:
         if chunk.ndim != 2 or chunk.shape[1] != self.n_leads:
             raise InputError(
                 f"a chunk of shape {chunk.shape}",
-                remedy=f"Expected one column for each of {self.n_leads} leads.",
+                remedy=f"Give one column per lead; there are {self.n_leads}.",
             )
         self.n_read += len(chunk)
         peaks = self._decide(chunk)
         return peaks[peaks < self.n_read]
 
     def finish(self) -> np.ndarray:
-        """The peaks that waited for samples that never came; nothing can be read afterwards."""
+        """The peaks that still waited for samples; nothing can be read afterwards."""
         wait = self._envelope.delay + int(self._widths[0]) + 1
         wait += max(0, int(self._counts[_LEARN_UNTIL]) - self.n_read) if not self._learned[0] else 0
         peaks = self._decide(np.full((wait, self.n_leads), np.nan))
@@ -125,7 +124,7 @@ def detect_r_peaks(signal: np.ndarray, fs: float) -> np.ndarray:
     """
     signal = np.asarray(signal)
     if signal.ndim not in (1, 2):
-        raise InputError(f"a signal of shape {signal.shape}", remedy="Expected (n,) or (n, n_leads).")
+        raise InputError(f"a signal of shape {signal.shape}", remedy="Give (n,) or (n, n_leads).")
     if signal.size == 0:
         return np.zeros(0, dtype=np.int64)
     detector = RPeakDetector(fs, 1 if signal.ndim == 1 else signal.shape[1])
@@ -169,7 +168,7 @@ def _threshold(levels):
 
 @njit(cache=True)
 def _accept(candidates, sizes, counts, levels, top, k, silence):
-    """Candidate k is a beat: note its size and interval, forget it and all before it; returns its R peak."""
+    """Accept candidate k as a beat: note its size and interval, forget it and all before it; returns its R peak."""
     centre, size, peak = candidates[k, 0], sizes[k], candidates[k, 1]
     interval = centre - counts[_LAST]
     if interval < silence:
@@ -185,7 +184,7 @@ def _accept(candidates, sizes, counts, levels, top, k, silence):
 
 @njit(cache=True)
 def _learn(sizes, n, levels):
-    """Levels from the n candidates of the learning time; False where none of them can be a beat."""
+    """Set the levels from the n candidates of the learning time; False where none of them can be a beat."""
     largest = sizes[:n].max() if n else 0.0
     if largest < FLOOR:
         return False

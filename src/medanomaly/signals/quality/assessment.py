@@ -1,7 +1,7 @@
-"""Signal quality: one row a window and lead, with an index, the reasons, and the verdict good or bad.
+"""Signal quality: one row per window and lead, with an index, the reasons, and the verdict good or bad.
 
-What is bad is neither an alarm nor normal: later steps leave it out and say so. A reason may stand at a good window too; it
-then says what is disturbed though usable.
+Bad signal is neither an alarm nor normal: later steps leave it out and say so. A good window can have a reason too; it
+then says what is disturbed although the window is usable.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ from medanomaly.signals.recordings.recording import Recording
 from medanomaly.signals.recordings.voltage import LARGEST_ECG_SWING, MILLIVOLTS
 
 GOOD, BAD = "good", "bad"
-COLUMNS = ("record", "lead", "kind", "start_s", "end_s", "quality", "sqi", "reasons")
+QUALITY_COLUMNS = ("record", "lead", "kind", "start_s", "end_s", "quality", "sqi", "reasons")
 _SHORTEST_S = 1.0
-# how long a lead of each kind may rest at its own limit, s
+# how long a lead of each kind may stay at its own limit, s
 _HELD_S = {"ecg": 0.02, "ppg": 0.1}
 _SLOWEST = {"ecg": 50.0, "ppg": 25.0}
 # a part of the ECG index below this is named as a reason
@@ -57,7 +57,7 @@ def assess_quality(recording: Recording, params: QualityParams | None = None) ->
 
     Returns:
         ``record``, ``lead``, ``kind`` (ecg, ppg, resp, abp, other), ``start_s``, ``end_s``, ``quality`` (good or bad),
-        ``sqi`` (0 to 1), ``reasons`` (``"; "`` between them, empty where there is none), then the measures behind them:
+        ``sqi`` (0 to 1), ``reasons`` (separated by ``"; "``, empty where there is none), then the measures behind them:
         ``missing``, ``flat``, ``saturated`` (shares) and those of :func:`~medanomaly.signals.quality.ecg.ecg_measures` or
         :func:`~medanomaly.signals.quality.ppg.ppg_measures`. The last window ends with the recording. A recording without
         samples gives no rows.
@@ -72,9 +72,9 @@ def assess_quality(recording: Recording, params: QualityParams | None = None) ->
         if recording.n_samples
     ]
     if not tables:
-        return pd.DataFrame(columns=list(COLUMNS))
+        return pd.DataFrame(columns=list(QUALITY_COLUMNS))
     table = pd.concat(tables, ignore_index=True)
-    return table[[*COLUMNS, *(c for c in table.columns if c not in COLUMNS)]]
+    return table[[*QUALITY_COLUMNS, *(c for c in table.columns if c not in QUALITY_COLUMNS)]]
 
 
 def _lead_table(x, fs, width, lead, unit, params) -> pd.DataFrame:
@@ -106,7 +106,7 @@ def _lead_table(x, fs, width, lead, unit, params) -> pd.DataFrame:
         sqi, measures, more, hints = _ppg(bridged(x), fs, width, params)
         faults |= more
     bad = np.logical_or.reduce(list(faults.values()))
-    # a window that is bad for a reason outside the index has no index
+    # a window that is bad for a reason outside the index has the index 0
     hard = np.logical_or.reduce([flag for name, flag in faults.items() if name != "low index"])
     sqi = np.where(hard, 0.0, sqi)
     start = np.arange(n) * min(width, len(x)) / fs
@@ -162,11 +162,11 @@ def quality_at(
     Args:
         table: of :func:`assess_quality`, one recording.
         time_s: (n,) seconds from the start.
-        leads: which leads count; None takes the ECG leads, or all where there is none.
-        rule: "any" is good where any of these leads is good, "all" where all are.
+        leads: which leads count; None takes the ECG leads, or all leads where there is no ECG.
+        rule: with "any" the signal is good where any of these leads is good, with "all" where all are.
 
     Returns:
-        (n,) str: good or bad; bad outside the table.
+        (n,) str: good or bad; bad at times outside the table.
     """
     time_s = np.asarray(time_s, dtype=np.float64)
     if leads is None:
@@ -185,12 +185,3 @@ def quality_at(
         return np.full(len(time_s), BAD, dtype=object)
     combined = np.any(verdicts, axis=0) if rule == "any" else np.all(verdicts, axis=0)
     return np.where(combined, GOOD, BAD)
-
-
-def bad_samples(table: pd.DataFrame, recording: Recording) -> np.ndarray:
-    """(n_samples, n_leads) bool: True where the window of the sample is bad, or the sample is missing."""
-    bad = recording.missing.copy()
-    for j, lead in enumerate(recording.leads):
-        for row in table[(table["lead"] == lead) & (table["quality"] == BAD)].itertuples():
-            bad[round(row.start_s * recording.fs) : round(row.end_s * recording.fs), j] = True
-    return bad

@@ -1,11 +1,12 @@
-"""Measures of the quality of an ECG lead, one row a window, and an index made of them.
+"""Measures of the quality of an ECG lead per window, and an index made of them.
 
 Known indices: kurtosis of the signal (kSQI), power of 5-15 Hz within 5-40 Hz (pSQI) and power without baseline (basSQI):
 Li, Mark, Clifford 2008, "Robust heart rate estimation from multiple asynchronous noisy sources using signal quality
 indices and a Kalman filter", Physiol. Meas. 29; Clifford et al. 2012, "Signal quality indices and data fusion for
-determining clinical acceptability of electrocardiograms", Physiol. Meas. 33. Their usual limit (kurtosis above 5) calls half
-of the windows bad that readers of MIT-BIH found clean, since ectopic beats and fast rhythms lower it. So the index uses
-two more: how far beats stand out of the quiet between them, and the noise in that quiet. Both ignore the shape of beats.
+determining clinical acceptability of electrocardiograms", Physiol. Meas. 33. The usual limit of kSQI (5) calls half of
+the windows bad that readers of MIT-BIH found clean, because ectopic beats and fast rhythms lower the kurtosis. The index
+therefore uses two more measures: how far beats stand out from the quiet signal between them, and the noise in it. Both
+ignore the shape of beats.
 """
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy.signal import butter, sosfiltfilt
 from medanomaly.signals.quality.faults import in_windows
 
 BLOCK_S = 0.1
-# measure -> (value that counts 0, value that counts 1); linear between, noise on a logarithmic scale
+# measure -> (value that counts as 0, value that counts as 1); linear between them, noise on a logarithmic scale
 INDEX_LIMITS = {
     "noise": (0.10, 0.012),  # mV, between beats, above 20 Hz
     "contrast": (0.7, 3.0),  # ln of loud to quiet blocks, 5-40 Hz
@@ -56,7 +57,7 @@ def ecg_measures(x: np.ndarray, fs: float, width: int) -> dict[str, np.ndarray]:
     Args:
         x: (n,) float64 in mV, gaps bridged; one second or more.
         fs: 50 Hz or more.
-        width: samples a window.
+        width: samples per window.
 
     Returns:
         Name -> (n_windows,): ``swing`` (mV, 0.5th to 99.5th percentile within 5-40 Hz), ``noise`` (mV, median over blocks of
@@ -89,7 +90,7 @@ def ecg_measures(x: np.ndarray, fs: float, width: int) -> dict[str, np.ndarray]:
 
 
 class _Spectrum:
-    """Power of windows in bands, Hann-weighted, mean taken off."""
+    """Power of windows in bands, Hann-weighted, after subtraction of the mean."""
 
     def __init__(self, windows: np.ndarray, fs: float):
         self.fs, self.width = fs, windows.shape[1]
@@ -107,7 +108,7 @@ class _Spectrum:
         return self.squares[:, self._band(low, high)].sum(axis=1) + _LEAST_POWER
 
     def mains(self) -> np.ndarray:
-        """(n_windows,) amplitude of the larger of 50 and 60 Hz beyond what its surroundings have."""
+        """(n_windows,) amplitude at 50 or 60 Hz (the larger) above that of the neighbouring frequencies."""
         amplitude = np.zeros(len(self.squares))
         for line in MAINS:
             if line + 3.0 >= self.fs / 2:
@@ -123,7 +124,8 @@ class _Spectrum:
             if not around.shape[1]:
                 continue
             excess = inside.sum(axis=1) - inside.shape[1] * np.median(around, axis=1)
-            # a sine of amplitude a has the power a**2 / 2; half of the spectrum is the negative frequencies
+            # a sine of amplitude a has the power a**2 / 2; the other half of the spectrum is at negative
+            # frequencies
             power = 2.0 * np.maximum(excess, 0.0) / (self.weight_power * self.width)
             amplitude = np.maximum(amplitude, np.sqrt(2.0 * power))
         return amplitude
@@ -132,11 +134,11 @@ class _Spectrum:
 def ecg_index(
     measures: dict[str, np.ndarray], *, volts: bool = True
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Quality index of each window: geometric mean of four measures, each 0 to 1 between its limits.
+    """Quality index of each window: geometric mean of four measures, each scaled to 0 to 1 between its limits.
 
     Args:
         measures: of :func:`ecg_measures`.
-        volts: False where the unit is unknown: the noise level in mV is left out then.
+        volts: False where the unit is unknown; the noise level in mV is then left out.
 
     Returns:
         ``(index, parts)``: (n_windows,) in [0, 1] and each part of it.

@@ -1,13 +1,13 @@
-"""Faults that any lead can have: nothing recorded, a flat line, values at the limit of the converter."""
+"""Faults that any lead can have: missing samples, a flat line, values at the limit of the converter."""
 
 import numpy as np
 
-FLAT_S = 1.0  # equal samples for so long are a flat line, s
+FLAT_S = 1.0  # s; equal samples for this long are a flat line
 _SATURATED_SAMPLES = 3
 
 
 def run_lengths(x: np.ndarray) -> np.ndarray:
-    """(n,) int64: for each sample, how many equal samples in a row it belongs to; NaN equals nothing."""
+    """(n,) int64: for each sample, the number of equal samples in a row that it belongs to; NaN equals nothing."""
     if len(x) == 0:
         return np.empty(0, dtype=np.int64)
     starts = np.concatenate([[0], np.flatnonzero(x[1:] != x[:-1]) + 1])
@@ -16,14 +16,14 @@ def run_lengths(x: np.ndarray) -> np.ndarray:
 
 
 def flat_samples(x: np.ndarray, fs: float) -> np.ndarray:
-    """(n,) bool: part of a stretch of one second or more without any change."""
+    """(n,) bool: True in stretches of one second or more without any change."""
     return run_lengths(x) >= max(2, round(FLAT_S * fs))
 
 
 def saturated_samples(x: np.ndarray, fs: float, held_s: float) -> np.ndarray:
-    """(n,) bool: the lead's lowest or highest value, held for ``held_s`` and at least three samples.
+    """(n,) bool: True where the lead's lowest or highest value lasts for ``held_s`` and at least three samples.
 
-    An amplifier at its limit holds it longer than the top of a wave does: 20 ms for an ECG, more for slower signals.
+    An amplifier stays at its limit longer than the top of a wave lasts: 20 ms for an ECG, more for slower signals.
     """
     if np.isnan(x).all():
         return np.zeros(len(x), dtype=bool)
@@ -36,7 +36,7 @@ def saturated_samples(x: np.ndarray, fs: float, held_s: float) -> np.ndarray:
 
 
 def bridged(x: np.ndarray) -> np.ndarray:
-    """(n,) float64 with gaps as straight lines, so that a filter can run over them; a lead of gaps alone is 0."""
+    """(n,) float64 with gaps as straight lines, so that a filter can run over them; 0 where the whole lead is missing."""
     x = np.asarray(x, dtype=np.float64)
     missing = np.isnan(x)
     if missing.all():
@@ -47,7 +47,7 @@ def bridged(x: np.ndarray) -> np.ndarray:
 
 
 def in_windows(x: np.ndarray, width: int) -> np.ndarray:
-    """(n_windows, width): windows side by side; the last one ends with the signal and may overlap the one before.
+    """(n_windows, width): adjacent windows; the last one ends with the signal and may overlap the one before.
 
     A signal shorter than one window is one window.
     """

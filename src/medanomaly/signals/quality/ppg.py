@@ -1,42 +1,23 @@
-"""Measures of the quality of a pulse wave (PPG), one row a window.
+"""Measures of the quality of a pulse wave (PPG) per window.
 
 Skewness: Elgendi 2016, "Optimal signal quality index for photoplethysmogram signals", Bioengineering 3(4): of eight
-indices the one that told excellent from unfit pulses best. Template correlation with its limit of 0.86, a possible rate and
-no pause beyond 3 s: Orphanidou et al. 2015, "Signal-quality indices for the electrocardiogram and photoplethysmogram",
-IEEE JBHI 19(3). Here a template is the mean pulse of five neighbouring windows: disturbed ones alone do not make it.
+indices it separated excellent from unfit pulses best. Template correlation with its limit of 0.86, a possible rate and no
+pause beyond 3 s: Orphanidou et al. 2015, "Signal-quality indices for the electrocardiogram and photoplethysmogram", IEEE
+JBHI 19(3). Here the template is the mean pulse of five neighbouring windows, so that it is not made of disturbed pulses
+only.
 """
 
 import numpy as np
-from scipy.signal import butter, find_peaks, sosfiltfilt
+from scipy.signal import butter, sosfiltfilt
 
+from medanomaly.signals.peaks.pulse_peaks import BAND, detect_pulse_peaks
 from medanomaly.signals.quality.faults import in_windows
 
-PULSE_BAND = (0.5, 8.0)  # Hz
 LEAST_CORRELATION = 0.86
 LEAST_SKEWNESS = 0.0
 LONGEST_PAUSE = 3.0  # s
-_SHORTEST_INTERVAL = 60.0 / 200.0  # s
 _PULSE_S = (0.25, 0.40)  # before and after the peak
 _NEIGHBOURS = 2
-
-
-def pulse_peaks(x: np.ndarray, fs: float) -> np.ndarray:
-    """Positions of pulse peaks, for the quality index alone.
-
-    Args:
-        x: (n,) filtered to :data:`PULSE_BAND`.
-        fs: Hz.
-
-    Returns:
-        (n_pulses,) int64: maxima at least 0.3 s apart that stand out by the local deviation.
-    """
-    if len(x) < 3 or np.ptp(x) == 0:
-        return np.empty(0, dtype=np.int64)
-    local = in_windows(x, round(10 * fs)).std(axis=1)
-    width = min(round(10 * fs), len(x))
-    deviation = local[np.minimum(np.arange(len(x)) // width, len(local) - 1)]
-    peaks, properties = find_peaks(x, distance=max(1, round(_SHORTEST_INTERVAL * fs)), prominence=0)
-    return peaks[properties["prominences"] > deviation[peaks]].astype(np.int64)
 
 
 def ppg_measures(x: np.ndarray, fs: float, width: int) -> dict[str, np.ndarray]:
@@ -45,21 +26,21 @@ def ppg_measures(x: np.ndarray, fs: float, width: int) -> dict[str, np.ndarray]:
     Args:
         x: (n,) float64, gaps bridged, any unit; one second or more.
         fs: 25 Hz or more.
-        width: samples a window.
+        width: samples per window.
 
     Returns:
         Name -> (n_windows,): ``skewness``; ``template_correlation`` (mean over the pulses of the window, NaN without one);
-        ``rate`` (pulses a minute, 0 without two); ``pause`` (s, longest stretch of the window without a pulse).
+        ``rate`` (pulses per minute, 0 with fewer than two); ``pause`` (s, longest stretch of the window without a pulse).
     """
     raw = in_windows(x, width)
     n = len(raw)
     band = sosfiltfilt(
-        butter(2, PULSE_BAND, "bandpass", fs=fs, output="sos"), x, padlen=min(len(x) - 1, round(2 * fs))
+        butter(2, BAND, "bandpass", fs=fs, output="sos"), x, padlen=min(len(x) - 1, round(2 * fs))
     )
     windows = in_windows(band, width)
     centred = windows - windows.mean(axis=1, keepdims=True)
     variance = np.maximum(np.mean(centred**2, axis=1), 1e-18)
-    peaks = pulse_peaks(band, fs)
+    peaks = detect_pulse_peaks(x, fs)
     starts = np.minimum(np.arange(n) * raw.shape[1], len(x) - raw.shape[1])
     first, last = np.searchsorted(peaks, starts), np.searchsorted(peaks, starts + raw.shape[1])
     rate, pause = _rate_and_pause(peaks, first, last, starts, raw.shape[1], fs)
@@ -77,7 +58,7 @@ def _rate_and_pause(peaks, first, last, starts, width, fs):
     pause = np.empty(len(starts))
     for i, start in enumerate(starts):
         inside = peaks[first[i] : last[i]]
-        # the edges of a window bound a pause too
+        # the edges of a window also bound a pause
         pause[i] = np.diff(inside, prepend=start, append=start + width).max()
         span[i] = inside[-1] - inside[0] if count[i] > 1 else 0
     return np.where(count > 1, 60.0 * fs * (count - 1) / np.maximum(span, 1), 0.0), pause / fs
@@ -85,7 +66,7 @@ def _rate_and_pause(peaks, first, last, starts, width, fs):
 
 def _template_correlation(band, peaks, first, last, fs):
     before, after = (round(s * fs) for s in _PULSE_S)
-    # a pulse cut off by an end of the recording is taken a little beside its peak
+    # the window of a pulse that an end of the recording cuts off is moved inside
     starts = np.clip(peaks - before, 0, max(len(band) - before - after - 1, 0))
     if not len(peaks) or len(band) < before + after + 1:
         return np.full(len(first), np.nan)
@@ -97,7 +78,7 @@ def _template_correlation(band, peaks, first, last, fs):
     early, late = np.maximum(window - _NEIGHBOURS, 0), np.minimum(window + _NEIGHBOURS, len(first) - 1)
     template = total[last[late]] - total[first[early]]
     template /= np.maximum(np.linalg.norm(template, axis=1, keepdims=True), 1e-12)
-    # unit pulses: the mean correlation with the template is the template's product with their mean
+    # for unit pulses, the mean correlation with the template is the product of the template with their mean
     count = last - first
     mean = (total[last] - total[first]) / np.maximum(count, 1)[:, None]
     return np.where(count > 0, np.einsum("ij,ij->i", mean, template), np.nan)

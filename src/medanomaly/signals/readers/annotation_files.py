@@ -12,7 +12,7 @@ from medanomaly.signals.recordings.annotation_order import in_time_order
 from medanomaly.signals.recordings.annotation_text import COMMENT, QUALITY, WFDB_CODES, quality_subtype
 from medanomaly.signals.recordings.recording import Annotations
 
-COLUMNS = ("sample", "time_s", "symbol", "text")
+ANNOTATION_COLUMNS = ("sample", "time_s", "symbol", "text")
 _LONGEST_NOTE = 254
 # two zero bytes end an annotation file; the library writes none without a mark
 _EMPTY_FILE = b"\x00\x00"
@@ -107,7 +107,9 @@ def read_annotations_csv(path: str | Path, fs: float) -> Annotations:
     column = next((c for c in ("sample", "time_s") if c in table), None)
     if column is None or "symbol" not in table:
         raise InputError(
-            f"columns are {list(table.columns)}", remedy=f"Expected {', '.join(COLUMNS)}.", source=path
+            f"columns are {list(table.columns)}",
+            remedy=f"Expected {', '.join(ANNOTATION_COLUMNS)}.",
+            source=path,
         )
     position = pd.to_numeric(table[column], errors="coerce")
     wrong = np.flatnonzero(~np.isfinite(position.to_numpy(dtype=np.float64)))

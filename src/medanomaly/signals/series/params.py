@@ -5,6 +5,16 @@ from pydantic import Field
 from medanomaly.core.models import ModelParams
 from medanomaly.core.params import Params
 
+SERIES_KINDS = (
+    "one_liner",
+    "energy",
+    "window_forest",
+    "window_components",
+    "window_clusters",
+    "matrix_profile",
+    "many_scale_profile",
+)
+
 
 class SeriesParams(Params):
     """How series become windows.

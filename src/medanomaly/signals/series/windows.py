@@ -18,15 +18,25 @@ from medanomaly.signals.recordings.annotated_intervals import intervals
 from medanomaly.signals.recordings.recording import Recording
 from medanomaly.signals.series.detectors import (
     Discord,
+    Energy,
     ManyScaleDiscord,
     OneLiner,
     SeriesDetector,
+    WindowClusters,
+    WindowComponents,
+    WindowForest,
     located,
     period,
 )
-from medanomaly.signals.series.params import SeriesDetectorParams, SeriesParams
+from medanomaly.signals.series.params import SERIES_KINDS, SeriesDetectorParams, SeriesParams
 
-DETECTORS = {"one_liner": OneLiner, "matrix_profile": Discord, "many_scale_profile": ManyScaleDiscord}
+SERIES_DETECTORS = dict(
+    zip(
+        SERIES_KINDS,
+        (OneLiner, Energy, WindowForest, WindowComponents, WindowClusters, Discord, ManyScaleDiscord),
+        strict=True,
+    )
+)
 SHORTEST_WINDOW, LONGEST_WINDOW = 50, 1000
 FEWEST_WINDOWS = 5
 
@@ -45,11 +55,11 @@ def build_detector(params: SeriesDetectorParams) -> SeriesDetector:
     Raises:
         ConfigurationError: there is none of that name.
     """
-    if params.kind not in DETECTORS:
+    if params.kind not in SERIES_DETECTORS:
         raise ConfigurationError(
-            f"there is no detector of series '{params.kind}'", remedy=f"Known are {sorted(DETECTORS)}."
+            f"there is no detector of series '{params.kind}'", remedy=f"Known are {sorted(SERIES_DETECTORS)}."
         )
-    return DETECTORS[params.kind](**params.options)
+    return SERIES_DETECTORS[params.kind](**params.options)
 
 
 def parts_of(recording: Recording, params: SeriesParams) -> Parts:
@@ -115,7 +125,7 @@ def series_windows(recording: Recording, patient_id: str, params: SeriesParams) 
             remedy="Set series_processing.periods lower.",
         )
     label = np.zeros(len(table), dtype=np.int8)
-    for low, high in anomalies(recording):
+    for low, high in annotated_anomalies(recording):
         label[(table["start"] < high) & (table["end"] > low)] = 1
     table.insert(0, "case_id", [f"{recording.record}:{start}" for start in table["start"]])
     table.insert(1, "record", recording.record)
@@ -124,7 +134,7 @@ def series_windows(recording: Recording, patient_id: str, params: SeriesParams) 
     return table
 
 
-def anomalies(recording: Recording) -> list[tuple[int, int]]:
+def annotated_anomalies(recording: Recording) -> list[tuple[int, int]]:
     """Annotated stretches, (start, end) in samples, end excluded."""
     stretches = intervals(recording.annotations, recording.n_samples)
     return [(int(row.start), int(row.end)) for row in stretches.itertuples()]
@@ -190,7 +200,7 @@ def location(points: np.ndarray, recording: Recording, settings: SeriesParams) -
         ``record``, ``peak`` (sample), ``start``, ``end`` of the anomaly, ``located``, ``chance`` (of a random place).
     """
     begin = parts_of(recording, settings).calibration
-    (start, end), *_ = anomalies(recording)
+    (start, end), *_ = annotated_anomalies(recording)
     rest = points[begin:]
     reach = max(100, end - start)
     inside = min(len(points), end + reach) - max(begin, start - reach)

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from medanomaly.core.errors import InputError
-from medanomaly.signals.beats.rhythm import (
+from medanomaly.signals.alarms.rhythm_episodes import (
     af_episodes,
-    inside,
+    in_episodes,
     noise_episodes,
     pattern_episodes,
     rr_irregularity,
@@ -105,4 +105,4 @@ def test_noise_is_an_episode_of_its_own():
     good[50] = True
     found = noise_episodes(samples, FS, good)
     assert found["kind"].tolist() == ["noise"]
-    np.testing.assert_array_equal(np.flatnonzero(inside(samples, FS, found)), np.arange(40, 60))
+    np.testing.assert_array_equal(np.flatnonzero(in_episodes(samples, FS, found)), np.arange(40, 60))

@@ -1,9 +1,9 @@
-"""Baseline and muscle noise off an ECG: forward and backward, or with a fixed delay for a stream.
+"""Filters that remove baseline wander and muscle noise from an ECG: zero phase, or with a fixed delay for a stream.
 
-The offline filter is a Butterworth band of order 3, 0.5-40 Hz, run forward and backward (zero phase). Run forward only it
-bends the P and T waves, because 0.5 Hz of such a filter has a long and uneven delay. The causal filter is therefore
-a linear-phase one with finite memory: the baseline is a moving average run twice, low noise a short Hann window,
-and both are symmetric, so that the shape of a beat stays as it is and the whole signal comes ``delay`` samples later.
+The offline filter is a Butterworth band of order 3, 0.5-40 Hz, run forward and backward (zero phase). Run forward alone,
+it would bend the P and T waves, because its delay near 0.5 Hz is long and uneven. The causal filter therefore has linear
+phase and finite memory. A moving average that is run twice removes the baseline, and a short Hann window smooths noise.
+Both are symmetric: the shape of a beat stays as it is, and the signal comes ``delay`` samples later.
 """
 
 from functools import lru_cache
@@ -18,7 +18,7 @@ SMOOTH_S = 0.02
 
 
 def fill_gaps(signal: np.ndarray) -> np.ndarray:
-    """A copy in float64 where a missing sample repeats the last one before it, and 0 stands before the first."""
+    """A copy in float64 in which a missing sample repeats the last one before it; 0 before the first sample."""
     x = np.array(signal, dtype=np.float64)
     missing = ~np.isfinite(x)
     if missing.any():
@@ -59,7 +59,7 @@ def kernel(fs: float) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _convolve(padded, half):
-    """Every output is a sum over the same samples in the same order, so that chunks give the same bits as the whole."""
+    """Sum the same samples in the same order for every output, so that chunks give the same bits as the whole."""
     reach = len(half) - 1
     n = len(padded) - 2 * reach
     out = np.empty((n, padded.shape[1]))
@@ -74,9 +74,9 @@ def _convolve(padded, half):
 
 
 def linear_phase(signal: np.ndarray, fs: float) -> np.ndarray:
-    """The causal filter with its delay taken off: sample i of the result belongs to sample i of the signal.
+    """The causal filter without its delay: sample i of the result belongs to sample i of the signal.
 
-    Beyond its ends the signal is taken to stay as it is.
+    Beyond its ends the signal is continued with its first and last value.
 
     Args:
         signal: (n_samples, n_leads).
@@ -91,6 +91,6 @@ def linear_phase(signal: np.ndarray, fs: float) -> np.ndarray:
 
 
 def filter_inside(padded: np.ndarray, fs: float) -> np.ndarray:
-    """The causal filter where all its samples are there: (n - 2 * delay, n_leads) of (n, n_leads) without gaps."""
+    """The causal filter where all its samples exist: (n - 2 * delay, n_leads) of (n, n_leads) without gaps."""
     h = kernel(fs)
     return _convolve(np.ascontiguousarray(padded), h[len(h) // 2 :].copy())

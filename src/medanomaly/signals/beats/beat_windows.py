@@ -1,10 +1,10 @@
-"""A beat as numbers: the signal around its R peak on a common grid of 120 Hz."""
+"""Windows of beats: the signal around each R peak, on a common grid of 120 Hz."""
 
 import numpy as np
 from numba import njit
 
 GRID_HZ = 120.0
-# -250 ms .. +242 ms around R: the last point that any term looks at decides the delay of a score
+# -250 ms to +242 ms around R: the last point that any term uses decides the delay of a score
 BEFORE, POINTS = 30, 60
 AFTER_S = (POINTS - 1 - BEFORE) / GRID_HZ
 
@@ -13,8 +13,8 @@ AFTER_S = (POINTS - 1 - BEFORE) / GRID_HZ
 def beat_window(signal, sample, fs, out):
     """Write the (2, POINTS) window around ``sample`` into ``out``, by cubic interpolation (Catmull & Rom 1974).
 
-    Samples of the signal are taken as they are where the grid meets them (360 Hz: every third one). Outside the
-    signal its first or last sample is repeated. A single lead fills both rows.
+    Where the grid meets samples of the signal, they are taken as they are (at 360 Hz every third one). Outside the signal
+    its first or last sample is repeated. A single lead fills both rows.
     """
     n, leads = signal.shape
     for i in range(POINTS):

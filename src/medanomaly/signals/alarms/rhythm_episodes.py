@@ -1,8 +1,8 @@
 """Rhythms as events of their own: atrial fibrillation, bigeminy and trigeminy, runs of ectopic beats, noise.
 
-An alarm for every beat of a fibrillating heart tells nobody anything. Fibrillation is told by RR intervals between beats of
-normal shape that resemble none of the three before them: in bigeminy every second one is alike, in trigeminy every
-third, in sinus rhythm all of them.
+An alarm for every beat of a fibrillating heart helps nobody. Fibrillation shows in the RR intervals between beats of
+normal shape: they resemble none of the three intervals before them. In bigeminy every second interval is alike, in
+trigeminy every third, in sinus rhythm all of them.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
 
 from medanomaly.core.errors import InputError
-from medanomaly.signals.alarms.episodes import EPISODE_COLUMNS, find_episodes
+from medanomaly.signals.alarms.episodes import EPISODE_COLUMNS, episodes_above
 
 AF_WINDOW, AF_ON, AF_OFF, AF_MIN_S, AF_GAP_S = 60, 0.055, 0.035, 30.0, 15.0
 MIN_CYCLES = {"bigeminy": 4, "trigeminy": 4}
@@ -25,21 +25,21 @@ def rr_irregularity(
     window: int = AF_WINDOW,
     causal: bool = True,
 ) -> np.ndarray:
-    """How little RR intervals resemble the ones before them, beat by beat.
+    """How little RR intervals resemble the intervals before them, beat by beat.
 
-    Median over the window of ``min(|rr_i - rr_{i-1}|, |rr_i - rr_{i-2}|, |rr_i - rr_{i-3}|)``, over the median RR interval.
-    Differences of neighbours are the classical sign of fibrillation (Tateno & Glass 2001); the smallest of three lags
-    keeps ectopic beats in a fixed pattern out of it, the median keeps out single ones.
+    The median over the window of ``min(|rr_i - rr_{i-1}|, |rr_i - rr_{i-2}|, |rr_i - rr_{i-3}|)`` is divided by the
+    median RR interval. Differences of neighbours are the classical sign of fibrillation (Tateno & Glass 2001); the
+    smallest of three lags ignores ectopic beats in a fixed pattern, and the median ignores single ones.
 
     Args:
         samples: (n,) R peaks.
         fs: Hz.
         ectopic: (n,) bool, beats of abnormal shape; intervals that begin or end with one are left out.
         window: intervals looked at.
-        causal: True takes the last ``window`` intervals, False those around.
+        causal: True takes the last ``window`` intervals, False those around the beat.
 
     Returns:
-        (n,) float64 in units of the RR interval; 0 until half a window of intervals came.
+        (n,) float64 in units of the RR interval; 0 until half a window of intervals has come.
     """
     n = len(samples)
     rr = np.diff(np.asarray(samples, dtype=np.float64)) / fs
@@ -76,15 +76,15 @@ def af_episodes(
 ) -> pd.DataFrame:
     """Stretches of irregularly irregular rhythm, of kind ``AF``.
 
-    They begin above 5.5 % of the RR interval, end below 3.5 %, last at least half a minute. A causal one is recognised about
-    half a window (30 beats) after it began.
+    An episode begins where the irregularity is above 5.5 % of the RR interval, ends below 3.5 % and lasts at least half a
+    minute. With ``causal`` it is recognised about half a window (30 beats) after its beginning.
 
     Args:
         samples: (n,) R peaks.
         fs: Hz.
         ectopic: see ``rr_irregularity``.
         causal: see ``rr_irregularity``.
-        good: (n,) bool, False where the R peak cannot be trusted; irregularity there says nothing.
+        good: (n,) bool, False where the R peak cannot be trusted; such beats have no irregularity.
         record: name of the recording.
         patient_id: whose it is.
 
@@ -95,7 +95,7 @@ def af_episodes(
     score = rr_irregularity(samples, fs, ectopic=ectopic, causal=causal)
     if good is not None:
         score = np.where(good, score, np.nan)
-    return find_episodes(
+    return episodes_above(
         samples / fs,
         score,
         on=AF_ON,
@@ -122,7 +122,7 @@ def pattern_episodes(
     Args:
         samples: (n,) R peaks.
         fs: Hz.
-        ectopic: (n,) bool, beats held for ectopic.
+        ectopic: (n,) bool, beats that count as ectopic.
         score: (n,) of the beats, for the peak of each episode; None: 1 for every ectopic beat.
         record: name of the recording.
         patient_id: whose it is.
@@ -169,7 +169,7 @@ def pattern_episodes(
 def noise_episodes(
     samples: np.ndarray, fs: float, good: np.ndarray, *, record: str = "", patient_id: str = ""
 ) -> pd.DataFrame:
-    """Stretches in which beats cannot be trusted, of kind ``noise``, gaps of up to 5 s closed.
+    """Stretches in which beats cannot be trusted, of kind ``noise``; gaps of up to 5 s are closed.
 
     Args:
         samples: (n,) R peaks.
@@ -178,7 +178,7 @@ def noise_episodes(
         record: name of the recording.
         patient_id: whose it is.
     """
-    return find_episodes(
+    return episodes_above(
         np.asarray(samples) / fs,
         (~np.asarray(good, dtype=bool)).astype(float),
         on=0.5,
@@ -189,7 +189,7 @@ def noise_episodes(
     )
 
 
-def inside(samples: np.ndarray, fs: float, episodes: pd.DataFrame) -> np.ndarray:
+def in_episodes(samples: np.ndarray, fs: float, episodes: pd.DataFrame) -> np.ndarray:
     """(n,) bool, beats that lie in one of the episodes."""
     time = np.asarray(samples) / fs
     out = np.zeros(len(time), dtype=bool)

@@ -1,4 +1,4 @@
-"""Beats of a recording: where they are, what they are called, and whether the signal around them can be trusted."""
+"""The beats table: position, class and quality of the signal of each beat; cases and quarantine come from it."""
 
 from collections.abc import Sequence
 
@@ -8,16 +8,15 @@ import pandas as pd
 from medanomaly.core.cases import age_band
 from medanomaly.core.errors import InputError
 from medanomaly.signals.beats.aami import aami_class, is_beat, label_of_class
-from medanomaly.signals.beats.params import BeatParams
+from medanomaly.signals.beats.params import MIN_BEATS, BeatParams
 from medanomaly.signals.peaks.r_peaks import detect_r_peaks
 from medanomaly.signals.quality.assessment import assess_quality, quality_at
 from medanomaly.signals.recordings.annotated_intervals import interval_mask, intervals
 from medanomaly.signals.recordings.recording import Recording
 
-MIN_BEATS = 16
 BAD_SIGNAL, UNCLASSIFIABLE = "bad signal", "paced or unclassifiable beat"
 ATTRIBUTES = ("sex", "age")
-# stretches of this name are what a source without beat codes calls anomalous
+# name of the anomalous stretches of a source that has no codes of beats
 STRETCH = "anomaly"
 
 
@@ -26,17 +25,16 @@ def beats_of(recording: Recording, params: BeatParams) -> tuple[pd.DataFrame, pd
 
     Args:
         recording: with or without annotations.
-        params: which marks, and what is good.
+        params: which marks are taken, and the limits of good signal.
 
     Returns:
         Beats: ``record``, ``patient_id``, ``sample``, ``time_s``, ``symbol`` (empty where unknown), ``aami`` (NA where
-        unknown), ``quality`` (good or bad), ``stretch`` (1 inside a stretch that the source calls anomalous, where
-        it gives no
-        codes of beats but such stretches), then the attributes ``sex`` and ``age`` where the recording has them. Quality:
-        see :func:`~medanomaly.signals.quality.assessment.assess_quality`.
+        unknown), ``quality`` (good or bad), ``stretch`` (1 inside an anomalous stretch; only where the source marks such
+        stretches and no beats), then the attributes ``sex`` and ``age`` where the recording has them. Quality: see
+        :func:`~medanomaly.signals.quality.assessment.assess_quality`.
 
     Raises:
-        InputError: fewer than 16 beats: nothing can be said about a patient then.
+        InputError: there are fewer than 16 beats, too few to say anything about a patient.
     """
     windows = assess_quality(recording, params.quality)
     marks = recording.annotations
@@ -58,7 +56,7 @@ def beats_of(recording: Recording, params: BeatParams) -> tuple[pd.DataFrame, pd
         raise InputError(
             f"{len(sample)} beat(s) in {recording.duration:.0f} s",
             record=recording.record,
-            remedy=f"At least {MIN_BEATS} are needed; check lead, unit and quality.",
+            remedy=f"{MIN_BEATS} or more are needed; check leads, units and quality.",
         )
     time_s = sample / recording.fs
     table = pd.DataFrame(
@@ -87,7 +85,7 @@ def beats_of(recording: Recording, params: BeatParams) -> tuple[pd.DataFrame, pd
 def _nearest_symbol(
     sample: np.ndarray, reference: np.ndarray, symbols: np.ndarray, fs: float, window_s: float = 0.15
 ) -> np.ndarray:
-    """Code of the reference beat within 150 ms (AAMI EC57), empty where there is none."""
+    """Code of the nearest reference beat within 150 ms (AAMI EC57), empty where there is none."""
     after = np.clip(np.searchsorted(reference, sample), 1, len(reference) - 1) if len(reference) > 1 else 0
     candidates = np.stack([np.broadcast_to(after, sample.shape), np.broadcast_to(after, sample.shape) - 1])
     candidates = np.clip(candidates, 0, len(reference) - 1)
@@ -103,9 +101,9 @@ def case_id(record: pd.Series, sample: pd.Series) -> pd.Series:
 
 
 def beat_cases(beats: pd.DataFrame) -> pd.DataFrame:
-    """Cases of the beats in good signal, with their record, without a split: ``kind`` is the AAMI class.
+    """Cases of the beats in good signal, with their record and without a split; ``kind`` is the AAMI class.
 
-    Beats in bad signal are neither alarm nor normal: they are no cases. Paced and unclassifiable beats have no label.
+    Beats in bad signal are neither alarm nor normal, so they are not cases. Paced and unclassifiable beats have no label.
     """
     good = beats[beats["quality"].eq("good")].reset_index(drop=True)
     label = label_of_class(good["aami"])
@@ -130,7 +128,7 @@ def beat_cases(beats: pd.DataFrame) -> pd.DataFrame:
 
 
 def cut_beats(cases: pd.DataFrame) -> pd.DataFrame:
-    """Beats table of beats that were cut out of their recording, which nobody has: no position, no time, no class.
+    """Beats table of beats that were cut out of a recording that is not available: no position, no time, no class.
 
     Args:
         cases: ``case_id``, ``patient_id``.

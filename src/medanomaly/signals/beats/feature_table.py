@@ -1,36 +1,36 @@
-"""Features and waveforms of the beats of a recording, in the order of the cases."""
+"""Features and waveforms of beats, one row per beat."""
 
 import numpy as np
 import pandas as pd
 
-from medanomaly.signals.beat_detector.filtering import linear_phase
-from medanomaly.signals.beat_detector.windows import beat_windows
+from medanomaly.signals.beats.beat_windows import beat_windows
+from medanomaly.signals.beats.ecg_filters import linear_phase
 from medanomaly.signals.features import catalogue
-from medanomaly.signals.features.morphology import RHYTHM, SHAPE, beat_features
+from medanomaly.signals.features.morphology import RHYTHM_FEATURES, SHAPE_FEATURES, beat_features
 from medanomaly.signals.features.windows import column_names, feature_matrix
 from medanomaly.signals.recordings.recording import Recording
 
-# leads differ between recordings of one set: their position names them, so that all beats share columns
-LEADS = ("lead_1", "lead_2")
-# principal components are those of one recording: the same column means another direction in the next
-SHARED = tuple(name for name in SHAPE if not name.startswith("pc_") or name == "pc_residual")
+# leads differ between recordings of one data set: their position names them, so that all beats share columns
+LEAD_COLUMNS = ("lead_1", "lead_2")
+# principal components belong to one recording: the same column means another direction in the next
+SHARED = tuple(name for name in SHAPE_FEATURES if not name.startswith("pc_") or name == "pc_residual")
 
 
 def recording_features(recording: Recording, sample: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
-    """Rhythm and shape of each beat of one recording, and its waveform.
+    """Features of rhythm and shape, and the waveform, of each beat of one recording.
 
-    The first two leads are used; a single lead leaves the second one's features missing, and fills both waveforms.
+    The first two leads are used. With a single lead the features of the second are missing, and both waveforms are equal.
 
     Args:
         recording: 100 Hz or more.
         sample: (n_beats,) R peaks, increasing.
 
     Returns:
-        (n_beats, ...) features, NaN where a beat lacks them, and (n_beats, 60, 2) float32 waveforms at 120 Hz from
-        R - 250 ms on, each lead less its median; samples that are missing count as that median.
+        (n_beats, ...) features, NaN where a beat lacks them, and (n_beats, 60, 2) float32 waveforms at 120 Hz from R -
+        250 ms on, each lead minus its median. Missing samples count as that median.
     """
     signal = linear_phase(recording.signal[:, :2], recording.fs)
-    names = LEADS[: signal.shape[1]]
+    names = LEAD_COLUMNS[: signal.shape[1]]
     features = beat_features(signal, recording.fs, sample, leads=names).drop(
         columns=["sample", "time_s", "flag"]
     )
@@ -38,16 +38,16 @@ def recording_features(recording: Recording, sample: np.ndarray) -> tuple[pd.Dat
     waveforms = waveforms - np.nanmedian(
         np.where(np.isfinite(waveforms), waveforms, 0), axis=1, keepdims=True
     )
-    return features.reindex(columns=columns()), np.nan_to_num(waveforms).astype(np.float32)
+    return features.reindex(columns=feature_columns()), np.nan_to_num(waveforms).astype(np.float32)
 
 
-def columns() -> list[str]:
+def feature_columns() -> list[str]:
     """Feature columns of two leads."""
-    return [*RHYTHM, *(f"{lead}.{name}" for lead in LEADS for name in SHARED)]
+    return [*RHYTHM_FEATURES, *(f"{lead}.{name}" for lead in LEAD_COLUMNS for name in SHARED)]
 
 
 def cut_beat_features(beats: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
-    """Features and waveforms of beats that were cut out and standardised by their source.
+    """Features and waveforms of beats that their source cut out and standardised.
 
     Args:
         beats: (n, n_samples) float32, no unit, no sampling rate; features take the whole beat as one second.
@@ -64,7 +64,7 @@ def feature_units() -> dict[str, str]:
     units = {feature.name: feature.unit for feature in catalogue.BEAT}
     plain = {"signal": "mV", "1": ""}
     out = {}
-    for name in columns():
+    for name in feature_columns():
         unit = units.get(name.partition(".")[2] or name, "")
         out[name] = plain.get(unit, unit.replace("signal", "mV"))
     return out
