@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError
+from medanomaly.core.onnx_session import open_session
 from medanomaly.core.sealing import training_fingerprint
 from medanomaly.core.thresholds import ThresholdParams, choose_threshold, flag_rates
 from medanomaly.imaging.networks.params import ClassifierParams, SegmenterParams
@@ -107,7 +108,9 @@ def classifier_bundle(
         films, label[train], cases["patient_id"].to_numpy()[train], folder=folder, loggers=loggers
     ).calibrate(np.asarray(images[calibration]), label[calibration])
     exported = model.to_onnx()
-    probability = onnx_outputs(exported, _Rows(images, calibration), ["score"], contract)["score"]
+    probability = onnx_outputs(open_session(exported), _Rows(images, calibration), ["score"], contract)[
+        "score"
+    ]
     threshold = choose_threshold(probability, label[calibration], params.threshold)
     scorer = model.scorer_
     manifest = _manifest(CLASSIFIER, cases, train, films, contract, seed) | {
@@ -179,7 +182,8 @@ def segmenter_bundle(
     )
     exported = model.to_onnx()
     held_out, true = with_outlines(cases, masks, rows, "calibration")
-    probability = onnx_outputs(exported, _Rows(images, held_out), ["probability"], contract)["probability"]
+    outputs = onnx_outputs(open_session(exported), _Rows(images, held_out), ["probability"], contract)
+    probability = outputs["probability"]
     manifest = _manifest(SEGMENTER, cases, train, films, contract, seed) | {
         "meaning": "probability that a pixel lies inside what the masks outline",
         "options": params.model_dump(mode="json"),
@@ -248,11 +252,12 @@ class FilmRiskScorer:
                 remedy=f"Expected one of '{MODALITY}'.",
             )
         self.bundle, self.contract = bundle, InputContract(**bundle.manifest["contract"])
+        self._session = open_session(bundle.files["model.onnx"])
 
     def _outputs(self, images: np.ndarray | FilmArray, name: str) -> np.ndarray:
         from medanomaly.imaging.image_scorer import onnx_outputs
 
-        return onnx_outputs(self.bundle.files["model.onnx"], images, [name], self.contract)[name]
+        return onnx_outputs(self._session, images, [name], self.contract)[name]
 
     def probability(self, images: np.ndarray | FilmArray) -> np.ndarray:
         """(n,) float64 probability of the label of (n, size, size) films under the contract."""

@@ -8,6 +8,7 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle, array_bytes
 from medanomaly.core.errors import BundleError
+from medanomaly.core.onnx_session import open_session, run_batches
 from medanomaly.core.sealing import check_reference, seal
 from medanomaly.signals.beat_detector.detector import BeatDetector
 from medanomaly.signals.beat_detector.fusion import CONTRIBUTIONS
@@ -17,6 +18,7 @@ from medanomaly.signals.beats.params import BeatDetectorParams, LSTMModelParams
 from medanomaly.signals.lstm.params import LSTMParams
 from medanomaly.signals.recordings.recording import Recording
 
+BATCH_SIZE = 512
 # what each contribution of the beat detector means to a reader
 TERMS = {
     "cpm": "earlier than usual, as other beats of this shape",
@@ -190,15 +192,7 @@ def lstm_bundle(
     )
 
 
-def onnx_scores(model: bytes, waveforms: np.ndarray, at_once: int = 512) -> np.ndarray:
+def onnx_scores(model: bytes, waveforms: np.ndarray) -> np.ndarray:
     """(n,) float64 scores of (n, n_samples, n_leads) float32 waveforms by an ONNX model with input ``X``."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    parts = [
-        session.run(["score"], {"X": waveforms[i : i + at_once]})[0]
-        for i in range(0, len(waveforms), at_once)
-    ]
-    return np.concatenate(parts).astype(np.float64) if parts else np.zeros(0)
+    outputs = run_batches(open_session(model), waveforms, batch_size=BATCH_SIZE, names=["score"])
+    return outputs["score"].astype(np.float64)
