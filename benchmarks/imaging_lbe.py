@@ -12,11 +12,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
-import onnxruntime
 from scipy.ndimage import gaussian_filter
 
 from benchmarks.chest_images import FOLDS, RESAMPLES, ChestImages, chest_images, subject_weights
 from benchmarks.record import Result, write
+from medanomaly.core.onnx_session import open_session
 from medanomaly.evaluation.images.localisation import healthy_threshold, localisation
 from medanomaly.evaluation.images.stratified import STRATA, StratifiedRanking, quantile_strata
 from medanomaly.evaluation.resampling.ranking import average_precision
@@ -178,9 +178,7 @@ def speed_results(chest: ChestImages) -> list[Result]:
     apart = float(np.abs(energies.features(images[:n_plain]) - plain_features(images[:n_plain])).max())
     data = f"{len(images)} images of 64 px, one thread, processor time, best of 40, interleaved"
     detector = LBEDetector().fit(chest.images[~chest.positive], chest.subject[~chest.positive])
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(lbe_onnx(detector), options)
+    session = open_session(lbe_onnx(detector))
     wall = []
     for image in chest.images[:1000]:
         start = time.perf_counter()

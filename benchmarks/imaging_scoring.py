@@ -16,6 +16,7 @@ import torch
 import yaml
 
 from benchmarks.record import Result, write
+from medanomaly.core.onnx_session import open_session
 from medanomaly.imaging.networks.detector import NetworkDetector
 from medanomaly.imaging.networks.kinds import network_params
 from medanomaly.imaging.networks.params import NetworkParams
@@ -48,12 +49,6 @@ def phantoms() -> tuple[np.ndarray, np.ndarray]:
     return squares[:N_TRAIN], squares[N_TRAIN:]
 
 
-def session(graph: bytes) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-
-
 def difference(detector: NetworkDetector, served: onnxruntime.InferenceSession, images: np.ndarray) -> float:
     """Largest ``|a - b| / (1 + |b|)`` of scores and maps, ``a`` of the graph and ``b`` of torch."""
     given = served.run(["score", "error_map"], {"image": images[:, None]})
@@ -66,7 +61,7 @@ def main() -> None:
     train, images = phantoms()
     training = TrainingParams(max_epochs=1, batch_size=16, patience=0, accelerator="cpu")
     detectors = {name: NetworkDetector(params, training).fit(train) for name, params in networks().items()}
-    sessions = {name: session(detector.to_onnx()) for name, detector in detectors.items()}
+    sessions = {name: open_session(detector.to_onnx()) for name, detector in detectors.items()}
     apart = {name: difference(detectors[name], sessions[name], images) for name in detectors}
     runs = {
         ("graph", name): lambda x, s=s: s.run(None, {"image": x[:, None]}) for name, s in sessions.items()

@@ -153,6 +153,7 @@ def network_bundle(
 
 
 def _sealed(files, images, cases, rows, contract, about, name, alpha, seed, stamp) -> Bundle:
+    from medanomaly.core.onnx_session import open_session
     from medanomaly.imaging.image_scorer import onnx_outputs
 
     low, high = contract.range
@@ -160,7 +161,7 @@ def _sealed(files, images, cases, rows, contract, about, name, alpha, seed, stam
     return calibrated_bundle(
         files,
         cases,
-        onnx_outputs(files["model.onnx"], images, ["score"], contract)["score"],
+        onnx_outputs(open_session(files["model.onnx"]), images, ["score"], contract)["score"],
         name=name,
         modality="imaging",
         kind=about["kind"],

@@ -1,6 +1,7 @@
 """Score images with a bundle, and explain which parts of an image make up its score."""
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -8,9 +9,13 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.conformal import p_values
 from medanomaly.core.manifest import require_kind
+from medanomaly.core.onnx_session import open_session, run_batches
 from medanomaly.imaging.lbe.band_energies import BandEnergies
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.image_array import ImageArray
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 IMAGES_PER_BATCH = 64
 CELLS_PER_SIDE = 5
@@ -20,27 +25,17 @@ BAND_NAMES = ("finest detail", "fine detail", "coarse detail", "coarsest detail"
 
 
 def onnx_outputs(
-    model: bytes, images: np.ndarray | ImageArray, names: list[str], contract: InputContract
+    session: "onnxruntime.InferenceSession",
+    images: np.ndarray | ImageArray,
+    names: list[str],
+    contract: InputContract,
 ) -> dict[str, np.ndarray]:
-    """Outputs of an ONNX model with input ``image`` for (n, H, W) images, read in batches: a memory map is enough."""
-    return _run(_session(model), images, names, contract)
+    """Outputs of an ONNX model for (n, H, W) images under the contract; ``images`` may be a memory map."""
 
+    def prepare(batch: np.ndarray) -> np.ndarray:
+        return contract.check(np.asarray(batch)).astype(np.float32)[:, None]
 
-def _session(model: bytes):
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def _run(session, images, names: list[str], contract: InputContract) -> dict[str, np.ndarray]:
-    parts = []
-    for start in range(0, len(images), IMAGES_PER_BATCH):
-        batch = contract.check(np.asarray(images[start : start + IMAGES_PER_BATCH]))
-        parts.append(session.run(names, {"image": batch.astype(np.float32)[:, None]}))
-    return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(names)}
+    return run_batches(session, images, batch_size=IMAGES_PER_BATCH, names=names, prepare=prepare)
 
 
 def cell_names(grid: int = CELLS_PER_SIDE) -> list[str]:
@@ -67,14 +62,14 @@ class ImageScorer:
         self.bundle = bundle
         self.contract = InputContract(**bundle.manifest["contract"])
         self.calibration = bundle.array("calibration.npy")
-        self._session = _session(bundle.files["model.onnx"])
+        self._session = open_session(bundle.files["model.onnx"])
 
     def score(self, images: np.ndarray | ImageArray) -> np.ndarray:
         """(n,) float64 scores of (n, size, size) images that keep the contract, higher = more anomalous."""
         return self._outputs(images, "score").astype(np.float64)
 
     def _outputs(self, images: np.ndarray | ImageArray, name: str) -> np.ndarray:
-        return _run(self._session, images, [name], self.contract)[name]
+        return onnx_outputs(self._session, images, [name], self.contract)[name]
 
     def p_values(self, images: np.ndarray) -> np.ndarray:
         """(n,) conformal p-values, compared with the calibration normals of the bundle."""
@@ -87,7 +82,7 @@ class ImageScorer:
     def look(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Scores and maps of (n, size, size) images in one pass."""
         names = ["score", self.bundle.manifest["map"]]
-        score, found = _run(self._session, images, names, self.contract).values()
+        score, found = onnx_outputs(self._session, images, names, self.contract).values()
         if found.ndim == 4:
             from medanomaly.imaging.lbe.detector import interpolate_cells
 

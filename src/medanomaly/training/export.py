@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.onnx_session import open_session
 
 OPSET = 18
 TOLERANCE = 1e-5
@@ -89,10 +89,7 @@ def _outputs(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> list
 
 
 def _check(model, module, example, input_names, output_names) -> None:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = open_session(model)
     constant = "The graph treats a value of the example as a constant: change the network."
     try:
         given = session.run(None, {n: t.numpy() for n, t in zip(input_names, example, strict=True)})

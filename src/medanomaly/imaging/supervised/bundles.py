@@ -11,6 +11,7 @@ from medanomaly.core.calibrated_bundle import training_fingerprint
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.manifest import require_kind
 from medanomaly.core.models import ModelParams
+from medanomaly.core.onnx_session import open_session
 from medanomaly.core.scores import table_without_p_values
 from medanomaly.core.thresholds import ThresholdParams, choose_threshold, flag_rates
 from medanomaly.imaging.networks.classifier.params import ClassifierParams
@@ -108,7 +109,9 @@ def classifier_bundle(
         train_images, label[train], cases["patient_id"].to_numpy()[train], folder=folder, loggers=loggers
     ).calibrate(np.asarray(images[calibration]), label[calibration])
     exported = model.to_onnx()
-    probability = onnx_outputs(exported, _Rows(images, calibration), ["score"], contract)["score"]
+    probability = onnx_outputs(open_session(exported), _Rows(images, calibration), ["score"], contract)[
+        "score"
+    ]
     threshold = choose_threshold(probability, label[calibration], params.threshold)
     head = model.head_
     manifest = _manifest(name, "image_classifier", cases, train, train_images, contract, seed) | {
@@ -181,7 +184,8 @@ def segmenter_bundle(
     )
     exported = model.to_onnx()
     held_out, true = with_outlines(cases, masks, rows, "calibration")
-    probability = onnx_outputs(exported, _Rows(images, held_out), ["probability"], contract)["probability"]
+    outputs = onnx_outputs(open_session(exported), _Rows(images, held_out), ["probability"], contract)
+    probability = outputs["probability"]
     manifest = _manifest(name, "image_segmenter", cases, train, train_images, contract, seed) | {
         "meaning": "probability that a pixel lies inside what the masks outline",
         "options": params.model_dump(mode="json", exclude={"kind"}),
@@ -246,11 +250,12 @@ class ImageRiskScorer:
     def __init__(self, bundle: Bundle):
         require_kind(bundle.manifest, KINDS, "a model of images that learned from labels")
         self.bundle, self.contract = bundle, InputContract(**bundle.manifest["contract"])
+        self._session = open_session(bundle.files["model.onnx"])
 
     def _outputs(self, images: np.ndarray | ImageArray, name: str) -> np.ndarray:
         from medanomaly.imaging.image_scorer import onnx_outputs
 
-        return onnx_outputs(self.bundle.files["model.onnx"], images, [name], self.contract)[name]
+        return onnx_outputs(self._session, images, [name], self.contract)[name]
 
     def probability(self, images: np.ndarray | ImageArray) -> np.ndarray:
         """(n,) float64 probability of the label of (n, size, size) images that keep the contract."""
