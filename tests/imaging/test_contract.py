@@ -59,7 +59,7 @@ def test_what_a_contract_prepares_it_also_accepts(contrast):
     [
         (np.zeros((2, 32, 32), np.float32), "shape"),
         (np.zeros((64, 64), np.float32), "shape"),
-        (np.zeros((2, 64, 64), np.uint8), "divided by 255"),
+        (np.zeros((2, 64, 64), np.uint8), "divide bytes 0..255 by 255"),
         (np.full((2, 64, 64), 255.0), r"Expected values in \[0, 1\]"),
         (np.full((2, 64, 64), -0.5), "from -0.5"),
         (np.full((2, 64, 64), np.nan), "NaN"),

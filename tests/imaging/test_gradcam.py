@@ -207,7 +207,7 @@ def test_an_interrupted_training_goes_on_but_not_from_other_weights_under_the_sa
 
 
 def test_weights_that_are_absent_or_of_something_else_are_refused(tmp_path):
-    with pytest.raises(DataNotFoundError, match="no weights"):
+    with pytest.raises(DataNotFoundError, match="weights does not exist"):
         ResNet18(tmp_path / "absent.safetensors", 0.0)
     path = tmp_path / "other.safetensors"
     safetensors.torch.save_file({"a": torch.zeros(2)}, path)

@@ -84,7 +84,7 @@ def test_without_an_official_test_part_subjects_are_split_and_it_is_said(tmp_pat
     assert split.notna().all()
     assert quarantine.empty
     assert source.manifest.assign(split=split).groupby("patient_id")["split"].nunique().max() == 1
-    assert "No official test part" in note
+    assert "no official test part" in note
 
 
 def test_a_table_of_subjects_wins_over_the_file_names(tmp_path):
@@ -205,7 +205,7 @@ def test_a_folder_with_other_files_is_never_replaced(tmp_path):
     source = class_folders(str(folder(tmp_path / "raw", KERMANY)))
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "thesis.txt").write_text("x")
-    with pytest.raises(InputError, match="something else"):
+    with pytest.raises(InputError, match="not a store"):
         open_store(source, CONTRACT, tmp_path / "store")
     assert (tmp_path / "store" / "thesis.txt").exists()
 
@@ -290,8 +290,8 @@ def test_a_table_of_labels_with_masks_for_some(tmp_path):
     assert source.manifest["site"].tolist() == ["x", "y"]
     assert source.manifest["patient_id"].tolist() == ["p1", "p1"]
     assert sorted(source.quarantine["reason"]) == [
-        "in the label table, but no such file",
-        "no row in the label table",
+        "has no row in the label table",
+        "in the label table, but the file does not exist",
     ]
     store = open_store(source, CONTRACT, tmp_path.parent / "table_store")
     masks, known = load_masks(source, store.manifest, CONTRACT)

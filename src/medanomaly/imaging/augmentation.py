@@ -13,7 +13,7 @@ from medanomaly.imaging.networks.params import AugmentationParams
 
 
 class RandomGamma(v2.Transform):
-    """``image ** gamma`` with log(gamma) uniform within ``+-spread``; masks are left alone."""
+    """``image ** gamma`` with log(gamma) uniform within ``+-spread``; masks stay unchanged."""
 
     def __init__(self, spread: float):
         super().__init__()

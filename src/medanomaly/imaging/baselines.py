@@ -19,7 +19,7 @@ _BLOCK = 512
 
 
 class Baseline(Protocol):
-    """Fitted on normal images alone."""
+    """Fitted on normal images only."""
 
     def fit(self, images: np.ndarray, aspect: np.ndarray) -> "Baseline":
         """Learn from (m, H, W) normal images."""

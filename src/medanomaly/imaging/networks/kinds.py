@@ -21,8 +21,8 @@ class NetworkKind:
     Attributes:
         label: what people read.
         params: its parameters; their field ``network`` holds the name of the kind.
-        module: ``package.module:class`` of its :class:`ImageModule`, imported when it is built.
-        head: ``package.module:function`` that turns a trained network into a :class:`ScoreHead`, likewise.
+        module: ``package.module:class`` of its :class:`ImageModule`, imported when a module is built.
+        head: ``package.module:function`` that turns a trained network into a :class:`ScoreHead`, also imported late.
         reconstructs: whether it gives back an image.
     """
 
