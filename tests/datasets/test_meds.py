@@ -137,7 +137,7 @@ def test_bad_input_is_explained(root, tmp_path):
         MEDSDataset(folder=str(root), start="A", labels="b", hours=1)
     with pytest.raises(ConfigurationError, match="Give hours"):
         MEDSDataset(folder=str(root), start="A")
-    with refused(InputError, match="No event begins with 'WARD'"):
+    with refused(InputError, match="no event begins with 'WARD'"):
         load(root, start="WARD", hours=1)
     with refused(DataNotFoundError, match="no MEDS shards"):
         load(tmp_path / "nowhere")

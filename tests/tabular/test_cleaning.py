@@ -222,7 +222,7 @@ def test_undeclared_dates_and_free_text_are_no_categories():
     clean = clean_table(raw, SPEC)
     assert clean.summary["columns"]["seen"]["kind"] == "time"
     assert "note" not in clean.records
-    assert any("'note' reads like an id or free text" in note for note in clean.summary["notes"])
+    assert any("'note' looks like an id or free text" in note for note in clean.summary["notes"])
 
 
 def test_times_of_two_zones_can_be_subtracted():

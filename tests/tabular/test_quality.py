@@ -205,7 +205,7 @@ def test_repeated_ids_and_records_are_told_with_the_record_they_repeat():
     same_id = table.iloc[[3]].assign(weight=61.3)
     flags = check_table(pd.concat([table, copy, same_id]), SPEC, RULES_OF_TABLE).flags
     assert flags["rule"].tolist() == ["duplicate_record", "duplicate_id"]
-    assert flags["message"].iloc[0].endswith("as in record 12")
+    assert flags["message"].iloc[0].endswith("equal to record 12")
     assert flags["record"].tolist() == ["401", "402"]
 
 
@@ -285,9 +285,9 @@ def test_a_rule_for_a_column_that_is_not_there_says_so():
     order = {"order of time": OrderRule(lower="nowhere", upper="admitted")}
     with pytest.raises(ConfigurationError, match="'order of time' names the column 'nowhere'"):
         check_table(clean(), SPEC, TableRules(order=order))
-    with pytest.raises(ValueError, match="no quantity 'fever'"):
+    with pytest.raises(ValueError, match="unknown quantity 'fever'"):
         VariableRule(quantity="fever")
-    with pytest.raises(ValueError, match="'mmol/L' is no unit of temperature"):
+    with pytest.raises(ValueError, match="'mmol/L' is not a unit of temperature"):
         VariableRule(quantity="temperature", unit="mmol/L")
 
 

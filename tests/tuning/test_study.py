@@ -183,7 +183,7 @@ def test_what_cannot_be_searched_is_named(storage):
         open_study(params(storage, target="t.other"), "d", 0)
     with pytest.raises(ConfigurationError, match="cannot be opened"):
         open_study(params("nonsense://somewhere"), "d", 0)
-    with pytest.raises(ConfigurationError, match="no trial was finished"):
+    with pytest.raises(ConfigurationError, match="no trial has finished"):
         best_parameters(open_study(params(storage), "d", 0))
 
 

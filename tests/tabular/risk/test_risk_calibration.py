@@ -101,7 +101,7 @@ def test_separable_cases_give_finite_slopes():
 
 
 def test_one_class_or_infinite_log_odds_are_refused():
-    with pytest.raises(ConfigurationError, match="one class"):
+    with pytest.raises(ConfigurationError, match="cases of both classes"):
         fit_calibrator("beta", np.zeros(10), np.zeros(10))
     with pytest.raises(InputError, match="infinite"):
         fit_calibrator("beta", np.array([np.inf, 0.0]), np.array([0, 1]))
