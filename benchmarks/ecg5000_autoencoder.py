@@ -1,8 +1,8 @@
 """Does an LSTM autoencoder of normal heart beats find abnormal ones better than principal components or a mean beat?
 
-ECG5000, the 500 beats of the file called TRAIN: repeated 5-fold cross-validation over the normal beats; a fold learns from
-four fifths of them and scores the rest and all abnormal beats. Intervals come from resampling beats,
-the same draws in all folds and methods; this set names no patients, so they may be too narrow.
+ECG5000, the 500 beats of the file called TRAIN, in repeated 5-fold cross-validation over the normal beats. A fold learns
+from four fifths of them and scores the rest and all abnormal beats. Intervals come from resampling beats, with the same
+resamples in all folds and methods. The data set names no patients, so they may be too narrow.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> None:
     normal, abnormal = np.flatnonzero(~is_abnormal), np.flatnonzero(is_abnormal)
     started = time.perf_counter()
     random = np.random.default_rng(0)
-    # how often each beat is drawn: the same draws serve all folds, since the abnormal beats are in each of them
+    # how often each beat is drawn: all folds share the draws, because the abnormal beats are in each of them
     times_normal, times_abnormal = (
         random.multinomial(n, np.full(n, 1.0 / n), DRAWS) for n in (len(normal), len(abnormal))
     )

@@ -1,8 +1,8 @@
 """How well does the beat detector find abnormal beats of patients it has never seen, and what do its alarms cost?
 
-MIT-BIH, DS1 of de Chazal et al. 2004, leave one patient out: everything fitted comes from the normal beats of the
-others. Beats after the first five minutes are counted; Q beats and paced records are not. Reference R marks, and own
-ones. Beside it harder recordings made from the same beats, and trivial baselines in the same run.
+MIT-BIH, DS1 of de Chazal et al. 2004, leaving one patient out: detectors are fitted on the normal beats of the others.
+Beats after the first five minutes count, except Q beats and paced records. R peaks are those of the reference, and
+detected ones. Harder recordings made from the same beats, and trivial baselines, are part of the same run.
 """
 
 import os
@@ -52,7 +52,7 @@ def load(folder: Path, record: str) -> tuple[BeatSeries, np.ndarray, object]:
 
 
 def with_own_peaks(series: BeatSeries, recording) -> tuple[BeatSeries, np.ndarray]:
-    """The same recording with detected R peaks; a mark within 150 ms lends its class, other detections count as normal.
+    """The same recording with detected R peaks; a mark within 150 ms gives its class, other detections count as normal.
 
     Also which detections have a mark. Ventricular flutter has no beats to be compared with and is left out, as AAMI EC57
     has it.
@@ -71,7 +71,7 @@ def with_own_peaks(series: BeatSeries, recording) -> tuple[BeatSeries, np.ndarra
 
 
 def missed(reference: BeatSeries, own: BeatSeries) -> np.ndarray:
-    """Classes of reference beats after the learning time that no detected R peak is near."""
+    """Classes of the reference beats after the learning time that have no detected R peak nearby."""
     at = np.clip(np.searchsorted(own.samples, reference.samples), 1, own.n_beats - 1)
     distance = np.minimum(
         np.abs(own.samples[at] - reference.samples), np.abs(own.samples[at - 1] - reference.samples)
@@ -120,7 +120,7 @@ class Scored:
 def rows(
     what: str, figures: dict, data: str, targets: dict | None = None, peer: dict | None = None, peer_name=None
 ):
-    """One result a metric."""
+    """One result per metric."""
     out = []
     for metric, (value, low, high) in figures.items():
         target = (targets or {}).get(metric)
@@ -176,7 +176,7 @@ def baseline_scores(series: dict[str, BeatSeries]) -> dict[str, dict[str, np.nda
 
 
 class AlarmView:
-    """What an alarm sees of one recording: beats, classes, fibrillation, quality, and a score for every threshold."""
+    """What alarms need from one recording: beats, classes, fibrillation, quality, and scores."""
 
     def __init__(self, series: BeatSeries, in_af: np.ndarray, good: np.ndarray, explained: np.ndarray):
         self.series = series
@@ -200,7 +200,7 @@ class AlarmView:
         return int(len(flagged) > 0) + int((np.diff(flagged) > GAP_S).sum()) + self.false_rhythms
 
     def found(self, threshold: float) -> dict[str, tuple[int, int]]:
-        """Flagged and all beats of each class; those on bad signal are not found."""
+        """Flagged and all beats of each class; beats in bad signal count as not found."""
         flagged = self.good & (self.score > threshold)
         out = {}
         for name, kinds in (("abnormal", "SVF"), ("S", "S"), ("V", "V"), ("F", "F"), ("N", "N")):
@@ -210,7 +210,7 @@ class AlarmView:
 
 
 def threshold_for(views: list[AlarmView], budget: float) -> float:
-    """Smallest threshold at and above which these patients have at most ``budget`` false episodes an hour in all."""
+    """Smallest threshold from which on these patients together have at most ``budget`` false episodes per hour."""
     hours = sum(v.hours for v in views)
     chosen = np.inf
     for threshold in np.arange(40.0, 2.0, -0.25):
@@ -221,7 +221,7 @@ def threshold_for(views: list[AlarmView], budget: float) -> float:
 
 
 def alarm_results(series, in_af, good, terms) -> list[Result]:
-    """Sensitivity and cost at a threshold from the other patients, who are scored by detectors that do not know them."""
+    """Sensitivity and cost at a threshold from the other patients, scored by detectors that do not know them."""
     views, thresholds = {}, {}
     records = list(series)
     for record in records:
@@ -318,7 +318,7 @@ def stress_series(series: dict[str, BeatSeries]) -> dict[str, dict[str, BeatSeri
 
 
 def held_out_models(variant: str, causal: bool, terms: dict[str, PatientTerms]) -> dict[str, BeatDetector]:
-    """For each record the detector that does not know its patient."""
+    """Per record, the detector that does not know its patient."""
     return {r: left_out(BeatDetector(variant, causal=causal), terms, r) for r in terms}
 
 
@@ -345,7 +345,7 @@ def on_reference_marks(series: dict, terms: dict, models: dict, data: str) -> tu
 
 
 def on_own_peaks(series: dict, recordings: dict, headline: dict, data: str) -> list[Result]:
-    """Fitted and scored on detected R peaks; a beat that was missed scores 0."""
+    """Fit and score on detected R peaks; a missed beat has the score 0."""
     found = {r: with_own_peaks(s, recordings[r]) for r, s in series.items()}
     own = {r: pair[0] for r, pair in found.items()}
     terms = {r: BeatDetector().patient_terms(s) for r, s in own.items()}

@@ -1,7 +1,7 @@
-"""Harder recordings made from real ones: rhythms in which ectopic beats rule, irregular rhythm, noise of a known strength.
+"""Harder recordings made from real ones: rhythms in which ectopic beats prevail, irregular rhythm, noise of known strength.
 
-Real beats are cut in late diastole and joined again, so every QRS complex is one that a patient had; what changes is the
-order of the beats, the pauses between them, or the noise on top. Labels travel with their beats.
+Real beats are cut in late diastole and joined again, so every QRS complex is real. What changes is the order of the
+beats, the pauses between them, or the noise. Labels stay with their beats.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ MIN_ECTOPIC = 25
 
 
 def without_baseline(signal: np.ndarray, fs: float) -> np.ndarray:
-    """The signal less a moving average of 0.6 s run twice, so that cut ends meet."""
+    """The signal minus a moving average of 0.6 s that is run twice, so that cut ends fit together."""
     from scipy.ndimage import uniform_filter1d
 
     width = 2 * round(0.3 * fs) + 1
@@ -23,7 +23,7 @@ def without_baseline(signal: np.ndarray, fs: float) -> np.ndarray:
 
 
 def join(signal: np.ndarray, fs: float, units: list[tuple[int, int, int, int]], aami: np.ndarray):
-    """Put stretches of a signal one behind the other, each faded into the next over 30 ms.
+    """Join stretches of a signal; each is faded into the next over 30 ms.
 
     Args:
         signal: (n, leads).
@@ -50,7 +50,7 @@ def join(signal: np.ndarray, fs: float, units: list[tuple[int, int, int, int]], 
 
 
 def _edges(samples: np.ndarray, beat: int, tail: float | None = None) -> tuple[int, int, int, int]:
-    """A beat from its late diastole to that of the next, or ``tail`` samples behind its R peak."""
+    """A beat from its late diastole to that of the next beat, or to ``tail`` samples after its R peak."""
     pre, post = samples[beat] - samples[beat - 1], samples[beat + 1] - samples[beat]
     first = samples[beat] - round(LEAD_IN * min(pre, 600))
     last = samples[beat] + round((1 - LEAD_IN) * min(post, 600) if tail is None else tail)
@@ -58,7 +58,7 @@ def _edges(samples: np.ndarray, beat: int, tail: float | None = None) -> tuple[i
 
 
 def ectopic_rhythm(signal, fs, samples, aami, seed: int, share: float = 0.75):
-    """A recording in which supraventricular beats rule: runs of them, broken by short stretches of normal beats.
+    """A recording in which supraventricular beats prevail: runs of them, interrupted by short stretches of normal beats.
 
     The S beats follow each other at their own RR interval; normal ones keep what followed them. Runs have a mean
     length of 9 beats, as many normal ones between them as ``share`` asks for. It starts like that: the first minutes are no
@@ -88,7 +88,7 @@ def ectopic_rhythm(signal, fs, samples, aami, seed: int, share: float = 0.75):
 
 
 def irregular_rhythm(signal, fs, samples, aami, seed: int, start_s: float = 720.0, stop_s: float = 1320.0):
-    """Ten minutes as irregular as atrial fibrillation: RR drawn log-normal (sd 0.22) without memory; other beats stay.
+    """Ten minutes as irregular as atrial fibrillation: independent log-normal RR (sd 0.22); other beats stay.
 
     Only normal beats are in that stretch (their diastole is shortened or repeated); the rest is the recording itself.
     """
@@ -105,7 +105,7 @@ def irregular_rhythm(signal, fs, samples, aami, seed: int, start_s: float = 720.
             tail = max(wanted - round(LEAD_IN * usual), round(0.2 * fs))
             units.append((beat, a, r, min(b, r + tail)))
             if r + tail > b:
-                # a longer pause: the last diastole once more
+                # a longer pause repeats the last diastole
                 extra = min(r + tail - b, round(0.3 * (b - r)) + 1)
                 missing = r + tail - b
                 while missing > 0:

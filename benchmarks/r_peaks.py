@@ -1,7 +1,7 @@
-"""How many heart beats of MIT-BIH are found, from one lead and from two, beside wfdb's xqrs? And pulses of a PPG?
+"""How many heart beats of MIT-BIH are found from one lead and from two, compared with wfdb's xqrs? How many pulses of a PPG?
 
-Every record with reference marks in ``$MEDANOMALY_DATA/mitdb`` that belongs to DS1 or DS2 (paced ones are left out by the
-protocol), window 150 ms; ventricular flutter of the reference does not count. Intervals draw whole patients.
+Every record of DS1 and DS2 with reference marks in ``$MEDANOMALY_DATA/mitdb`` is used; the protocol leaves out paced
+records. The window is 150 ms. Ventricular flutter of the reference does not count. Intervals resample whole patients.
 """
 
 import os

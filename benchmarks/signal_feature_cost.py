@@ -1,4 +1,4 @@
-"""What the features of signals cost: a window alone, a record, a Holter streamed, against the transforms they need."""
+"""What features of signals cost: for a window, a record and a streamed Holter, compared with the transforms they need."""
 
 import json
 import subprocess
@@ -27,7 +27,7 @@ BEATS = list("NLRBAaJSVrFejnE/fQ")
 
 
 def everything(x: np.ndarray, data: str) -> list[Result]:
-    """All window features against the floor: one sort and the transforms, done by numpy and scipy and not even read."""
+    """All window features compared with the floor: one sort and the transforms by numpy and scipy, results unused."""
     from scipy import fft
 
     segments = np.zeros((len(x), 3, 360))
@@ -80,7 +80,7 @@ def one_record() -> list[Result]:
 
 
 def single_window(x: np.ndarray, data: str) -> list[Result]:
-    """Features, isolation forest and LSTM autoencoder for one window at a time, as a service would ask."""
+    """Features, isolation forest and LSTM autoencoder for one window at a time, as in a service."""
     from medanomaly.detectors.kinds.isolation_forest import IsolationForest
     from medanomaly.detectors.onnx.export import load_session, to_onnx
     from medanomaly.signals.lstm.detector import LSTMDetector
@@ -89,7 +89,7 @@ def single_window(x: np.ndarray, data: str) -> list[Result]:
 
     features = feature_matrix(x, FS).astype(np.float32)
     forest = load_session(to_onnx(IsolationForest(n_estimators=100, random_state=0).fit(features)))
-    # how long it was trained does not change how long it takes
+    # the time of scoring does not depend on the training
     params = LSTMParams(training=TrainingParams(max_epochs=1, accelerator="cpu"))
     network = load_session(LSTMDetector(params).fit(x[:128, :, None].astype(np.float32)).onnx())
     alone = np.ascontiguousarray(x[:, None, :])
@@ -135,7 +135,7 @@ def single_window(x: np.ndarray, data: str) -> list[Result]:
 
 
 def holter_blocks(hours: float) -> Iterator[np.ndarray]:
-    """A record said over and over, in blocks of a minute, float32 as readers yield it."""
+    """A record repeated again and again, in blocks of a minute, as float32 like that of the readers."""
     import wfdb
 
     signal = wfdb.rdrecord(str(folder() / RECORD)).p_signal.astype(np.float32)
@@ -145,13 +145,13 @@ def holter_blocks(hours: float) -> Iterator[np.ndarray]:
 
 
 def peak_memory() -> float:
-    """Largest resident size of this process in MB; ``ru_maxrss`` would count what the parent held when it forked."""
+    """Largest resident size of this process in MB; ``ru_maxrss`` would include the memory of the parent at the fork."""
     status = Path("/proc/self/status").read_text().splitlines()
     return int(next(line.split()[1] for line in status if line.startswith("VmHWM"))) / 1024
 
 
 def holter_child(hours: float) -> None:
-    """Stream the features of so many hours and print time and peak memory; a process of its own, for the peak."""
+    """Stream the features of that many hours and print time and peak memory; it runs in a process of its own."""
     warmed = holter_blocks(0.1)
     list(stream_windowed_features(warmed, FS, leads=("MLII", "V1")))
     before = peak_memory()

@@ -1,4 +1,4 @@
-"""How fast are the features of windows against tsfresh, tsfel and antropy, the same features in the same process?"""
+"""How fast are the features of windows compared with tsfresh, tsfel and antropy? Same features, same process."""
 
 import os
 import time
@@ -21,7 +21,7 @@ def folder() -> Path:
 
 
 def seconds_in_turn(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Shortest duration of each call; the calls take turns, so that a slow moment of the machine hits all of them."""
+    """Shortest duration of each call; the calls take turns, so that a slow moment of the machine affects all of them."""
     shortest = dict.fromkeys(calls, np.inf)
     for _ in range(rounds):
         for name, call in calls.items():
@@ -32,7 +32,7 @@ def seconds_in_turn(calls: dict[str, Callable[[], object]], rounds: int) -> dict
 
 
 def windows() -> np.ndarray:
-    """(1024, 720) of two records; a dither far below a step of the converter, since tsfresh orders equal samples at will."""
+    """(1024, 720) of two records, plus noise far below a step of the converter: tsfresh may order equal samples freely."""
     import wfdb
 
     leads = [wfdb.rdrecord(str(folder() / name)).p_signal[: 900 * N_SAMPLES, 0] for name in RECORDS]
@@ -40,7 +40,7 @@ def windows() -> np.ndarray:
     return cut + 1e-6 * np.random.default_rng(0).standard_normal(cut.shape)
 
 
-# shared features: ours, then the same by the peer; a few differ by a stated factor only
+# shared features: our name, then the call of the other library; a few differ by a known factor
 def ours_plain(x: np.ndarray) -> dict[str, np.ndarray]:
     moved, _ = statistics.movement(x, FS)
     columns = np.column_stack((moved, statistics.order_statistics(np.sort(x, axis=1))))
@@ -106,7 +106,7 @@ TSFEL = {
 
 
 def in_our_terms(found: dict[str, np.ndarray], adjusted_moments: bool) -> dict[str, np.ndarray]:
-    """Peers count per window where we count per second, and tsfresh's moments are corrected for the sample size."""
+    """Convert: other libraries count per window, we count per second; tsfresh corrects moments for the sample size."""
     n, found = N_SAMPLES, dict(found)
     found["line_length"] = found["line_length"] * FS / (n - 1)
     if "peak_rate" in found:
@@ -120,7 +120,7 @@ def in_our_terms(found: dict[str, np.ndarray], adjusted_moments: bool) -> dict[s
 
 
 def tsfresh_calculators(x: np.ndarray, wanted: dict) -> dict[str, np.ndarray]:
-    """Nothing but the calculators of tsfresh, called one by one: its floor."""
+    """Only the calculators of tsfresh, called one by one: the floor of its time."""
     from tsfresh.feature_extraction import feature_calculators
 
     calls = {name: (getattr(feature_calculators, f), given or {}) for name, (f, given) in wanted.items()}

@@ -1,7 +1,8 @@
 """Does the quality index see what readers of MIT-BIH called noisy, and does it spare abnormal beats? And what does it cost?
 
-A window of 5 s counts as noisy where the readers' marks cover over 80 % of it, as clean below 1 %. Intervals: bootstrap over
-patients. The limits of the index were set on these very records. Beside it: kurtosis alone (kSQI) and the amplitude alone.
+A window of 5 s counts as noisy where the readers' marks cover over 80 % of it, as clean below 1 %. Intervals
+come from a bootstrap of patients. The limits of the index were set on these records. The baselines are the kurtosis
+(kSQI) and the amplitude.
 """
 
 import os

@@ -1,6 +1,6 @@
-"""What does a live ECG cost: time a sample and a beat, delay of a score, and the same scores as in batch?
+"""What does a live ECG cost: time per sample and per beat, and delay of a score? Are the scores those of a batch?
 
-One real record of half an hour, R peaks found in the stream, chunks of one sample to ten seconds.
+One real record of half an hour arrives in chunks of one sample to ten seconds; R peaks are found in the stream.
 """
 
 import os
@@ -26,7 +26,7 @@ TARGET_MS = 1.0
 
 
 def stream(detector: BeatDetector, series: BeatSeries, size: int) -> tuple[float, np.ndarray, list[float]]:
-    """Seconds in all, scores, and the seconds of every push that gave exactly one beat."""
+    """Total seconds, scores, and the seconds of every push that returned exactly one beat."""
     scorer = StreamingBeatScorer(detector, series.fs, series.signal.shape[1])
     scores, single = [], []
     began = time.perf_counter()

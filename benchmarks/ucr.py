@@ -1,12 +1,12 @@
 """How many of the biomedical series of the UCR Anomaly Archive have their one anomaly located?
 
-Every detector sees the same series, is fitted on the beginning that is known to be normal, and names one place in what
-follows; it counts where that lies within max(100, length) samples of the anomaly. Intervals draw whole source recordings.
+Every detector is fitted on the normal beginning of a series and names one location in what follows. The location counts
+where it lies within max(100, length) samples of the anomaly. Intervals resample whole source recordings.
 
-What was tried: the six trivial and classical detectors as they stand, and 24 variants of the matrix profile (three
-lengths, two distances, two directions, their sums and maxima). The one shown as ours was written down before any of them
-was scored (three lengths, both distances, summed); no variant did better, and the unit it divides by (median, 99 % or
-largest value of the beginning) made no difference. 31 series cannot tell .74 from .81: see the exact McNemar test.
+Six trivial and classical detectors were tried, and 24 variants of the matrix profile (three lengths, two distances, two
+directions, their sums and maxima). The variant shown as ours (three lengths, both distances, summed) was chosen before
+any of them was scored. No variant did better, and the unit it divides by (median, 99 % or largest value of the
+beginning) made no difference. 31 series cannot separate .74 from .81: see the exact McNemar test.
 """
 
 import os
@@ -55,7 +55,7 @@ STUMPY_UP_TO = 8_000  # samples; it is slow on one core
 
 
 def remembered() -> None:
-    """Let detectors share profiles: four of them ask for the same ones."""
+    """Let detectors share profiles: four of them need the same ones."""
     kept: dict[tuple, MatrixProfile] = {}
 
     def profile(series: np.ndarray, m: int) -> MatrixProfile:

@@ -1,8 +1,8 @@
 """How fast are VUS-ROC and VUS-PR, and do they equal the definition and the authors' program?
 
-Peers, in the same process and taken in turns: a plain version of the definition, and the package ``vus`` (0.0.6) where it is
-installed. It is no dependency, since it pins old libraries; ``pip install --no-deps vus`` into a throwaway folder
-on PYTHONPATH is enough.
+The comparisons run in the same process and take turns: a plain version of the definition, and the package ``vus``
+(0.0.6) where it is installed. It is not a dependency, because it pins old libraries; ``pip install --no-deps vus`` into
+a folder on PYTHONPATH is enough.
 """
 
 import os

@@ -16,7 +16,7 @@ needs_data = pytest.mark.skipif(DATA is None, reason="needs MEDANOMALY_DATA")
 def data(*parts: str) -> Path:
     path = Path(DATA or "") / Path(*parts)
     if not path.exists():
-        pytest.skip(f"{path} is not there")
+        pytest.skip(f"{path} does not exist")
     return path
 
 

@@ -128,7 +128,7 @@ def test_no_marks_are_no_marks_in_every_format(tmp_path):
 
 
 def test_a_symbol_or_text_that_does_not_fit_is_an_error_not_a_loss(tmp_path):
-    with pytest.raises(InputError, match="'PVC' at sample 5 is no WFDB code"):
+    with pytest.raises(InputError, match="'PVC' at sample 5 is not a WFDB code"):
         write_atr(in_time_order([5], ["PVC"], [""])[0], tmp_path / "r.atr", 360.0)
     from dataclasses import replace
 
@@ -142,7 +142,7 @@ def test_a_broken_file_is_named(tmp_path):
         read_atr(tmp_path / "r")
     path = tmp_path / "a.csv"
     path.write_text("sample,symbol\n10,N\nten,N\n")
-    with pytest.raises(InputError, match="line 3, column 'sample': 'ten' is no number"):
+    with pytest.raises(InputError, match="line 3, column 'sample': 'ten' is not a number"):
         read_annotations_csv(path, 250)
     path.write_text("when,what\n1,N\n")
     with pytest.raises(InputError, match="Expected sample, time_s, symbol, text"):

@@ -69,7 +69,7 @@ def test_every_statistic_by_hand():
     assert found["qrs_sensitivity"] == (134, 136)
     assert found["qrs_ppv"] == (134, 139)
     assert found["veb_sensitivity"] == (17, 20)
-    # F and Q beats called V are no false positives: Nv + Sv + Ov
+    # F and Q beats called V are not false positives: Nv + Sv + Ov
     assert found["veb_ppv"] == (17, 17 + 4)
     assert found["sveb_sensitivity"] == (7, 10)
     # Q beats called S are none either: Ns + Vs + Fs + Os
@@ -171,7 +171,7 @@ def test_two_records_of_one_patient_are_drawn_together():
         return m
 
     matrices = {"a": matrix(10, 0), "b": matrix(0, 10)}
-    _, gross = record_table(matrices, {"a": "one man", "b": "one man"})
+    _, gross = record_table(matrices, {"a": "same patient", "b": "same patient"})
     veb = gross.set_index("statistic").loc["veb_sensitivity"]
     assert veb.ci_low == veb.ci_high == 0.5
 

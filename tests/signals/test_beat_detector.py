@@ -76,7 +76,7 @@ def test_what_is_marked_bad_teaches_nothing(detector):
         signal = series.signal.copy()
         signal[first:last] = np.random.default_rng(seed).standard_normal((last - first, 2))
         scores.append(detector.score(replace(series, signal=signal, good=good)))
-    # the filter reaches 0.6 s around the noise, so the beats beside it may differ
+    # the filter reaches 0.6 s around the noise, so the beats next to it may differ
     np.testing.assert_array_equal(scores[0][:68], scores[1][:68])
     np.testing.assert_allclose(np.median(scores[0][83:]), np.median(scores[1][83:]), atol=0.2)
 

@@ -65,7 +65,7 @@ def modulated(amplitudes, seconds=600.0, mean=800.0):
 def test_power_of_a_band_is_half_the_square_of_the_amplitude_of_its_tone(method):
     beat_times = modulated({0.1: 30.0, 0.25: 20.0})
     found = hrv_features(beat_times * 1000, 1000.0, method=method)
-    # a spline through one value a beat flattens faster waves, which is why the Lomb periodogram is the default
+    # a spline through one value per beat flattens faster waves, which is why the Lomb periodogram is the default
     assert found["lf"] == pytest.approx(30**2 / 2, rel=0.08)
     assert found["hf"] == pytest.approx(20**2 / 2, rel=0.08 if method == "lomb" else 0.2)
     assert found["vlf"] < 5

@@ -170,7 +170,7 @@ def test_three_samples_give_no_windows_and_no_error():
 
 
 def test_unfit_arguments_are_refused_with_a_remedy():
-    with pytest.raises(InputError, match="one row a window"):
+    with pytest.raises(InputError, match="one row per window"):
         feature_matrix(np.zeros(720), FS)
     with pytest.raises(InputError, match="8 to"):
         feature_matrix(np.zeros((2, 5)), FS)

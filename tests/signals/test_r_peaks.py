@@ -1,4 +1,4 @@
-"""R peaks: where they are, the same in any chunking, and none where there is no heart beat."""
+"""R peaks: their positions are right, do not depend on chunks, and none is found where there is no heart beat."""
 
 import os
 from pathlib import Path

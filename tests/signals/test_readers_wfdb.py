@@ -162,7 +162,7 @@ def test_an_absent_or_damaged_file_is_named(write, tmp_path):
     with pytest.raises(InputError, match="record cut: the signal cannot be read"):
         read_wfdb(path)
     (tmp_path / "cut.dat").unlink()
-    with pytest.raises(DataNotFoundError, match="names 'cut.dat', which is not there"):
+    with pytest.raises(DataNotFoundError, match="names 'cut.dat', which does not exist"):
         read_wfdb(path)
     (tmp_path / "odd.hea").write_text("not a header\n")
     with pytest.raises(InputError, match="odd.hea"):
@@ -175,7 +175,7 @@ def test_an_absent_or_damaged_file_is_named(write, tmp_path):
 @pytest.mark.parametrize("name", ["../secret.dat", "/etc/hostname", "s3://bucket/x.dat", "..\\x.dat"])
 def test_a_header_opens_no_file_outside_its_folder(tmp_path, name):
     (tmp_path / "x.hea").write_text(f"x 1 360 10\n{name} 16 200 16 0 0 0 0 I\n")
-    with pytest.raises(InputError, match="Files of a record lie beside its header"):
+    with pytest.raises(InputError, match="The files of a record lie in the folder of its header"):
         read_wfdb(tmp_path / "x")
 
 

@@ -98,8 +98,8 @@ def test_kinds_of_leads():
 def test_a_missing_lead_is_replaced_by_the_most_similar_and_it_is_said():
     chosen = select_leads(recording(leads=("V1", "V4", "PLETH")), ["V5", "II"])
     assert chosen.leads == ("V4", "V1")
-    assert "lead V5 is missing: V4 stands for it" in chosen.notes
-    assert "lead II is missing: V1 stands for it" in chosen.notes
+    assert "lead V5 is missing: V4 replaces it" in chosen.notes
+    assert "lead II is missing: V1 replaces it" in chosen.notes
 
 
 def test_order_and_values_follow_the_names():
@@ -116,4 +116,4 @@ def test_no_lead_stands_for_one_of_another_kind():
         select_leads(recording(), ["II", "V5"], fallback=False)
     left = select_leads(recording(), ["II", "RESP"])
     assert left.leads == ("MLII",)
-    assert any("RESP is missing and nothing can stand for it" in note for note in left.notes)
+    assert any("RESP is missing and no other lead can replace it" in note for note in left.notes)

@@ -61,7 +61,7 @@ def test_profile_is_that_of_looking_at_every_pair(seed, m, n, offset):
     x = np.random.default_rng(seed).normal(size=n).cumsum() + offset
     found = matrix_profile(x, m)
     shape_past, shape_all, size_past, size_all = brute_force(x, m)
-    # a correlation below 0 is no likeness: distances end at sqrt(2 m)
+    # a correlation below 0 counts as 0: distances end at sqrt(2 m)
     np.testing.assert_allclose(found.shape_past, np.minimum(shape_past, np.sqrt(2 * m)), atol=1e-5)
     np.testing.assert_allclose(found.shape_all, np.minimum(shape_all, np.sqrt(2 * m)), atol=1e-5)
     np.testing.assert_allclose(found.size_past, size_past, atol=1e-5)

@@ -1,4 +1,4 @@
-"""ECG5000: single beats, cut out, resampled to 140 points and standardised, each with a class."""
+"""ECG5000: single beats with a class; they are cut out, resampled to 140 points and standardised."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ class CutBeats:
     Attributes:
         cases: ``case_id``, ``patient_id``, ``label`` (0 normal, 1 any other class), ``kind``, ``split_official``.
         beats: (n, 140) float32, row i is that of case i; standardised, no unit, no sampling rate.
-        notes: what a user should know.
+        notes: what a user should know about the data.
     """
 
     cases: pd.DataFrame
@@ -31,19 +31,19 @@ class CutBeats:
 
     @property
     def official_split(self) -> dict[str, str]:
-        """case_id -> ``train`` or ``test``, where both are there."""
+        """case_id -> ``train`` or ``test``; empty where only one file exists."""
         own = self.cases["split_official"]
         return dict(zip(self.cases["case_id"], own, strict=True)) if set(own) == {"train", "test"} else {}
 
 
 class ECG5000Dataset(AbstractDataset[None, CutBeats]):
-    """The archive's TRAIN and TEST files, as far as they are there.
+    """The TRAIN and TEST files of the archive; one of them is enough.
 
     All beats are one patient's (record chf07 of the BIDMC Congestive Heart Failure Database), so no split by patient is
-    possible: each beat counts as a case of its own, and figures say nothing of other patients.
+    possible. Each beat counts as a patient of its own, and figures say nothing about other patients.
 
     Args:
-        folder: holds ``ECG5000_TRAIN.txt``, ``ECG5000_TEST.txt``; a first column of classes, then 140 values.
+        folder: holds ``ECG5000_TRAIN.txt`` and ``ECG5000_TEST.txt``; the first column is the class, then come 140 values.
     """
 
     # what its cases are, where the catalog entry does not say
@@ -53,7 +53,7 @@ class ECG5000Dataset(AbstractDataset[None, CutBeats]):
         self.folder, self.metadata = Path(folder), metadata
 
     def load(self) -> CutBeats:
-        """Read the files that are there."""
+        """Read the files that exist."""
         parts = {part: self.folder / f"ECG5000_{part.upper()}.txt" for part in ("train", "test")}
         here = {part: path for part, path in parts.items() if path.is_file()}
         if not here:
@@ -74,10 +74,10 @@ class ECG5000Dataset(AbstractDataset[None, CutBeats]):
             beats.append(values)
         table = pd.concat(cases, ignore_index=True)
         table.insert(1, "patient_id", table["case_id"])
-        notes = ["all beats are one patient's: figures say nothing of other patients"]
+        notes = ["all beats are of one patient: figures say nothing about other patients"]
         if absent := [part for part in parts if part not in here]:
             notes.append(
-                f"{' and '.join(absent)} absent: a random split of the beats takes the place of the official one"
+                f"{' and '.join(absent)} absent: a random split of the beats replaces the official one"
             )
         return CutBeats(
             cases=table.astype(
@@ -104,11 +104,11 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray]:
         text = path.read_text("ascii").replace(",", " ")
         table = np.loadtxt(text.splitlines(), dtype=np.float64, ndmin=2)
     except ValueError as error:
-        raise InputError(f"no table of numbers: {error}", source=path) from error
+        raise InputError(f"the file is not a table of numbers: {error}", source=path) from error
     if table.shape[1] != N_POINTS + 1 or not set(table[:, 0]) <= set(CLASSES):
         raise InputError(
             f"{table.shape[1]} columns, classes {sorted(set(table[:, 0]))[:8]}",
-            remedy=f"Expected a class of {list(CLASSES)} and {N_POINTS} values a line.",
+            remedy=f"Give a class of {list(CLASSES)} and {N_POINTS} values per line.",
             source=path,
         )
     return table[:, 0].astype(np.int64), table[:, 1:].astype(np.float32)

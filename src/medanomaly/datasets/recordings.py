@@ -1,4 +1,4 @@
-"""Recordings of MIT-BIH, SVDB and BIDMC; each is read when it is asked for."""
+"""Recordings of MIT-BIH, SVDB and BIDMC; each recording is read when it is asked for."""
 
 import re
 from abc import abstractmethod
@@ -22,12 +22,12 @@ from medanomaly.signals.recordings.recording_set import RecordingSet
 
 
 class RecordingsDataset(AbstractDataset[None, RecordingSet]):
-    """Base of the data sets of recordings: a folder, and leads to take from each recording.
+    """Base class of data sets of recordings: a folder, and the leads to take from each recording.
 
     Args:
-        folder: where the files are.
-        leads: names of the leads wanted, in any spelling; None takes all. One that a recording lacks is replaced by a
-            similar one, said in its notes.
+        folder: holds the files.
+        leads: names of the wanted leads, in any spelling; None takes all. A lead that a recording lacks is replaced by a
+            similar one, which its notes say.
     """
 
     def __init__(self, *, folder: str, leads: Sequence[str] | None = None, metadata: dict | None = None):
@@ -36,7 +36,7 @@ class RecordingsDataset(AbstractDataset[None, RecordingSet]):
 
     @abstractmethod
     def recordings(self) -> RecordingSet:
-        """What is there; nothing is read yet."""
+        """The recordings that exist; none is read yet."""
 
     def load(self) -> RecordingSet:
         """List the recordings, with the leads chosen as each is read."""
@@ -82,7 +82,7 @@ class MITBIHDataset(RecordingsDataset):
         self.keep_shared_patient = keep_shared_patient
 
     def recordings(self) -> RecordingSet:
-        """DS1 and DS2 as far as they are there; paced records are left out and said."""
+        """The records of DS1 and DS2 that exist; paced records are left out, which the notes say."""
         names = sorted(path.stem for path in self.folder.glob("*.hea"))
         if not names:
             raise not_found(self.folder / "*.hea")
@@ -104,13 +104,15 @@ class SVDBDataset(RecordingsDataset):
     RATE = 128.0
 
     def recordings(self) -> RecordingSet:
-        """Records by number; a record that is there in both forms is read from its WFDB files."""
+        """Records by number; a record that exists in both forms is read from its WFDB files."""
         readers, notes = {}, []
         for path in sorted(self.folder.glob("*.out")):
             number = re.search(r"ECG(\d+)", path.stem)
             readers[number[1] if number else path.stem] = partial(_labelled_values, path, self.RATE)
         if readers:
-            notes.append(f"records {', '.join(readers)} have point labels alone, one lead, no beat codes")
+            notes.append(
+                f"records {', '.join(readers)} have one lead, labels of samples, and no codes of beats"
+            )
         headers = sorted(self.folder.glob("*.hea"))
         readers |= {path.stem: partial(read_wfdb, path) for path in headers}
         if not readers:
@@ -126,7 +128,9 @@ class SVDBDataset(RecordingsDataset):
 def _labelled_values(path: Path, fs: float) -> Recording:
     table = read_csv(path, fs=fs, units="mV")
     if table.signal.shape[1] != 2:
-        raise InputError(f"{table.signal.shape[1]} columns", remedy="Expected value and label.", source=path)
+        raise InputError(
+            f"{table.signal.shape[1]} columns", remedy="Give two columns, value and label.", source=path
+        )
     stretches = runs(table.signal[:, 1] > 0)
     number = re.search(r"ECG(\d+)", path.stem)
     name = number[1] if number else path.stem
@@ -138,7 +142,7 @@ def _labelled_values(path: Path, fs: float) -> Recording:
         leads=("ECG1",),
         units=("mV",),
         annotations=interval_annotations(stretches[:, 0], stretches[:, 1], ["anomaly"] * len(stretches)),
-        notes=("point labels of the file as stretches named anomaly",),
+        notes=("labels of samples became stretches named anomaly",),
     )
 
 
@@ -148,11 +152,11 @@ class BIDMCDataset(RecordingsDataset):
     LABELS = (("age", re.compile(r"Age:\s*(\d+)")), ("sex", re.compile(r"Gender:\s*([MF])")))
 
     def recordings(self) -> RecordingSet:
-        """One recording a patient, ``bidmc01`` to ``bidmc53``."""
+        """One recording per patient, ``bidmc01`` to ``bidmc53``."""
         tables = sorted(self.folder.rglob("bidmc_*_[Ss]ignals.csv"))
         readers = {f"bidmc{path.stem.split('_')[1]}": partial(self._read, path) for path in tables}
         for path in sorted(self.folder.rglob("bidmc*.hea")):
-            # records ending in n hold numerics, one a second
+            # records that end in n hold numerics, one value per second
             if path.stem not in readers and not path.stem.endswith("n"):
                 readers[path.stem] = partial(read_wfdb, path, annotator="breath")
         if not readers:
@@ -162,12 +166,12 @@ class BIDMCDataset(RecordingsDataset):
             name="BIDMC PPG and Respiration",
             readers=readers,
             patients={n: n for n in readers},
-            notes=("signals as CSV are scaled, their units are unknown (NU)",) if tables else (),
+            notes=("signals in the CSV files are scaled, so their units are unknown (NU)",) if tables else (),
         )
 
     def _read(self, path: Path) -> Recording:
         name = f"bidmc{path.stem.split('_')[1]}"
-        # the first rows of times are exact, later ones rounded until they repeat
+        # the first times are exact, later ones are rounded until they repeat
         recording = read_csv(path, units="NU")
         fixed = path.with_name(path.name.split("_Signals")[0] + "_Fix.txt")
         attributes = {}

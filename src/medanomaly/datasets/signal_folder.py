@@ -22,16 +22,17 @@ READERS = {".hea": "wfdb", ".edf": "edf", ".bdf": "edf", ".csv": "csv", ".tsv": 
 
 
 class SignalFolderDataset(RecordingsDataset):
-    """A user's own folder: WFDB, EDF, EDF+, BDF, CSV and npz side by side.
+    """A user's own folder: WFDB, EDF, EDF+, BDF, CSV and npz, in any mix.
 
-    ``patients.csv`` in it (``record, patient_id``, and any further columns) says whose each recording is; its other columns
-    become attributes. ``<record>.annotations.csv`` beside a recording holds its annotations (``.atr`` for WFDB).
+    ``patients.csv`` in it (``record, patient_id``, and any further columns) says whose each recording is; its other
+    columns become attributes. ``<record>.annotations.csv`` in the folder of a recording holds its annotations (``.atr``
+    for WFDB). Leads in V, µV or nV come in mV; notes say which amplitudes do not fit their unit.
 
     Args:
-        folder: read with its subfolders; a record is named by its path without suffix, ``/`` as ``.``.
+        folder: read with its subfolders; the name of a record is its path without suffix, with ``.`` for ``/``.
         leads: as for :class:`RecordingsDataset`.
         fs: rate in Hz of CSV and npz files that state none.
-        units: of the leads of CSV files that state none, or one a lead.
+        units: of the leads of CSV files that state none: one for all, or one per lead.
         csv: further options of :func:`medanomaly.signals.readers.csv.read_csv` (``delimiter``, ``decimal``, ``time``).
     """
 
@@ -49,7 +50,7 @@ class SignalFolderDataset(RecordingsDataset):
         self.fs, self.units, self.csv = fs, units, dict(csv or {})
 
     def recordings(self) -> RecordingSet:
-        """Every file of a known kind; segments of a multi-segment WFDB record count as parts of it."""
+        """One recording per file of a known format; segments of a multi-segment WFDB record belong to that record."""
         if not self.folder.is_dir():
             raise DataNotFoundError(
                 "the folder does not exist", remedy="Correct folder in the catalog entry.", source=self.folder
@@ -68,20 +69,22 @@ class SignalFolderDataset(RecordingsDataset):
             readers[record] = partial(self._read, path, record, patients[record], known.get(record, {}))
         if not readers:
             raise DataNotFoundError(
-                f"there are no files that end in {', '.join(READERS)}", source=self.folder
+                f"there are no files that end in {', '.join(READERS)}",
+                remedy="Put recordings into the folder, or correct folder in the catalog entry.",
+                source=self.folder,
             )
         absent = sorted(set(known) - set(readers))
         notes = [f"{len(readers)} recordings of {len(set(patients.values()))} patients"]
         if not known:
             notes.append(
-                "there is no patients.csv: a recording whose file names no patient counts as one of its own"
+                "there is no patients.csv: a recording whose file names no patient counts as a patient of its own"
             )
         elif unknown := sorted(set(readers) - set(known)):
             notes.append(
-                f"not in patients.csv, so as their files say or patients of their own: {', '.join(unknown)}"
+                f"not in patients.csv, so their files name the patient, or each is its own: {', '.join(unknown)}"
             )
         if absent:
-            notes.append(f"in patients.csv but not there: {', '.join(absent)}")
+            notes.append(f"in patients.csv, but without a file: {', '.join(absent)}")
         return RecordingSet(
             name=self.folder.name,
             readers=readers,
@@ -97,11 +100,12 @@ class SignalFolderDataset(RecordingsDataset):
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
         if not {"record", "patient_id"} <= set(table.columns):
             raise InputError(
-                f"columns are {list(table.columns)}", remedy="Expected record, patient_id.", source=path
+                f"columns are {list(table.columns)}", remedy="Give record and patient_id.", source=path
             )
         if table["record"].duplicated().any():
             raise InputError(
-                f"record {table.loc[table['record'].duplicated(), 'record'].iloc[0]} stands twice",
+                f"record {table.loc[table['record'].duplicated(), 'record'].iloc[0]} is listed twice",
+                remedy="List each record once.",
                 source=path,
             )
         return {row["record"]: {k: v for k, v in row.items() if v} for row in table.to_dict("records")}
@@ -139,7 +143,7 @@ class SignalFolderDataset(RecordingsDataset):
             recording,
             notes=(*recording.notes, *doubts),
             record=record,
-            # one answer to "whose is it" before and after reading
+            # the patient is the same before and after reading
             patient_id=patient,
             attributes=recording.attributes
             | {key: value for key, value in known.items() if key not in {"record", "patient_id"}},
@@ -147,7 +151,7 @@ class SignalFolderDataset(RecordingsDataset):
 
 
 def _stated_patient(path: Path) -> str | None:
-    """The patient that a file names itself, read without its signal."""
+    """The patient that the file itself names, read without its signal."""
     kind = READERS[path.suffix.lower()]
     if kind == "edf":
         return edf_patient(path)

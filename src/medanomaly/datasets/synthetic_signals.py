@@ -1,4 +1,4 @@
-"""Signals of the embedded cohort as recordings: generated when they are asked for, the same for the same seed."""
+"""Signals of the embedded cohort as recordings: generated when they are asked for, equal for equal seeds."""
 
 from functools import partial
 
@@ -21,7 +21,7 @@ GENERATORS = {"ecg": synthetic_ecg, "ppg": synthetic_ppg, "vitals": synthetic_vi
 
 
 def as_recording(signal: SyntheticSignal, attributes: dict[str, str] | None = None) -> Recording:
-    """A synthetic signal as a recording: beats and planted stretches (``(spike`` .. ``spike)``) as its annotations."""
+    """A synthetic signal as a recording; beats and planted stretches (``(spike`` to ``spike)``) are its annotations."""
     marks = interval_annotations(signal.events["start"], signal.events["end"], signal.events["kind"])
     beats = signal.beats
     annotations: Annotations = in_time_order(
@@ -42,11 +42,11 @@ def as_recording(signal: SyntheticSignal, attributes: dict[str, str] | None = No
 
 
 class SyntheticSignalsDataset(AbstractDataset[None, RecordingSet]):
-    """One recording a patient of the synthetic cohort (the patients of ``SyntheticClinicalDataset`` of the same seed).
+    """One recording per patient of the synthetic cohort (the patients of ``SyntheticClinicalDataset`` with the same seed).
 
     Args:
         kind: ecg, ppg or vitals.
-        n_patients: how many patients.
+        n_patients: number of patients.
         duration_s: length of each recording in seconds.
         seed: of the cohort.
         anomalies: fields of :class:`medanomaly.synthetic.signal_anomalies.SignalAnomalyParams`; None plants nothing.
@@ -65,9 +65,9 @@ class SyntheticSignalsDataset(AbstractDataset[None, RecordingSet]):
         metadata: dict | None = None,
     ):
         if kind not in GENERATORS:
-            raise ConfigurationError(f"there is no kind '{kind}'", remedy=f"There are {list(GENERATORS)}.")
+            raise ConfigurationError(f"there is no kind '{kind}'", remedy=f"Choose from {list(GENERATORS)}.")
         if not 0 < duration_s < float("inf"):
-            raise ConfigurationError(f"recordings of {duration_s} s", remedy="Ask for more than 0 s.")
+            raise ConfigurationError(f"recordings of {duration_s} s", remedy="Give more than 0 s.")
         self.kind, self.n_patients, self.duration_s, self.seed = kind, n_patients, float(duration_s), seed
         self.anomalies = None if anomalies is None else SignalAnomalyParams(**anomalies)
         self.options, self.metadata = dict(options or {}), metadata
@@ -81,14 +81,14 @@ class SyntheticSignalsDataset(AbstractDataset[None, RecordingSet]):
         )
 
     def load(self) -> RecordingSet:
-        """Draw the patients; their signals are generated as they are asked for."""
+        """Draw the patients; their signals are generated when they are asked for."""
         patients = draw_patients(self.n_patients, self.seed).to_dict("records")
         planted = "nothing is planted" if self.anomalies is None else "planted anomalies are annotated"
         return RecordingSet(
             name=f"synthetic {self.kind}",
             readers={p["patient_id"]: partial(self._generate, p) for p in patients},
             patients={p["patient_id"]: p["patient_id"] for p in patients},
-            notes=("generated, no real person; says nothing about real performance", planted),
+            notes=("generated, of no real person; it says nothing about real performance", planted),
         )
 
     def save(self, data: None) -> None:

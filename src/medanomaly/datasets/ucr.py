@@ -1,4 +1,4 @@
-"""UCR Anomaly Archive: one text file a series, positions of training end and anomaly in its name."""
+"""UCR Anomaly Archive: one text file per series, with the end of training and the anomaly in its name."""
 
 import re
 from functools import partial
@@ -16,9 +16,9 @@ from medanomaly.signals.recordings.recording_set import RecordingSet
 
 
 class UCRDataset(RecordingsDataset):
-    """UCR Anomaly Archive: one anomaly a series, named in the file name with the end of its normal beginning.
+    """UCR Anomaly Archive: the file name gives the end of the normal beginning and the one anomaly of each series.
 
-    The archive states no sampling rate: ``fs`` is 1, so seconds mean samples. Attributes: ``train_end``,
+    The archive states no sampling rate, so ``fs`` is 1 and seconds mean samples. Attributes: ``train_end``,
     ``anomaly_start``, ``anomaly_end`` (samples from 0, ends excluded). Series cut from one recording share a patient.
     """
 
@@ -28,7 +28,7 @@ class UCRDataset(RecordingsDataset):
     NAME = re.compile(r"^(\d+)_UCR_Anomaly_(.+?)_(\d+)_(\d+)_(\d+)$")
 
     def recordings(self) -> RecordingSet:
-        """Series by the number and name of their file."""
+        """Series, named by the number and name of their file."""
         paths = sorted(self.folder.glob("*_UCR_Anomaly_*.txt"))
         if not paths:
             raise not_found(self.folder / "*.txt")
@@ -51,7 +51,7 @@ class UCRDataset(RecordingsDataset):
 
 def _ucr_series(path: Path) -> Recording:
     number, name, *positions = UCRDataset.NAME.match(path.stem).groups()
-    # some files of the archive are one line, others one value a line
+    # some files of the archive have one line, others one value per line
     values = pd.to_numeric(pd.Series(path.read_text("ascii", errors="replace").split()), errors="coerce")
     train_end, first, last = (int(p) for p in positions)
     if (
@@ -60,8 +60,8 @@ def _ucr_series(path: Path) -> Recording:
         or not train_end <= first <= last <= len(values)
     ):
         raise InputError(
-            f"{len(values)} values, {int(values.isna().sum())} of them no numbers, for positions {positions}",
-            remedy="Expected one number a line and positions inside the series.",
+            f"{len(values)} values, {int(values.isna().sum())} of which are not numbers, for positions {positions}",
+            remedy="Give numbers only, and positions inside the series.",
             source=path,
         )
     # the archive counts from 1 and includes the end

@@ -1,7 +1,7 @@
-"""Synthetic ECG: a sum of Gaussian waves a beat, of the shape of each patient's own.
+"""Synthetic ECG: each beat is a sum of Gaussian waves, whose shape belongs to the patient.
 
-The waves P, Q, R, S, T as Gaussians go back to McSharry et al. 2003 (see ``rhythm``); the T wave follows the interval by its
-square root (Bazett 1920). Written by hand, fitted to nobody's data.
+McSharry et al. 2003 (see ``rhythm``) describe the waves P, Q, R, S, T by Gaussians. The time of the T wave is
+proportional to the square root of the interval (Bazett 1920). The values are chosen by hand and fitted to no data.
 """
 
 from collections.abc import Mapping
@@ -34,7 +34,7 @@ AMPLITUDES = {  # mV
     "V1": np.array([0.07, 0.00, 0.28, -0.95, -0.05]),
     "V5": np.array([0.10, -0.12, 1.40, -0.28, 0.34]),
 }
-# a ventricular beat: no P wave, wide, T against it
+# a ventricular beat: no P wave, wide, T wave of opposite sign
 PVC_CENTRES = np.array([-0.165, -0.05, 0.0, 0.075, 0.31])
 PVC_WIDTHS = np.array([0.022, 0.02, 0.034, 0.034, 0.06])
 PVC_FACTORS = {
@@ -42,11 +42,11 @@ PVC_FACTORS = {
     "V1": np.array([0.0, 0.0, 3.2, 0.3, 4.0]),
     "V5": np.array([0.0, 0.5, 0.5, 3.5, -1.2]),
 }
-_BEFORE, _AFTER = 0.36, 0.62  # s around R that a beat reaches
+_BEFORE, _AFTER = 0.36, 0.62  # s before and after R that a beat reaches
 
 
 class EcgStream(BlockStream):
-    """One patient's ECG without end.
+    """Endless ECG of one patient.
 
     Args:
         patient: a row of :func:`medanomaly.synthetic.patients.draw_patients`.
@@ -70,9 +70,9 @@ class EcgStream(BlockStream):
         anomalies: SignalAnomalyParams | None = None,
     ):
         if not 50 <= fs <= 1000:
-            raise ConfigurationError(f"an ECG at {fs} Hz", remedy="Ask for 50 to 1000 Hz.")
+            raise ConfigurationError(f"an ECG at {fs} Hz", remedy="Choose 50 to 1000 Hz.")
         if unknown := [lead for lead in leads if lead not in LEADS]:
-            raise ConfigurationError(f"there is no lead {unknown}", remedy=f"There are {LEADS}.")
+            raise ConfigurationError(f"there is no lead {unknown}", remedy=f"Choose from {LEADS}.")
         super().__init__(fs, BLOCK_S)
         self.patient_id, self.seed = str(patient["patient_id"]), seed
         self.leads, self.units = tuple(leads), ("mV",) * len(leads)
@@ -90,10 +90,10 @@ class EcgStream(BlockStream):
         z = stream.standard_normal((3, len(LEADS), len(WAVES)))
         chosen = [LEADS.index(lead) for lead in self.leads]
         self._amplitudes = np.array([AMPLITUDES[lead] for lead in self.leads]) * np.exp(0.15 * z[0, chosen])
-        # wall thickness raises voltage, lungs full of air lower it, potassium raises T
+        # a thick heart muscle raises the voltage, overinflated lungs lower it, potassium raises the T wave
         self._amplitudes[:, 1:4] *= 1 + 0.2 * bool(patient["hypertension"]) - 0.25 * bool(patient["copd"])
         self._amplitudes[:, 4] *= 1 + 0.3 * bool(patient["ckd"])
-        # timing belongs to the heart, not to the lead
+        # timing is the same in every lead
         self._centres = CENTRES * (1 + 0.05 * z[1, 0])
         self._widths = WIDTHS * np.exp(0.08 * z[2, 0]) * (1 + 0.15 * bool(patient["heart_failure"]))
         self._rms = self._nominal_rms()
@@ -121,7 +121,7 @@ class EcgStream(BlockStream):
         return event if event is not None and event.start_s <= t < event.end_s else None
 
     def _waves(self, t: np.ndarray, rr: np.ndarray, origin: np.ndarray) -> np.ndarray:
-        """(n_beats, n_times, n_leads) mV: beats at times ``t`` (n_beats, n_times) from their R peak."""
+        """(n_beats, n_times, n_leads) mV: beats at times ``t`` (n_beats, n_times), relative to their R peak."""
         n = len(t)
         centres, widths = np.tile(self._centres, (n, 1)), np.tile(self._widths, (n, 1))
         amplitudes = np.tile(self._amplitudes, (n, 1, 1))
@@ -130,7 +130,7 @@ class EcgStream(BlockStream):
             factors = np.array([PVC_FACTORS[lead] for lead in self.leads])
             centres[ventricular], widths[ventricular] = PVC_CENTRES, PVC_WIDTHS
             amplitudes[ventricular] *= factors
-        # an atrial focus sends another P wave; atria that fibrillate send none
+        # an atrial focus gives another P wave, fibrillating atria give none
         amplitudes[origin == "PAC", :, 0] *= -0.6
         amplitudes[origin == "AF", :, 0] = 0.0
         stretch = np.sqrt(np.clip(rr, 0.4, 1.4))
@@ -153,7 +153,7 @@ class EcgStream(BlockStream):
         times = np.array([b.time_s for b in beats])
         rr, origin = np.array([b.rr_s for b in beats]), np.array([b.origin for b in beats])
         width = int(np.ceil((_BEFORE + _AFTER) * self.fs))
-        # whole sample numbers of the signal, so that a beat is the same from either of two blocks
+        # positions are sample numbers of the whole signal, so that two blocks give the same beat
         begin = np.ceil((times - _BEFORE) * self.fs).astype(np.int64)
         numbers = begin[:, None] + np.arange(width)
         waves = self._waves(numbers / self.fs - times[:, None], rr, origin)
@@ -201,7 +201,7 @@ class EcgStream(BlockStream):
     def _fibrillation(self, signal: np.ndarray, t: np.ndarray, event: PlannedEvent) -> None:
         inside = (t >= event.start_s) & (t < event.end_s)
         rate = 5.0 + 2.0 * event.choices[0]
-        # the right atrium lies under V1
+        # V1 is nearest to the right atrium
         size = np.array([0.06 if lead == "V1" else 0.03 for lead in self.leads])
         phase = 2 * np.pi * rate * t[inside] + 1.5 * np.sin(2 * np.pi * 0.4 * t[inside])
         signal[inside] += (np.sin(phase) + 0.4 * np.sin(2 * phase))[:, None] * size
@@ -239,7 +239,7 @@ class EcgStream(BlockStream):
         self._planted.append({"kind": kind, "start": start, "end": end, "lead": name, "snr_db": snr_db})
 
     def events(self, n_samples: int) -> pd.DataFrame:
-        """Events planted in the first ``n_samples``, once they have been read; cut off at the end."""
+        """Events planted in the first ``n_samples``, which must have been read; cut off at the end."""
         return event_table(self._planted, n_samples)
 
     def beats(self, n_samples: int) -> pd.DataFrame:
@@ -250,7 +250,7 @@ class EcgStream(BlockStream):
 
 
 def event_table(planted: list[dict], n_samples: int) -> pd.DataFrame:
-    """Events that begin before ``n_samples``, ends cut off there."""
+    """Events that begin before ``n_samples``; their ends are cut off there."""
     columns = ["kind", "start", "end", "lead", "snr_db"]
     table = pd.DataFrame(planted, columns=columns).astype(
         {"start": "int64", "end": "int64", "snr_db": "float64"}
@@ -260,7 +260,7 @@ def event_table(planted: list[dict], n_samples: int) -> pd.DataFrame:
 
 
 def synthetic_ecg(patient: Mapping, seed: int, duration_s: float, **options) -> SyntheticSignal:
-    """A whole ECG in one call; options as for :class:`EcgStream`.
+    """A whole ECG in one call; options are those of :class:`EcgStream`.
 
     Args:
         patient: a row of the patients' table.
@@ -271,7 +271,7 @@ def synthetic_ecg(patient: Mapping, seed: int, duration_s: float, **options) -> 
 
 
 def whole_signal(stream: BlockStream, duration_s: float) -> SyntheticSignal:
-    """Read a stream from its beginning."""
+    """The first ``duration_s`` seconds of a stream."""
     n = round(duration_s * stream.fs)
     samples = stream.read(n)
     return SyntheticSignal(

@@ -1,7 +1,7 @@
-"""Synthetic pulse wave of the same heart: each beat of the patient's rhythm arrives a moment later at the finger.
+"""Synthetic pulse wave (PPG) of the heart of the ECG: each beat arrives a moment later at the finger.
 
-A pulse is the sum of a main and a reflected wave; the reflected one comes earlier and larger in stiff arteries (age, high
-blood pressure). A beat that comes early fills the heart less and gives a smaller pulse.
+A pulse is the sum of a main and a reflected wave. In stiff arteries (age, high blood pressure) the reflected wave is
+earlier and larger. A beat that comes early fills the heart less and gives a smaller pulse.
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from medanomaly.synthetic.rhythm import Beat
 from medanomaly.synthetic.signal_anomalies import SignalAnomalyParams
 from medanomaly.synthetic.streaming import SyntheticSignal
 
-_BEFORE, _AFTER = 0.1, 1.25  # s around R that a pulse reaches
+_BEFORE, _AFTER = 0.1, 1.25  # s before and after R that a pulse reaches
 
 
 class PpgStream(EcgStream):
-    """One patient's pulse wave without end; beats and rhythm are those of the patient's :class:`EcgStream`.
+    """Endless pulse wave of one patient; beats and rhythm are those of the patient's :class:`EcgStream`.
 
     Args:
         patient: a row of the patients' table.
@@ -41,7 +41,7 @@ class PpgStream(EcgStream):
         anomalies: SignalAnomalyParams | None = None,
     ):
         if not 50 <= fs <= 1000:
-            raise ConfigurationError(f"a pulse wave at {fs} Hz", remedy="Ask for 50 to 1000 Hz.")
+            raise ConfigurationError(f"a pulse wave at {fs} Hz", remedy="Choose 50 to 1000 Hz.")
         super().__init__(patient, seed, fs=fs, leads=("II",), noise_db=noise_db, anomalies=anomalies)
         self.leads, self.units = ("PLETH",), ("NU",)
 
@@ -89,9 +89,9 @@ class PpgStream(EcgStream):
         return out[width : width + n, None]
 
     def _fibrillation(self, signal, t, event) -> None:
-        """Atria that fibrillate are seen in the pulse by its rhythm alone."""
+        """Fibrillating atria change only the rhythm of the pulse, so nothing is added."""
 
 
 def synthetic_ppg(patient: Mapping, seed: int, duration_s: float, **options) -> SyntheticSignal:
-    """A whole pulse wave in one call; options as for :class:`PpgStream`."""
+    """A whole pulse wave in one call; options are those of :class:`PpgStream`."""
     return whole_signal(PpgStream(patient, seed, **options), duration_s)

@@ -1,8 +1,8 @@
-"""Heart beats of a synthetic patient: sinus rhythm with its variability, and beats of another origin where planned.
+"""Heart beats of a synthetic patient: sinus rhythm with variability, and beats of another origin where planned.
 
-The interval between sinus beats varies with breathing (0.15-0.35 Hz), with the 0.1 Hz waves of blood pressure and slowly, as
-in the two-peaked spectrum of McSharry, Clifford, Tarassenko, Smith 2003, "A dynamical model for generating synthetic
-electrocardiogram signals", IEEE TBME 50(3), and less so with age.
+The interval between sinus beats varies with breathing (0.15-0.35 Hz), with the 0.1 Hz waves of blood pressure, and
+slowly. The two-peaked spectrum is that of McSharry, Clifford, Tarassenko, Smith 2003, "A dynamical model for generating
+synthetic electrocardiogram signals", IEEE TBME 50(3). Variability falls with age.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ _HEAD_S = 3.0
 
 @dataclass(frozen=True)
 class Beat:
-    """One beat: time of its R peak, interval before it (s), its origin (sinus, PVC, PAC, AF)."""
+    """One beat: time of its R peak (s), interval before it (s), and origin (sinus, PVC, PAC, AF)."""
 
     time_s: float
     rr_s: float
@@ -30,7 +30,7 @@ class Beat:
 
 @dataclass(frozen=True)
 class Autonomic:
-    """How a patient's heart beats at rest: rate (/min), breaths (Hz), and shares of the interval that vary."""
+    """How a patient's heart beats at rest: rate (/min), breathing (Hz), and the shares of the interval that vary."""
 
     rate: float
     breathing: float
@@ -44,7 +44,7 @@ def autonomic(patient: Mapping, seed: int) -> Autonomic:
     z = next(own_streams([patient["patient_id"]], seed, "autonomic")).standard_normal(5)
     severity, age = float(patient["severity"]), float(patient["age"])
     rate = 68 + 14 * severity + 4 * (patient["sex"] == "F") + 7 * z[0]
-    # variability halves from 25 to 75 years
+    # variability halves from age 25 to 75
     youth = np.clip(0.5 ** ((age - 25) / 50), 0.35, 1.2) * (1 - 0.4 * severity)
     return Autonomic(
         rate=float(np.clip(rate, 48, 120)),
@@ -56,12 +56,12 @@ def autonomic(patient: Mapping, seed: int) -> Autonomic:
 
 
 class Rhythm:
-    """Beats in order of time, made as far as they are asked for.
+    """Beats in order of time, generated when they are asked for.
 
     Args:
         patient: a row of the patients' table.
         seed: of the cohort.
-        event_at: time in s -> the planned event there, or None.
+        event_at: time in s -> the planned event at that time, or None.
     """
 
     def __init__(self, patient: Mapping, seed: int, event_at: Callable[[float], PlannedEvent | None]):
@@ -71,7 +71,7 @@ class Rhythm:
         self._phases = 2 * np.pi * phase
         self._event_at = event_at
         self._normals, self._used, self._slow = np.empty((0, 2)), 0, 0.0
-        # from a while before the start, so that the first samples have beats around them
+        # begins a while before the start, so that the first samples have beats around them
         self._sinus = -_HEAD_S - float(60.0 / self.state.rate * self._stream.random())
         self.beats: list[Beat] = [Beat(self._sinus, 60.0 / self.state.rate, "sinus")]
         self._sinus_since_ectopic = 0
@@ -97,7 +97,7 @@ class Rhythm:
         return 60.0 / s.rate * float(np.exp(variation))
 
     def until(self, t: float) -> list[Beat]:
-        """All beats so far, with none missing up to ``t``."""
+        """All beats so far; none is missing up to ``t``."""
         while self.beats[-1].time_s <= t:
             self._next()
         return self.beats
@@ -110,16 +110,16 @@ class Rhythm:
         kind = event.kind if event is not None and event.kind in BEAT_KINDS else "sinus"
         origin, time = "sinus", self._sinus + sinus
         if kind == "AF":
-            # irregular without order, and faster
+            # irregular without a pattern, and faster
             origin = "AF"
             time = last.time_s + float(np.clip(0.85 * sinus * np.exp(0.24 * z[1]), 0.32, 1.6))
         elif kind in {"PVC", "PAC"} and self._sinus_since_ectopic >= 1 + int(2.999 * event.choices[3]):
-            # from bigeminy to one in four
+            # from every second beat (bigeminy) to every fourth
             origin = kind
             early = (0.62 if kind == "PVC" else 0.66) + 0.03 * float(np.clip(z[1], -2, 2))
             time = last.time_s + early * sinus
         if origin == "PVC":
-            # the sinus node goes on: the beat it would have sent is lost, the pause compensates
+            # the sinus node keeps its rhythm: its beat is lost, and the pause compensates
             self._sinus += sinus
         else:
             self._sinus = time

@@ -1,11 +1,11 @@
-"""Anomalies planted into synthetic signals, one at most a block, with the truth about each.
+"""Anomalies planted into synthetic signals, at most one per block, with the truth about each.
 
-Strength is a signal-to-noise ratio in dB: the peak of what is planted over the root mean square of the patient's normal
-signal around its mean (for vital signs, over the natural deviation of the variable). 6 dB is twice, 18 dB eight times. Beats
-of another origin have no such ratio.
+Strength is a ratio in dB: the peak of the anomaly over the root mean square of the patient's normal signal around its
+mean (for vital signs, over the natural deviation of the variable). 6 dB means twice, 18 dB eight times. Beats of another
+origin have no strength.
 
-Whether and what is planted in a block comes from a stream of that block: the normal part is the same with and without, and
-a larger share keeps the events of a smaller one.
+A random stream per block decides whether and what is planted in it. The normal part is therefore the same with and
+without anomalies, and a larger share keeps the events of a smaller one.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ VITAL_KINDS = ("spike", "drift", "dropout", "decompensation")
 BEAT_KINDS = frozenset({"PVC", "PAC", "AF"})
 CODES = {kind: number for number, kind in enumerate(KINDS, 1)}
 
-# seconds in a waveform; a run of PVC or PAC is a stretch in which such beats come
+# seconds in a waveform; for PVC and PAC, of the stretch in which such beats occur
 WAVEFORM_SECONDS = {
     "spike": (0.02, 0.06),
     "drift": (6.0, 16.0),
@@ -38,7 +38,7 @@ _MARGIN = 0.04
 
 
 class SignalAnomalyParams(Params):
-    """What is planted, how often, how strong."""
+    """What is planted, how often, and how strong."""
 
     # share of blocks (a minute of a waveform, 12 hours of vital signs) that hold an event
     share: float = Field(0.5, ge=0, le=1)
@@ -72,7 +72,7 @@ class PlannedEvent:
         start_s: seconds from the start of the signal.
         end_s: its end.
         snr_db: strength; NaN for beats and dropouts.
-        choices: (4,) uniform numbers that decide what the kind leaves open (sign, lead, ...).
+        choices: (4,) uniform numbers that decide the details of the event (sign, lead, ...).
     """
 
     kind: str
@@ -104,7 +104,7 @@ def planned_event(
         purpose: the signal, for example "ecg".
         block: its number.
         block_s: its length in seconds.
-        seconds: kind -> shortest and longest duration; kinds that the signal does not have are not drawn.
+        seconds: kind -> shortest and longest duration; other kinds are not drawn.
         params: what is planted.
     """
     stream = next(own_streams([f"{patient_id}:{block}"], seed, f"{purpose} anomalies"))
@@ -126,12 +126,12 @@ def planned_event(
 
 
 def spike_shape(n: int) -> np.ndarray:
-    """(n,) a short pulse with peak 1."""
+    """(n,) short pulse with peak 1."""
     return np.sin(np.pi * (np.arange(n) + 0.5) / n) ** 0.5 if n else np.empty(0)
 
 
 def drift_shape(n: int, ramp: float = 0.1) -> np.ndarray:
-    """(n,) rise over a tenth, plateau of 1, fall over a tenth; never below a tenth inside, so that all of it counts."""
+    """(n,) rise over a tenth of the time, plateau of 1, fall over a tenth; always above 0.1, so that all of it counts."""
     position = (np.arange(n) + 0.5) / max(n, 1)
     edge = np.minimum(position, 1 - position) / ramp
     return np.clip(0.1 + 0.9 * edge, 0.0, 1.0)
@@ -153,12 +153,12 @@ def plant(
         truth: (n,) uint8, changed.
         first: number of the block's first sample.
         fs: Hz.
-        event: what to plant; kinds of beats are not for here.
+        event: what to plant; kinds of beats are not planted here.
         rms: (n_leads,) root mean square of the normal signal.
         noise: random stream of the event.
 
     Returns:
-        ``(start, end, lead)`` in samples of the signal, lead None for all; None where nothing was planted.
+        ``(start, end, lead)`` in samples of the signal; lead is None for all leads. None where nothing was planted.
     """
     a = max(0, round(event.start_s * fs) - first)
     b = min(len(truth), max(a + 1, round(event.end_s * fs) - first))
@@ -171,12 +171,12 @@ def plant(
     elif event.kind == "drift":
         signal[a:b, lead] += (sign * event.ratio * rms[lead] * drift_shape(n)).astype(np.float32)
     elif event.kind == "dropout":
-        # a cable that is off: every lead, nothing recorded or the last value held
+        # a cable that is off: in every lead nothing is recorded, or the last value is held
         lead = None
         signal[a:b] = np.nan if event.choices[2] < 0.5 else signal[max(a - 1, 0)]
     elif event.kind == "noise":
         lead = None
-        # a Gaussian of this deviation peaks at about three times of it
+        # the peak of Gaussian noise is about three times its deviation
         signal[a:b] += (event.ratio / 3.0 * rms * noise.standard_normal((n, signal.shape[1]))).astype(
             np.float32
         )

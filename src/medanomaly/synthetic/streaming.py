@@ -1,4 +1,4 @@
-"""Signals made in blocks of fixed length, read in chunks of any size: the samples do not depend on the chunks."""
+"""Signals that are generated in blocks of fixed length and read in chunks; the samples do not depend on the chunks."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ class Samples:
     """A stretch of a synthetic signal.
 
     Attributes:
-        signal: (n, n_leads) float32, NaN where the sensor gave nothing.
-        truth: (n,) uint8, 0 normal, else 1 + the position of the anomaly's kind in ``signal_anomalies.KINDS``.
+        signal: (n, n_leads) float32, NaN where nothing was recorded.
+        truth: (n,) uint8, 0 where normal, else 1 + the position of the kind of anomaly in ``signal_anomalies.KINDS``.
     """
 
     signal: np.ndarray
@@ -27,7 +27,7 @@ class SyntheticSignal:
     """A whole synthetic recording with its truth.
 
     Attributes:
-        patient_id: of the cohort.
+        patient_id: patient of the cohort.
         signal: (n, n_leads) float32.
         fs: Hz.
         leads: names of the columns.
@@ -57,7 +57,7 @@ class BlockStream(ABC):
 
     def __init__(self, fs: float, block_s: float):
         if not (np.isfinite(fs) and fs > 0):
-            raise ConfigurationError(f"a sampling rate of {fs} Hz", remedy="Ask for a number above 0.")
+            raise ConfigurationError(f"a sampling rate of {fs} Hz", remedy="Give a number above 0.")
         self.fs = float(fs)
         self.block_samples = max(1, round(block_s * fs))
         self._next_block = 0
@@ -65,7 +65,7 @@ class BlockStream(ABC):
 
     @abstractmethod
     def _block(self, index: int) -> Samples:
-        """Block number ``index``; called once for each, in order."""
+        """Block number ``index``; called once per block, in order."""
 
     def read(self, n: int) -> Samples:
         """The next ``n`` samples; there is no end.
@@ -74,7 +74,7 @@ class BlockStream(ABC):
             n: 0 or more.
         """
         if n < 0:
-            raise ConfigurationError(f"{n} samples", remedy="Ask for 0 or more.")
+            raise ConfigurationError(f"{n} samples", remedy="Give 0 or more.")
         parts, have = ([self._left], len(self._left.truth)) if self._left is not None else ([], 0)
         while have < n or not parts:
             parts.append(self._block(self._next_block))

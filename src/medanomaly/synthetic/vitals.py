@@ -1,7 +1,7 @@
 """Synthetic vital signs of a stay: heart rate, oxygen saturation, blood pressure, breathing, temperature.
 
-Each sign swings around the patient's set point: a circadian wave, slow changes and fast ones, partly shared (a heart that
-beats faster breathes faster). Values are rounded as monitors show them.
+Each sign varies around the patient's set point: by a circadian wave, slow changes and fast changes, which are partly
+shared between signs (heart rate and breathing rise together). Values are rounded as on monitors.
 """
 
 from collections.abc import Mapping
@@ -27,12 +27,12 @@ BLOCK_S = 12 * 3600.0
 SIGNS = ("heart_rate", "spo2", "systolic", "diastolic", "respiratory_rate", "temperature")
 UNITS = ("/min", "%", "mmHg", "mmHg", "/min", "°C")
 STEPS = np.array([1.0, 1.0, 1.0, 1.0, 1.0, 0.1])
-# natural deviation around the set point, in the units above
+# natural deviation from the set point, in the units above
 DEVIATIONS = np.array([6.0, 1.0, 9.0, 6.0, 2.0, 0.25])
 LIMITS = np.array([[20, 230], [40, 100], [40, 260], [20, 160], [3, 60], [33.0, 42.0]])
 CIRCADIAN = np.array([0.7, 0.1, 0.7, 0.6, 0.4, 0.9])  # shares of the deviation
 SHARED = np.array([0.5, -0.3, 0.3, 0.3, 0.5, 0.3])  # loading on what is common to all
-# sepsis or heart failure that sets in: pulse, breathing and temperature up, pressure and saturation down
+# beginning sepsis or heart failure: pulse, breathing and temperature rise, pressure and saturation fall
 DECOMPENSATION = np.array([1.0, -0.9, -0.9, -0.7, 1.0, 0.6])
 _SLOW_S, _FAST_S = 3 * 3600.0, 600.0  # time constants
 _SECONDS = {
@@ -43,12 +43,12 @@ _SECONDS = {
 
 
 class VitalsStream(BlockStream):
-    """One patient's vital signs without end.
+    """Endless vital signs of one patient.
 
     Args:
         patient: a row of :func:`medanomaly.synthetic.patients.draw_patients`.
         seed: of the cohort.
-        fs: up to 1 Hz; 1/60 is a value a minute.
+        fs: up to 1 Hz; 1/60 is one value per minute.
         anomalies: what is planted; None plants nothing.
     """
 
@@ -63,17 +63,17 @@ class VitalsStream(BlockStream):
         anomalies: SignalAnomalyParams | None = None,
     ):
         if not 0 < fs <= 1:
-            raise ConfigurationError(f"vital signs at {fs} Hz", remedy="Ask for more than 0, up to 1 Hz.")
+            raise ConfigurationError(f"vital signs at {fs} Hz", remedy="Choose more than 0 and up to 1 Hz.")
         super().__init__(fs, BLOCK_S)
         self.patient_id, self.seed, self._params = str(patient["patient_id"]), seed, anomalies
         self._noise = next(own_streams([self.patient_id], seed, "vitals"))
         z = self._noise.standard_normal(len(SIGNS) + 1)
         self._set_point = _set_point(patient, seed) + 0.4 * DEVIATIONS * z[:-1]
         self._hour = 3.0 + z[-1]
-        # signs, then what they share: slow and fast
+        # state of the slow and the fast changes: of each sign, then of the shared part
         self._state = self._noise.standard_normal((2, 1, len(SIGNS) + 1))
         self._planted: list[dict] = []
-        # a spike is one value or two, whatever the rate
+        # a spike is one or two values, whatever the rate
         self._seconds = _SECONDS | {"spike": (1.0 / fs, 2.0 / fs)}
 
     def _natural(self, t: np.ndarray) -> np.ndarray:
@@ -113,7 +113,7 @@ class VitalsStream(BlockStream):
         a = max(0, round(event.start_s * self.fs) - first)
         b = min(len(truth), max(a + 1, round(event.end_s * self.fs) - first))
         sign, lead = (1.0 if event.choices[0] < 0.5 else -1.0), int(event.choices[1] * len(SIGNS))
-        # saturation has room below alone
+        # saturation can only fall
         if SIGNS[lead] == "spo2":
             sign = -1.0
         missing, name = None, SIGNS[lead]
@@ -134,7 +134,7 @@ class VitalsStream(BlockStream):
         return missing
 
     def events(self, n_samples: int) -> pd.DataFrame:
-        """Events planted in the first ``n_samples``, once they have been read; cut off at the end."""
+        """Events planted in the first ``n_samples``, which must have been read; cut off at the end."""
         return event_table(self._planted, n_samples)
 
     def beats(self, n_samples: int) -> pd.DataFrame:
@@ -158,5 +158,5 @@ def _set_point(patient: Mapping, seed: int) -> np.ndarray:
 
 
 def synthetic_vitals(patient: Mapping, seed: int, duration_s: float, **options) -> SyntheticSignal:
-    """Vital signs of a stay in one call; options as for :class:`VitalsStream`."""
+    """Vital signs of a stay in one call; options are those of :class:`VitalsStream`."""
     return whole_signal(VitalsStream(patient, seed, **options), duration_s)

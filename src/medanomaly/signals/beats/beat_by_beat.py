@@ -48,7 +48,7 @@ def match_beats(reference: np.ndarray, test: np.ndarray, window: int) -> tuple[n
 
     Args:
         reference: (n,) int positions in samples, increasing.
-        test: (m,) likewise.
+        test: (m,) int positions in samples, increasing.
         window: largest distance of a pair, in samples.
 
     Returns:
@@ -99,7 +99,7 @@ def compare_beats(
         reference: (n,) int positions of the reference beats in samples, increasing.
         reference_class: (n,) their classes: N, S, V, F or Q.
         test: (m,) int positions of the test beats.
-        test_class: (m,) likewise; a detector that only finds beats calls all of them N.
+        test_class: (m,) their classes; a detector that only finds beats calls all of them N.
         fs: Hz.
         start_s: seconds from which beats count (the standard leaves the first 5 minutes for learning).
         end_s: seconds up to which beats count; None counts to the end.

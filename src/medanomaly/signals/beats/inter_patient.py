@@ -34,19 +34,17 @@ def inter_patient_protocol(
             )
     if not second or not first:
         present, absent = ("DS1", "DS2") if first else ("DS2", "DS1")
-        notes.append(
-            f"{absent} is absent: folds by patient inside {present} take the place of the official split"
-        )
+        notes.append(f"{absent} is absent: folds by patient inside {present} replace the official split")
         return {}, left_out, tuple(notes)
     notes.append("split of de Chazal et al. 2004: DS1 for training and calibration, DS2 for the test")
     tested = {mitbih_patient(r) for r in second}
     shared = [r for r in first if mitbih_patient(r) in tested]
     if shared and keep_shared_patient:
         notes.append(
-            f"record {', '.join(shared)} of DS1 and one of DS2 are the same patient's: both kept as published"
+            f"record {', '.join(shared)} of DS1 and one of DS2 are of the same patient: both are kept as published"
         )
     elif shared:
-        left_out |= dict.fromkeys(shared, "its patient is in DS2 (201 and 202 are one man's)")
+        left_out |= dict.fromkeys(shared, "its patient is in DS2 (201 and 202 are of the same patient)")
         notes.append(f"record {', '.join(shared)} of DS1 is left out: its patient is in DS2")
     split = {r: SPLIT_DS1 for r in first if r not in left_out} | dict.fromkeys(second, SPLIT_DS2)
     return split, left_out, tuple(notes)

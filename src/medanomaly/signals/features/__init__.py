@@ -1,1 +1,1 @@
-"""Features of windows, beats, heart rhythm and pulse waves, with a catalogue of what each one is."""
+"""Features of windows, beats, heart rhythm and pulse waves, and a catalogue that says what each one is."""

@@ -1,4 +1,4 @@
-"""What every feature is: formula, unit, source. The tables of ``docs/signals/features.md`` are made from it."""
+"""What every feature is: formula, unit and source. ``docs/signals/features.md`` is made from it."""
 
 from dataclasses import dataclass
 
@@ -185,8 +185,8 @@ BEAT = (
     Feature("rr_pre_ratio", "rr_pre / rr_local", "1", _DE_CHAZAL),
     Feature("rr_post_ratio", "rr_post / rr_local", "1", _DE_CHAZAL),
     Feature("rr_post_pre", "rr_post / rr_pre", "1", _DE_CHAZAL),
-    Feature("rr_change", "rr_pre less the interval before it", "s", _OWN),
-    Feature("r_amplitude", "y(R), y the signal less its median over R − 250 to R + 400 ms", SIGNAL, _OWN),
+    Feature("rr_change", "rr_pre − the interval before it", "s", _OWN),
+    Feature("r_amplitude", "y(R), y the signal − its median over R − 250 to R + 400 ms", SIGNAL, _OWN),
     Feature("qrs_maximum", "max y over R ± 100 ms", SIGNAL, _OWN),
     Feature("qrs_minimum", "min y over R ± 100 ms", SIGNAL, _OWN),
     Feature("qrs_amplitude", "qrs_maximum − qrs_minimum", SIGNAL, _OWN),
@@ -207,7 +207,7 @@ BEAT = (
         "1",
         "Pearson 1896",
     ),
-    Feature("template_distance", "‖b − T‖ / ‖T‖, beat and template less their means", "1", _OWN),
+    Feature("template_distance", "‖b − T‖ / ‖T‖, beat and template − their means", "1", _OWN),
     *(
         Feature(
             f"pc_{k}",
@@ -249,9 +249,9 @@ _HEADINGS = {
     "window": (
         "Windows",
         "`windows.feature_matrix`, `windows.windowed_features` and, for signals that do not fit into memory, "
-        "`windows.stream_windowed_features`. A window of `n` samples `x` of one lead at `fs` Hz. A window with a missing "
-        "or infinite sample is NaN in every column; every other window has a number in every column. A constant window "
-        "has mean, rms, minimum, maximum and quantiles of its value, a peak interval of its length, and 0 elsewhere.",
+        "`windows.stream_windowed_features`. A window has `n` samples `x` of one lead at `fs` Hz. A window with a missing "
+        "or infinite sample is NaN in every column; every other window has a number in every column. In a constant window "
+        "mean, rms, minimum, maximum and quantiles are its value, the peak interval is its length, and the rest is 0.",
     ),
     "hrv": (
         "Heart-rate variability",
@@ -262,27 +262,27 @@ _HEADINGS = {
     ),
     "beat": (
         "Beats",
-        "`morphology.beat_features`. Rhythm once a beat, shape once a lead. A beat that reaches past an end of the signal "
-        "or has a gap is NaN in its shape and flagged; so is the rhythm of beats without two intervals before or one after "
-        "them. The reference (template and principal components) comes from `morphology.beat_reference`: a patient's own "
-        "beats, or a population's.",
+        "`morphology.beat_features`. Features of rhythm come once per beat, features of shape once per beat and lead. A "
+        "beat that reaches past an end of the signal or has a gap is flagged, and its shape is NaN. A beat without two "
+        "intervals before it or one after it is flagged, and its rhythm is NaN. The reference (template and principal "
+        "components) comes from `morphology.beat_reference`: from a patient's own beats, or from a population's.",
     ),
     "pulse": (
         "Pulse waves",
-        "`ppg.pulse_features`. A pulse goes from its onset (the lowest sample in the last 60 % of the time since the peak "
-        "before, at most 1 s back) to the next onset, above the line between the two. Gaps, pauses over 3 s and the last "
-        "pulse give NaN and a flag.",
+        "`ppg.pulse_features`. A pulse lies between its onset (the lowest sample in the last 60 % of the time since the "
+        "peak before, at most 1 s back) and the next onset, above the line between the two. Gaps, pauses over 3 s and the "
+        "last pulse give NaN and a flag.",
     ),
 }
 
 
 def catalogue_markdown() -> str:
-    """The page of the documentation that lists every feature."""
+    """The page of the docs that lists every feature."""
     lines = [
         "# Features of signals",
         "",
-        "Made from `medanomaly.signals.features.catalogue`; a test holds it to the code. Unit `signal` is the unit of the "
-        "signal (mV for an ECG), `1` means none.",
+        "Made from `medanomaly.signals.features.catalogue`; a test compares this page with the code. The unit "
+        "`signal` is the unit of the signal (mV for an ECG), `1` means none.",
     ]
     for group, features in GROUPS.items():
         title, text = _HEADINGS[group]

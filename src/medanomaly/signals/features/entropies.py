@@ -1,10 +1,9 @@
-"""Entropies of each window: how often what looked alike goes on alike, and how evenly patterns of order are used.
+"""Entropies of each window: how often alike stretches stay alike, and how evenly patterns of order occur.
 
-Sample and approximate entropy count the pairs of subsequences that stay within a tolerance of each other. The pairs
-of single
-samples are held as bits, 64 to a word: a row of the recurrence matrix is a range of the sorted samples, hence the
-difference of two prefix sets, and longer subsequences are rows shifted by one and combined by AND. That is n^2 / 64
-words instead of n^2 comparisons, and exact.
+Sample and approximate entropy count the pairs of subsequences that stay within a tolerance of each other. The pairs of
+single samples are stored as bits, 64 per word. A row of the recurrence matrix is a range of the sorted samples, so it is
+the difference of two prefix sets. Longer subsequences are rows shifted by one and combined by AND. This takes n^2 / 64
+words instead of n^2 comparisons, and is exact.
 """
 
 import numpy as np
@@ -88,7 +87,7 @@ def _regularity(
                 count += _bits_set(matches[i, word])
             phi_short += logs[np.int64(count) - 1] - logs[n_short - 1]
             if i < n_long:
-                # the last short subsequence has no continuation, sample entropy leaves it out
+                # the last short subsequence has no continuation, so sample entropy leaves it out
                 pairs_short += np.int64(count) - 1 - np.int64((matches[i, last] >> last_bit) & ONE)
         _lengthen(matches, rows, n_long, length)
         pairs_long, phi_long = np.int64(0), 0.0
@@ -118,7 +117,7 @@ def _permutation(windows: np.ndarray, order: int, delay: int, out: np.ndarray) -
             key = 0
             for a in range(order - 1):
                 for b in range(a + 1, order):
-                    # equal values in order of time
+                    # equal values count in order of time
                     key = (key << 1) | int(x[i + a * delay] <= x[i + b * delay])
             counts[key] += 1
         total = 0.0
@@ -132,12 +131,12 @@ def _permutation(windows: np.ndarray, order: int, delay: int, out: np.ndarray) -
 def regularity(
     windows: np.ndarray, order: np.ndarray, tolerance: np.ndarray, length: int = 2
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sample and approximate entropy of windows that are sorted already; see :func:`sample_entropy`.
+    """Sample and approximate entropy of windows whose sorting order is known; see :func:`sample_entropy`.
 
     Args:
         windows: (n_windows, n_samples) float64 without NaN.
         order: (n_windows, n_samples) int64, the indices that sort each window.
-        tolerance: (n_windows,), largest difference that counts as alike, in the unit of the signal.
+        tolerance: (n_windows,) largest difference that counts as alike, in the unit of the signal.
         length: length m of the subsequences.
 
     Returns:
@@ -145,11 +144,11 @@ def regularity(
     """
     n = windows.shape[1]
     if not 1 <= length <= 8:
-        raise ConfigurationError(f"subsequences of {length} samples", remedy="Choose 1 to 8, mostly 2.")
+        raise ConfigurationError(f"subsequences of {length} samples", remedy="Choose 1 to 8; 2 is usual.")
     if not length + 2 <= n <= LONGEST:
         raise InputError(
             f"entropy of windows of {n} samples",
-            remedy=f"Give {length + 2} to {LONGEST} samples a window; cut longer signals into windows.",
+            remedy=f"Give {length + 2} to {LONGEST} samples per window; cut longer signals into windows.",
         )
     out = np.empty((len(windows), 2))
     _regularity(windows, order, tolerance, length, out)
@@ -159,7 +158,9 @@ def regularity(
 def _rows(windows: np.ndarray) -> np.ndarray:
     windows = np.ascontiguousarray(np.atleast_2d(windows), dtype=np.float64)
     if not np.isfinite(windows).all():
-        raise InputError("windows with missing values have no entropy", remedy="Leave them out.")
+        raise InputError(
+            "a window has missing values, so it has no entropy", remedy="Leave such windows out."
+        )
     return windows
 
 
@@ -170,12 +171,12 @@ def _measured(windows: np.ndarray, length: int, tolerance: float) -> tuple[np.nd
 
 
 def sample_entropy(windows: np.ndarray, length: int = 2, tolerance: float = 0.2) -> np.ndarray:
-    """Sample entropy (Richman and Moorman 2000): -ln of the share of alike subsequences that stay alike one sample
-    longer.
+    """Sample entropy (Richman and Moorman 2000).
 
-    Two subsequences are alike where no sample differs by more than ``tolerance`` standard deviations (divisor n) of
-    the window. Where no pair stays alike the share is unknown, and the entropy is the upper limit that the paper gives,
-    ln((n - m)(n - m - 1) / 2), rather than infinite. A constant window has entropy 0.
+    It is -ln of the share of alike subsequences that stay alike for one more sample. Two subsequences are alike where no
+    sample differs by more than ``tolerance`` standard deviations (divisor n) of the window. Where no pair stays alike,
+    the entropy is not infinite, but the upper limit that the paper gives, ln((n - m)(n - m - 1) / 2). A constant window
+    has entropy 0.
 
     Args:
         windows: (n_windows, n_samples) or (n_samples,), finite.
@@ -186,16 +187,16 @@ def sample_entropy(windows: np.ndarray, length: int = 2, tolerance: float = 0.2)
         (n_windows,) float64 in nats.
 
     Raises:
-        InputError: missing values, or windows shorter than m + 2 or longer than 16384 samples.
+        InputError: values are missing, or windows are shorter than m + 2 or longer than 16384 samples.
     """
     return _measured(windows, length, tolerance)[0]
 
 
 def approximate_entropy(windows: np.ndarray, length: int = 2, tolerance: float = 0.2) -> np.ndarray:
-    """Approximate entropy (Pincus 1991): phi(m) - phi(m + 1), phi the mean log share of subsequences alike each one.
+    """Approximate entropy (Pincus 1991): phi(m) - phi(m + 1).
 
-    Each subsequence counts as alike itself, as in the paper. Arguments, returned array and errors as in
-    :func:`sample_entropy`.
+    phi is the mean over the subsequences of the log of the share of subsequences that are alike. Each subsequence counts
+    as alike itself, as in the paper. Arguments, returned array and errors are those of :func:`sample_entropy`.
     """
     return _measured(windows, length, tolerance)[1]
 
@@ -207,7 +208,7 @@ def permutation_entropy(windows: np.ndarray, order: int = 3, delay: int = 1) -> 
 
     Args:
         windows: (n_windows, n_samples) or (n_samples,), finite.
-        order: samples a pattern, 2 to 5.
+        order: samples per pattern, 2 to 5.
         delay: samples between two samples of a pattern.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Heart-rate variability of R peaks: time domain, Poincaré plot, frequency domain; whole or by windows."""
+"""Heart-rate variability of R peaks: time domain, Poincaré plot and frequency domain; whole or in windows."""
 
 import numpy as np
 import pandas as pd
@@ -31,10 +31,11 @@ TIME_DOMAIN = (
 FREQUENCY_DOMAIN = ("vlf", "lf", "hf", "total_power", "lf_hf", "lf_nu", "hf_nu")
 HRV_FEATURES = (*TIME_DOMAIN, *FREQUENCY_DOMAIN)
 
-# ms; 300 and 20 beats a minute: outside, a beat was missed or invented
+# ms; 300 and 20 beats per minute: outside these a beat was missed or is false
 SHORTEST_INTERVAL, LONGEST_INTERVAL = 200.0, 3000.0
 FEWEST_INTERVALS = 5
-# low and high end in Hz, and the seconds needed: about 1 min for HF, 2 min for LF, 5 min for VLF (Task Force 1996)
+# low and high end in Hz, and the seconds needed: about 1 min for HF, 2 min for LF, 5 min for VLF (Task Force
+# 1996)
 BANDS = {"vlf": (0.003, 0.04, 280.0), "lf": (0.04, 0.15, 110.0), "hf": (0.15, 0.4, 50.0)}
 RESAMPLED = 4.0  # Hz
 WELCH_SEGMENT = 120.0  # s
@@ -44,7 +45,7 @@ BIN = 1000 / 128  # ms, of the triangular index
 def nn_intervals(
     r_samples: np.ndarray, fs: float, normal: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Intervals between neighbouring R peaks and which of them count as normal-to-normal.
+    """Intervals between neighbouring R peaks, and which of them count as normal-to-normal.
 
     Args:
         r_samples: (n_beats,) increasing positions in samples.
@@ -56,18 +57,17 @@ def nn_intervals(
     """
     r_samples = np.asarray(r_samples, dtype=np.float64)
     if not (np.isfinite(fs) and fs > 0):
-        raise ConfigurationError(f"a sampling rate of {fs}", remedy="It is a number of Hz above 0.")
+        raise ConfigurationError(f"a sampling rate of {fs}", remedy="Give a number of Hz above 0.")
     if r_samples.ndim != 1 or np.any(np.diff(r_samples) <= 0) or not np.isfinite(r_samples).all():
-        raise InputError(
-            "R peaks are not increasing sample numbers", remedy="Sort them and leave out doubles."
-        )
+        raise InputError("R peaks are not increasing sample numbers", remedy="Sort them and keep each once.")
     intervals = np.diff(r_samples) / fs * 1000
     counts = (intervals >= SHORTEST_INTERVAL) & (intervals <= LONGEST_INTERVAL)
     if normal is not None:
         normal = np.asarray(normal, dtype=bool)
         if normal.shape != r_samples.shape:
             raise InputError(
-                f"{len(r_samples)} beats and {len(normal)} marks of normal ones", remedy="Mark each."
+                f"{len(r_samples)} beats and {len(normal)} marks of normal ones",
+                remedy="Give one mark per beat.",
             )
         counts &= normal[1:] & normal[:-1]
     return intervals, counts
@@ -117,10 +117,10 @@ def spectrum(beat_times: np.ndarray, nn: np.ndarray, method: str = "lomb") -> tu
     Args:
         beat_times: (n,) time in s of the beat that ends each interval.
         nn: (n,) intervals in ms.
-        method: ``lomb`` is the periodogram of Lomb (1976) and Scargle (1982) of the intervals at the times they
-            occur, less their linear trend, four points a resolution cell, scaled by twice the mean spacing so that
-            its integral is the variance; ``welch`` interpolates by a cubic spline to 4 Hz and averages Hann segments
-            of 120 s (at most the series) that overlap by half.
+        method: ``lomb`` is the periodogram of Lomb (1976) and Scargle (1982) of the intervals at their own times, minus
+            their linear trend, with four points per resolution cell. It is scaled by twice the mean spacing, so that its
+            integral is the variance. ``welch`` interpolates by a cubic spline to 4 Hz and averages Hann segments of 120 s
+            (at most the series) that overlap by half.
 
     Returns:
         Frequencies in Hz, evenly spaced, and density in ms^2/Hz.
@@ -139,7 +139,7 @@ def spectrum(beat_times: np.ndarray, nn: np.ndarray, method: str = "lomb") -> tu
         even = interpolate.CubicSpline(beat_times, nn)(times)
         segment = min(len(even), round(WELCH_SEGMENT * RESAMPLED))
         return signal.welch(even, RESAMPLED, nperseg=segment, detrend="linear")
-    raise ConfigurationError(f"no spectrum by '{method}'", remedy="There are 'lomb' and 'welch'.")
+    raise ConfigurationError(f"no spectrum by '{method}'", remedy="Choose 'lomb' or 'welch'.")
 
 
 def _frequency_domain(beat_times: np.ndarray, nn: np.ndarray, method: str) -> dict[str, float]:
@@ -175,9 +175,9 @@ def hrv_features(
 
     Returns:
         ``n_beats``, ``n_intervals`` (that count), ``excluded_share`` (of all intervals), ``flag``, then
-        :data:`HRV_FEATURES`. ``flag`` is empty, ``no beats`` or ``too few intervals`` (fewer than 5 count;
-        everything is NaN then). A band is NaN where the
-        series is shorter than the band needs: 50 s for HF, 110 s for LF, 280 s for VLF.
+        :data:`HRV_FEATURES`. ``flag`` is empty, ``no beats`` or ``too few intervals`` (fewer than 5 count; all features
+        are then NaN). A band is NaN where the series is shorter than the band needs: 50 s for HF, 110 s for LF, 280 s for
+        VLF.
     """
     intervals, counts = nn_intervals(r_samples, fs, normal)
     n_counted = int(counts.sum())
@@ -203,16 +203,18 @@ def windowed_hrv(
     normal: np.ndarray | None = None,
     method: str = "lomb",
 ) -> pd.DataFrame:
-    """One row a window of a recording: ``start_s``, then what :func:`hrv_features` returns.
+    """One row per window of a recording: ``start_s``, then what :func:`hrv_features` returns.
 
     Args:
         r_samples, fs, normal, method: as in :func:`hrv_features`.
-        duration_s: length of the recording; a window that runs past it is left out, a recording shorter than a
+        duration_s: length of the recording. A window that reaches past its end is left out; a recording shorter than a
             window is one window.
         window_s, hop_s: length of a window and time between two starts, in s.
     """
     if not (window_s > 0 and hop_s > 0):
-        raise ConfigurationError(f"windows of {window_s} s every {hop_s} s", remedy="Both are above 0.")
+        raise ConfigurationError(
+            f"windows of {window_s} s every {hop_s} s", remedy="Give seconds above 0 for both."
+        )
     r_samples = np.asarray(r_samples)
     n_windows = max(1, int((duration_s - window_s) / hop_s + 1e-9) + 1)
     starts = hop_s * np.arange(n_windows)

@@ -1,4 +1,4 @@
-"""Shape and rhythm of each beat: intervals, amplitudes, width, area, likeness to a template, components."""
+"""Rhythm and shape of each beat: intervals, amplitudes, width, area, likeness to a template, principal components."""
 
 from dataclasses import dataclass
 
@@ -42,7 +42,7 @@ BEFORE, AFTER = 0.25, 0.4
 QRS, WIDEST_QRS = 0.1, 0.15
 P_WAVE, T_WAVE = (-0.25, -0.08), (0.12, 0.4)
 REACH = 0.008  # s to both sides that a slope is taken over: shorter ones are noise
-# share of the steepest slope that still belongs to the QRS complex; of 0.1, 0.2 and 0.3 the one that tells V from N
+# share of the steepest slope that still belongs to the QRS complex; of 0.1, 0.2 and 0.3 it separates V and N
 # beats best on the DS1 records of MIT-BIH
 STEEP = 0.2
 N_LOCAL = 8  # intervals of the local rhythm
@@ -55,8 +55,8 @@ class BeatReference:
     """What beats are compared with.
 
     Attributes:
-        fs: sampling rate in Hz it was made at.
-        template: (n_leads, n_points), the median beat less its mean, from R - 250 ms to R + 400 ms.
+        fs: its sampling rate in Hz.
+        template: (n_leads, n_points), the median beat minus its mean, from R - 250 ms to R + 400 ms.
         mean: (n_leads, n_points), mean beat.
         components: (n_leads, 4, n_points), orthonormal directions of largest variance about ``mean``; the largest
             entry of each is positive, since the sign of a component is free. Rows of zeros where the beats have
@@ -80,15 +80,15 @@ def _checked(signal: np.ndarray, fs: float, r_samples: np.ndarray) -> tuple[np.n
             f"a signal of shape {signal.shape}", remedy="Give (n_samples,) or (n_samples, n_leads)."
         )
     if not (np.isfinite(fs) and fs >= 50):
-        raise ConfigurationError(f"a sampling rate of {fs} Hz", remedy="Beats need at least 50 Hz.")
+        raise ConfigurationError(f"a sampling rate of {fs} Hz", remedy="Give 50 Hz or more.")
     if r_samples.ndim != 1 or (len(r_samples) and not np.issubdtype(r_samples.dtype, np.integer)):
-        raise InputError("R peaks are not whole sample numbers", remedy="Give one integer a beat.")
+        raise InputError("R peaks are not whole sample numbers", remedy="Give one integer per beat.")
     if np.any(np.diff(r_samples) <= 0) or (
         len(r_samples) and (r_samples[0] < 0 or r_samples[-1] >= len(signal))
     ):
         raise InputError(
             "R peaks are not increasing positions inside the signal",
-            remedy=f"They lie in 0 to {len(signal) - 1}.",
+            remedy=f"Give positions from 0 to {len(signal) - 1}.",
         )
     return signal[:, None] if signal.ndim == 1 else signal, r_samples.astype(np.int64)
 
@@ -104,18 +104,19 @@ def _cut(lead: np.ndarray, r_samples: np.ndarray, before: int, after: int) -> np
 def beat_reference(
     signal: np.ndarray, fs: float, r_samples: np.ndarray, among: np.ndarray | None = None
 ) -> BeatReference:
-    """Template and principal components of beats: of a patient's own, or of a population's for comparison between
-    patients.
+    """Template and principal components of beats, of one patient or of a population.
+
+    The beats of a population make features comparable between patients.
 
     Args:
         signal: (n_samples,) or (n_samples, n_leads) in physical units.
         fs: sampling rate in Hz.
         r_samples: (n_beats,) increasing int.
-        among: (n_beats,) bool, the beats to learn from (the first five minutes, the normal ones); None takes all. At
-            most 500 of them, evenly spread, are used.
+        among: (n_beats,) bool, beats to learn from (those of the first five minutes, or the normal ones); None takes all.
+            At most 500 of them, evenly spread, are used.
 
     Returns:
-        The reference; NaN throughout a lead that has no whole beat.
+        The reference; NaN in a lead without a complete beat.
     """
     signal, r_samples = _checked(signal, fs, r_samples)
     before, after = _extent(fs)
@@ -162,7 +163,7 @@ def _strongest(beat: np.ndarray, start: int, stop: int) -> float:
 
 @njit(cache=True, nogil=True)
 def _measure(beats: np.ndarray, r: int, fs: float, limits: np.ndarray, out: np.ndarray) -> None:
-    """The measured features of beats that are already less their baseline; NaN rows stay NaN."""
+    """The measured features of beats minus their baseline; NaN rows stay NaN."""
     n = beats.shape[1]
     qrs, wide, reach, p_from, p_to, t_from, t_to = limits
     for b in range(len(beats)):
@@ -194,7 +195,7 @@ def _measure(beats: np.ndarray, r: int, fs: float, limits: np.ndarray, out: np.n
 
 
 def _compare(beats: np.ndarray, template: np.ndarray, mean: np.ndarray, components: np.ndarray) -> np.ndarray:
-    """Correlation, distance, component scores and residual, one row a beat."""
+    """Correlation, distance, component scores and residual, one row per beat."""
     centred = beats - beats.mean(axis=1, keepdims=True)
     size, template_size = np.sqrt((centred**2).sum(axis=1)), np.sqrt(template @ template)
     product = size * template_size
@@ -229,7 +230,7 @@ def rhythm_features(r_samples: np.ndarray, fs: float) -> np.ndarray:
 
 
 def beat_columns(leads: tuple[str, ...] | None) -> list[str]:
-    """Feature columns: rhythm, then shape, plain for an unnamed single lead and ``<lead>.<feature>`` otherwise."""
+    """Feature columns: rhythm, then shape; plain names for an unnamed single lead, else ``<lead>.<feature>``."""
     shape = (
         SHAPE_FEATURES
         if leads is None
@@ -245,17 +246,18 @@ def beat_features(
     leads: tuple[str, ...] | None = None,
     reference: BeatReference | None = None,
 ) -> pd.DataFrame:
-    """One row a beat: intervals around it and its shape in each lead.
+    """One row per beat: the intervals around it, and its shape in each lead.
 
-    The baseline of a beat is its median from R - 250 ms to R + 400 ms. ``rr_post`` and what is made of it look one
-    beat ahead; a ``reference`` of earlier beats keeps everything else causal, without one it is made of all beats.
+    The baseline of a beat is its median from R - 250 ms to R + 400 ms. ``rr_post`` and the features made of it need the
+    next beat. All other features are causal with a ``reference`` of earlier beats; without one the reference is made of
+    all beats.
 
     Args:
         signal: (n_samples,) or (n_samples, n_leads), filtered, in physical units; NaN where nothing was recorded.
         fs: sampling rate in Hz, at least 50.
         r_samples: (n_beats,) increasing int, R peaks.
-        leads: their names for the columns; ``lead_0`` and on for a matrix without names.
-        reference: what shapes are compared with, of the same rate and number of leads.
+        leads: their names, for the columns; a matrix without names gets ``lead_0``, ``lead_1``, ...
+        reference: what shapes are compared with; it has the same rate and number of leads.
 
     Returns:
         ``sample``, ``time_s``, ``flag``, then :func:`beat_columns`. ``flag`` is empty, ``edge`` (the beat reaches
@@ -263,7 +265,7 @@ def beat_features(
         after); the features concerned are NaN. No beats give no rows.
 
     Raises:
-        InputError, ConfigurationError: positions outside the signal, a reference that does not fit.
+        InputError, ConfigurationError: positions lie outside the signal, or the reference does not fit.
     """
     plain = np.asarray(signal).ndim == 1 and leads is None
     signal, r_samples = _checked(signal, fs, r_samples)

@@ -1,4 +1,4 @@
-"""Shape of each pulse wave of a photoplethysmogram: rise, widths, areas, dicrotic notch, augmentation."""
+"""Shape of each pulse wave of a photoplethysmogram (PPG): rise, widths, areas, dicrotic notch, augmentation."""
 
 import numpy as np
 import pandas as pd
@@ -24,14 +24,15 @@ PULSE_FEATURES = (
     "apg_b_a",
 )
 LONGEST_RISE = 1.0  # s from onset to peak
-# share of the time between two peaks where the onset may lie: before it, on a rising baseline, the notch can be lower
+# share of the time between two peaks in which the onset may lie: earlier, on a rising baseline, the notch can
+# be lower
 RISING = 0.6
-LONGEST_PULSE = 3.0  # s; 20 beats a minute
+LONGEST_PULSE = 3.0  # s; 20 beats per minute
 
 
 @njit(cache=True, nogil=True)
 def _lowest(x: np.ndarray, start: int, stop: int) -> int:
-    """Last of the lowest samples of ``x[start:stop]``, or -1 where one is missing."""
+    """Last of the lowest samples of ``x[start:stop]``, or -1 where a sample is missing."""
     best = start
     for i in range(start, stop):
         if np.isnan(x[i]):
@@ -59,7 +60,7 @@ def _width(y: np.ndarray, peak: int, level: float) -> float:
 
 @njit(cache=True, nogil=True)
 def _notch(y: np.ndarray, peak: int) -> tuple[int, int]:
-    """Dicrotic notch and diastolic peak, one point where the wave only falls, -1 where there is none."""
+    """Dicrotic notch and diastolic peak; the same point where the wave only falls, -1 where there is none."""
     n = len(y)
     for i in range(peak + 1, n - 2):
         if y[i] < y[i - 1] and y[i] <= y[i + 1]:
@@ -85,7 +86,7 @@ def _notch(y: np.ndarray, peak: int) -> tuple[int, int]:
 def _measure(x: np.ndarray, onset: int, peak: int, stop: int, fs: float, row: np.ndarray) -> None:
     n, top = stop - onset + 1, peak - onset
     y = np.empty(n)
-    # straight line from one onset to the next: the wander of the baseline is not the pulse's
+    # straight line from one onset to the next, because baseline wander does not belong to the pulse
     slope = (x[stop] - x[onset]) / (n - 1)
     for i in range(n):
         y[i] = x[onset + i] - x[onset] - slope * i
@@ -147,11 +148,11 @@ def _pulses(
 
 
 def pulse_features(signal: np.ndarray, fs: float, peaks: np.ndarray) -> pd.DataFrame:
-    """One row a pulse of a photoplethysmogram.
+    """One row per pulse of a photoplethysmogram.
 
-    A pulse goes from its onset, the lowest sample of the last 60 % of the time since the peak before (at most 1 s
-    back), to the onset of the next one, above the straight line between the two. The dicrotic notch is the first
-    minimum after the peak and the diastolic peak the highest sample after it; where the wave only falls, both are the
+    A pulse lies between its onset and the next one, above the straight line between the two. The onset is the lowest
+    sample of the last 60 % of the time since the peak before, at most 1 s back. The dicrotic notch is the first minimum
+    after the peak, and the diastolic peak is the highest sample after the notch. Where the wave only falls, both are the
     point of strongest upward bend after the steepest fall (Elgendi 2012).
 
     Args:
@@ -162,23 +163,23 @@ def pulse_features(signal: np.ndarray, fs: float, peaks: np.ndarray) -> pd.DataF
     Returns:
         ``sample`` (peak), ``time_s``, ``onset_sample`` (-1 where a gap hides it), ``flag``, then
         :data:`PULSE_FEATURES`. ``flag`` is empty, ``gap`` (samples are missing), ``pause`` (the next peak is over 3
-        s away), ``last`` (there is no next pulse) or ``no rise`` (no wave above the line); the features are NaN
-        then. ``notch_time`` and ``augmentation_index`` are NaN where a wave has no notch. No peaks give no rows.
+        s away), ``last`` (there is no next pulse) or ``no rise`` (no wave above the line); with a flag the features are
+        NaN. ``notch_time`` and ``augmentation_index`` are NaN where a wave has no notch. No peaks give no rows.
 
     Raises:
-        InputError, ConfigurationError: a signal, rate or positions that do not fit.
+        InputError, ConfigurationError: signal, rate or positions do not fit.
     """
     signal, peaks = np.asarray(signal), np.asarray(peaks)
     if signal.ndim != 1:
-        raise InputError(f"a signal of shape {signal.shape}", remedy="Give one channel, (n_samples,).")
+        raise InputError(f"a signal of shape {signal.shape}", remedy="Give one lead, (n_samples,).")
     if not (np.isfinite(fs) and fs >= 20):
-        raise ConfigurationError(f"a sampling rate of {fs} Hz", remedy="Pulse waves need at least 20 Hz.")
+        raise ConfigurationError(f"a sampling rate of {fs} Hz", remedy="Give 20 Hz or more.")
     if peaks.ndim != 1 or (len(peaks) and not np.issubdtype(peaks.dtype, np.integer)):
-        raise InputError("pulse peaks are not whole sample numbers", remedy="Give one integer a pulse.")
+        raise InputError("pulse peaks are not whole sample numbers", remedy="Give one integer per pulse.")
     if np.any(np.diff(peaks) <= 0) or (len(peaks) and (peaks[0] < 0 or peaks[-1] >= len(signal))):
         raise InputError(
             "pulse peaks are not increasing positions inside the signal",
-            remedy=f"They lie in 0 to {len(signal) - 1}.",
+            remedy=f"Give positions from 0 to {len(signal) - 1}.",
         )
     x = np.where(np.isfinite(signal), signal, np.nan).astype(np.float64)
     peaks = peaks.astype(np.int64)

@@ -1,4 +1,4 @@
-"""Spectrum of each window: shares of power by band, from one periodogram and from Welch's averaged one."""
+"""Spectrum of each window: share of the power per band, from the periodogram and from Welch's averaged one."""
 
 import functools
 
@@ -52,7 +52,7 @@ def _doubled(spectrum: np.ndarray, even: bool, power: np.ndarray) -> None:
 
 @njit(cache=True, nogil=True)
 def _shares(power: np.ndarray, band: np.ndarray, row: np.ndarray) -> float:
-    """Share of each band and normalised entropy into ``row``; returns the total power."""
+    """Write the share of each band and the normalised entropy into ``row``; returns the total power."""
     total = 0.0
     row[:6] = 0.0
     for k in range(len(power)):
@@ -127,7 +127,7 @@ def periodogram_features(centred: np.ndarray, fs: float) -> np.ndarray:
     Nyquist frequency as a share of its largest value (Inouye et al. 1991).
 
     Args:
-        centred: (n_windows, n_samples) float64 without NaN, each window less its mean.
+        centred: (n_windows, n_samples) float64 without NaN, each window minus its mean.
         fs: sampling rate in Hz.
 
     Returns:
@@ -143,10 +143,10 @@ def periodogram_features(centred: np.ndarray, fs: float) -> np.ndarray:
 def welch_features(centred: np.ndarray, fs: float) -> np.ndarray:
     """Band shares and entropy of Welch's periodogram (:data:`WELCH`; Welch 1967).
 
-    Segments of 1 s (at most the window) that overlap by half, each less its mean, under a periodic Hann taper.
+    Segments of 1 s (at most the window) overlap by half; each is taken minus its mean, under a periodic Hann taper.
 
     Args:
-        centred: (n_windows, n_samples) float64 without NaN, each window less its mean.
+        centred: (n_windows, n_samples) float64 without NaN, each window minus its mean.
         fs: sampling rate in Hz.
 
     Returns:
@@ -155,9 +155,7 @@ def welch_features(centred: np.ndarray, fs: float) -> np.ndarray:
     n = centred.shape[1]
     length = min(n, round(WELCH_SEGMENT * fs))
     if length < 4:
-        raise InputError(
-            f"1 s at {fs} Hz is {length} samples", remedy="Spectra need at least 4 samples a second."
-        )
+        raise InputError(f"1 s at {fs} Hz is {length} samples", remedy="Give 4 Hz or more.")
     step = length - length // 2
     segments = np.empty((len(centred), (n - length) // step + 1, length))
     _tapered(centred, _hann(length), step, segments)

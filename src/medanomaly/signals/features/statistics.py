@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-# columns of the compiled pass, in the order it writes them
+# columns of the compiled pass, in their order
 MOVEMENT = (
     "mean",
     "sd",
@@ -38,7 +38,7 @@ PEAK_SUPPORT = 0.1  # s; two R waves are never closer, P and T waves rarely
 
 @njit(cache=True, nogil=True)
 def _peaks(x: np.ndarray, support: int) -> tuple[int, float, float, float]:
-    """Number, mean interval, standard deviation of intervals (samples) and mean height of the peaks of a window."""
+    """Number, mean interval, standard deviation of intervals (in samples) and mean height of the peaks of a window."""
     n = len(x)
     count, first, last, squares, height = 0, 0, 0, 0.0, 0.0
     i = support
@@ -99,7 +99,7 @@ def _movement(windows: np.ndarray, fs: float, support: int, out: np.ndarray, cen
                 turns += step * previous < 0
                 second_square += (step - previous) ** 2
             previous = step
-        # about their own means; differences of differences add up to the last less the first
+        # about their own means; differences of differences add up to the last minus the first
         first_variance = first_square / (n - 1) - (first_sum / (n - 1)) ** 2
         bend = (c[n - 1] - c[n - 2] - c[1] + c[0]) / (n - 2)
         second_variance = second_square / (n - 2) - bend * bend
@@ -133,7 +133,7 @@ def _order(rows: np.ndarray, levels: np.ndarray, out: np.ndarray) -> None:
             if below + 1 < n:
                 row[3 + k] += (place - below) * (x[below + 1] - x[below])
         row[8] = row[6] - row[4]
-        # distances from the median are two sorted runs, one to each side: merge them up to the middle
+        # distances from the median are two sorted runs, one per side: merge them up to the middle
         median = row[5]
         right = 0
         while right < n and x[right] < median:
@@ -151,19 +151,18 @@ def _order(rows: np.ndarray, levels: np.ndarray, out: np.ndarray) -> None:
 def movement(windows: np.ndarray, fs: float) -> tuple[np.ndarray, np.ndarray]:
     """Moments, changes and peaks of every window (:data:`MOVEMENT`).
 
-    Variances divide by the number of values; skewness and kurtosis are those of the population, kurtosis less 3. The
-    variances of the Hjorth parameters (Hjorth 1970) are those of the first and second differences. A peak stands
-    strictly above all samples within 0.1 s of it on both sides (the number of peaks of support n of Christ et al.
-    2018); with fewer than two peaks their interval is the length of the window (they are at least about that far
-    apart) and its spread is 0.
+    Variances divide by the number of values; skewness and kurtosis are those of the population, and 3 is subtracted from
+    the kurtosis. The variances of the Hjorth parameters (Hjorth 1970) are those of the first and second differences. A
+    peak is strictly above all samples within 0.1 s on both sides (the number of peaks of support n of Christ et al.
+    2018); With fewer than two peaks their interval is the length of the window and its spread is 0.
 
     Args:
-        windows: (n_windows, n_samples) float64 without NaN, at least 3 samples a window.
+        windows: (n_windows, n_samples) float64 without NaN, at least 3 samples per window.
         fs: sampling rate in Hz.
 
     Returns:
-        (n_windows, 17) features and (n_windows, n_samples) windows less their mean. A constant window has mean and
-        rms of its value, everything else 0.
+        (n_windows, 17) features, and (n_windows, n_samples) windows minus their mean. In a constant window mean and rms
+        are its value, the peak interval is its length, and the rest is 0.
     """
     out, centred = np.empty((len(windows), len(MOVEMENT))), np.empty(windows.shape)
     _movement(windows, float(fs), max(1, round(PEAK_SUPPORT * fs)), out, centred)

@@ -1,4 +1,4 @@
-"""Features of windows: of a matrix of windows, of a whole signal, of a signal that arrives in blocks."""
+"""Features of windows: of a matrix of windows, of a whole signal, or of a signal that arrives in blocks."""
 
 from collections.abc import Iterable, Iterator
 
@@ -18,9 +18,9 @@ WINDOW_FEATURES = (
     *spectral.WELCH,
 )
 POSITION = ("start_sample", "start_s", "missing_share")
-SHORTEST = 8  # samples a window
-TOLERANCE = 0.2  # standard deviations, of sample and approximate entropy
-# windows at a time: their copies, spectra and segments stay within a few MB
+SHORTEST = 8  # samples per window
+TOLERANCE = 0.2  # in standard deviations, of sample and approximate entropy
+# windows per pass: their copies, spectra and segments stay within a few MB
 BLOCK = 256
 
 
@@ -54,26 +54,26 @@ def _finite_features(windows: np.ndarray, fs: float) -> np.ndarray:
 def feature_matrix(windows: np.ndarray, fs: float) -> np.ndarray:
     """Every feature of every window, in the order of :data:`WINDOW_FEATURES`.
 
-    What they are stands in :mod:`medanomaly.signals.features.catalogue`. A window gets the same values alone and among
-    others.
+    :mod:`medanomaly.signals.features.catalogue` says what they are. The values of a window do not depend on other
+    windows.
 
     Args:
         windows: (n_windows, n_samples), 8 to 16384 samples of one lead each, in physical units.
         fs: sampling rate in Hz.
 
     Returns:
-        (n_windows, 46) float64. A window with a missing or infinite sample is NaN throughout; every other window has
-        finite values, a constant one those that the catalogue says.
+        (n_windows, 46) float64. A window with a missing or infinite sample is NaN in every column; every other window has
+        finite values. The catalogue says which values a constant window has.
 
     Raises:
-        InputError: windows of the wrong shape or length.
-        ConfigurationError: a sampling rate that is not above 0.
+        InputError: the windows have a wrong shape or length.
+        ConfigurationError: the sampling rate is not above 0.
     """
     windows = np.asarray(windows)
     if windows.ndim != 2 or windows.shape[1] < SHORTEST or windows.shape[1] > entropies.LONGEST:
         raise InputError(
             f"windows of shape {windows.shape}",
-            remedy=f"Give one row a window, {SHORTEST} to {entropies.LONGEST} samples each.",
+            remedy=f"Give one row per window, with {SHORTEST} to {entropies.LONGEST} samples.",
         )
     _check_rate(fs)
     out = np.full((len(windows), len(WINDOW_FEATURES)), np.nan)
@@ -89,7 +89,7 @@ def feature_matrix(windows: np.ndarray, fs: float) -> np.ndarray:
 
 def _check_rate(fs: float) -> None:
     if not (np.isfinite(fs) and fs > 0):
-        raise ConfigurationError(f"a sampling rate of {fs}", remedy="It is a number of Hz above 0.")
+        raise ConfigurationError(f"a sampling rate of {fs}", remedy="Give a number of Hz above 0.")
 
 
 def _in_samples(fs: float, window_s: float, hop_s: float) -> tuple[int, int]:
@@ -104,7 +104,7 @@ def _in_samples(fs: float, window_s: float, hop_s: float) -> tuple[int, int]:
 
 
 def column_names(leads: tuple[str, ...] | None) -> list[str]:
-    """Feature columns of a windowed signal: plain for an unnamed single lead, ``<lead>.<feature>`` otherwise."""
+    """Feature columns of a windowed signal: plain names for an unnamed single lead, else ``<lead>.<feature>``."""
     if leads is None:
         return list(WINDOW_FEATURES)
     return [f"{lead}.{feature}" for lead in leads for feature in WINDOW_FEATURES]
@@ -113,7 +113,7 @@ def column_names(leads: tuple[str, ...] | None) -> list[str]:
 def _of_block(
     block: np.ndarray, first: int, fs: float, window: int, hop: int, leads: tuple | None
 ) -> pd.DataFrame:
-    """Table of the windows that start every ``hop`` samples of ``block``, its first sample being ``first``."""
+    """Table of the windows that start every ``hop`` samples of ``block``; sample 0 of the block is sample ``first``."""
     n_windows = max(0, (len(block) - window) // hop + 1)
     starts = first + hop * np.arange(n_windows, dtype=np.int64)
     features = np.empty((n_windows, block.shape[1], len(WINDOW_FEATURES)))
@@ -141,14 +141,14 @@ def stream_windowed_features(
     hop_s: float = 2.0,
     leads: tuple[str, ...] | None = None,
 ) -> Iterator[pd.DataFrame]:
-    """The rows of :func:`windowed_features`, as the samples arrive; memory does not grow with the length of the signal.
+    """The rows of :func:`windowed_features` while samples arrive; memory does not grow with the length of the signal.
 
     Args:
         blocks: consecutive pieces of one signal, (any length,) or (any length, n_leads).
         fs, window_s, hop_s, leads: as in :func:`windowed_features`.
 
     Yields:
-        A table for each block that completes at least one window.
+        One table per block that completes at least one window.
     """
     window, hop = _in_samples(fs, window_s, hop_s)
     waiting, first, skip = None, 0, 0
@@ -157,7 +157,7 @@ def stream_windowed_features(
         if waiting is not None and block.shape[1] != waiting.shape[1]:
             raise InputError(
                 f"a block of {block.shape[1]} lead(s) after one of {waiting.shape[1]}",
-                remedy="All blocks are pieces of one signal.",
+                remedy="Give blocks of one signal.",
             )
         waiting = block if waiting is None else np.concatenate((waiting, block))
         # with a hop longer than the window, samples between windows are not kept
@@ -193,22 +193,22 @@ def windowed_features(
     hop_s: float = 2.0,
     leads: tuple[str, ...] | None = None,
 ) -> pd.DataFrame:
-    """One row a window of a signal, one column a feature and lead.
+    """One row per window of a signal, one column per feature and lead.
 
     Args:
         signal: (n_samples,) or (n_samples, n_leads), physical units, NaN where nothing was recorded.
         fs: sampling rate in Hz.
         window_s: length of a window in s.
         hop_s: time from one start to the next in s.
-        leads: their names, for the columns; numbered from ``lead_0`` where they have none.
+        leads: their names, for the columns; a matrix without names gets ``lead_0``, ``lead_1``, ...
 
     Returns:
         ``start_sample``, ``start_s``, ``missing_share`` (of the samples of all leads), then the columns of
-        :func:`column_names`. A lead with a gap in a window has NaN features there. No rows where the signal is
-        shorter than a window; what is left at the end is not a window.
+        :func:`column_names`. A lead with a gap in a window has NaN features there. A signal shorter than a window gives
+        no rows. A rest at the end that is shorter than a window is left out.
 
     Raises:
-        InputError, ConfigurationError: shape, names, rate or lengths that do not fit.
+        InputError, ConfigurationError: shape, names, rate or lengths do not fit.
     """
     signal = np.asarray(signal)
     if signal.ndim == 2 and leads is None:

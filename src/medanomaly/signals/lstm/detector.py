@@ -86,7 +86,7 @@ class LSTMDetector:
         return self
 
     def score(self, X: np.ndarray) -> np.ndarray:
-        """(n,) float64 scores of (n, n_samples, n_leads) windows, each from its own window alone."""
+        """(n,) float64 scores of (n, n_samples, n_leads) windows; each depends on its own window only."""
         return self._outputs(X)[0]
 
     def score_per_sample(self, X: np.ndarray) -> np.ndarray:

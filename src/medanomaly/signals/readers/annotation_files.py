@@ -1,4 +1,4 @@
-"""Annotations in and out: WFDB (``.atr``), EDF+ (beside a recording, ``edf_files``), CSV."""
+"""Annotations in and out: WFDB (``.atr``) and CSV; those of EDF+ are read with their recording."""
 
 import csv
 from pathlib import Path
@@ -14,31 +14,35 @@ from medanomaly.signals.recordings.recording import Annotations
 
 ANNOTATION_COLUMNS = ("sample", "time_s", "symbol", "text")
 _LONGEST_NOTE = 254
-# two zero bytes end an annotation file; the library writes none without a mark
+# two zero bytes end an annotation file; the library does not write a file without marks
 _EMPTY_FILE = b"\x00\x00"
 
 
 def write_atr(annotations: Annotations, path: str | Path, fs: float) -> Path:
-    """Write an annotation file of the WFDB format that states its own rate.
+    """Write an annotation file of the WFDB format, which states its own rate.
 
     Args:
         annotations: the marks.
-        path: the file, ``folder/record.atr``: its stem is the record, its suffix the annotator.
+        path: the file, ``folder/record.atr``; its stem is the record, its suffix is the annotator.
         fs: rate in Hz that positions are counted at.
 
     Raises:
-        InputError: a symbol is no WFDB code, or a text is too long; names the mark.
+        InputError: a symbol is not a WFDB code, or a text is too long; the error names the mark.
     """
     path = Path(path)
     for sample, symbol, text in zip(annotations.sample, annotations.symbol, annotations.text, strict=True):
         if symbol not in WFDB_CODES:
             raise InputError(
-                f"'{symbol}' at sample {sample} is no WFDB code",
-                remedy=f"Write it as a comment: symbol {COMMENT} and its name as text.",
+                f"'{symbol}' at sample {sample} is not a WFDB code",
+                remedy=f"Write it as a comment, with symbol {COMMENT} and its name as text.",
                 source=path,
             )
         if len(str(text).encode()) > _LONGEST_NOTE:
-            raise InputError(f"the text at sample {sample} has more than {_LONGEST_NOTE} bytes", source=path)
+            raise InputError(
+                f"the text at sample {sample} has more than {_LONGEST_NOTE} bytes",
+                remedy="Shorten it, or write the annotations as CSV.",
+                source=path,
+            )
     columns = (annotations.symbol, annotations.text)
     if not len(annotations.sample):
         path.write_bytes(_EMPTY_FILE)
@@ -64,7 +68,7 @@ def _note(symbol: str, text: str, subtype: int) -> str:
 
 
 def write_annotations_csv(annotations: Annotations, path: str | Path, fs: float) -> Path:
-    """Write ``sample, time_s, symbol, text``, one row a mark.
+    """Write ``sample, time_s, symbol, text``, one row per mark.
 
     Args:
         annotations: the marks.
@@ -80,21 +84,22 @@ def write_annotations_csv(annotations: Annotations, path: str | Path, fs: float)
             "text": annotations.text,
         }
     )
-    # a symbol may be a quotation mark or a comma: everything that is text is quoted
+    # a symbol may be a quotation mark or a comma, so all text is quoted
     table.to_csv(path, index=False, quoting=csv.QUOTE_NONNUMERIC)
     return Path(path)
 
 
 def read_annotations_csv(path: str | Path, fs: float) -> Annotations:
-    """Read marks of a CSV file.
+    """Read the marks of a CSV file.
 
     Args:
-        path: a file with ``sample`` or ``time_s``, ``symbol``, and perhaps ``text``. Both positions: ``sample`` counts.
+        path: a file with ``sample`` or ``time_s``, ``symbol``, and optionally ``text``. With both positions ``sample``
+            counts.
         fs: rate in Hz of the recording.
 
     Raises:
         DataNotFoundError: no file.
-        InputError: a column is missing or a position is no number; names the line.
+        InputError: a column is missing or a position is not a number; the error names the line.
     """
     path = Path(path)
     if not path.is_file():
@@ -102,7 +107,7 @@ def read_annotations_csv(path: str | Path, fs: float) -> Annotations:
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (ValueError, pd.errors.ParserError) as error:
-        raise InputError(f"no CSV: {error}", source=path) from error
+        raise InputError(f"the file is not a CSV table: {error}", source=path) from error
     table.columns = [str(c).strip().lower() for c in table.columns]
     column = next((c for c in ("sample", "time_s") if c in table), None)
     if column is None or "symbol" not in table:
@@ -115,7 +120,7 @@ def read_annotations_csv(path: str | Path, fs: float) -> Annotations:
     wrong = np.flatnonzero(~np.isfinite(position.to_numpy(dtype=np.float64)))
     if len(wrong):
         raise InputError(
-            f"'{table[column].iloc[wrong[0]]}' is no number",
+            f"'{table[column].iloc[wrong[0]]}' is not a number",
             source=path,
             record=f"line {wrong[0] + 2}",
             column=column,

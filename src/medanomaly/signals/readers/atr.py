@@ -1,7 +1,7 @@
-"""The annotation file of the WFDB format, decoded: 16-bit words of a code (6 bits) and a time step (10 bits).
+"""Decoder of the annotation files of the WFDB format: 16-bit words of a code (6 bits) and a time step (10 bits).
 
-Source: PhysioNet, "WFDB Applications Guide", annot(5). Decoded here, since the ``wfdb`` package drops every comment at
-sample 0, such as the mark of a stretch that begins with the recording.
+Source: PhysioNet, "WFDB Applications Guide", annot(5). They are decoded here because the ``wfdb`` package drops every
+comment at sample 0, such as the mark of a stretch that begins with the recording.
 """
 
 import re
@@ -21,7 +21,7 @@ _DEFINITION = re.compile(r"^(\d+)\s+(\S+)\s*(.*)$")
 
 @dataclass(frozen=True)
 class StoredMarks:
-    """Marks as they are stored: positions in time order of the file, codes as symbols, subtypes, texts, and the rate.
+    """Marks as they are stored: positions in the order of the file, codes as symbols, subtypes, texts, and the rate.
 
     ``fs`` is the rate in Hz that the file states for its positions, or None.
     """
@@ -63,12 +63,12 @@ def decode_atr(path: str | Path) -> StoredMarks:
                 marks[-1][2] = struct.unpack("<b", bytes([value & 0xFF]))[0]
             elif code not in {_NUM, _CHN}:
                 time += value
-                # code 0 marks nothing, it only moves the time
+                # code 0 is not a mark, it only moves the time
                 if code:
                     marks.append([time, code, 0, ""])
     except (struct.error, IndexError) as error:
         raise InputError(
-            f"no WFDB annotations: the file breaks off at byte {at}",
+            f"the file is not a complete WFDB annotation file: it breaks off at byte {at}",
             remedy="Get the file again.",
             source=path,
         ) from error
@@ -86,7 +86,7 @@ def decode_atr(path: str | Path) -> StoredMarks:
 
 
 def _definitions(marks: list[list]) -> tuple[float | None, dict[int, str], list[list]]:
-    """Rate and codes that comments at sample 0 define; the marks without these comments."""
+    """Rate and codes that comments at sample 0 define, and the marks without these comments."""
     fs, own, rest, inside = None, {}, [], False
     for mark in marks:
         time, code, _, text = mark

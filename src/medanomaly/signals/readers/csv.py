@@ -1,4 +1,4 @@
-"""Recordings as CSV: one row a sample, a time column or a stated rate, units in the names or in a second row."""
+"""Recordings as CSV: one row per sample, a time column or a given rate, units in the names or in a second row."""
 
 import re
 from io import StringIO
@@ -35,22 +35,22 @@ def read_csv(
 
     Args:
         path: the file. Without a header the leads are called ``lead 1``, ``lead 2``, ...
-        fs: rate in Hz; None takes it from the time column. With both, the time column is left out.
+        fs: rate in Hz; None takes it from the time column. Where both exist, the time column is not used.
         time: name of the time column; None finds one by its name (``time``, ``Time [s]``, ``Elapsed time``, ...). Values
-            are seconds, or what the unit in brackets says (``ms``), ``mm:ss.sss``, or dates.
-        units: of every lead, or one a lead, over those in the file.
+            are seconds, another unit that the name gives in brackets (``ms``), ``mm:ss.sss``, or dates.
+        units: one unit for every lead, or one per lead; they override those in the file.
         channels: leads to read, in this order; None reads all.
-        delimiter: None takes the most frequent of comma, semicolon, tab in the first line.
+        delimiter: None takes the most frequent of comma, semicolon and tab in the first line.
         decimal: the decimal mark.
-        patient_id: whose it is; None takes the file's name.
+        patient_id: whose it is; None takes the name of the file.
 
     Returns:
-        The recording: float32, an empty field is a gap, and so is a jump in time.
+        The recording in float32; an empty field is a gap, and so is a jump in time.
 
     Raises:
         DataNotFoundError: no file.
-        InputError: no rate, time that goes backwards or has no constant step, a field that is no number; names the
-            line and the column.
+        InputError: there is no rate, time goes backwards or has no constant step, or a field is not a number; the error
+            names the line and the column.
     """
     path = Path(path)
     if not path.is_file():
@@ -67,7 +67,7 @@ def read_csv(
     if unknown := [n for n in leads if n not in names or n == time]:
         raise InputError(f"there is no column {unknown}", remedy=f"There are {names}.", source=path)
     if not leads:
-        raise InputError(f"there is no lead beside {names}", source=path)
+        raise InputError(f"the columns {names} hold no lead", remedy="Add one column per lead.", source=path)
     values = np.stack([_numbers(table[n], decimal, path, skip) for n in leads], axis=1)
     if fs_stated is None:
         if time is None:
@@ -81,7 +81,7 @@ def read_csv(
         values, fs, more = on_grid(values, at, path)
         notes += more
     elif time is not None:
-        notes.append(f"column '{time}' was left out: the rate was given")
+        notes.append(f"column '{time}' was not used: the rate was given")
     chosen, assumed = _units(leads, own_units, units)
     if assumed:
         notes.append(
@@ -103,7 +103,7 @@ def _text(path: Path) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        # µ in a file of Western Windows
+        # µ in a file from Windows in Western Europe
         return raw.decode("latin-1")
 
 
@@ -162,7 +162,7 @@ def _table(text: str, names: list[str], skip: int, delimiter: str, path: Path) -
         return pd.read_csv(StringIO(text), low_memory=False, **options)
     except (ValueError, pd.errors.ParserError) as error:
         raise InputError(
-            f"no table: {error}", remedy=f"Expected {len(names)} fields a line.", source=path
+            f"the file is not a table: {error}", remedy=f"Give {len(names)} fields per line.", source=path
         ) from error
 
 
@@ -176,8 +176,8 @@ def _numbers(column: pd.Series, decimal: str, path: Path, skip: int) -> np.ndarr
     wrong = np.flatnonzero((numbers.isna() & text.notna() & ~text.isin(MISSING)).to_numpy())
     if len(wrong):
         raise InputError(
-            f"'{text.iloc[wrong[0]]}' is no number",
-            remedy="For another decimal mark or delimiter set decimal or delimiter.",
+            f"'{text.iloc[wrong[0]]}' is not a number",
+            remedy="Set decimal or delimiter if the file uses another one.",
             source=path,
             record=f"line {wrong[0] + skip + 1}",
             column=column.name,

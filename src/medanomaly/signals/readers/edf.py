@@ -1,8 +1,8 @@
 """EDF, EDF+ and BDF: recordings in and out, with their annotations.
 
-EDF has no value for "nothing was recorded". Here a gap travels as an annotation: ``missing@@MLII`` with its onset and
-duration (EDF+ ties an annotation to a signal by ``@@``; without it the gap is in every lead), over samples written as 0.
-Reading turns them back into NaN. Records of EDF have a fixed length, so a last one that is not full is padded; the
+EDF has no value for "nothing was recorded". Here the samples of a gap are written as 0, and an annotation
+``missing@@MLII`` gives its onset and duration. EDF+ ties an annotation to a signal by ``@@``; without it the gap is in
+every lead. Reading turns these samples back into NaN. Records of EDF have a fixed length, so the last one is padded; the
 annotation ``padding`` says from where, and reading cuts there.
 
 Source: Kemp, Olivan 2003, "European data format 'plus' (EDF+)", Clinical Neurophysiology 114; edfplus.info.
@@ -24,7 +24,7 @@ from medanomaly.signals.recordings.recording import Annotations, Recording
 
 MISSING, PADDING = "missing", "padding"
 _DIGITAL_MAX = 32767
-# of the format and of the library that writes it, in bytes
+# limits of the format and of the library that writes it, in bytes
 _LABEL, _DIMENSION, _TEXT = 16, 8, 40
 _LONGEST_RECORD_S = 60
 # EDF+ writes X for what is unknown
@@ -39,7 +39,7 @@ def _open(path: Path) -> pyedflib.EdfReader:
         return pyedflib.EdfReader(str(path))
     except (OSError, ValueError, UnicodeDecodeError) as error:
         problem = str(error).removeprefix(f"{path}: ")
-        remedy = "Expected EDF, EDF+C or BDF that keeps to the standard."
+        remedy = "Give EDF, EDF+C or BDF that keeps to the standard."
         if "discontinuous" in problem.lower():
             remedy = "Export it as a continuous file (EDF+C), with gaps as annotations 'missing'."
         raise InputError(f"the file cannot be read: {problem}", remedy=remedy, source=path) from error
@@ -53,7 +53,7 @@ def _marks(file: pyedflib.EdfReader) -> list[tuple[float, float, str]]:
 
 
 def edf_patient(path: str | Path) -> str | None:
-    """Patient code of a file's header (its first word of patient identification), or None where it has none."""
+    """Patient code of a file (the first word of the patient identification in its header), or None where it has none."""
     with Path(path).open("rb") as file:
         header = file.read(88)
     words = header[8:].decode("ascii", errors="replace").split()
@@ -68,16 +68,16 @@ def read_edf(
     Args:
         path: an EDF, EDF+C or BDF file.
         channels: labels of signals to read, in this order; None reads all.
-        patient_id: whose it is; None takes the file's patient code, or the file's name where there is none.
+        patient_id: whose it is; None takes the patient code of the file, or the name of the file where there is none.
 
     Returns:
-        The recording: float32 in the units of the header, signals of different rates at the highest of them,
-        annotations with their onset as position. An annotation that is a single WFDB code (``V``, or ``V: text``)
-        has it as its symbol; any other has the symbol ``"`` (comment) and its text.
+        The recording in float32, in the units of the header. Signals of different rates come at the highest of them. The
+        position of an annotation is its onset. An annotation that is a WFDB code (``V``, or ``V: text``) has this code as
+        its symbol; any other has the symbol ``"`` (comment) and its text.
 
     Raises:
         DataNotFoundError: no file.
-        InputError: no EDF, an EDF+D (discontinuous) file, no signal in it, or a signal that is not there.
+        InputError: the file is not EDF, is EDF+D (discontinuous), holds no signal, or lacks a signal that is asked for.
     """
     path = Path(path)
     file = _open(path)
@@ -85,7 +85,7 @@ def read_edf(
         labels = [label.strip() for label in file.getSignalLabels()]
         if not labels:
             raise InputError(
-                "the file holds annotations alone", remedy="Read them by read_edf_annotations.", source=path
+                "the file holds only annotations", remedy="Read them by read_edf_annotations.", source=path
             )
         wanted = list(labels) if channels is None else list(channels)
         if unknown := [name for name in wanted if name not in labels]:
@@ -118,7 +118,7 @@ def read_edf(
 
 
 def _with_gaps(signal, fs, leads, marks):
-    """NaN where the file says that nothing was recorded; such annotations are used up."""
+    """Put NaN where the file says that nothing was recorded; such annotations are removed."""
     rest, lost = [], 0
     for onset, duration, text in marks:
         what, _, lead = text.partition("@@")
@@ -161,7 +161,7 @@ def read_edf_annotations(path: str | Path, fs: float) -> Annotations:
 
 
 def _outward(low: float, high: float) -> tuple[float, float]:
-    """Limits with four digits that hold every value; EDF writes them in eight characters."""
+    """Limits with four digits that include every value; EDF writes them in eight characters."""
     widest = max(abs(low), abs(high), 1e-3)
     step = 10.0 ** (np.floor(np.log10(widest)) - 3)
     low, high = np.floor(low / step) * step, np.ceil(high / step) * step
@@ -180,25 +180,31 @@ def _record_seconds(fs: float, record: str) -> int:
 
 
 def write_edf(recording: Recording, path: str | Path) -> Path:
-    """Write a recording and its annotations as EDF+C, 16 bits a sample over each lead's own range.
+    """Write a recording and its annotations as EDF+C, with 16 bits per sample over the range of each lead.
 
     Args:
-        recording: any recording; NaN travels as described above.
-        path: the file, written anew.
+        recording: any recording; NaN is stored as the docstring of this module says.
+        path: the file; an existing one is replaced.
 
     Raises:
-        InputError: a lead, a unit or an annotation is longer than EDF+ holds, or the rate does not fit; names it.
+        InputError: a lead name, a unit or an annotation is longer than EDF+ allows, or the rate does not fit.
     """
     path, name = Path(path), recording.record
     if recording.n_samples == 0 or not recording.leads:
-        raise InputError("there is nothing to write", record=name)
+        raise InputError(
+            "there is nothing to write", record=name, remedy="Give a recording with leads and samples."
+        )
     seconds = _record_seconds(recording.fs, name)
     headers, columns, marks = [], [], []
     for j, lead in enumerate(recording.leads):
         unit = recording.units[j].replace("µ", "u").replace("μ", "u").replace("°", "deg")
         for text, limit in ((lead, _LABEL), (unit, _DIMENSION)):
             if len(text) > limit or not text.isascii():
-                raise InputError(f"'{text}' is no ASCII text of {limit} characters", record=name)
+                raise InputError(
+                    f"'{text}' is not an ASCII text of at most {limit} characters",
+                    record=name,
+                    remedy="Rename the lead or the unit.",
+                )
         values = recording.signal[:, j].astype(np.float64)
         missing = np.isnan(values)
         marks += [(a / recording.fs, (b - a) / recording.fs, f"{MISSING}@@{lead}") for a, b in runs(missing)]
@@ -245,7 +251,7 @@ def _write(path, recording, headers, columns, marks, seconds, n_records):
     needed = max(1, -(-len(marks) // n_records))
     if needed > _ANNOTATION_SIGNALS:
         raise InputError(
-            f"{len(marks)} annotations and gaps in {recording.duration:g} s are more than EDF+ holds",
+            f"{len(marks)} annotations and gaps in {recording.duration:g} s are more than EDF+ allows",
             record=recording.record,
             remedy="Write the annotations as CSV.",
         )

@@ -45,15 +45,15 @@ def read_npz(
     """Read a recording.
 
     Args:
-        path: a file with ``signal`` (n,) or (n_samples, n_leads) and, as far as known, ``fs``, ``leads``, ``units``,
+        path: a file with ``signal`` (n,) or (n_samples, n_leads) and, where known, ``fs``, ``leads``, ``units``,
             ``patient_id``, ``annotation_sample``, ``annotation_symbol``, ``annotation_text``.
         fs: rate in Hz where the file states none.
         units: of every lead where the file states none.
-        patient_id: whose it is; None takes the file's, or its name.
+        patient_id: whose it is; None takes ``patient_id`` of the file, or the name of the file.
 
     Raises:
         DataNotFoundError: no file.
-        InputError: no such arrays, or arrays that need pickle.
+        InputError: the arrays are absent, do not fit, or need pickle.
     """
     path = Path(path)
     if not path.is_file():
@@ -62,20 +62,20 @@ def read_npz(
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (ValueError, BadZipFile, OSError, EOFError, AttributeError) as error:
-        raise InputError(f"no npz of plain arrays: {error}", source=path) from error
+        raise InputError(f"the file is not an npz of plain arrays: {error}", source=path) from error
     signal = arrays.get("signal")
     if signal is None or signal.dtype.kind not in "fiu" or signal.ndim not in {1, 2}:
         found = {name: value.shape for name, value in arrays.items()}
         raise InputError(
-            f"no signal of numbers with one or two dimensions: {found}",
-            remedy="Expected an array signal, one row a sample and one column a lead.",
+            f"there is no array signal of numbers with one or two dimensions: {found}",
+            remedy="Add an array signal with one row per sample and one column per lead.",
             source=path,
         )
     signal = signal.astype(np.float32).reshape(len(signal), -1)
     if signal.shape[1] > signal.shape[0] > 0:
         raise InputError(
             f"{signal.shape[0]} samples of {signal.shape[1]} leads",
-            remedy="One row a sample and one column a lead: transpose the array.",
+            remedy="Transpose the array: one row per sample, one column per lead.",
             source=path,
         )
     rate = _rate(arrays, fs, path)
@@ -102,7 +102,7 @@ def read_npz(
 
 
 def npz_patient(path: str | Path) -> str | None:
-    """The patient that a file names, read without its signal; None where it names none or is no npz."""
+    """The patient that a file names, read without its signal; None where it names none or is not an npz."""
     try:
         with np.load(Path(path), allow_pickle=False) as file:
             return str(file["patient_id"]) if "patient_id" in file.files else None
@@ -131,7 +131,7 @@ def _annotations(arrays: dict[str, np.ndarray], path: Path) -> tuple[Annotations
     if sample.dtype.kind not in "iu" or not len(sample) == len(symbol) == len(text):
         raise InputError(
             f"{len(sample)} annotation positions of type {sample.dtype}, {len(symbol)} symbols, {len(text)} texts",
-            remedy="Give each mark one of each; positions are integers.",
+            remedy="Give one of each per mark; positions are integers.",
             source=path,
         )
     return in_time_order(sample, symbol, text, source=path)

@@ -1,6 +1,6 @@
 """WFDB records (PhysioNet): any storage format of the ``wfdb`` package, multi-frequency, multi-segment, with skew.
 
-Skew is taken out, segments are joined with gaps between them, and leads stored at different rates come at one.
+Skew is removed, segments are joined with gaps between them, and leads stored at different rates are brought to one.
 """
 
 import warnings
@@ -35,14 +35,14 @@ def read_header(path: str | Path) -> wfdb.Record | wfdb.MultiRecord:
 
     Raises:
         DataNotFoundError: there is no header file.
-        InputError: it cannot be read, or names files outside its own folder.
+        InputError: the header cannot be read, or names files outside its own folder.
     """
     path = record_path(path)
     header_file = path.with_name(path.name + ".hea")
     if not header_file.is_file():
         raise DataNotFoundError(
             "the header file does not exist",
-            remedy="A WFDB record is a .hea file with the signal files it names beside it.",
+            remedy="A WFDB record is a .hea file and the signal files that it names, in one folder.",
             source=header_file,
         )
     _check_names(header_file)
@@ -50,19 +50,19 @@ def read_header(path: str | Path) -> wfdb.Record | wfdb.MultiRecord:
         header = wfdb.rdheader(str(path), rd_segments=True)
     except FileNotFoundError as error:
         raise _absent(path, error) from None
-    except Exception as error:  # the parser raises whatever its regular expressions and casts do
-        raise InputError(f"no WFDB header: {error}", source=header_file) from error
+    except Exception as error:  # the parser raises any error of its regular expressions and casts
+        raise InputError(f"the file is not a WFDB header: {error}", source=header_file) from error
     if not header.fs or not header.n_sig:
         raise InputError(
             f"{header.n_sig or 0} signals at {header.fs} Hz",
-            remedy="Expected one or more.",
+            remedy="Give a record with one signal or more and a rate above 0.",
             source=header_file,
         )
     return header
 
 
 def _check_names(header_file: Path) -> None:
-    """A header may name files beside it, never elsewhere: a file that came from outside must not open others."""
+    """Refuse a header that names files outside its folder: a file from elsewhere must not open others."""
     lines = header_file.read_text("utf-8", errors="replace").splitlines()
     for line in lines:
         name = line.split()[0] if line.split() else ""
@@ -72,7 +72,7 @@ def _check_names(header_file: Path) -> None:
         if name.startswith(("/", "\\")) or ".." in PurePosixPath(name).parts or ":" in name or "\\" in name:
             raise InputError(
                 f"the header names '{name}'",
-                remedy="Files of a record lie beside its header.",
+                remedy="The files of a record lie in the folder of its header.",
                 source=header_file,
             )
 
@@ -80,7 +80,7 @@ def _check_names(header_file: Path) -> None:
 def _absent(path: Path, error: FileNotFoundError) -> DataNotFoundError:
     named = Path(str(error.filename)).name if error.filename else "a signal file"
     return DataNotFoundError(
-        f"the header names '{named}', which is not there",
+        f"the header names '{named}', which does not exist",
         remedy="Put all files of the record into one folder.",
         source=path.with_name(path.name + ".hea"),
         record=path.name,
@@ -101,18 +101,18 @@ def read_wfdb(
     Args:
         path: the record, with or without ``.hea``.
         channels: names of leads to read, in this order; None reads all.
-        annotator: suffix of the annotation file; None reads none. Where the file is absent there are no annotations.
-        patient_id: whose it is; the record's name where it is None.
+        annotator: suffix of the annotation file; None reads no annotations. Where the file is absent there are none.
+        patient_id: whose it is; None takes the name of the record.
         start_s: first second to read.
-        stop_s: second to stop before; None reads to the end.
+        stop_s: second before which to stop; None reads to the end.
 
     Returns:
-        The recording: float32, in the units of the header, missing samples as NaN, annotations counted from
-        ``start_s`` at the recording's own rate, what was changed in ``notes``.
+        The recording in float32, in the units of the header, with NaN for missing samples. Annotations are counted from
+        ``start_s`` at the rate of the recording. ``notes`` say what was changed.
 
     Raises:
-        DataNotFoundError: header or signal file absent.
-        InputError: a file is damaged, a lead is not there, or the stretch lies outside the record; names the record.
+        DataNotFoundError: the header or a signal file is absent.
+        InputError: a file is damaged, a lead does not exist, or the stretch lies outside the record.
     """
     path = record_path(path)
     header = read_header(path)
@@ -121,7 +121,7 @@ def read_wfdb(
         raise InputError(
             f"there is no lead {unknown}", remedy=f"There are {names}.", source=path, record=path.name
         )
-    # a duplicate name would be lost by name, never by number
+    # leads are read by number: of two leads with one name, a name would find only the first
     wanted = list(range(len(names))) if channels is None else [names.index(c) for c in channels]
     first, last = _frames(header, path, start_s, stop_s)
     leads = _signals(path, wanted, [names[j] for j in wanted], first, last)
@@ -166,8 +166,9 @@ def _frames(header, path: Path, start_s: float, stop_s: float | None) -> tuple[i
     end = length if last is None else last
     if first < 0 or (end is not None and first >= end):
         raise InputError(
-            f"seconds {start_s:g} to {stop_s if stop_s is not None else 'the end'} of a record of "
+            f"seconds {start_s:g} to {stop_s if stop_s is not None else 'the end'} lie outside a record of "
             f"{(length or 0) / header.fs:g} s",
+            remedy="Choose start_s and stop_s inside the record.",
             source=path,
             record=path.name,
         )
@@ -194,7 +195,7 @@ def _signals(path: Path, wanted: list[int], names: list[str], first: int, last: 
         raise
     except FileNotFoundError as error:
         raise _absent(path, error) from None
-    except Exception as error:  # a damaged file shows itself as any error of numpy or of the FLAC decoder
+    except Exception as error:  # a damaged file can raise any error of numpy or of the FLAC decoder
         raise InputError(
             f"the signal cannot be read: {error}",
             remedy="The file is shorter than its header says, or damaged: get it again.",
@@ -210,7 +211,7 @@ def _within(marks: Annotations, offset: int, n_samples: int) -> Annotations:
 
 
 def _attributes(header) -> dict[str, str]:
-    """Age and sex of a first comment line like ``69 M 1085 1629 x1``, or of ``age: 69 sex: M``; all lines as text."""
+    """Age and sex from a first comment like ``69 M 1085 1629 x1``, or from ``age: 69 sex: M``; all comments as text."""
     comments = [str(c).strip() for c in header.comments or [] if str(c).strip()]
     out = {"comments": "\n".join(comments)} if comments else {}
     for line in comments:
@@ -222,7 +223,7 @@ def _attributes(header) -> dict[str, str]:
             out["sex"] = _SEXES[found.get("sex", found.get("gender"))]
     first = comments[0].split() if comments else []
     if len(first) >= 2 and first[0].lstrip("-").isdigit() and first[1].lower() in _SEXES:
-        # -1 stands for an unknown age
+        # -1 means an unknown age
         out |= {"age": first[0]} if int(first[0]) >= 0 else {}
         out["sex"] = _SEXES[first[1].lower()]
     return out
@@ -242,15 +243,15 @@ def read_atr(
         path: the record.
         annotator: suffix of the file.
         fs: rate at which positions are wanted; None keeps those of the file.
-        frame_rate: rate of the file's positions where the file states none; ``fs`` where None.
+        frame_rate: rate of the positions where the file states none; None takes ``fs``.
         default: what to return where the file is absent; "raise" raises.
 
     Returns:
-        ``(annotations, notes)``; a note says how many marks stood out of time order.
+        ``(annotations, notes)``; a note says how many marks were out of order.
 
     Raises:
         DataNotFoundError: the file is absent.
-        InputError: it cannot be read.
+        InputError: the file cannot be read.
     """
     path = record_path(path)
     file = path.with_name(f"{path.name}.{annotator}")
@@ -263,7 +264,7 @@ def read_atr(
     sample = np.asarray(marks.sample, dtype=np.int64)
     if fs is not None and own and own != fs:
         sample = np.rint(sample * (fs / own)).astype(np.int64)
-    # which leads a change of quality concerns stands in the subtype
+    # the subtype says which leads a change of quality concerns
     text = [
         t or quality_text(subtype) if symbol == QUALITY else t
         for symbol, subtype, t in zip(marks.symbol, marks.subtype, marks.text, strict=True)
@@ -274,7 +275,7 @@ def read_atr(
 def read_mitbih(
     folder: str | Path, record: str, channels: Sequence[str] | None = None, **options
 ) -> Recording:
-    """A record of the MIT-BIH Arrhythmia Database, with its patient: 201 and 202 are one man's.
+    """A record of the MIT-BIH Arrhythmia Database, with its patient; 201 and 202 are of the same patient.
 
     Args:
         folder: holds ``<record>.hea``, ``.dat`` and ``.atr``.

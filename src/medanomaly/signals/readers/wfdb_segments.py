@@ -1,4 +1,4 @@
-"""Segments of a multi-segment WFDB record joined in time; what no segment covers is missing."""
+"""Segments of a multi-segment WFDB record, joined in time; times that no segment covers are missing."""
 
 from dataclasses import dataclass
 
@@ -15,9 +15,9 @@ class Leads:
     Attributes:
         names: of the leads.
         units: of the leads.
-        columns: one (n_i,) array of physical values a lead, NaN = missing.
-        samples_per_frame: of each lead; its rate is that many times the frame rate.
-        skew: of each lead in frames, already taken out.
+        columns: one (n_i,) array of physical values per lead, NaN = missing.
+        samples_per_frame: of each lead; the rate of the lead is this number times the frame rate.
+        skew: of each lead in frames, already removed.
     """
 
     names: list[str]
@@ -43,7 +43,8 @@ def join_segments(record: wfdb.MultiRecord, names: list[str]) -> Leads:
     """Leads of a multi-segment record, read with ``m2s=False`` and ``smooth_frames=False``.
 
     Args:
-        record: fixed layout (every segment has the leads in the same order) or variable (they are found by name).
+        record: of fixed layout (all segments have the leads in the same order) or variable layout (leads are found by
+            name).
         names: the leads wanted.
 
     Raises:
@@ -69,7 +70,7 @@ def join_segments(record: wfdb.MultiRecord, names: list[str]) -> Leads:
             unit = str(segment.units[column] or "")
             if rates[j] not in {None, rate} or units[j] not in {None, unit}:
                 raise InputError(
-                    f"lead {name} changes from {units[j]}, {rates[j]} a frame, to {unit}, {rate} a frame, in segment "
+                    f"lead {name} changes from {units[j]}, {rates[j]} per frame, to {unit}, {rate} per frame, in segment "
                     f"{segment.record_name}",
                     remedy="Read the segments one by one.",
                     record=record.record_name,

@@ -1,4 +1,4 @@
-"""Stretches of a recording as pairs of marks, so that they travel with its annotations through every format.
+"""Stretches of a recording as pairs of marks, so that every format of annotations can store them.
 
 A stretch of kind ``spike`` begins with a comment ``(spike`` and ends with a comment ``spike)`` at the first sample after it,
 as WFDB writes ``(AFIB`` for a rhythm that begins.
@@ -36,7 +36,7 @@ def interval_annotations(starts: Sequence[int], ends: Sequence[int], kinds: Sequ
 
 
 def intervals(annotations: Annotations | None, n_samples: int) -> pd.DataFrame:
-    """Stretches of :func:`interval_annotations`; one without an end reaches to the end of the recording.
+    """Stretches of :func:`interval_annotations`; a stretch without an end reaches to the end of the recording.
 
     Returns:
         ``start``, ``end`` (samples, end excluded), ``kind``, in order of start.
@@ -68,6 +68,6 @@ def interval_mask(annotations: Annotations | None, n_samples: int) -> np.ndarray
 
 
 def runs(flags: np.ndarray) -> np.ndarray:
-    """(n_runs, 2) int64: first sample and the one after the last of each stretch of True."""
+    """(n_runs, 2) int64: first sample of each stretch of True, and the sample after its last."""
     edges = np.diff(np.concatenate([[0], np.asarray(flags, dtype=np.int8), [0]]))
     return np.flatnonzero(edges).reshape(-1, 2).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Annotations made from columns that a file gives: brought into time order, checked."""
+"""Annotations from the columns of a file, sorted by time and checked."""
 
 from collections.abc import Sequence
 
@@ -14,13 +14,13 @@ def in_time_order(
     text: Sequence[str],
     source: object = None,
 ) -> tuple[Annotations, tuple[str, ...]]:
-    """Annotations of unordered marks; marks of one sample keep their order.
+    """Annotations of unordered marks; marks at the same sample keep their order.
 
     Returns:
-        ``(annotations, notes)``: a note says how many marks stood before their predecessor.
+        ``(annotations, notes)``; a note says how many marks were out of order.
 
     Raises:
-        InputError: a position below 0.
+        InputError: a position is below 0.
     """
     sample = np.asarray(sample, dtype=np.int64)
     if np.any(sample < 0):

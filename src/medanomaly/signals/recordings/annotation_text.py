@@ -1,4 +1,4 @@
-"""A mark as one line of text, for formats that know text alone: ``V``, ``+: (AFIB``, or a comment as it is."""
+"""A mark as one line of text, for formats that store only text: ``V``, ``+: (AFIB``, or a comment as it is."""
 
 import re
 
@@ -11,20 +11,20 @@ CODE_NUMBERS = {
 }  # fmt: skip
 WFDB_CODES = frozenset(CODE_NUMBERS)
 COMMENT, QUALITY = '"', "~"
-# of the subtype of a change of quality: bit j says noisy, bit j + 4 unreadable, for lead j
+# leads in the subtype of a change of quality: bit j says that lead j is noisy, bit j + 4 that it is unreadable
 _LEADS = 4
 _WITH_TEXT = re.compile(r"^(\S): (.+)$", re.DOTALL)
 
 
 def to_text(symbol: str, text: str) -> str:
-    """One line for a symbol and its text; a comment is its text alone."""
+    """One line for a symbol and its text; a comment is only its text."""
     if symbol == COMMENT and text and from_text(text) == (COMMENT, text):
         return text
     return f"{symbol}: {text}" if text else symbol
 
 
 def from_text(line: str) -> tuple[str, str]:
-    """``(symbol, text)`` of a line: any line that is no WFDB code is a comment."""
+    """``(symbol, text)`` of a line; any line that is not a WFDB code is a comment."""
     if line in WFDB_CODES:
         return line, ""
     parts = _WITH_TEXT.match(line)
@@ -34,9 +34,9 @@ def from_text(line: str) -> tuple[str, str]:
 
 
 def quality_text(subtype: int) -> str:
-    """Quality of four leads from here on: ``c`` clean, ``n`` noisy, ``u`` unreadable; clean ones at the end left off.
+    """Quality of four leads from here on: ``c`` clean, ``n`` noisy, ``u`` unreadable; clean leads at the end are left out.
 
-    The WFDB format keeps it in the subtype of a ``~`` mark; -1 says that all leads are unreadable.
+    The WFDB format stores it in the subtype of a ``~`` mark; -1 means that all leads are unreadable.
     """
     if subtype < 0:
         return "u" * _LEADS
@@ -52,6 +52,6 @@ def quality_subtype(text: str) -> int:
         return 0
     if text == "u" * _LEADS:
         return -1
-    # what is unreadable is noisy too
+    # an unreadable lead counts as noisy too
     bits = {"c": 0, "n": 1, "u": 1 + (1 << _LEADS)}
     return sum(bits[c] << j for j, c in enumerate(text))

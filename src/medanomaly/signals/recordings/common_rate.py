@@ -13,13 +13,13 @@ def at_common_rate(
     """Leads as columns of one array.
 
     Args:
-        columns: one (n_i,) array a lead, physical units, NaN = missing.
-        rates: sampling rate of each in Hz.
+        columns: one (n_i,) array per lead, in physical units, NaN = missing.
+        rates: sampling rate of each lead in Hz.
         leads: their names.
 
     Returns:
-        ``(signal, fs, notes)``: (n_samples, n_leads) float32 at the highest rate, that rate, and a note for each rate
-        that was changed. A lead that ends earlier than the longest is missing from there on.
+        ``(signal, fs, notes)``: (n_samples, n_leads) float32 at the highest rate, that rate, and one note per rate that
+        was changed. A lead that ends earlier than the longest is missing (NaN) from there on.
     """
     fs = float(max(rates))
     resampled = [

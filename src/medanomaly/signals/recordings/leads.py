@@ -1,4 +1,4 @@
-"""Which lead: by name, by its other names, or the next best one, said in the recording's notes."""
+"""Choice of leads: by name, by another of their names, or a similar lead, which the notes of the recording say."""
 
 import re
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ import numpy as np
 from medanomaly.core.errors import InputError
 from medanomaly.signals.recordings.recording import Recording
 
-# names of one lead in different systems; a modified lead (MLII, MCL1) is taken for the one it imitates
+# names of one lead in different systems; a modified lead (MLII, MCL1) counts as the lead that it imitates
 ALIASES = {
     "I": ("I", "MLI", "D1", "DI"),
     "II": ("II", "MLII", "ML2", "D2", "DII"),
@@ -28,7 +28,7 @@ _STANDARD = {alias: name for name, aliases in ALIASES.items() for alias in alias
 _ECG = frozenset({"I", "II", "III", "AVR", "AVL", "AVF", "V", "ECG", *(f"V{j}" for j in range(1, 7))})
 _KINDS = {"PPG": "ppg", "RESP": "resp", "ABP": "abp"}
 _VOLTS = frozenset({"v", "mv", "uv", "µv", "μv", "nv"})
-# leads that are like each other look alike: tried first where one is missing
+# similar leads, which are tried first where a lead is missing
 _NEIGHBOURS = {
     "I": ("AVL", "II"),
     "II": ("AVF", "III", "I"),
@@ -42,7 +42,7 @@ _NEIGHBOURS = {
 
 
 def standard_name(lead: str) -> str:
-    """Standard name of a lead (``MLII``, ``ECG II``, ``lead ii`` -> ``II``; ``Pleth`` -> ``PPG``), else its own."""
+    """Standard name of a lead (``MLII``, ``ECG II``, ``lead ii`` -> ``II``; ``Pleth`` -> ``PPG``), else its own name."""
     name = re.sub(r"[\s_\-.:]+", " ", str(lead)).strip().upper()
     if name in _STANDARD:
         return _STANDARD[name]
@@ -58,14 +58,14 @@ def lead_kind(lead: str, unit: str = "") -> str:
     name = standard_name(lead)
     if name in _KINDS:
         return _KINDS[name]
-    # EEG, EMG and EOG are in volts too
+    # the unit of EEG, EMG and EOG is volts too
     if name.startswith(("EEG", "EMG", "EOG")):
         return "other"
     return "ecg" if name in _ECG or unit.strip().lower() in _VOLTS else "other"
 
 
 def lead_index(leads: Sequence[str], wanted: str) -> int | None:
-    """Number of the lead that is called ``wanted``, exactly or by another of its names; None where there is none."""
+    """Index of the lead that is called ``wanted``, exactly or by another of its names; None where there is none."""
     if wanted in leads:
         return list(leads).index(wanted)
     standard = [standard_name(lead) for lead in leads]
@@ -74,10 +74,10 @@ def lead_index(leads: Sequence[str], wanted: str) -> int | None:
 
 
 def select_leads(recording: Recording, wanted: Sequence[str], *, fallback: bool = True) -> Recording:
-    """The leads asked for, in that order.
+    """The leads that are asked for, in that order.
 
-    A lead that is not there is replaced by one of the same kind that was not asked for, the most similar first, or
-    left out where there is none; ``notes`` says so.
+    A missing lead is replaced by the most similar lead of the same kind that was not asked for, or left out where there
+    is none; ``notes`` say so.
 
     Args:
         recording: any recording.
@@ -85,7 +85,7 @@ def select_leads(recording: Recording, wanted: Sequence[str], *, fallback: bool 
         fallback: False raises instead of replacing.
 
     Raises:
-        InputError: none of the leads, or no replacement for any of them; names those that are there.
+        InputError: no lead can be returned; the error names the leads of the recording.
     """
     if isinstance(wanted, str):
         wanted = (wanted,)
@@ -97,10 +97,10 @@ def select_leads(recording: Recording, wanted: Sequence[str], *, fallback: bool 
             raise _no_lead(recording, name)
         column = _replacement(recording, name, taken) if j is None else j
         if column is None:
-            notes.append(f"lead {name} is missing and nothing can stand for it: left out")
+            notes.append(f"lead {name} is missing and no other lead can replace it: left out")
             continue
         if j is None:
-            notes.append(f"lead {name} is missing: {recording.leads[column]} stands for it")
+            notes.append(f"lead {name} is missing: {recording.leads[column]} replaces it")
         elif recording.leads[j] != name:
             notes.append(f"lead {name} is called {recording.leads[j]} here")
         taken.add(column)

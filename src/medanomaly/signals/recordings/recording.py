@@ -1,4 +1,4 @@
-"""A recording: what every reader yields and every later step takes."""
+"""A recording: what every reader returns and every later step takes."""
 
 from dataclasses import dataclass, field
 
@@ -12,9 +12,9 @@ class Annotations:
     """Marks on a recording, in time order.
 
     Attributes:
-        sample: (n_marks,) int64, position in samples of the recording they belong to.
-        symbol: (n_marks,) str, the code of the source (``N``, ``V``, ``+``, ...).
-        text: (n_marks,) str, what the source adds (``(AFIB``), mostly empty.
+        sample: (n_marks,) int64, positions in samples of the recording.
+        symbol: (n_marks,) str, codes of the source (``N``, ``V``, ``+``, ...).
+        text: (n_marks,) str, texts that the source adds (``(AFIB``), mostly empty.
     """
 
     sample: np.ndarray
@@ -26,7 +26,7 @@ class Annotations:
         if len(lengths) != 1:
             raise InputError(
                 f"annotations with {len(self.sample)} positions, {len(self.symbol)} symbols and {len(self.text)} texts",
-                remedy="Give each mark one of each.",
+                remedy="Give one of each per mark.",
             )
         if len(self.sample) > 1 and np.any(np.diff(self.sample) < 0):
             raise InputError("annotations are not in time order", remedy="Sort them by sample.")
@@ -44,8 +44,8 @@ class Recording:
         leads: name of each column (``MLII``, ``V1``, ``PLETH``).
         units: unit of each column (``mV``).
         annotations: marks of the source, or None where there are none.
-        attributes: what else is known of the patient or the recording (``age``, ``sex``, ``site``), as text.
-        notes: what a reader did that a user should know (a lead that was missing, a rate that was changed).
+        attributes: what else is known about the patient or the recording (``age``, ``sex``, ``site``), as text.
+        notes: changes by a reader that a user should know (a lead that was missing, a rate that was changed).
 
     Raises:
         InputError: the parts do not fit each other.
@@ -66,17 +66,17 @@ class Recording:
             raise InputError(
                 f"the signal has {self.signal.ndim} dimension(s)",
                 record=self.record,
-                remedy="It has one row a sample and one column a lead.",
+                remedy="Give one row per sample and one column per lead.",
             )
         if not len(self.leads) == len(self.units) == self.signal.shape[1]:
             raise InputError(
                 f"{self.signal.shape[1]} columns, {len(self.leads)} lead names and {len(self.units)} units",
                 record=self.record,
-                remedy="Name each column once and give it a unit.",
+                remedy="Give one name and one unit per column.",
             )
         if not (np.isfinite(self.fs) and self.fs > 0):
             raise InputError(
-                f"the sampling rate is {self.fs}", record=self.record, remedy="It is a number of Hz above 0."
+                f"the sampling rate is {self.fs}", record=self.record, remedy="Give a number of Hz above 0."
             )
 
     @property

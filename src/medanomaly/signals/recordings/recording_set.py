@@ -1,4 +1,4 @@
-"""The recordings of a data set, read one at a time, with what is known before any of them is read."""
+"""The recordings of a data set: read one at a time, with what is known before reading."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,15 +13,15 @@ from medanomaly.signals.recordings.recording import Recording
 
 @dataclass(frozen=True)
 class RecordingSet(Mapping[str, Recording]):
-    """Record name -> recording; ``recordings[name]`` reads it anew, so that a folder of Holters needs no memory.
+    """Record name -> recording; each ``recordings[name]`` reads the file, so that only one is in memory.
 
     Attributes:
         name: of the data set.
         readers: record -> function that reads it.
-        patients: record -> patient, as far as known before reading.
-        official_split: record -> ``train`` or ``test`` of the data set's own split; empty where there is none.
-        left_out: record -> why it is not among the readers.
-        notes: what a user should know of the set as it is here.
+        patients: record -> patient, where known before reading.
+        official_split: record -> ``train`` or ``test`` in the data set's own split; empty where there is none.
+        left_out: record -> why it is left out.
+        notes: what a user should know about the data set.
     """
 
     name: str
@@ -52,7 +52,7 @@ class RecordingSet(Mapping[str, Recording]):
         return len(self.readers)
 
     def each(self) -> Iterator[tuple[str, Recording | MedanomalyError]]:
-        """Every record in turn, or the error that says why it cannot be read: nothing is dropped silently."""
+        """Every record in turn, or the error that says why it cannot be read; no record is dropped silently."""
         for record, read in self.readers.items():
             try:
                 yield record, read()
@@ -60,7 +60,7 @@ class RecordingSet(Mapping[str, Recording]):
                 yield record, error
 
     def table(self) -> pd.DataFrame:
-        """One row a record, left out ones included: ``record``, ``patient_id``, ``split_official``, ``left_out``."""
+        """One row per record, also for those left out: ``record``, ``patient_id``, ``split_official``, ``left_out``."""
         records = [*self.readers, *self.left_out]
         return pd.DataFrame(
             {
@@ -84,11 +84,11 @@ class RecordingSet(Mapping[str, Recording]):
         }
 
     def folds(self, n_folds: int, seed: int = 0) -> dict[str, int]:
-        """Record -> fold; a patient's records share one, and folds differ by one patient at most.
+        """Record -> fold; all records of a patient share a fold, and folds differ by at most one patient.
 
         Args:
-            n_folds: at most as many as there are patients.
-            seed: another seed is another order.
+            n_folds: at most the number of patients.
+            seed: another seed gives another order.
         """
         return patient_folds(
             {record: self.patients.get(record, record) for record in self.readers}, n_folds, seed
@@ -100,7 +100,7 @@ def patient_folds(patients: Mapping[str, str], n_folds: int, seed: int = 0) -> d
 
     Args:
         patients: record -> patient.
-        n_folds: 2 up to the number of patients.
+        n_folds: from 2 to the number of patients.
         seed: key of the hash.
     """
     unique = sorted(set(patients.values()))

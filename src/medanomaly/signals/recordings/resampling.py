@@ -1,7 +1,7 @@
-"""Another sampling rate, gaps kept as gaps: polyphase filtering, and annotations that move along.
+"""Resampling by polyphase filtering: gaps stay gaps, and annotations move with the signal.
 
 The polyphase filter is :func:`scipy.signal.resample_poly` (Kaiser window, beta 5). A gap would spread over the length of
-that filter; so gaps are bridged by a straight line before it and cut out again after it, at their own times.
+that filter. Gaps are therefore bridged by a straight line before it and cut out again after it, at their own times.
 """
 
 from dataclasses import replace
@@ -19,9 +19,9 @@ _LARGEST_DRIFT = 0.25  # new samples at the end of the recording
 
 
 def _ratio(fs: float, target: float, n: int) -> Fraction:
-    """Up over down: the simplest ratio that is off by less than a quarter of a sample after ``n`` samples.
+    """Ratio of rates: the simplest one that is off by less than a quarter of a sample after ``n`` samples.
 
-    A rate such as 62.4725 Hz has a ratio of large numbers to others, and the filter is as long as they are large.
+    A rate such as 62.4725 Hz gives a ratio of large numbers, and large numbers make the filter long.
     """
     exact = Fraction(str(float(target))) / Fraction(str(float(fs)))
     for largest in _DENOMINATORS:
@@ -39,11 +39,11 @@ def _bridged(x: np.ndarray, missing: np.ndarray) -> np.ndarray:
 
 
 def _missing_after(missing: np.ndarray, n_out: int, ratio: Fraction) -> np.ndarray:
-    """Output samples whose own period is missing by half or more; a sample stands for the period around it."""
+    """Output samples of whose period half or more is missing; the period of a sample lies around it."""
     covered = np.concatenate([[0.0], np.cumsum(missing, dtype=np.float64)])
     edges = np.arange(len(missing) + 1) - 0.5
     half = 0.5 / float(ratio)
-    # the last new sample may lie a little behind the last old one
+    # the last new sample may lie a little after the last old one
     centre = np.minimum(np.arange(n_out) / float(ratio), len(missing) - 1)
     lost = np.interp(centre + half, edges, covered) - np.interp(centre - half, edges, covered)
     inside = np.clip(centre + half, edges[0], edges[-1]) - np.clip(centre - half, edges[0], edges[-1])
@@ -59,8 +59,9 @@ def resample_values(x: np.ndarray, fs: float, target: float) -> np.ndarray:
         target: rate wanted in Hz.
 
     Returns:
-        (n * target / fs, rounded up,) of the dtype of ``x``. NaN where at least half of a sample's period was missing: a gap
-        keeps its place and its length to half a sample, and a dropout shorter than half a new sample is bridged.
+        (n * target / fs, rounded up,) of the dtype of ``x``. NaN where at least half of the period of a sample was
+        missing. A gap keeps its place and, to half a sample, its length; a dropout shorter than half a new sample is
+        bridged.
     """
     x = np.asarray(x)
     if x.dtype.kind != "f":
@@ -73,7 +74,7 @@ def resample_values(x: np.ndarray, fs: float, target: float) -> np.ndarray:
     if missing.all():
         return np.full(n_out, np.nan, dtype=x.dtype)
     gaps = missing.any()
-    # around 0, and going on at its ends as it ended: a constant stays what it is, and there is no step
+    # filtered around 0 and continued with its end values: a constant stays what it is, and there is no step
     level = np.nanmedian(x)
     out = level + resample_poly(
         (_bridged(x, missing) if gaps else x) - level,
@@ -89,11 +90,11 @@ def resample_values(x: np.ndarray, fs: float, target: float) -> np.ndarray:
 
 
 def resample_annotations(annotations: Annotations, fs: float, target: float, n_samples: int) -> Annotations:
-    """Marks at the nearest sample of another rate; order is kept, none falls off the end.
+    """Marks at the nearest sample of another rate; their order is kept, and none lies after the end.
 
     Args:
         annotations: marks in samples at ``fs``.
-        fs: their rate in Hz.
+        fs: rate of the positions in Hz.
         target: new rate in Hz.
         n_samples: length of the recording at the new rate.
     """
@@ -104,20 +105,20 @@ def resample_annotations(annotations: Annotations, fs: float, target: float, n_s
 
 
 def resample(recording: Recording, target: float) -> Recording:
-    """A recording at another rate, with its annotations; says so in ``notes``.
+    """A recording at another rate, with its annotations; ``notes`` say so.
 
     Args:
         recording: any waveform sampled at 50 Hz or more.
         target: 50 to 1000 Hz.
 
     Raises:
-        InputError: a rate outside these limits.
+        InputError: a rate lies outside these limits.
     """
     if not LOWEST_RATE <= target <= HIGHEST_RATE:
         raise InputError(
             f"resampling to {target:g} Hz",
             record=recording.record,
-            remedy=f"Waveforms are kept at {LOWEST_RATE:g} to {HIGHEST_RATE:g} Hz.",
+            remedy=f"Choose {LOWEST_RATE:g} to {HIGHEST_RATE:g} Hz.",
         )
     if recording.fs < LOWEST_RATE:
         raise InputError(

@@ -1,4 +1,4 @@
-"""A column of times to a sampling rate and a regular grid; jumps become gaps."""
+"""From a column of times to a sampling rate and a regular grid; jumps in time become gaps."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import pandas as pd
 from medanomaly.core.errors import InputError
 
 SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "min": 60.0, "h": 3600.0}
-# a file that spans years at a second a sample is damaged, not long
+# a file that spans years at one sample per second is damaged, not long
 _LONGEST_GAP_SAMPLES = 200_000_000
 _IRREGULAR_SHARE = 0.02
 _ROUNDED_SAMPLES = 2.0
@@ -18,7 +18,7 @@ def seconds(column: pd.Series, unit: str, decimal: str, path: Path, skip: int) -
     """Times in seconds: numbers in ``unit``, ``hh:mm:ss.sss`` or ``mm:ss.sss``, or dates.
 
     Raises:
-        InputError: a time that cannot be read; names its line.
+        InputError: a time cannot be read; the error names its line.
     """
     if column.dtype.kind in "fiu":
         at = column.to_numpy(dtype=np.float64) * SECONDS.get(unit.lower(), 1.0)
@@ -36,8 +36,8 @@ def seconds(column: pd.Series, unit: str, decimal: str, path: Path, skip: int) -
     wrong = np.flatnonzero(~np.isfinite(at))
     if len(wrong):
         raise InputError(
-            f"'{column.iloc[wrong[0]]}' is no time",
-            remedy="Seconds, mm:ss.sss or ISO dates; or leave the column out and pass fs.",
+            f"'{column.iloc[wrong[0]]}' is not a time",
+            remedy="Give seconds, mm:ss.sss or ISO dates; or remove the column and pass fs.",
             source=path,
             record=f"line {wrong[0] + skip + 1}",
             column=column.name,
@@ -46,10 +46,10 @@ def seconds(column: pd.Series, unit: str, decimal: str, path: Path, skip: int) -
 
 
 def rate_of(at: np.ndarray) -> float:
-    """Sampling rate in Hz of times in seconds, rounded as they may be; 0 where there is none.
+    """Sampling rate in Hz of times in seconds, which may be rounded; 0 where there is none.
 
-    The mean of the steps that are one sample long is unbiased by rounding (0.003, 0.006, 0.008 s for 360 Hz). A whole
-    number of Hz is taken where rounding of the times leaves it possible.
+    Rounding of the times (0.003, 0.006, 0.008 s for 360 Hz) does not bias the mean of the steps that are one sample long.
+    A whole number of Hz is taken where the rounding allows it.
     """
     steps = np.diff(at)
     steps = steps[steps > 0]
@@ -59,14 +59,14 @@ def rate_of(at: np.ndarray) -> float:
     single = steps[steps < 1.5 * typical]
     mean = single.mean()
     fs = 1.0 / mean
-    # rounding moves the ends of a run of steps by at most one unit of the last place
+    # rounding moves the ends of a run of steps by at most one unit of the last digit
     uncertainty = (single.max() - single.min()) / (len(single) * mean) + 1e-6
     whole = float(round(fs))
     return whole if whole >= 1 and abs(whole / fs - 1.0) <= uncertainty else float(fs)
 
 
 def _rounded_rate(at: np.ndarray) -> float:
-    """The one rate that puts every time within two samples of its own, or 0 where there is none."""
+    """The constant rate that explains every time within two samples, or 0 where there is none."""
     span = at[-1] - at[0]
     if span <= 0:
         return 0.0
@@ -87,10 +87,11 @@ def on_grid(values: np.ndarray, at: np.ndarray, path: Path) -> tuple[np.ndarray,
         path: the file, for errors.
 
     Returns:
-        ``(values, fs, notes)``: (n_samples, n_leads) with NaN where time jumps, the rate in Hz, and what was done.
+        ``(values, fs, notes)``: (n_samples, n_leads) with NaN where time jumps, the rate in Hz, and notes about what was
+        done.
 
     Raises:
-        InputError: fewer than two times, times that go backwards or repeat, or steps without a common length.
+        InputError: there are fewer than two times, times go backwards or repeat, or steps have no common length.
     """
     if len(at) < 2:
         raise InputError(f"{len(at)} row(s) give no sampling rate", remedy="Pass fs (Hz).", source=path)
@@ -108,19 +109,19 @@ def on_grid(values: np.ndarray, at: np.ndarray, path: Path) -> tuple[np.ndarray,
         row = back[0] + 1
         raise InputError(
             f"time goes from {at[row - 1]:g} to {at[row]:g} s",
-            remedy="Sort the rows, keep one a time; a time too coarse for the rate needs fs instead.",
+            remedy="Sort the rows and keep one per time; where times are too coarse for the rate, pass fs.",
             source=path,
             record=f"sample {row}",
         )
     fs = rate_of(at)
     position = (at - at[0]) * fs
-    # against the last sample before, so that a rate that is slightly off does not add up over hours
+    # relative to the sample before, so that a rate that is slightly off does not add up over hours
     steps = np.maximum(1, np.rint(np.diff(position))).astype(np.int64)
     off = np.abs(np.diff(position) - steps)
     if np.mean(off > 0.4) > _IRREGULAR_SHARE:
         raise InputError(
             f"the steps of time are irregular: from {np.diff(at).min():g} to {np.diff(at).max():g} s",
-            remedy="Waveforms are sampled at a constant rate; pass fs if these are.",
+            remedy="Waveforms need a constant rate; pass fs if these have one.",
             source=path,
         )
     index = np.concatenate([[0], np.cumsum(steps)])

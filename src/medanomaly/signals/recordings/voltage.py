@@ -1,4 +1,4 @@
-"""Units of voltage, and amplitudes that an ECG cannot have in the unit it states."""
+"""Units of voltage, and amplitudes that do not fit the unit of an ECG."""
 
 from dataclasses import replace
 
@@ -8,13 +8,13 @@ from medanomaly.signals.recordings.leads import lead_kind
 from medanomaly.signals.recordings.recording import Recording
 
 MILLIVOLTS = {"v": 1e3, "mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "nv": 1e-6}
-# beat to beat swing of a surface ECG in mV: QRS complexes have 0.1 to 5, with wander and artefacts more
+# swing of a surface ECG in mV: QRS complexes have 0.1 to 5; with wander and artefacts it is more
 LARGEST_ECG_SWING, SMALLEST_ECG_SWING = 30.0, 0.02
 _LONGEST_SAMPLE = 200_000
 
 
 def in_millivolts(recording: Recording) -> Recording:
-    """Leads in V, µV or nV as mV, said in ``notes``; other units stay."""
+    """Convert leads in V, µV or nV to mV and say so in ``notes``; other units stay."""
     factors = [MILLIVOLTS.get(unit.strip().lower(), 1.0) for unit in recording.units]
     if all(factor == 1.0 for factor in factors):
         return recording
@@ -38,7 +38,7 @@ def ecg_swing(x: np.ndarray, fs: float) -> float:
         fs: Hz.
 
     Returns:
-        NaN where there is no complete window with values.
+        The swing, NaN where no window is complete.
     """
     width = max(2, round(2 * fs))
     n = len(x) // width
@@ -46,7 +46,7 @@ def ecg_swing(x: np.ndarray, fs: float) -> float:
         windows = x[None] if len(x) > 1 else np.empty((0, 1), dtype=x.dtype)
     else:
         windows = x[: n * width].reshape(n, width)
-        # a long recording is judged by windows spread over it
+        # in a long recording, windows spread over it are enough
         windows = windows[:: max(1, windows.size // _LONGEST_SAMPLE)]
     windows = windows[np.isfinite(windows).all(axis=1)]
     if not len(windows):
@@ -56,10 +56,10 @@ def ecg_swing(x: np.ndarray, fs: float) -> float:
 
 
 def voltage_doubts(recording: Recording) -> dict[str, str]:
-    """Leads of an ECG whose amplitude does not fit their unit: name -> what is wrong and what it probably is.
+    """ECG leads whose amplitude does not fit their unit: name -> what is wrong and what it probably is.
 
-    A swing between 30 and 30,000 mV is that of a file in µV that says mV; below 0.02 mV it is one in V that says mV, or
-    there is no ECG. A flat lead is no case of wrong units.
+    A swing above 30 mV means a file in µV that says mV. Below 0.02 mV it means a file in V that says mV, or there is no
+    ECG. A flat lead is not a case of wrong units.
     """
     doubts = {}
     for j, lead in enumerate(recording.leads):
@@ -69,8 +69,10 @@ def voltage_doubts(recording: Recording) -> dict[str, str]:
         swing = ecg_swing(recording.signal[:, j], recording.fs) * MILLIVOLTS[unit]
         if swing > LARGEST_ECG_SWING:
             doubts[lead] = (
-                f"a swing of {swing:.3g} mV: the values are probably µV or unscaled, not {recording.units[j]}"
+                f"a swing of {swing:.3g} mV: the values are probably in µV or unscaled, not in {recording.units[j]}"
             )
         elif 0 < swing < SMALLEST_ECG_SWING:
-            doubts[lead] = f"a swing of {swing:.3g} mV: no ECG, or the values are not {recording.units[j]}"
+            doubts[lead] = (
+                f"a swing of {swing:.3g} mV: this is not an ECG, or the values are not in {recording.units[j]}"
+            )
     return doubts

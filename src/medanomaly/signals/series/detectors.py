@@ -1,8 +1,8 @@
-"""Detectors of one series after a normal beginning: which stretch is unlike the rest.
+"""Detectors for one series after a normal beginning: which stretch is unlike the rest.
 
-Each is fitted on the normal beginning and scores what follows, one score a sample. A window's score stands at its middle; a
-detector is ``causal`` where that score needs nothing later than the end of the window, and the location is then known
-half a window late. Where a window length is needed it is the period of the beginning.
+Each is fitted on the normal beginning and scores what follows, with one score per sample. The score of a window is at its
+middle. A detector is ``causal`` where that score needs nothing later than the end of the window, so the location is known
+half a window late. The length of windows is the period of the beginning.
 """
 
 from abc import ABC, abstractmethod
@@ -16,23 +16,23 @@ from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.signals.series.matrix_profile import matrix_profile
 
 SHORTEST = 12  # samples of a window
-BLOCK = 20_000  # windows handled at once
+BLOCK = 20_000  # windows per pass
 
 
 def period(series: np.ndarray, shortest: int = 8, longest: int = 1000) -> int:
-    """Length of what repeats: the first peak of the autocorrelation that reaches 70 % of its highest one.
+    """Period: lag of the first peak of the autocorrelation that reaches 70 % of the highest peak.
 
     Args:
         series: (n,) finite.
-        shortest: smallest lag looked at, in samples.
-        longest: largest one; never more than a third of the series.
+        shortest: smallest lag in samples.
+        longest: largest lag; never more than a third of the series.
 
     Returns:
         Samples; 100 where nothing repeats.
     """
     series = np.asarray(series, dtype=np.float64) - np.mean(series)
     n = len(series)
-    # padded to a product of small primes: some lengths are primes, whose transform is slow
+    # padded to a power of two: some lengths are primes, whose transform is slow
     size = 1 << (2 * n - 1).bit_length()
     correlation = np.fft.irfft(np.abs(np.fft.rfft(series, size)) ** 2)[:n]
     lags = np.arange(shortest, min(longest, n // 3))
@@ -49,14 +49,14 @@ class SeriesDetector(ABC):
     """Contract: ``fit(beginning)``, then ``score(rest)``.
 
     Attributes:
-        causal: the score of a window needs nothing after it.
+        causal: True where the score of a window needs nothing after it.
         window_: samples of a window, once fitted.
     """
 
     causal = True
 
     def fit(self, beginning: np.ndarray) -> "SeriesDetector":
-        """Learn from the normal beginning, (n,) finite, at least 50 samples.
+        """Learn from the normal beginning: (n,) finite, at least 50 samples.
 
         Raises:
             InputError: it is too short or not finite.
@@ -69,13 +69,13 @@ class SeriesDetector(ABC):
         return self
 
     def score(self, rest: np.ndarray) -> np.ndarray:
-        """Scores of what follows the beginning: (m,) finite float64, higher = more anomalous, 0 where no window lies."""
+        """Scores of what follows the beginning: (m,) finite float64, higher = more anomalous, 0 where no window is."""
         rest = _checked(rest)
         series = np.concatenate([self.beginning_, rest])
         return self._score(series)[len(self.beginning_) :]
 
     def _fit(self) -> None:  # noqa: B027, a hook that most detectors leave empty
-        """Learn from ``beginning_``; nothing where there is nothing to learn."""
+        """Learn from ``beginning_``; some detectors have nothing to learn."""
 
     @abstractmethod
     def _score(self, series: np.ndarray) -> np.ndarray:
@@ -96,7 +96,7 @@ class SeriesDetector(ABC):
 
 
 class OneLiner(SeriesDetector):
-    """``|x[t] - x[t-1]|`` (Wu & Keogh 2021): what any model has to beat."""
+    """``|x[t] - x[t-1]|`` (Wu & Keogh 2021): the baseline that any model has to beat."""
 
     def _score(self, series):
         return np.abs(np.diff(series, prepend=series[0]))
@@ -166,7 +166,8 @@ class Discord(SeriesDetector):
     """Matrix profile of one window length: distance of the z-normalised window to its nearest neighbour.
 
     Args:
-        causal: neighbours are earlier windows alone (left discords, Lu et al. 2022, "Matrix profile XXIV: DAMP"), or any.
+        causal: True compares with earlier windows only (left discords, Lu et al. 2022, "Matrix profile XXIV: DAMP"),
+            False with all.
     """
 
     def __init__(self, causal: bool = True):
@@ -180,13 +181,13 @@ class Discord(SeriesDetector):
 class ManyScaleDiscord(SeriesDetector):
     """Sum of six matrix profiles, each in units of what is usual in the beginning.
 
-    The length of the window is the one parameter of a matrix profile, and z-normalisation blinds it to size. So windows of
-    half a period, one and two are taken, each by shape (z-normalised) and by shape and size (mean-free), and each
-    profile is divided by the 99th percentile of the beginning's own. A stretch that is somewhat unusual in several views
-    outweighs one that is so in a single view by chance.
+    The only parameter of a matrix profile is the length of the window, and z-normalisation removes size. Windows of half
+    a period, one period and two periods are therefore taken, each by shape (z-normalised) and by shape and size
+    (mean-free). Each profile is divided by its 99th percentile in the beginning. A stretch that is somewhat unusual in
+    several views outweighs one that is unusual in one view by chance.
 
     Args:
-        causal: neighbours are earlier windows alone, or any of the series.
+        causal: True compares with earlier windows only, False with all windows of the series.
     """
 
     FACTORS = (0.5, 1.0, 2.0)
@@ -217,18 +218,21 @@ class ManyScaleDiscord(SeriesDetector):
 
 
 def located(score: np.ndarray, start: int, end: int) -> bool:
-    """Does the highest score lie within max(100, length) of the anomaly? The rule of the UCR archive (Wu & Keogh 2021).
+    """Whether the highest score lies within max(100, length) of the anomaly: the rule of the UCR archive (Wu & Keogh 2021).
 
     Args:
-        score: (n,) of the samples in which ``start`` and ``end`` count.
+        score: (n,) scores, one per sample.
         start: first sample of the anomaly.
-        end: the one after its last.
+        end: the sample after its last.
 
     Raises:
-        ConfigurationError: the anomaly lies outside.
+        ConfigurationError: the anomaly does not lie inside the scores.
     """
     if not 0 <= start < end <= len(score):
-        raise ConfigurationError(f"an anomaly from {start} to {end} in {len(score)} scores")
+        raise ConfigurationError(
+            f"an anomaly from {start} to {end} in {len(score)} scores",
+            remedy="Give samples inside the scores.",
+        )
     reach = max(100, end - start)
     return bool(start - reach <= int(np.argmax(score)) < end + reach)
 

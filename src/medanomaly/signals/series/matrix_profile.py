@@ -2,8 +2,8 @@
 
 Zimmerman et al. 2019, "Matrix profile XIV: scaling time series motif discovery with GPUs" (SoCC): covariances of pairs of
 windows follow from those one sample earlier, along diagonals. Here neighbouring diagonals advance together, so that the
-processor handles several pairs at once, and one pass gives both distances for both directions: of z-normalised windows
-(shape alone) and of windows less their mean (shape and size), to the nearest window of the past and of the whole.
+processor handles several pairs at once. One pass gives the distances of z-normalised windows (shape) and of windows minus
+their mean (shape and size), to the nearest window of the past and of the whole series.
 """
 
 from dataclasses import dataclass
@@ -21,11 +21,11 @@ class MatrixProfile:
     """Distances of each window to its nearest neighbour, window i = samples i .. i + m - 1.
 
     Attributes:
-        shape_past: (n - m + 1,) Euclidean distance of z-normalised windows to the nearest one that started more
-            than m / 4 samples earlier; sqrt(2 m) at most, and where there is none.
-        shape_all: likewise, to the nearest one of the whole series.
-        size_past: distance of mean-free windows to the nearest earlier one, infinite where there is none.
-        size_all: likewise, whole series.
+        shape_past: (n - m + 1,) Euclidean distance of z-normalised windows to the nearest one that started more than m /
+            4 samples earlier; at most sqrt(2 m), which is also the value where there is none.
+        shape_all: the same, to the nearest window of the whole series.
+        size_past: distance of mean-free windows to the nearest earlier one; infinite where there is none.
+        size_all: the same, to the nearest window of the whole series.
     """
 
     shape_past: np.ndarray
@@ -35,12 +35,12 @@ class MatrixProfile:
 
 
 def matrix_profile(series: np.ndarray, m: int) -> MatrixProfile:
-    """Profile of a series against itself; windows within m / 4 samples are no neighbours.
+    """Matrix profile of a series with itself; windows within m / 4 samples are not neighbours.
 
     Args:
         series: (n,) finite, n >= 2 m.
-        m: window in samples, at least 4. A window that does not vary is at distance 0 from others that do not, and
-            sqrt(m) from the rest (correlation 1/2), as ``stumpy`` has it.
+        m: window in samples, at least 4. As in ``stumpy``, the distance between two constant windows is 0, and between a
+            constant and another window sqrt(m) (correlation 1/2).
 
     Raises:
         InputError: a value is not finite.
@@ -52,12 +52,12 @@ def matrix_profile(series: np.ndarray, m: int) -> MatrixProfile:
     if not 4 <= m <= len(series) // 2:
         raise ConfigurationError(
             f"windows of {m} samples in a series of {len(series)}",
-            remedy="Give 4 or more, at most half of it.",
+            remedy="Give at least 4 samples, and at most half of the series.",
         )
     series = series - series.mean()
     count = len(series) - m + 1
     mean = _moving_mean(series, m)
-    # two passes: differences of cumulated squares would lose a small variance on a large offset
+    # two passes, because differences of cumulated squares would lose a small variance on a large offset
     spread = _moving_spread(series, mean, m)
     flat = spread <= 1e-18 * m * max(1.0, float((series**2).mean()))
     inverse = np.where(flat, 0.0, 1.0 / np.sqrt(np.where(flat, 1.0, spread)))
@@ -101,7 +101,7 @@ def _moving_spread(series, mean, m):
 
 
 def _compare_flat(flat: np.ndarray, start: int, past: np.ndarray, both: np.ndarray) -> None:
-    """Correlations of windows that do not vary, and with them, into profiles that left them at 0."""
+    """Write the correlations of constant windows, and with them, into profiles that left them at 0."""
     count = len(flat)
     at = np.arange(count)
     cumulated = np.concatenate([[0], np.cumsum(flat)])
@@ -117,7 +117,7 @@ def _compare_flat(flat: np.ndarray, start: int, past: np.ndarray, both: np.ndarr
 @njit(cache=True, fastmath=True)
 def _profile(first, half, sums, inverse, spread, start):
     count = len(half)
-    # similarities, the larger the nearer: correlation, and minus the squared distance
+    # similarities, larger = nearer: correlation, and minus the squared distance
     past_r, later_r = np.zeros(count), np.zeros(count)
     past_d, later_d = np.full(count, -np.inf), np.full(count, -np.inf)
     covariance = np.empty(BLOCK)

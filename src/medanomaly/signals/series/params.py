@@ -1,4 +1,4 @@
-"""What can be set about long series and their detectors; importable without compiled code."""
+"""Parameters of long series and their detectors; importable without compiled code."""
 
 from pydantic import Field
 
@@ -20,9 +20,10 @@ class SeriesParams(Params):
     """How series become windows.
 
     Attributes:
-        train_share: of the normal beginning that teaches; the rest calibrates.
+        train_share: share of the normal beginning that detectors learn from; the rest calibrates.
         periods: length of a window in periods of the series (50 to 1000 samples).
-        longest: samples; matrix profiles take the square of the length, so longer series are averaged by 2, 3, ...
+        longest: samples. The time of matrix profiles grows with the square of the length, so longer series are averaged
+            by 2, 3, ...
     """
 
     train_share: float = Field(0.6, gt=0, lt=1)

@@ -1,9 +1,8 @@
-"""Long series with a normal beginning as cases: windows, point scores on one scale, and where each detector points to.
+"""Long series with a normal beginning as cases: windows, scores of samples on one scale, and the location of the highest.
 
-The beginning of a series teaches (first part) and calibrates (the rest of it); what follows is tested. Scores of
-different series
-are not comparable as they stand, so every series is measured in units of its own calibration: a point score is divided
-by what the largest score of a calibration window usually is.
+Detectors learn from the first part of the beginning of a series; the rest of the beginning calibrates, and what follows
+is tested. Raw scores of different series are not comparable. Every series is therefore measured in units of its own
+calibration: a score is divided by the usual largest score of a calibration window.
 """
 
 from collections.abc import Mapping
@@ -43,7 +42,7 @@ FEWEST_WINDOWS = 5
 
 @dataclass(frozen=True)
 class Parts:
-    """Where a series is cut, in samples: [0, train), [train, calibration), [calibration, end)."""
+    """Parts of a series, in samples: [0, train), [train, calibration), [calibration, end)."""
 
     train: int
     calibration: int
@@ -53,7 +52,7 @@ def build_detector(params: SeriesDetectorParams) -> SeriesDetector:
     """The detector, not fitted.
 
     Raises:
-        ConfigurationError: there is none of that name.
+        ConfigurationError: there is no detector of that name.
     """
     if params.kind not in SERIES_DETECTORS:
         raise ConfigurationError(
@@ -66,36 +65,35 @@ def parts_of(recording: Recording, params: SeriesParams) -> Parts:
     """Cut a series at the end of its normal beginning.
 
     Raises:
-        InputError: the recording does not say where that is, has several leads, or holds gaps.
+        InputError: the recording does not say where the beginning ends, has several leads, or has gaps.
     """
     end = recording.attributes.get("train_end")
     if end is None:
         raise InputError(
             "nothing says where the normal beginning ends",
             record=recording.record,
-            remedy="Give the recording an attribute train_end (samples), or treat it by beats.",
+            remedy="Give the recording an attribute train_end (samples), or use models of beats.",
         )
     if recording.signal.shape[1] != 1 or not np.isfinite(recording.signal).all():
         raise InputError(
             f"{recording.signal.shape[1]} leads, {int(recording.missing.sum())} missing samples",
             record=recording.record,
-            remedy="Series are one lead without gaps.",
+            remedy="Give one lead without gaps.",
         )
     return Parts(int(params.train_share * int(end)), int(end))
 
 
 def series_windows(recording: Recording, patient_id: str, params: SeriesParams) -> pd.DataFrame:
-    """Windows of one series, side by side, none across two parts.
+    """Adjacent windows of one series; no window lies in two parts.
 
     Args:
         recording: of one lead, with ``train_end`` among its attributes.
-        patient_id: source recording that it was cut from.
-        params: length and parts.
+        patient_id: source recording that the series was cut from.
+        params: length of windows, and parts.
 
     Returns:
         ``case_id`` (``record:start``), ``record``, ``source``, ``start``, ``end`` (samples), ``split``, ``label`` (1
-        where it
-        overlaps an annotated stretch), in order.
+        where the window overlaps an annotated stretch), in order of time.
 
     Raises:
         InputError: there are too few windows to learn or calibrate.
@@ -104,7 +102,7 @@ def series_windows(recording: Recording, patient_id: str, params: SeriesParams) 
     series = recording.signal[:, 0].astype(np.float64)
     shortest = min(parts.train, parts.calibration - parts.train, len(series) - parts.calibration)
     width = np.clip(params.periods * period(series[: parts.train]), SHORTEST_WINDOW, LONGEST_WINDOW)
-    # short beginnings get shorter windows, so that there are some to calibrate by
+    # short beginnings get shorter windows, so that some are left to calibrate on
     width = max(int(min(width, shortest // FEWEST_WINDOWS)), SHORTEST_WINDOW)
     edges = {
         "train": (0, parts.train),
@@ -153,13 +151,13 @@ def window_features(recording: Recording, windows: pd.DataFrame) -> pd.DataFrame
     series = recording.signal[:, 0].astype(np.float64)
     width = int(windows["end"].iloc[0] - windows["start"].iloc[0])
     cut = np.stack([series[start : start + width] for start in windows["start"]])
-    # no rate is known: a window counts as a second
+    # no rate is known, so a window counts as a second
     values = feature_matrix(cut, float(width))
     train = values[(windows["split"] == "train").to_numpy()]
     low, middle, high = np.quantile(train, [0.25, 0.5, 0.75], axis=0)
     spread = high - low
     scaled = (values - middle) / np.where(spread > 0, spread, 1.0)
-    # a feature that train hardly varies would outshout all others
+    # a feature that hardly varies in train would outweigh all others
     return pd.DataFrame(np.clip(scaled, -50, 50), columns=list(WINDOW_FEATURES))
 
 
@@ -194,10 +192,11 @@ def window_scores(points: np.ndarray, windows: pd.DataFrame) -> np.ndarray:
 
 
 def location(points: np.ndarray, recording: Recording, settings: SeriesParams) -> dict:
-    """Where the highest score after the beginning lies, and whether that counts as located (Wu & Keogh 2021).
+    """Location of the highest score after the beginning, and whether the anomaly counts as located (Wu & Keogh 2021).
 
     Returns:
-        ``record``, ``peak`` (sample), ``start``, ``end`` of the anomaly, ``located``, ``chance`` (of a random place).
+        ``record``, ``peak`` (sample), ``start``, ``end`` of the anomaly, ``located``, ``chance`` (probability of a random
+        location).
     """
     begin = parts_of(recording, settings).calibration
     (start, end), *_ = annotated_anomalies(recording)
