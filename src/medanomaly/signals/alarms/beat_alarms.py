@@ -106,7 +106,7 @@ def alarm_threshold(calibration: Sequence[RecordingAlarms], params: EpisodeParam
     if not hours > 0:
         raise ConfigurationError(
             "the calibration recordings have no good signal after the learning time",
-            remedy="Set signal_models.beat_detector.learn_s lower.",
+            remedy="Set models.signals.beat_detector.learn_s lower.",
         )
     highest = max((np.nanmax(a.score) for a in calibration if np.isfinite(a.score).any()), default=0.0)
     chosen = highest
