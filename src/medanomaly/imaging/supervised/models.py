@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.evaluation.calibrators import fit_calibrator
 from medanomaly.imaging.networks.classifier.head import ClassifierHead
 from medanomaly.imaging.networks.classifier.lightning import ClassifierModule
 from medanomaly.imaging.networks.classifier.params import ClassifierParams
-from medanomaly.imaging.networks.classifier.probability import fit_logit_map
 from medanomaly.imaging.networks.detector import VALIDATION_SHARE, as_batch, fingerprint, in_parts
 from medanomaly.imaging.networks.segmenter.head import SegmenterHead
 from medanomaly.imaging.networks.segmenter.lightning import SegmenterModule
@@ -139,9 +139,9 @@ class ImageClassifier(_Supervised):
         head = self._fitted()
         head.slope.fill_(1.0)
         head.offset.fill_(0.0)
-        slope, offset = fit_logit_map(self.logit(images), label, self.params.calibration)
-        head.slope.fill_(slope)
-        head.offset.fill_(offset)
+        fitted = fit_calibrator(self.params.calibration, self.logit(images), label)
+        head.slope.fill_(fitted.a)
+        head.offset.fill_(fitted.c)
         return self
 
     def logit(self, images: np.ndarray) -> np.ndarray:
