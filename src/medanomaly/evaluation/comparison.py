@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.evaluation.board import build_board
+from medanomaly.evaluation.known_metrics import COMPARED
 from medanomaly.evaluation.metrics import fewest_patients, perfect_bound
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.evaluation.resampling.bootstrap import RANK_METRICS, Population, Resamples, bootstrap
+from medanomaly.evaluation.resampling.bootstrap import Population, Resamples, bootstrap
 from medanomaly.evaluation.resampling.intervals import percentile_interval
 
 COMPARISON_COLUMNS = (
@@ -51,7 +52,7 @@ def compare_models(
             )
             drawn[key] = population, draws, {m: j for j, m in enumerate(columns)}
         population, draws, place = drawn[key]
-        for metric in RANK_METRICS:
+        for metric in COMPARED:
             values = draws.metric(metric)[:, [place[a], place[b]]]
             rows.append(
                 (

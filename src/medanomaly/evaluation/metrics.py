@@ -16,14 +16,9 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.evaluation.board import Board, build_board, groups
+from medanomaly.evaluation.known_metrics import METRICS, Metric
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.evaluation.resampling.bootstrap import (
-    FLAG_METRICS,
-    PROBABILITY_METRICS,
-    RANK_METRICS,
-    Population,
-    bootstrap,
-)
+from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
 from medanomaly.evaluation.resampling.delong import delong_interval
 from medanomaly.evaluation.resampling.intervals import (
     clopper_pearson,
@@ -36,7 +31,6 @@ METRIC_COLUMNS = (
 )  # fmt: skip
 SUPPRESSED = "suppressed"
 MOST_UNDEFINED = 0.05
-KIND_METRICS = ("auroc", "sensitivity")
 
 
 def evaluate(
@@ -84,33 +78,30 @@ def _measure(board: Board, name: str, chosen: np.ndarray, columns: list[int], pa
     draws = bootstrap(
         population, params.n_resamples, params.seed, params.n_bins, params.threads, params.backend
     )
-    if not board.labelled:
-        metrics: tuple[str, ...] = ("flagged_share",)
-    elif name.startswith("kind="):
-        metrics = KIND_METRICS
-    else:
-        metrics = (*RANK_METRICS, "prevalence", *FLAG_METRICS)
-        if population.probability is not None:
-            metrics += PROBABILITY_METRICS
-    values = {metric: draws.metric(metric) for metric in metrics}
+    metrics = _applicable(board, name, population)
+    values = {metric.name: draws.metric(metric.name) for metric in metrics}
     rows = []
     for j, column in enumerate(columns):
         no_flags = bool(np.isnan(board.flagged[chosen, column]).any())
         for metric in metrics:
-            value, low, high = np.nan, np.nan, np.nan
-            if metric in PROBABILITY_METRICS and not np.isfinite(values[metric][0, j]):
+            of_model = values[metric.name][:, j]
+            if metric.needs == "probabilities" and not np.isfinite(of_model[0]):
                 continue
-            if not (metric in FLAG_METRICS and no_flags):
-                value = values[metric][0, j]
-                low, high = metric_interval(metric, values[metric][:, j], population, j, params.confidence)
-            rows.append(_row(board, name, column, population, metric, value, low, high))
-            if metric == "auroc" and not name.startswith("kind="):
-                interval = delong_interval(
-                    population.score[:, j], population.positive, population.patient, params.confidence
-                )
-                # the value is the bootstrap's, so that both rows show the same figure to the last digit
-                rows.append(_row(board, name, column, population, "auroc_delong", value, *interval[1:]))
+            value, low, high = np.nan, np.nan, np.nan
+            if not (metric.needs == "flags" and no_flags):
+                value = of_model[0]
+                low, high = metric_interval(metric.name, of_model, population, j, params.confidence)
+            rows.append(_row(board, name, column, population, metric.name, value, low, high))
     return rows
+
+
+def _applicable(board: Board, group: str, population: Population) -> list[Metric]:
+    if not board.labelled:
+        return [metric for metric in METRICS.values() if metric.without_labels]
+    if group.startswith("kind="):
+        return [metric for metric in METRICS.values() if metric.of_kinds]
+    given = population.probability is not None
+    return [metric for metric in METRICS.values() if given or metric.needs != "probabilities"]
 
 
 def _row(board: Board, name: str, column: int, population: Population, metric: str, value, low, high) -> dict:
@@ -127,17 +118,9 @@ def _row(board: Board, name: str, column: int, population: Population, metric: s
     }
 
 
-def _patients_behind(metric: str, population: Population, model: int) -> int:
+def _patients_behind(metric: Metric, population: Population, model: int) -> int:
     """Patients with a case in the denominator of a proportion."""
-    positive, flagged = population.positive, population.flagged[:, model]
-    inside = {
-        "sensitivity": positive,
-        "specificity": ~positive,
-        "false_alarm_rate": ~positive,
-        "ppv": flagged,
-        "npv": ~flagged,
-        "f1": flagged | positive,
-    }.get(metric, np.ones_like(positive))
+    inside = metric.behind(population.positive, population.flagged[:, model])
     return np.unique(population.patient[inside]).size
 
 
@@ -168,19 +151,22 @@ def metric_interval(
     Returns:
         ``(low, high)``, NaN where there is no honest interval.
     """
-    value, resampled = values[0], values[1:]
+    value, resampled, record = values[0], values[1:], METRICS[metric]
     if not np.isfinite(value):
         return np.nan, np.nan
-    if metric in RANK_METRICS:
+    if record.interval == "ranking":
         return _rank_interval(values, population, confidence)
+    if record.interval == "delong":
+        score = population.score[:, model]
+        return delong_interval(score, population.positive, population.patient, confidence)[1:]
     low, high = percentile_interval(resampled, confidence)
-    if metric == "ece":
+    if record.interval == "recentred":
         shift = value - float(np.nanmean(resampled))
         low, high = max(0.0, low + shift), min(1.0, high + shift)
     if low < high and np.isnan(resampled).mean() <= MOST_UNDEFINED:
         return low, high
-    trials = _patients_behind(metric, population, model)
-    if metric == "f1":
+    trials = _patients_behind(record, population, model)
+    if record.interval == "f1":
         jaccard = clopper_pearson(value / (2 - value) * trials, trials, confidence)
         return 2 * jaccard[0] / (1 + jaccard[0]), 2 * jaccard[1] / (1 + jaccard[1])
     return clopper_pearson(value * trials, trials, confidence)

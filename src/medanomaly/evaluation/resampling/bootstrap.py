@@ -14,13 +14,10 @@ from itertools import pairwise
 import numpy as np
 
 from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.evaluation.known_metrics import METRICS
 from medanomaly.evaluation.probability_calibration import equal_mass_bins
 from medanomaly.evaluation.resampling.draws import HAVE_NUMBA, draw_weights, draw_weights_numpy, njit
 from medanomaly.evaluation.resampling.ranking import Cells, fold, rank_sums
-
-RANK_METRICS = ("auroc", "auprc")
-FLAG_METRICS = ("sensitivity", "specificity", "ppv", "npv", "f1", "false_alarm_rate", "flagged_share")
-PROBABILITY_METRICS = ("brier", "ece")
 
 
 @dataclass(frozen=True)
@@ -66,29 +63,32 @@ class Resamples:
     brier: np.ndarray
     ece: np.ndarray
 
+    @property
+    def p(self) -> np.ndarray:
+        """(1 + resamples, 1) anomalous cases."""
+        return self.positive[:, None].astype(float)
+
+    @property
+    def n(self) -> np.ndarray:
+        """(1 + resamples, 1) normal cases."""
+        return (self.total - self.positive)[:, None].astype(float)
+
+    @property
+    def tp(self) -> np.ndarray:
+        """(1 + resamples, models) anomalous cases that are flagged."""
+        return self.flagged_positive.astype(float)
+
+    @property
+    def fp(self) -> np.ndarray:
+        """(1 + resamples, models) normal cases that are flagged."""
+        return self.flagged_negative.astype(float)
+
     def metric(self, name: str) -> np.ndarray:
         """(1 + resamples, models) values of a metric, NaN where it is undefined (0 / 0)."""
-        p, n = self.positive[:, None].astype(float), (self.total - self.positive)[:, None].astype(float)
-        tp, fp = self.flagged_positive.astype(float), self.flagged_negative.astype(float)
-        fraction = {
-            "auroc": (self.u2, 2.0 * p * n),
-            # scikit-learn calls the average precision of a sample without negatives 1; it says nothing about a model
-            "auprc": (self.ap, np.where(n > 0, p, 0.0)),
-            "prevalence": (p + 0.0 * tp, p + n),
-            "sensitivity": (tp, p),
-            "specificity": (n - fp, n),
-            "ppv": (tp, tp + fp),
-            "npv": (n - fp, n - fp + p - tp),
-            "f1": (2.0 * tp, tp + fp + p),
-            "false_alarm_rate": (fp, n),
-            "flagged_share": (tp + fp, p + n),
-        }
-        if name in fraction:
-            above, below = np.broadcast_arrays(*fraction[name])
-            return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
-        if name in PROBABILITY_METRICS:
-            return getattr(self, name)
-        raise ConfigurationError(f"the bootstrap has no metric '{name}'")
+        if name not in METRICS:
+            raise ConfigurationError(f"the bootstrap has no metric '{name}'")
+        above, below = np.broadcast_arrays(*METRICS[name].fraction(self))
+        return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
 
 
 @njit(nogil=True)
