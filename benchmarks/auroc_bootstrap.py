@@ -8,12 +8,13 @@ within the time. One thread, both; the one JIT compilation is left out and shown
 import time
 
 import numpy as np
+from numba import njit
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.record import Result, write
 from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
 from medanomaly.evaluation.resampling.delong import auroc_variance
-from medanomaly.evaluation.resampling.draws import _mix, draw_weights_numpy, njit
+from medanomaly.evaluation.resampling.draws import _mix, patient_weights
 from medanomaly.evaluation.resampling.ranking import fold
 
 N, PREVALENCE, RESAMPLES, PEER_RESAMPLES, REPEATS = 100_000, 0.05, 2_000, 40, 5
@@ -56,9 +57,7 @@ def main():
     for name, score in (("no ties", continuous), ("tied, 2 decimals", np.round(continuous, 2))):
         population = Population(np.arange(N), positive, score[:, None])
         draws = bootstrap(population, RESAMPLES, 0)
-        drawn = [
-            draw_weights_numpy(0, r, ones, positive.astype(int))[0] for r in range(1, PEER_RESAMPLES + 1)
-        ]
+        drawn = patient_weights(0, range(1, PEER_RESAMPLES + 1), ones, positive)
         peer, peer_times, our_times = [], [], []
         # taken in turns, and the fastest of each: a busy machine then favours neither
         for i, w in enumerate(drawn):

@@ -1,4 +1,4 @@
-"""The patient-level bootstrap: same numbers whatever the backend, the threads or the order of rows."""
+"""The patient-level bootstrap: same numbers as numpy, whatever the threads or the order of rows."""
 
 import numpy as np
 import pytest
@@ -13,11 +13,11 @@ from sklearn.metrics import (
     precision_score,
     roc_auc_score,
 )
+from tests.evaluation.numpy_bootstrap import draw_weights_numpy, numpy_bootstrap
 
 from medanomaly.core.errors import InputError
-from medanomaly.evaluation.resampling import bootstrap as module
 from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
-from medanomaly.evaluation.resampling.draws import draw_weights_numpy
+from medanomaly.evaluation.resampling.draws import patient_weights
 
 FIELDS = ("total", "positive", "u2", "ap", "flagged_positive", "flagged_negative", "brier", "ece")
 
@@ -53,8 +53,8 @@ def weights(population, seed, resample):
 )
 def test_numba_and_numpy_give_the_same_numbers_to_the_last_bit(n, patients, decimals, prevalence, seed):
     population = a_population(n, 2, patients, decimals, prevalence, seed=seed % 1000)
-    fast = bootstrap(population, 30, seed, backend="numba")
-    slow = bootstrap(population, 30, seed, backend="numpy")
+    fast = bootstrap(population, 30, seed)
+    slow = numpy_bootstrap(population, 30, seed)
     for field in FIELDS:
         np.testing.assert_array_equal(getattr(fast, field), getattr(slow, field), err_msg=field)
 
@@ -64,13 +64,6 @@ def test_threads_do_not_change_a_number():
     one, four = bootstrap(population, 101, 5, threads=1), bootstrap(population, 101, 5, threads=4)
     for field in FIELDS:
         np.testing.assert_array_equal(getattr(one, field), getattr(four, field), err_msg=field)
-
-
-def test_without_numba_the_default_backend_is_numpy(monkeypatch):
-    population = a_population(80)
-    expected = bootstrap(population, 20, 1)
-    monkeypatch.setattr(module, "HAVE_NUMBA", False)
-    np.testing.assert_array_equal(bootstrap(population, 20, 1).ap, expected.ap)
 
 
 def test_a_longer_bootstrap_starts_with_the_shorter_one():
@@ -118,7 +111,8 @@ def test_every_resample_equals_scikit_learn_with_the_counts_as_weights(decimals,
 def test_patients_are_drawn_whole_and_uniformly():
     population = a_population(90, 1, 30)
     n_cases = np.bincount(np.unique(population.patient, return_inverse=True)[1])
-    drawn = np.array([draw_weights_numpy(3, r, n_cases, n_cases * 0)[0] for r in range(1, 2001)])
+    drawn = patient_weights(3, range(1, 2001), n_cases)
+    np.testing.assert_array_equal(drawn[4], draw_weights_numpy(3, 5, n_cases, n_cases * 0)[0])
     assert (drawn.sum(axis=1) == n_cases.size).all()
     expected = np.full(n_cases.size, 2000.0)
     assert stats.chisquare(drawn.sum(axis=0), expected).pvalue > 0.001

@@ -47,9 +47,7 @@ def compare_models(
             # every model that scored these cases, so that each set of cases is resampled once
             columns = [m for m in range(len(board.models)) if np.isfinite(board.score[both, m]).all()]
             population = board.population(np.flatnonzero(both), columns)
-            draws = bootstrap(
-                population, params.n_resamples, params.seed, threads=params.threads, backend=params.backend
-            )
+            draws = bootstrap(population, params.n_resamples, params.seed, threads=params.threads)
             drawn[key] = population, draws, {m: j for j, m in enumerate(columns)}
         population, draws, place = drawn[key]
         for metric in COMPARED:

@@ -75,9 +75,7 @@ def evaluate(
 
 def _measure(board: Board, name: str, chosen: np.ndarray, columns: list[int], params: EvaluationParams):
     population = board.population(chosen, columns)
-    draws = bootstrap(
-        population, params.n_resamples, params.seed, params.n_bins, params.threads, params.backend
-    )
+    draws = bootstrap(population, params.n_resamples, params.seed, params.n_bins, params.threads)
     metrics = _applicable(board, name, population)
     values = {metric.name: draws.metric(metric.name) for metric in metrics}
     rows = []
