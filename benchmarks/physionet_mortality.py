@@ -32,7 +32,7 @@ from medanomaly.evaluation.calibrators import fit_calibrator
 from medanomaly.evaluation.comparison import compare_models
 from medanomaly.evaluation.metrics import evaluate
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
+from medanomaly.evaluation.resampling.bootstrap import ResampledCases, bootstrap
 from medanomaly.evaluation.resampling.intervals import percentile_interval
 from medanomaly.tabular.features.event_statistics import aggregate_events
 from medanomaly.tabular.risk.bayesian_logistic import BayesianLogisticRisk
@@ -196,7 +196,7 @@ def resample(y: np.ndarray, probability: dict[str, np.ndarray], flag: dict[str, 
     """Values of the sample (row 0) and 2,000 resamples: ECE, Brier score, and min(sensitivity, PPV)."""
     names = list(probability)
     p = np.column_stack([probability[name] for name in names])
-    population = Population(
+    population = ResampledCases(
         patient=np.arange(len(y)),
         positive=y == 1,
         score=p,

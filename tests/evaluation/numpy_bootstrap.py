@@ -3,7 +3,7 @@
 import numpy as np
 
 from medanomaly.evaluation.probability_calibration import equal_mass_bins
-from medanomaly.evaluation.resampling.bootstrap import Population, Resamples, _fixed_point, _flagged_lists
+from medanomaly.evaluation.resampling.bootstrap import ResampledCases, Resamples, _fixed_point, _flagged_lists
 from medanomaly.evaluation.resampling.draws import (
     GAMMA,
     LOW32,
@@ -22,18 +22,18 @@ _GAMMA, _MIX_A, _MIX_B = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB13311
 
 
 def numpy_bootstrap(
-    population: Population, n_resamples: int, seed: int, n_bins: int = 10, threads: int = 1
+    sample: ResampledCases, n_resamples: int, seed: int, n_bins: int = 10, threads: int = 1
 ) -> Resamples:
     """As ``bootstrap``, one resample after another."""
-    unique, codes = np.unique(np.asarray(population.patient), return_inverse=True)
+    unique, codes = np.unique(np.asarray(sample.patient), return_inverse=True)
     order = np.argsort(codes, kind="stable")
     patient = codes[order]
-    positive, score = population.positive[order], population.score[order]
+    positive, score = sample.positive[order], sample.score[order]
     n_cases = np.bincount(patient, minlength=unique.size)
     n_positives = np.bincount(patient[positive], minlength=unique.size)
     n_models, rows = score.shape[1], n_resamples + 1
     folded = [fold(score[:, m], positive) for m in range(n_models)]
-    lists = _flagged_lists(population.flagged, order, positive, patient, n_models)
+    lists = _flagged_lists(sample.flagged, order, positive, patient, n_models)
     outputs = (
         *np.zeros((2, rows), dtype=np.int64),
         np.zeros((rows, n_models), dtype=np.int64),
@@ -42,8 +42,8 @@ def numpy_bootstrap(
     )
     _rank_numpy(seed, n_cases, n_positives, patient, folded, lists, outputs)
     brier, ece = np.full((2, rows, n_models), np.nan)
-    if population.probability is not None:
-        probability = population.probability[order].T
+    if sample.probability is not None:
+        probability = sample.probability[order].T
         bins = np.stack([equal_mass_bins(p, n_bins) for p in probability])
         largest = int(n_cases.max()) * unique.size
         squared, one = _fixed_point((probability - positive) ** 2, largest)

@@ -22,7 +22,7 @@ from medanomaly.evaluation.resampling.ranking import fold
 
 
 @dataclass(frozen=True)
-class Population:
+class ResampledCases:
     """The cases that one set of resamples is drawn from, with every model's answers.
 
     Attributes:
@@ -175,7 +175,7 @@ def _fixed_point(x: np.ndarray, largest_total: int) -> tuple[np.ndarray, float]:
 
 
 def bootstrap(
-    population: Population,
+    sample: ResampledCases,
     n_resamples: int,
     seed: int,
     n_bins: int = 10,
@@ -184,7 +184,7 @@ def bootstrap(
     """Draw patients with replacement and sum up what every metric needs.
 
     Args:
-        population: n cases of which at least one is there.
+        sample: n cases of which at least one is there.
         n_resamples: how many resamples.
         seed: 0 or more; results depend on it, on the patients and on nothing else.
         n_bins: equal-mass bins of the calibration error, fixed from the full sample.
@@ -193,21 +193,21 @@ def bootstrap(
     Returns:
         The sums, row 0 for the sample itself.
     """
-    if len(population.positive) == 0:
+    if len(sample.positive) == 0:
         raise InputError("there is no case to resample")
-    if not np.isfinite(population.score).all():
+    if not np.isfinite(sample.score).all():
         raise InputError("a score is NaN or infinite", remedy="Detectors must give finite scores.")
-    unique, codes = np.unique(np.asarray(population.patient), return_inverse=True)
+    unique, codes = np.unique(np.asarray(sample.patient), return_inverse=True)
     # cases in the order of their patients: results do not depend on the order of rows, and memory is read in line
     order = np.argsort(codes, kind="stable")
     patient = codes[order].astype(np.int32)
-    positive = np.asarray(population.positive, dtype=bool)[order]
-    score = np.asarray(population.score, dtype=np.float64)[order]
+    positive = np.asarray(sample.positive, dtype=bool)[order]
+    score = np.asarray(sample.score, dtype=np.float64)[order]
     n_cases = np.bincount(patient, minlength=unique.size).astype(np.int32)
     n_positives = np.bincount(patient[positive], minlength=unique.size).astype(np.int32)
     n_models, rows = score.shape[1], n_resamples + 1
     folded = [fold(score[:, m], positive) for m in range(n_models)]
-    lists = _flagged_lists(population.flagged, order, positive, patient, n_models)
+    lists = _flagged_lists(sample.flagged, order, positive, patient, n_models)
 
     total, drawn_positive = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
     u2, ap = np.zeros((rows, n_models), dtype=np.int64), np.zeros((rows, n_models))
@@ -221,8 +221,8 @@ def bootstrap(
     _spread(_rank_kernel, seed, rows, threads, (*inputs, *outputs))
 
     brier, ece = np.full((rows, n_models), np.nan), np.full((rows, n_models), np.nan)
-    if population.probability is not None:
-        probability = np.asarray(population.probability, dtype=np.float64)[order].T
+    if sample.probability is not None:
+        probability = np.asarray(sample.probability, dtype=np.float64)[order].T
         given = np.isfinite(probability).all(axis=1)
         if given.any():
             probability = probability[given]
