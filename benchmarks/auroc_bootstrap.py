@@ -8,12 +8,13 @@ within the time. One thread, both; the one JIT compilation is left out and shown
 import time
 
 import numpy as np
+from numba import njit
 from sklearn.metrics import roc_auc_score
 
 from benchmarks.record import Result, write
-from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
+from medanomaly.evaluation.resampling.bootstrap import ResampledCases, bootstrap
 from medanomaly.evaluation.resampling.delong import auroc_variance
-from medanomaly.evaluation.resampling.draws import _mix, draw_weights_numpy, njit
+from medanomaly.evaluation.resampling.draws import _mix, patient_weights
 from medanomaly.evaluation.resampling.ranking import fold
 
 N, PREVALENCE, RESAMPLES, PEER_RESAMPLES, REPEATS = 100_000, 0.05, 2_000, 40, 5
@@ -50,15 +51,13 @@ def main():
     positive = rng.random(N) < PREVALENCE
     continuous = rng.normal(size=N) + positive
     start = time.perf_counter()
-    bootstrap(Population(np.arange(10), np.arange(10) > 4, np.arange(10.0)[:, None]), 2, 0)
+    bootstrap(ResampledCases(np.arange(10), np.arange(10) > 4, np.arange(10.0)[:, None]), 2, 0)
     results = [Result("JIT compilation, once a process", time.perf_counter() - start, "s")]
     ones = np.ones(N, dtype=np.int64)
     for name, score in (("no ties", continuous), ("tied, 2 decimals", np.round(continuous, 2))):
-        population = Population(np.arange(N), positive, score[:, None])
+        population = ResampledCases(np.arange(N), positive, score[:, None])
         draws = bootstrap(population, RESAMPLES, 0)
-        drawn = [
-            draw_weights_numpy(0, r, ones, positive.astype(int))[0] for r in range(1, PEER_RESAMPLES + 1)
-        ]
+        drawn = patient_weights(0, range(1, PEER_RESAMPLES + 1), ones, positive)
         peer, peer_times, our_times = [], [], []
         # taken in turns, and the fastest of each: a busy machine then favours neither
         for i, w in enumerate(drawn):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from medanomaly.core.splits import patient_position
-from medanomaly.evaluation.resampling.draws import draw_weights_numpy
+from medanomaly.evaluation.resampling.draws import patient_weights
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.folders import class_folders
 from medanomaly.imaging.sources.store import open_store
@@ -63,7 +63,5 @@ def subject_weights(chest: ChestImages, resamples: int = RESAMPLES, seed: int = 
     _, codes = np.unique(chest.subject, return_inverse=True)
     size = np.bincount(codes)
     positive = np.bincount(codes, weights=chest.positive).astype(int)
-    rows = [np.ones(len(codes), dtype=np.uint8)]
-    for r in range(1, resamples + 1):
-        rows.append(draw_weights_numpy(seed, r, size, positive)[0][codes].astype(np.uint8))
-    return np.stack(rows)
+    drawn = patient_weights(seed, range(1, resamples + 1), size, positive)
+    return np.vstack([np.ones(len(size), dtype=np.uint8), drawn])[:, codes]

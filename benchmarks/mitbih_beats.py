@@ -17,7 +17,7 @@ from sklearn.ensemble import IsolationForest
 
 from benchmarks.mitbih_stress import ectopic_rhythm, irregular_rhythm, noisy
 from benchmarks.record import Result, write
-from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
+from medanomaly.evaluation.resampling.bootstrap import ResampledCases, bootstrap
 from medanomaly.evaluation.resampling.intervals import percentile_interval
 from medanomaly.signals.alarms.rhythm_episodes import af_episodes, in_episodes
 from medanomaly.signals.beat_detector.alarm_score import alarm_score, ectopic_shape
@@ -110,7 +110,9 @@ class Scored:
             keep = positive | (aami == "N")
             if not positive.any():
                 continue
-            drawn = bootstrap(Population(patient[keep], positive[keep], score[keep, None]), RESAMPLES, seed)
+            drawn = bootstrap(
+                ResampledCases(patient[keep], positive[keep], score[keep, None]), RESAMPLES, seed
+            )
             for metric in ("auroc", "auprc") if not name else ("auroc",):
                 values = drawn.metric(metric)[:, 0]
                 out[name + metric.upper()] = (float(values[0]), *percentile_interval(values[1:]))

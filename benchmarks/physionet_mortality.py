@@ -22,22 +22,23 @@ from scipy.special import expit
 
 from benchmarks.record import Result, write
 from medanomaly.core.cases import age_band
+from medanomaly.core.folds import stratified_folds
 from medanomaly.core.scores import table_without_p_values
 from medanomaly.core.thresholds import ThresholdParams, choose_threshold
 from medanomaly.datasets.physionet2012 import PARAMETERS, read_stays, stay_table
 from medanomaly.detectors.kinds.isolation_forest import IsolationForest
 from medanomaly.detectors.preprocessing import Preprocessor
+from medanomaly.evaluation.calibrators import fit_calibrator
 from medanomaly.evaluation.comparison import compare_models
 from medanomaly.evaluation.metrics import evaluate
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
+from medanomaly.evaluation.resampling.bootstrap import ResampledCases, bootstrap
 from medanomaly.evaluation.resampling.intervals import percentile_interval
 from medanomaly.tabular.features.event_statistics import aggregate_events
 from medanomaly.tabular.risk.bayesian_logistic import BayesianLogisticRisk
 from medanomaly.tabular.risk.boosting_libraries import LightGBMRisk, XGBoostRisk
 from medanomaly.tabular.risk.combined_models import OnColumns
-from medanomaly.tabular.risk.fitting.calibration import fit_calibrator
-from medanomaly.tabular.risk.fitting.cross_fitting import cross_calibrated, out_of_fold, stratified_folds
+from medanomaly.tabular.risk.fitting.cross_fitting import cross_calibrated, out_of_fold
 from medanomaly.tabular.risk.fitting.feature_selection import SelectedFeatures
 from medanomaly.tabular.risk.fitting.imbalance import Rebalanced, shift_prevalence
 from medanomaly.tabular.risk.logistic import LogisticRisk
@@ -195,7 +196,7 @@ def resample(y: np.ndarray, probability: dict[str, np.ndarray], flag: dict[str, 
     """Values of the sample (row 0) and 2,000 resamples: ECE, Brier score, and min(sensitivity, PPV)."""
     names = list(probability)
     p = np.column_stack([probability[name] for name in names])
-    population = Population(
+    population = ResampledCases(
         patient=np.arange(len(y)),
         positive=y == 1,
         score=p,

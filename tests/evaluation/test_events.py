@@ -1,4 +1,4 @@
-"""Events, point counts, affiliation and the warning of point adjustment."""
+"""Events, point counts and the warning of point adjustment."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_score, recall_score
 
 from medanomaly.core.errors import InputError
-from medanomaly.evaluation.range_metrics import affiliation
 from medanomaly.evaluation.series.events import event_counts, point_counts, runs
 from medanomaly.evaluation.series.point_adjust import point_adjusted_f1
 
@@ -62,49 +61,6 @@ def test_a_long_event_counts_once():
     assert found.f1 == pytest.approx(2 * 0.5 * (2 / 3) / (0.5 + 2 / 3))
 
 
-def test_affiliation_is_that_of_the_authors_program():
-    """Numbers printed by the affiliation module of the package vus 0.0.6 for the same intervals."""
-    precision, recall = affiliation([(10, 20), (50, 55)], [(8, 12), (40, 45), (70, 90)], 100)
-    assert precision == pytest.approx(0.6065934065934065, abs=1e-12)
-    assert recall == pytest.approx(0.7931868131868132, abs=1e-12)
-
-
-def test_affiliation_is_the_mean_chance_of_random_instants():
-    events, alarms, length = [(20.0, 30.0), (60.0, 62.0)], [(10.0, 14.0), (28.0, 35.0), (70.0, 71.0)], 80.0
-    x = np.linspace(0, length, 800_001)
-    middle = (x[:-1] + x[1:]) / 2
-
-    def distance(to, at):
-        return np.min([np.maximum(np.maximum(a - at, at - b), 0) for a, b in to], axis=0)
-
-    precision, recall = [], []
-    for event, (low, high) in zip(events, [(0, 45), (45, 80)], strict=True):
-        zone = middle[(middle > low) & (middle < high)]
-        own = [a for a in alarms if a[1] > low and a[0] < high]
-        random = np.sort(distance([event], zone))
-        inside = zone[distance(own, zone) == 0]
-        nearer = np.searchsorted(random, distance([event], inside) - 1e-9, side="left")
-        precision.append(np.mean(1 - nearer / len(random)))
-        y = zone[distance([event], zone) == 0][::97]
-        chance = [np.mean(np.abs(zone - at) >= d) for at, d in zip(y, distance(own, y), strict=True)]
-        recall.append(np.mean(chance))
-    found = affiliation(events, alarms, length)
-    assert found[0] == pytest.approx(np.mean(precision), abs=1e-4)
-    assert found[1] == pytest.approx(np.mean(recall), abs=1e-4)
-
-
-@given(marks)
-def test_alarms_at_the_events_have_full_affiliation(truth):
-    if truth.any():
-        assert affiliation(runs(truth), runs(truth), len(truth)) == pytest.approx((1, 1))
-
-
-def test_no_alarm_has_no_precision_and_no_recall():
-    precision, recall = affiliation([(3, 5)], [], 10)
-    assert np.isnan(precision)
-    assert recall == 0
-
-
 def test_point_adjustment_flatters_a_random_score():
     truth = np.zeros(5000, dtype=bool)
     truth[1000:1500] = truth[3000:3500] = True
@@ -132,9 +88,6 @@ def test_point_adjustment_is_the_best_over_thresholds():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: affiliation([], [(1, 2)], 5), "no event"),
-        (lambda: affiliation([(1, 1)], [], 5), "no length"),
-        (lambda: affiliation([(1, 9)], [], 5), "outside"),
         (lambda: event_counts([(3, 4), (1, 2)], []), "in order"),
         (lambda: point_counts(np.ones(3), np.ones(4)), "one of each"),
         (lambda: point_adjusted_f1(np.zeros(3), np.ones(3)), "at least one event"),

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
+from tests.evaluation.numpy_bootstrap import numpy_bootstrap
 
 from medanomaly.core.errors import InputError
 from medanomaly.evaluation.comparison import COMPARISON_COLUMNS, compare_models
@@ -113,10 +114,12 @@ def test_the_order_of_rows_does_not_matter(cases, scores_of):
     pd.testing.assert_frame_equal(mixed, table)
 
 
-def test_the_numpy_backend_gives_the_same_table(cases, scores_of):
+def test_the_bootstrap_in_numpy_gives_the_same_table(cases, scores_of, monkeypatch):
     scores = pd.concat([scores_of(cases), scores_of(cases, 0.5, 1, "weak")])
-    slow = evaluate(cases, scores, "tabular", EvaluationParams(n_resamples=200, backend="numpy"))
-    pd.testing.assert_frame_equal(slow, evaluate(cases, scores, "tabular", PARAMS), check_exact=True)
+    params = EvaluationParams(n_resamples=200)
+    fast = evaluate(cases, scores, "tabular", params)
+    monkeypatch.setattr("medanomaly.evaluation.metrics.bootstrap", numpy_bootstrap)
+    pd.testing.assert_frame_equal(evaluate(cases, scores, "tabular", params), fast, check_exact=True)
 
 
 def test_other_models_do_not_change_a_model_s_figures(cases, scores_of):

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from scipy import stats
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
+from medanomaly.evaluation.resampling.bootstrap import ResampledCases, bootstrap
 from medanomaly.evaluation.resampling.delong import auroc_variance, delong_interval
 from medanomaly.evaluation.resampling.intervals import (
     clopper_pearson,
@@ -86,7 +86,7 @@ def test_delong_and_bootstrap_agree_on_the_standard_error(visits):
     patient = np.repeat(np.arange(800 // visits), visits)
     positive = rng.random(800) < 0.25
     score = rng.normal(size=800) + rng.normal(size=800 // visits)[patient] + positive
-    draws = bootstrap(Population(patient, positive, score[:, None]), 2000, 0).metric("auroc")[1:, 0]
+    draws = bootstrap(ResampledCases(patient, positive, score[:, None]), 2000, 0).metric("auroc")[1:, 0]
     assert draws.std() == pytest.approx(auroc_variance(score, positive, patient)[1] ** 0.5, rel=0.08)
 
 

@@ -9,6 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from torchvision.models import resnet18
 
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError
+from medanomaly.evaluation.calibrators import fit_calibrator
 from medanomaly.evaluation.images.segmentation import (
     boundary_f1,
     dice,
@@ -19,7 +20,6 @@ from medanomaly.imaging.augmentation import augment, contact_sheet
 from medanomaly.imaging.maps.gradcam import check_grad_cam, deletion_insertion, grad_cam
 from medanomaly.imaging.networks.classifier.network import ResNet18
 from medanomaly.imaging.networks.classifier.params import ClassifierParams
-from medanomaly.imaging.networks.classifier.probability import fit_logit_map
 from medanomaly.imaging.networks.params import AugmentationParams
 from medanomaly.imaging.networks.segmenter.params import SegmenterParams
 from medanomaly.imaging.supervised.models import ImageClassifier, ImageSegmenter
@@ -147,18 +147,20 @@ def test_platt_is_logistic_regression_and_temperature_has_no_offset():
     label = random.integers(0, 2, 4000)
     logit = 3 * (random.normal(0, 1, 4000) + 1.5 * label)
     oracle = LogisticRegression(C=np.inf).fit(logit[:, None], label)
-    slope, offset = fit_logit_map(logit, label, "platt")
+    platt = fit_calibrator("platt", logit, label)
+    slope, offset = platt.a, platt.c
     assert slope == pytest.approx(oracle.coef_[0, 0], rel=0.01)
     assert offset == pytest.approx(oracle.intercept_[0], rel=0.01)
-    assert fit_logit_map(logit, label, "temperature")[1] == 0
+    assert fit_calibrator("temperature", logit, label).c == 0
 
 
 def test_calibration_of_separable_cases_stays_finite():
-    slope, offset = fit_logit_map(np.array([-1.0, -2, 1, 2]), np.array([0, 0, 1, 1]), "platt")
+    platt = fit_calibrator("platt", np.array([-1.0, -2, 1, 2]), np.array([0, 0, 1, 1]))
+    slope, offset = platt.a, platt.c
     assert 0 < slope <= 20
     assert np.isfinite(offset)
     with pytest.raises(ConfigurationError, match="one class"):
-        fit_logit_map(np.zeros(3), np.ones(3), "platt")
+        fit_calibrator("platt", np.zeros(3), np.ones(3))
 
 
 def test_calibrating_twice_is_calibrating_once(classifier):

@@ -16,13 +16,14 @@ from medanomaly.core.errors import BundleError, ConfigurationError, InputError
 from medanomaly.imaging.image_models import NetworkModelParams
 from medanomaly.imaging.maps.identity_leak import identity_leak
 from medanomaly.imaging.networks.autoencoder.params import AutoencoderParams
-from medanomaly.imaging.networks.detector import NetworkDetector, hold_out
+from medanomaly.imaging.networks.detector import VALIDATION_SHARE, NetworkDetector
 from medanomaly.imaging.networks.kinds import network_kinds
 from medanomaly.imaging.networks.lesion_segmenter.params import LesionSegmenterParams
 from medanomaly.imaging.networks.params import AugmentationParams
 from medanomaly.imaging.networks.reversed_autoencoder.params import ReversedAutoencoderParams
 from medanomaly.imaging.networks.unet.corruption import coarse_noise, hole_masks, random_holes
 from medanomaly.imaging.networks.unet.params import UNetParams
+from medanomaly.training.hold_out import hold_out
 from medanomaly.training.params import TrainingParams
 
 SIZE = 32
@@ -172,8 +173,8 @@ def test_reversed_autoencoder_has_three_scores_under_their_own_names(fitted, ima
 def test_an_ensemble_averages_its_members_in_healthy_units(images):
     params = PARAMS["autoencoder"]
     ensemble = NetworkDetector(params, TRAINING, seed=5, members=2).fit(images)
-    healthy = images[hold_out(len(images), None, 5)]
-    rest = images[~hold_out(len(images), None, 5)]
+    held_out = hold_out(len(images), None, VALIDATION_SHARE, np.random.default_rng(5))
+    healthy, rest = images[held_out], images[~held_out]
     expected = np.zeros(len(images))
     for seed in (5, 6):
         member = NetworkDetector(params, TRAINING, seed=seed).fit(rest, healthy)
@@ -283,7 +284,7 @@ def test_weights_of_another_network_are_refused(fitted):
 
 def test_a_patient_is_never_on_both_sides_of_the_hold_out():
     groups = np.random.default_rng(0).integers(0, 30, 200)
-    held = hold_out(200, groups, seed=3)
+    held = hold_out(200, groups, VALIDATION_SHARE, np.random.default_rng(3))
     assert not set(groups[held]) & set(groups[~held])
     assert 0 < held.mean() < 0.4
 

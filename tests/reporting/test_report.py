@@ -320,7 +320,7 @@ def test_a_report_of_the_real_evaluation_renders(results, run_record):
     from medanomaly.evaluation.params import EvaluationParams
     from medanomaly.reporting.figures.standard import standard_figures
 
-    params = EvaluationParams(n_resamples=100, backend="numpy")
+    params = EvaluationParams(n_resamples=100)
     rng = np.random.default_rng(0)
     features = pd.DataFrame({"case_id": results.cases["case_id"], "x": rng.normal(size=len(results.cases))})
     evaluated = dataclasses.replace(

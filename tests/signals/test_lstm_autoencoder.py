@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from medanomaly.core.errors import BundleError, ConfigurationError, InputError
 from medanomaly.signals.lstm.detector import LSTMDetector
 from medanomaly.signals.lstm.params import LSTMParams
+from medanomaly.training.hold_out import hold_out
 from medanomaly.training.params import TrainingParams
 
 QUICK = LSTMParams(
@@ -131,7 +132,7 @@ def test_an_interrupted_fit_goes_on_where_it_was(tmp_path):
 
 def test_a_patient_is_either_learnt_from_or_held_out():
     patients = np.repeat(np.arange(10), 4)
-    held_out = LSTMDetector(BRIEF)._held_out(40, patients)
+    held_out = hold_out(40, patients, 0.15, np.random.default_rng([0, 1]))
     assert held_out.any()
     assert all(len(set(held_out[patients == patient])) == 1 for patient in range(10))
 
@@ -174,9 +175,9 @@ def test_windows_that_cannot_be_scored_are_refused(unfit, windows, message):
 
 
 def test_too_few_windows_are_refused():
-    with pytest.raises(InputError, match="1 windows of 1 group"):
+    with pytest.raises(InputError, match="1 cases of 1 group"):
         LSTMDetector(BRIEF).fit(beats(1))
-    with pytest.raises(InputError, match="3 groups for 4 windows"):
+    with pytest.raises(InputError, match="3 groups for 4 cases"):
         LSTMDetector(BRIEF).fit(beats(4), np.arange(3))
 
 

@@ -70,3 +70,21 @@ def split_by_patient(patient_id: pd.Series, label: pd.Series, params: SplitParam
         anomalous = set(patient_id[(label == 1).fillna(False).astype(bool)])
         parts[patient_id.isin(anomalous).to_numpy()] = "test"
     return pd.Series(parts, index=patient_id.index, dtype="string", name="split")
+
+
+def split_outside_test(patient_id: pd.Series, in_test: np.ndarray, params: SplitParams) -> pd.Series:
+    """Keep a test part that the data set comes with, and divide the other patients into train and calibration.
+
+    Cases of a patient who is on both sides are not looked for.
+
+    Args:
+        patient_id: (n,) ids.
+        in_test: (n,) bool, the data set's own test part.
+        params: seed, and the ratio of the shares of train and calibration.
+
+    Returns:
+        (n,) strings, index of ``patient_id``.
+    """
+    early = patient_position(patient_id, params.seed) < params.train / (params.train + params.calibration)
+    parts = np.where(in_test, "test", np.where(early, "train", "calibration"))
+    return pd.Series(parts, index=patient_id.index, dtype="string", name="split")

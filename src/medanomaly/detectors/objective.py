@@ -8,13 +8,11 @@ import pandas as pd
 
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.core.splits import patient_position
+from medanomaly.core.folds import hashed_folds
 from medanomaly.detectors.preprocessing import Preprocessor
 from medanomaly.detectors.training import DetectorParams, detector_for
 from medanomaly.evaluation.resampling.ranking import auroc_between
 
-# the split uses the seed itself: with the same key, train would fill the lower folds alone
-FOLD_KEY = 1_000_003
 # fewer labelled anomalies than this in train say nothing; anomalies are planted instead
 MIN_ANOMALIES = 20
 PLANTED_SHIFT = 3.0
@@ -44,7 +42,7 @@ def detector_objective(
     """
     train = cases["split"].eq("train").to_numpy()
     cases, features = cases[train].reset_index(drop=True), features[train].reset_index(drop=True)
-    fold = np.floor(patient_position(cases["patient_id"], seed + FOLD_KEY) * n_folds).astype(int)
+    fold = hashed_folds(cases["patient_id"], n_folds, seed)
     normal = reference_cases(cases, "train").to_numpy()
     anomalous = cases["label"].eq(1).fillna(False).to_numpy()
     labelled = all((anomalous & (fold == k)).sum() * n_folds >= MIN_ANOMALIES for k in range(n_folds))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.evaluation.metrics import metric_interval
-from medanomaly.evaluation.resampling.bootstrap import Population, bootstrap
+from medanomaly.evaluation.resampling.bootstrap import ResampledCases, bootstrap
 from medanomaly.evaluation.resampling.ranking import auroc
 
 METRICS = ("auroc", "sensitivity", "ppv")
@@ -41,13 +41,13 @@ def class_performance(
         if not positive.any() or not normal.any():
             continue
         part = tested[normal | positive]
-        population = Population(
+        sample = ResampledCases(
             part["patient_id"].to_numpy(dtype=str),
             positive[normal | positive],
             part["score"].to_numpy(dtype=np.float64)[:, None],
             part["flagged"].to_numpy(dtype=bool)[:, None],
         )
-        drawn = bootstrap(population, n_resamples, seed)
+        drawn = bootstrap(sample, n_resamples, seed)
         row = {
             "name": name,
             "n": int(positive.sum()),
@@ -55,7 +55,7 @@ def class_performance(
         }
         for metric in METRICS:
             values = drawn.metric(metric)[:, 0]
-            low, high = metric_interval(metric, values, population, 0, confidence)
+            low, high = metric_interval(metric, values, sample, 0, confidence)
             row |= {metric: float(values[0]), f"{metric}_low": low, f"{metric}_high": high}
         rows.append(row)
     return pd.DataFrame(rows)

@@ -5,11 +5,12 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from medanomaly.evaluation.board import build_board
+from medanomaly.evaluation.known_metrics import COMPARED
 from medanomaly.evaluation.metrics import fewest_patients, perfect_bound
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.evaluation.resampling.bootstrap import RANK_METRICS, Population, Resamples, bootstrap
+from medanomaly.evaluation.resampling.bootstrap import ResampledCases, Resamples, bootstrap
 from medanomaly.evaluation.resampling.intervals import percentile_interval
+from medanomaly.evaluation.score_matrix import score_matrix
 
 COMPARISON_COLUMNS = (
     "modality", "model_a", "model_b", "metric", "difference", "ci_low", "ci_high", "n", "n_positive",
@@ -34,35 +35,33 @@ def compare_models(
         Comparisons table: one row a pair and metric, difference = model_a - model_b; empty without test labels. Two
         models that are both perfect (AUROC 1 or 0) get the interval that their exact bounds allow.
     """
-    board = build_board(cases, scores)
+    matrix = score_matrix(cases, scores)
     rows: list[tuple] = []
-    drawn: dict[bytes, tuple[Population, Resamples, dict[int, int]]] = {}
-    for a, b in combinations(range(len(board.models)), 2) if board.labelled else ():
-        both = np.isfinite(board.score[:, [a, b]]).all(axis=1)
+    drawn: dict[bytes, tuple[ResampledCases, Resamples, dict[int, int]]] = {}
+    for a, b in combinations(range(len(matrix.models)), 2) if matrix.labelled else ():
+        both = np.isfinite(matrix.score[:, [a, b]]).all(axis=1)
         if not both.any():
             continue
         key = both.tobytes()
         if key not in drawn:
             # every model that scored these cases, so that each set of cases is resampled once
-            columns = [m for m in range(len(board.models)) if np.isfinite(board.score[both, m]).all()]
-            population = board.population(np.flatnonzero(both), columns)
-            draws = bootstrap(
-                population, params.n_resamples, params.seed, threads=params.threads, backend=params.backend
-            )
-            drawn[key] = population, draws, {m: j for j, m in enumerate(columns)}
-        population, draws, place = drawn[key]
-        for metric in RANK_METRICS:
+            columns = [m for m in range(len(matrix.models)) if np.isfinite(matrix.score[both, m]).all()]
+            sample = matrix.sample(np.flatnonzero(both), columns)
+            draws = bootstrap(sample, params.n_resamples, params.seed, threads=params.threads)
+            drawn[key] = sample, draws, {m: j for j, m in enumerate(columns)}
+        sample, draws, place = drawn[key]
+        for metric in COMPARED:
             values = draws.metric(metric)[:, [place[a], place[b]]]
             rows.append(
                 (
                     modality,
-                    board.models[a],
-                    board.models[b],
+                    matrix.models[a],
+                    matrix.models[b],
                     metric,
                     values[0, 0] - values[0, 1],
-                    *difference_interval(values, population, params.confidence),
-                    population.positive.size,
-                    int(population.positive.sum()),
+                    *difference_interval(values, sample, params.confidence),
+                    sample.positive.size,
+                    int(sample.positive.sum()),
                 )
             )
     table = pd.DataFrame(rows, columns=list(COMPARISON_COLUMNS))
@@ -71,12 +70,12 @@ def compare_models(
     return table.astype(text | figures | {"n": "Int64", "n_positive": "Int64"})
 
 
-def difference_interval(values: np.ndarray, population: Population, confidence: float) -> tuple[float, float]:
+def difference_interval(values: np.ndarray, sample: ResampledCases, confidence: float) -> tuple[float, float]:
     """Interval of the difference of a rank metric between two models.
 
     Args:
         values: (1 + resamples, 2), row 0 the sample itself.
-        population: what was resampled.
+        sample: what was resampled.
         confidence: level.
 
     Returns:
@@ -85,9 +84,9 @@ def difference_interval(values: np.ndarray, population: Population, confidence: 
     if not np.isfinite(values[0]).all():
         return np.nan, np.nan
     if np.isin(values[0], (0.0, 1.0)).all():
-        room = 1.0 - perfect_bound(population, confidence)
+        room = 1.0 - perfect_bound(sample, confidence)
         difference = values[0, 0] - values[0, 1]
         return max(-1.0, difference - room), min(1.0, difference + room)
-    if fewest_patients(population) < 2:
+    if fewest_patients(sample) < 2:
         return np.nan, np.nan
     return percentile_interval(values[1:, 0] - values[1:, 1], confidence)

@@ -15,28 +15,22 @@ A metric that is undefined (one class only, nothing flagged, flags missing) stan
 import numpy as np
 import pandas as pd
 
-from medanomaly.evaluation.board import Board, build_board, groups
+from medanomaly.evaluation.known_metrics import METRICS, Metric
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.evaluation.resampling.bootstrap import (
-    FLAG_METRICS,
-    PROBABILITY_METRICS,
-    RANK_METRICS,
-    Population,
-    bootstrap,
-)
+from medanomaly.evaluation.resampling.bootstrap import ResampledCases, bootstrap
 from medanomaly.evaluation.resampling.delong import delong_interval
 from medanomaly.evaluation.resampling.intervals import (
     clopper_pearson,
     percentile_interval,
     perfect_ranking_bound,
 )
+from medanomaly.evaluation.score_matrix import ScoreMatrix, groups, score_matrix
 
 METRIC_COLUMNS = (
     "modality", "model", "role", "split", "subgroup", "metric", "value", "ci_low", "ci_high", "n", "n_positive",
 )  # fmt: skip
 SUPPRESSED = "suppressed"
 MOST_UNDEFINED = 0.05
-KIND_METRICS = ("auroc", "sensitivity")
 
 
 def evaluate(
@@ -59,13 +53,13 @@ def evaluate(
         Metrics table. A group smaller than ``min_subgroup_size`` has a single row with metric "suppressed", no model, and
         its size as value and n. Where no test label is known only ``flagged_share`` is there, n_positive NA.
     """
-    board = build_board(cases, scores, probabilities)
+    matrix = score_matrix(cases, scores, probabilities)
     rows: list[dict] = []
-    everything = np.ones(len(board.cases), dtype=bool)
-    shown, suppressed = groups(board, params) if len(board.cases) else ([], [])
+    everything = np.ones(len(matrix.cases), dtype=bool)
+    shown, suppressed = groups(matrix, params) if len(matrix.cases) else ([], [])
     for name, mask in [("", everything), *((g.name, g.mask) for g in shown)]:
-        for chosen, columns in board.scored_alike(mask):
-            rows += _measure(board, name, chosen, columns, params)
+        for chosen, columns in matrix.scored_alike(mask):
+            rows += _measure(matrix, name, chosen, columns, params)
     rows += [
         {"model": "", "role": "", "subgroup": g.name, "metric": SUPPRESSED}
         | {"value": float(g.size), "n": g.size, "n_positive": pd.NA}
@@ -79,117 +73,111 @@ def evaluate(
     )
 
 
-def _measure(board: Board, name: str, chosen: np.ndarray, columns: list[int], params: EvaluationParams):
-    population = board.population(chosen, columns)
-    draws = bootstrap(
-        population, params.n_resamples, params.seed, params.n_bins, params.threads, params.backend
-    )
-    if not board.labelled:
-        metrics: tuple[str, ...] = ("flagged_share",)
-    elif name.startswith("kind="):
-        metrics = KIND_METRICS
-    else:
-        metrics = (*RANK_METRICS, "prevalence", *FLAG_METRICS)
-        if population.probability is not None:
-            metrics += PROBABILITY_METRICS
-    values = {metric: draws.metric(metric) for metric in metrics}
+def _measure(
+    matrix: ScoreMatrix, name: str, chosen: np.ndarray, columns: list[int], params: EvaluationParams
+):
+    sample = matrix.sample(chosen, columns)
+    draws = bootstrap(sample, params.n_resamples, params.seed, params.n_bins, params.threads)
+    metrics = _applicable(matrix, name, sample)
+    values = {metric.name: draws.metric(metric.name) for metric in metrics}
     rows = []
     for j, column in enumerate(columns):
-        no_flags = bool(np.isnan(board.flagged[chosen, column]).any())
+        no_flags = bool(np.isnan(matrix.flagged[chosen, column]).any())
         for metric in metrics:
-            value, low, high = np.nan, np.nan, np.nan
-            if metric in PROBABILITY_METRICS and not np.isfinite(values[metric][0, j]):
+            of_model = values[metric.name][:, j]
+            if metric.needs == "probabilities" and not np.isfinite(of_model[0]):
                 continue
-            if not (metric in FLAG_METRICS and no_flags):
-                value = values[metric][0, j]
-                low, high = metric_interval(metric, values[metric][:, j], population, j, params.confidence)
-            rows.append(_row(board, name, column, population, metric, value, low, high))
-            if metric == "auroc" and not name.startswith("kind="):
-                interval = delong_interval(
-                    population.score[:, j], population.positive, population.patient, params.confidence
-                )
-                # the value is the bootstrap's, so that both rows show the same figure to the last digit
-                rows.append(_row(board, name, column, population, "auroc_delong", value, *interval[1:]))
+            value, low, high = np.nan, np.nan, np.nan
+            if not (metric.needs == "flags" and no_flags):
+                value = of_model[0]
+                low, high = metric_interval(metric.name, of_model, sample, j, params.confidence)
+            rows.append(_row(matrix, name, column, sample, metric.name, value, low, high))
     return rows
 
 
-def _row(board: Board, name: str, column: int, population: Population, metric: str, value, low, high) -> dict:
+def _applicable(matrix: ScoreMatrix, group: str, sample: ResampledCases) -> list[Metric]:
+    if not matrix.labelled:
+        return [metric for metric in METRICS.values() if metric.without_labels]
+    if group.startswith("kind="):
+        return [metric for metric in METRICS.values() if metric.of_kinds]
+    given = sample.probability is not None
+    return [metric for metric in METRICS.values() if given or metric.needs != "probabilities"]
+
+
+def _row(
+    matrix: ScoreMatrix, name: str, column: int, sample: ResampledCases, metric: str, value, low, high
+) -> dict:
     return {
-        "model": board.models[column],
-        "role": board.roles[column],
+        "model": matrix.models[column],
+        "role": matrix.roles[column],
         "subgroup": name,
         "metric": metric,
         "value": value,
         "ci_low": low,
         "ci_high": high,
-        "n": population.positive.size,
-        "n_positive": int(population.positive.sum()) if board.labelled else pd.NA,
+        "n": sample.positive.size,
+        "n_positive": int(sample.positive.sum()) if matrix.labelled else pd.NA,
     }
 
 
-def _patients_behind(metric: str, population: Population, model: int) -> int:
+def _patients_behind(metric: Metric, sample: ResampledCases, model: int) -> int:
     """Patients with a case in the denominator of a proportion."""
-    positive, flagged = population.positive, population.flagged[:, model]
-    inside = {
-        "sensitivity": positive,
-        "specificity": ~positive,
-        "false_alarm_rate": ~positive,
-        "ppv": flagged,
-        "npv": ~flagged,
-        "f1": flagged | positive,
-    }.get(metric, np.ones_like(positive))
-    return np.unique(population.patient[inside]).size
+    inside = metric.behind(sample.positive, sample.flagged[:, model])
+    return np.unique(sample.patient[inside]).size
 
 
-def fewest_patients(population: Population) -> int:
+def fewest_patients(sample: ResampledCases) -> int:
     """Patients of the rarer class."""
-    sides = (population.positive, ~population.positive)
-    return min(np.unique(population.patient[side]).size for side in sides)
+    sides = (sample.positive, ~sample.positive)
+    return min(np.unique(sample.patient[side]).size for side in sides)
 
 
-def perfect_bound(population: Population, confidence: float) -> float:
+def perfect_bound(sample: ResampledCases, confidence: float) -> float:
     """Lower bound of a perfect ranking, from pairs of a positive and a negative case that use no patient twice."""
-    pairs = min(fewest_patients(population), np.unique(population.patient).size // 2)
+    pairs = min(fewest_patients(sample), np.unique(sample.patient).size // 2)
     return perfect_ranking_bound(pairs, pairs, confidence)
 
 
 def metric_interval(
-    metric: str, values: np.ndarray, population: Population, model: int, confidence: float
+    metric: str, values: np.ndarray, sample: ResampledCases, model: int, confidence: float
 ) -> tuple[float, float]:
     """Interval of one metric of one model, by the rules of this module.
 
     Args:
         metric: name.
         values: (1 + resamples,) the value of the sample, then of the resamples.
-        population: what was resampled, with flags.
+        sample: what was resampled, with flags.
         model: column of the model in it.
         confidence: level.
 
     Returns:
         ``(low, high)``, NaN where there is no honest interval.
     """
-    value, resampled = values[0], values[1:]
+    value, resampled, record = values[0], values[1:], METRICS[metric]
     if not np.isfinite(value):
         return np.nan, np.nan
-    if metric in RANK_METRICS:
-        return _rank_interval(values, population, confidence)
+    if record.interval == "ranking":
+        return _rank_interval(values, sample, confidence)
+    if record.interval == "delong":
+        score = sample.score[:, model]
+        return delong_interval(score, sample.positive, sample.patient, confidence)[1:]
     low, high = percentile_interval(resampled, confidence)
-    if metric == "ece":
+    if record.interval == "recentred":
         shift = value - float(np.nanmean(resampled))
         low, high = max(0.0, low + shift), min(1.0, high + shift)
     if low < high and np.isnan(resampled).mean() <= MOST_UNDEFINED:
         return low, high
-    trials = _patients_behind(metric, population, model)
-    if metric == "f1":
+    trials = _patients_behind(record, sample, model)
+    if record.interval == "f1":
         jaccard = clopper_pearson(value / (2 - value) * trials, trials, confidence)
         return 2 * jaccard[0] / (1 + jaccard[0]), 2 * jaccard[1] / (1 + jaccard[1])
     return clopper_pearson(value * trials, trials, confidence)
 
 
-def _rank_interval(values: np.ndarray, population: Population, confidence: float) -> tuple[float, float]:
+def _rank_interval(values: np.ndarray, sample: ResampledCases, confidence: float) -> tuple[float, float]:
     if values[0] in (0.0, 1.0):
-        bound = perfect_bound(population, confidence)
+        bound = perfect_bound(sample, confidence)
         return (bound, 1.0) if values[0] == 1 else (0.0, 1.0 - bound)
-    if fewest_patients(population) < 2:
+    if fewest_patients(sample) < 2:
         return np.nan, np.nan
     return percentile_interval(values[1:], confidence)

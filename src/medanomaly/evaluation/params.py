@@ -1,7 +1,5 @@
 """What can be set about the evaluation."""
 
-from typing import Literal
-
 from pydantic import Field
 
 from medanomaly.core.params import Params
@@ -21,7 +19,6 @@ class EvaluationParams(Params):
         group_by: the subgroup column of group-conditional p-values, None where one calibration set serves all.
         min_group_size: smallest calibration group that was used on its own.
         threads: threads of the bootstrap; the figures do not depend on it.
-        backend: ``numpy`` for the slow path without numba; the figures do not depend on it.
     """
 
     alpha: float = Field(0.05, gt=0, lt=1)
@@ -34,4 +31,3 @@ class EvaluationParams(Params):
     group_by: str | None = None
     min_group_size: int = Field(100, ge=1)
     threads: int = Field(1, ge=1)
-    backend: Literal["auto", "numba", "numpy"] = "auto"

@@ -8,15 +8,13 @@ import pandas as pd
 
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.core.splits import patient_position
+from medanomaly.core.folds import hashed_folds
 from medanomaly.evaluation.resampling.ranking import auroc_between
 from medanomaly.imaging.image_models import LBEParams, NetworkModelParams, fitted_lbe
 from medanomaly.imaging.maps.lesions import paste_lesions
 from medanomaly.imaging.networks.kinds import network_kinds
 from medanomaly.imaging.sources.image_array import ImageArray
 
-# the split uses the seed itself: with the same key, train would fill only the lower folds
-FOLD_KEY = 1_000_003
 # other lesions than those of the model checks
 LESION_KEY = 7_000_003
 SMALLEST_FOLD = 8
@@ -52,7 +50,7 @@ def image_objective(
     """
     rows = np.flatnonzero(reference_cases(cases, "train").to_numpy())
     patients = cases["patient_id"].iloc[rows].reset_index(drop=True)
-    fold = np.floor(patient_position(patients, seed + FOLD_KEY) * n_folds).astype(int)
+    fold = hashed_folds(patients, n_folds, seed)
     if np.bincount(fold, minlength=n_folds).min() < SMALLEST_FOLD:
         raise ConfigurationError(
             f"{len(rows)} normal train images in {n_folds} folds are too few",

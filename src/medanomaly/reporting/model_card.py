@@ -11,10 +11,10 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from medanomaly.evaluation.known_metrics import METRICS, metric_of
 from medanomaly.reporting.figures.explanations import usual_range
 from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.scored_cases import TEST
-from medanomaly.reporting.vocabulary import METRICS, metric_of
 from medanomaly.reporting.wording import asked, interval, percent, written
 
 _MODEL_INDEX_METRICS = ("auroc", "auprc", "sensitivity", "false_alarm_rate")

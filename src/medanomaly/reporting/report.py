@@ -9,13 +9,13 @@ from markupsafe import Markup
 
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import InputError
+from medanomaly.evaluation.known_metrics import METRICS
 from medanomaly.reporting import tables, unusual_cases
 from medanomaly.reporting.figures.standard import CAPTIONS, EXPLAINED, Caption
 from medanomaly.reporting.figures.style import GRID, INK, MUTED, SURFACE, model_label
 from medanomaly.reporting.results import ModalityResults
 from medanomaly.reporting.sections import Section
 from medanomaly.reporting.summary import summary_rows
-from medanomaly.reporting.vocabulary import METRICS
 from medanomaly.reporting.wording import (
     answer,
     asked,

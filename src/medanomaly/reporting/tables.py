@@ -7,11 +7,11 @@ import pandas as pd
 
 from medanomaly.core.cases import SPLITS, reference_cases
 from medanomaly.evaluation.audit.check import VERDICTS
+from medanomaly.evaluation.known_metrics import METRICS, metric_of
 from medanomaly.evaluation.resampling.intervals import false_alarm_interval
 from medanomaly.reporting.figures.groups import group_names, kind_rows, subgroup_parts
 from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.results import ModalityResults
-from medanomaly.reporting.vocabulary import METRICS, NOT_A_COLUMN, metric_of
 from medanomaly.reporting.wording import (
     asked,
     comparison_words,
@@ -86,7 +86,7 @@ def counts(r: ModalityResults) -> dict[str, int]:
 def results_table(r: ModalityResults) -> dict[str, Any]:
     """Models by metrics, every value with its interval; columns that no model has are left out."""
     whole = r.metrics[(r.metrics["split"] == "test") & (r.metrics["subgroup"].fillna("") == "")]
-    there = set(whole.loc[whole["value"].notna(), "metric"]) - set(NOT_A_COLUMN)
+    there = {m for m in whole.loc[whole["value"].notna(), "metric"] if metric_of(m).column}
     names = [name for name in METRICS if name in there] + sorted(there - set(METRICS))
     groups: list[list] = []
     for name in names:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import pandas as pd
 
 from medanomaly.core.cases import reference_cases
+from medanomaly.evaluation.known_metrics import metric_of
 from medanomaly.evaluation.resampling.intervals import false_alarm_interval
 from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.results import ModalityResults
-from medanomaly.reporting.vocabulary import metric_of
 
 DASH = "–"
 _SPACE = "\u00a0"

@@ -4,7 +4,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from medanomaly.core.errors import InputError
-from medanomaly.tabular.risk.fitting.cross_fitting import cross_calibrated, out_of_fold, stratified_folds
+from medanomaly.core.folds import stratified_folds
+from medanomaly.tabular.risk.fitting.cross_fitting import cross_calibrated, out_of_fold
 from medanomaly.tabular.risk.fitting.feature_selection import SelectedFeatures, association
 from medanomaly.tabular.risk.fitting.label_noise import confident_joint, suspicious_labels
 from medanomaly.tabular.risk.fitting.permutation_importance import permutation_importance, shuffled_by_patient

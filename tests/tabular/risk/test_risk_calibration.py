@@ -10,13 +10,9 @@ from sklearn.calibration import _SigmoidCalibration
 from sklearn.isotonic import IsotonicRegression
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.tabular.risk.fitting.calibration import Beta, calibrator_from_dict, fit_calibrator
-from medanomaly.tabular.risk.fitting.cross_fitting import (
-    cross_calibrated,
-    fit_calibrated,
-    out_of_fold,
-    stratified_folds,
-)
+from medanomaly.core.folds import stratified_folds
+from medanomaly.evaluation.calibrators import Beta, calibrator_from_dict, fit_calibrator
+from medanomaly.tabular.risk.fitting.cross_fitting import cross_calibrated, fit_calibrated, out_of_fold
 from medanomaly.tabular.risk.logistic import LogisticRisk
 from medanomaly.tabular.risk.risk_model import RiskModel
 
@@ -106,7 +102,7 @@ def test_one_class_or_infinite_log_odds_are_refused():
     with pytest.raises(InputError, match="infinite"):
         fit_calibrator("beta", np.array([np.inf, 0.0]), np.array([0, 1]))
     with pytest.raises(ConfigurationError, match="no calibration"):
-        fit_calibrator("temperature", np.zeros(2), np.array([0, 1]))
+        fit_calibrator("sigmoid", np.zeros(2), np.array([0, 1]))
 
 
 @settings(max_examples=40)

@@ -7,11 +7,11 @@ from medanomaly.core.cases import reference_cases
 from medanomaly.core.conformal import group_p_values, p_values
 from medanomaly.core.scores import BASELINE
 from medanomaly.evaluation.audit.check import Check, not_applicable
-from medanomaly.evaluation.board import Board
 from medanomaly.evaluation.comparison import compare_models
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.evaluation.resampling.intervals import false_alarm_interval
 from medanomaly.evaluation.resampling.ranking import auroc
+from medanomaly.evaluation.score_matrix import ScoreMatrix
 
 TOLERANCE = 1e-6
 
@@ -88,22 +88,22 @@ def calibration_size(cases: pd.DataFrame, params: EvaluationParams) -> Check:
     return Check(name, title, "pass", figure, floor)
 
 
-def false_alarms(cases: pd.DataFrame, board: Board, params: EvaluationParams) -> Check:
+def false_alarms(cases: pd.DataFrame, matrix: ScoreMatrix, params: EvaluationParams) -> Check:
     """Does the realised rate among test normals fit alpha, given the luck of both calibration and test?
 
     Each model's count is held against its beta-binomial distribution; above 97.5 % of it warns, above 99.95 % fails.
     Patients count as the independent units, which is on the safe side where one has many cases.
     """
     name, title = "false_alarms", "False alarms stay at alpha"
-    if not board.labelled or not (~board.positive).any():
+    if not matrix.labelled or not (~matrix.positive).any():
         return not_applicable(name, title, "no test case is known to be normal")
-    m, normal = _patients(cases, "calibration"), ~board.positive
+    m, normal = _patients(cases, "calibration"), ~matrix.positive
     worst = None
-    for column, model in enumerate(board.models):
-        known = normal & np.isfinite(board.flagged[:, column])
+    for column, model in enumerate(matrix.models):
+        known = normal & np.isfinite(matrix.flagged[:, column])
         if m and known.any():
-            n = np.unique(board.patient[known]).size
-            rate = float(board.flagged[known, column].mean())
+            n = np.unique(matrix.patient[known]).size
+            rate = float(matrix.flagged[known, column].mean())
             if worst is None or rate > worst[0]:
                 worst = rate, model, n
     if worst is None:
@@ -127,7 +127,7 @@ def false_alarms(cases: pd.DataFrame, board: Board, params: EvaluationParams) ->
 
 def beats_baselines(
     cases: pd.DataFrame,
-    board: Board,
+    matrix: ScoreMatrix,
     scores: pd.DataFrame,
     single: pd.DataFrame | None,
     params: EvaluationParams,
@@ -138,11 +138,11 @@ def beats_baselines(
     """
     name, title = "beats_baselines", "The models beat the trivial baselines"
     value = {}
-    for column, model in enumerate(board.models):
-        scored = np.isfinite(board.score[:, column])
-        value[model] = auroc(board.score[scored, column], board.positive[scored])
+    for column, model in enumerate(matrix.models):
+        scored = np.isfinite(matrix.score[:, column])
+        value[model] = auroc(matrix.score[scored, column], matrix.positive[scored])
     value = {model: v for model, v in value.items() if np.isfinite(v)}
-    role = dict(zip(board.models, board.roles, strict=True))
+    role = dict(zip(matrix.models, matrix.roles, strict=True))
     models = [model for model in value if role[model] != BASELINE]
     baselines = [model for model in value if role[model] == BASELINE]
     if not models or not baselines:

@@ -7,10 +7,10 @@ from scipy import stats
 from medanomaly.core.cases import reference_cases
 from medanomaly.evaluation.audit.check import Check, not_applicable
 from medanomaly.evaluation.audit.feature_space import FAR_NEIGHBOUR, nearest_train_normal, numeric
-from medanomaly.evaluation.board import Board
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.evaluation.resampling.delong import delong_interval
 from medanomaly.evaluation.resampling.ranking import auroc
+from medanomaly.evaluation.score_matrix import ScoreMatrix
 
 MANY_TWINS = 0.01
 # a table whose finest column has no more values than this repeats itself by chance
@@ -45,7 +45,7 @@ def row_hash(table: pd.DataFrame) -> np.ndarray:
     return hashed
 
 
-def exact_duplicates(cases: pd.DataFrame, table: pd.DataFrame | None, board: Board) -> Check:
+def exact_duplicates(cases: pd.DataFrame, table: pd.DataFrame | None, matrix: ScoreMatrix) -> Check:
     """Do test rows have an identical twin in train or calibration?
 
     Copies made before the split raise every figure, most of all those of methods that memorise. Where no column has more
@@ -61,7 +61,7 @@ def exact_duplicates(cases: pd.DataFrame, table: pd.DataFrame | None, board: Boa
     figure = f"{int(twin.sum()):,} of {int(test.sum()):,} test rows ({share:.1%}) have an identical twin"
     if not twin.any():
         return Check(name, title, "pass", figure, 0.0)
-    figure += _without(board, set(cases["case_id"][twin]))
+    figure += _without(matrix, set(cases["case_id"][twin]))
     coarse = max(table[c].nunique() for c in table) <= COARSE_VALUES
     if coarse:
         figure += f"; no feature has more than {COARSE_VALUES} values, so twins may be chance"
@@ -70,15 +70,15 @@ def exact_duplicates(cases: pd.DataFrame, table: pd.DataFrame | None, board: Boa
     return Check(name, title, verdict, figure, float(share), remedy)
 
 
-def _without(board: Board, twins: set) -> str:
+def _without(matrix: ScoreMatrix, twins: set) -> str:
     """The best model's AUROC with and without some cases, as text."""
-    kept = ~board.cases["case_id"].isin(twins).to_numpy(dtype=bool)
+    kept = ~matrix.cases["case_id"].isin(twins).to_numpy(dtype=bool)
     best = None
-    for m, model in enumerate(board.models):
-        scored = np.isfinite(board.score[:, m])
-        value = auroc(board.score[scored, m], board.positive[scored])
+    for m, model in enumerate(matrix.models):
+        scored = np.isfinite(matrix.score[:, m])
+        value = auroc(matrix.score[scored, m], matrix.positive[scored])
         if np.isfinite(value) and (best is None or value > best[0]):
-            best = value, model, auroc(board.score[scored & kept, m], board.positive[scored & kept])
+            best = value, model, auroc(matrix.score[scored & kept, m], matrix.positive[scored & kept])
     if best is None or not np.isfinite(best[2]):
         return ""
     return f"; AUROC of {best[1]} {best[0]:.3f} with them, {best[2]:.3f} without"

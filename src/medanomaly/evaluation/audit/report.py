@@ -20,8 +20,8 @@ from medanomaly.evaluation.audit.leaks import (
     single_feature,
 )
 from medanomaly.evaluation.audit.shift import drift
-from medanomaly.evaluation.board import build_board
 from medanomaly.evaluation.params import EvaluationParams
+from medanomaly.evaluation.score_matrix import score_matrix
 
 
 def audit(
@@ -58,8 +58,8 @@ def audit(
             single = single_feature_table(cases, features, params)
         if not scores["role"].eq(BASELINE).any():
             scores = pd.concat([scores, trivial_baselines(cases, features, params)], ignore_index=True)
-    board = build_board(cases, scores)
-    models = build_board(cases, scores[scores["role"] != BASELINE])
+    matrix = score_matrix(cases, scores)
+    models = score_matrix(cases, scores[scores["role"] != BASELINE])
     checks = [
         patients_across_split(cases),
         exact_duplicates(cases, table, models),
@@ -67,7 +67,7 @@ def audit(
         threshold_from_calibration(cases, scores, params),
         calibration_size(cases, params),
         false_alarms(cases, models, params),
-        beats_baselines(cases, board, scores, single, params),
+        beats_baselines(cases, matrix, scores, single, params),
         single_feature(single),
         missingness(cases, table, params),
         drift(cases, table, params),

@@ -3,8 +3,8 @@
 Patients, not cases, are drawn with replacement (Efron & Tibshirani 1993, chapter 8: resample the independent units). A
 resample is an integer weight a patient; all models and metrics see the same weights, so the difference between two
 models is paired without further work. Scores are sorted once (``ranking.fold``); a resample is one pass over the
-cases. numba and numpy give the same numbers to the last bit: sums are integers (probabilities in fixed point),
-and the one floating-point sum, of the average precision, is added in the same order.
+cases. Sums are integers (probabilities in fixed point), and the one floating-point sum, of the average precision, is added
+in a fixed order: no figure depends on the number of threads.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -12,19 +12,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numba import njit
 
 from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.evaluation.known_metrics import METRICS
 from medanomaly.evaluation.probability_calibration import equal_mass_bins
-from medanomaly.evaluation.resampling.draws import HAVE_NUMBA, draw_weights, draw_weights_numpy, njit
-from medanomaly.evaluation.resampling.ranking import Cells, fold, rank_sums
-
-RANK_METRICS = ("auroc", "auprc")
-FLAG_METRICS = ("sensitivity", "specificity", "ppv", "npv", "f1", "false_alarm_rate", "flagged_share")
-PROBABILITY_METRICS = ("brier", "ece")
+from medanomaly.evaluation.resampling.draws import draw_weights
+from medanomaly.evaluation.resampling.ranking import fold
 
 
 @dataclass(frozen=True)
-class Population:
+class ResampledCases:
     """The cases that one set of resamples is drawn from, with every model's answers.
 
     Attributes:
@@ -66,29 +64,32 @@ class Resamples:
     brier: np.ndarray
     ece: np.ndarray
 
+    @property
+    def p(self) -> np.ndarray:
+        """(1 + resamples, 1) anomalous cases."""
+        return self.positive[:, None].astype(float)
+
+    @property
+    def n(self) -> np.ndarray:
+        """(1 + resamples, 1) normal cases."""
+        return (self.total - self.positive)[:, None].astype(float)
+
+    @property
+    def tp(self) -> np.ndarray:
+        """(1 + resamples, models) anomalous cases that are flagged."""
+        return self.flagged_positive.astype(float)
+
+    @property
+    def fp(self) -> np.ndarray:
+        """(1 + resamples, models) normal cases that are flagged."""
+        return self.flagged_negative.astype(float)
+
     def metric(self, name: str) -> np.ndarray:
         """(1 + resamples, models) values of a metric, NaN where it is undefined (0 / 0)."""
-        p, n = self.positive[:, None].astype(float), (self.total - self.positive)[:, None].astype(float)
-        tp, fp = self.flagged_positive.astype(float), self.flagged_negative.astype(float)
-        fraction = {
-            "auroc": (self.u2, 2.0 * p * n),
-            # scikit-learn calls the average precision of a sample without negatives 1; it says nothing about a model
-            "auprc": (self.ap, np.where(n > 0, p, 0.0)),
-            "prevalence": (p + 0.0 * tp, p + n),
-            "sensitivity": (tp, p),
-            "specificity": (n - fp, n),
-            "ppv": (tp, tp + fp),
-            "npv": (n - fp, n - fp + p - tp),
-            "f1": (2.0 * tp, tp + fp + p),
-            "false_alarm_rate": (fp, n),
-            "flagged_share": (tp + fp, p + n),
-        }
-        if name in fraction:
-            above, below = np.broadcast_arrays(*fraction[name])
-            return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
-        if name in PROBABILITY_METRICS:
-            return getattr(self, name)
-        raise ConfigurationError(f"the bootstrap has no metric '{name}'")
+        if name not in METRICS:
+            raise ConfigurationError(f"the bootstrap has no metric '{name}'")
+        above, below = np.broadcast_arrays(*METRICS[name].fraction(self))
+        return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
 
 
 @njit(nogil=True)
@@ -174,62 +175,54 @@ def _fixed_point(x: np.ndarray, largest_total: int) -> tuple[np.ndarray, float]:
 
 
 def bootstrap(
-    population: Population,
+    sample: ResampledCases,
     n_resamples: int,
     seed: int,
     n_bins: int = 10,
     threads: int = 1,
-    backend: str = "auto",
 ) -> Resamples:
     """Draw patients with replacement and sum up what every metric needs.
 
     Args:
-        population: n cases of which at least one is there.
+        sample: n cases of which at least one is there.
         n_resamples: how many resamples.
         seed: 0 or more; results depend on it, on the patients and on nothing else.
         n_bins: equal-mass bins of the calibration error, fixed from the full sample.
-        threads: threads over which the resamples are spread; same numbers for any count. numba only.
-        backend: ``auto`` takes numba where it can be imported, ``numba``, or ``numpy`` (same numbers, slower).
+        threads: threads over which the resamples are spread; same numbers for any count.
 
     Returns:
         The sums, row 0 for the sample itself.
     """
-    if backend == "numba" and not HAVE_NUMBA:
-        raise ConfigurationError("numba cannot be imported", remedy="Install numba, or take backend='auto'.")
-    if len(population.positive) == 0:
+    if len(sample.positive) == 0:
         raise InputError("there is no case to resample")
-    if not np.isfinite(population.score).all():
+    if not np.isfinite(sample.score).all():
         raise InputError("a score is NaN or infinite", remedy="Detectors must give finite scores.")
-    unique, codes = np.unique(np.asarray(population.patient), return_inverse=True)
+    unique, codes = np.unique(np.asarray(sample.patient), return_inverse=True)
     # cases in the order of their patients: results do not depend on the order of rows, and memory is read in line
     order = np.argsort(codes, kind="stable")
     patient = codes[order].astype(np.int32)
-    positive = np.asarray(population.positive, dtype=bool)[order]
-    score = np.asarray(population.score, dtype=np.float64)[order]
+    positive = np.asarray(sample.positive, dtype=bool)[order]
+    score = np.asarray(sample.score, dtype=np.float64)[order]
     n_cases = np.bincount(patient, minlength=unique.size).astype(np.int32)
     n_positives = np.bincount(patient[positive], minlength=unique.size).astype(np.int32)
     n_models, rows = score.shape[1], n_resamples + 1
     folded = [fold(score[:, m], positive) for m in range(n_models)]
-    lists = _flagged_lists(population.flagged, order, positive, patient, n_models)
-    compiled = backend != "numpy" and HAVE_NUMBA
+    lists = _flagged_lists(sample.flagged, order, positive, patient, n_models)
 
     total, drawn_positive = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.int64)
     u2, ap = np.zeros((rows, n_models), dtype=np.int64), np.zeros((rows, n_models))
     flagged_positive, flagged_negative = np.zeros_like(u2), np.zeros_like(u2)
     outputs = (total, drawn_positive, u2, ap, flagged_positive, flagged_negative)
-    if compiled:
-        # unsigned, so that no index has to be looked at for being negative
-        cell = np.stack([f.cell for f in folded]).astype(np.uint32)
-        levels = np.array([f.n_levels for f in folded], dtype=np.int64)
-        ties = np.array([f.has_ties for f in folded])
-        inputs = (n_cases, n_positives, patient, cell, levels, ties, *_join(lists))
-        _spread(_rank_kernel, seed, rows, threads, (*inputs, *outputs))
-    else:
-        _rank_numpy(seed, n_cases, n_positives, patient, folded, lists, outputs)
+    # unsigned, so that no index has to be looked at for being negative
+    cell = np.stack([f.cell for f in folded]).astype(np.uint32)
+    levels = np.array([f.n_levels for f in folded], dtype=np.int64)
+    ties = np.array([f.has_ties for f in folded])
+    inputs = (n_cases, n_positives, patient, cell, levels, ties, *_join(lists))
+    _spread(_rank_kernel, seed, rows, threads, (*inputs, *outputs))
 
     brier, ece = np.full((rows, n_models), np.nan), np.full((rows, n_models), np.nan)
-    if population.probability is not None:
-        probability = np.asarray(population.probability, dtype=np.float64)[order].T
+    if sample.probability is not None:
+        probability = np.asarray(sample.probability, dtype=np.float64)[order].T
         given = np.isfinite(probability).all(axis=1)
         if given.any():
             probability = probability[given]
@@ -238,11 +231,8 @@ def bootstrap(
             squared, one = _fixed_point((probability - positive) ** 2, largest)
             gap, _ = _fixed_point(probability - positive, largest)
             sums = np.zeros((2, rows, int(given.sum())), dtype=np.int64)
-            if compiled:
-                inputs = (n_cases, n_positives, patient, squared, gap, bins, int(bins.max()) + 1)
-                _spread(_probability_kernel, seed, rows, threads, (*inputs, sums[0], sums[1]))
-            else:
-                _probability_numpy(seed, n_cases, n_positives, patient, squared, gap, bins, sums)
+            inputs = (n_cases, n_positives, patient, squared, gap, bins, int(bins.max()) + 1)
+            _spread(_probability_kernel, seed, rows, threads, (*inputs, sums[0], sums[1]))
             brier[:, given], ece[:, given] = sums / one / total[None, :, None]
     return Resamples(*outputs, brier, ece)
 
@@ -272,32 +262,3 @@ def _spread(kernel, seed: int, rows: int, threads: int, arguments: tuple) -> Non
         jobs = [pool.submit(kernel, seed, a, b, *arguments) for a, b in pairwise(edges)]
         for job in jobs:
             job.result()
-
-
-def _weights(seed, row, n_cases, n_positives) -> tuple[np.ndarray, int, int]:
-    if row == 0:
-        return np.ones(n_cases.size, dtype=np.int64), int(n_cases.sum()), int(n_positives.sum())
-    return draw_weights_numpy(seed, row, n_cases, n_positives)
-
-
-def _rank_numpy(seed, n_cases, n_positives, patient, folded: list[Cells], lists, outputs) -> None:
-    total, positive, u2, ap, flagged_positive, flagged_negative = outputs
-    for r in range(len(total)):
-        weight, total[r], positive[r] = _weights(seed, r, n_cases, n_positives)
-        case_weight = weight[patient]
-        for m, cells in enumerate(folded):
-            # bincount sums in float64, exact for counts below 2^53
-            counts = np.bincount(cells.cell, weights=case_weight, minlength=3 * cells.n_levels + 1)
-            u2[r, m], ap[r, m] = rank_sums(counts.astype(np.int64), cells.n_levels)
-            flagged_positive[r, m] = weight[lists[m][0]].sum()
-            flagged_negative[r, m] = weight[lists[m][1]].sum()
-
-
-def _probability_numpy(seed, n_cases, n_positives, patient, squared, gap, bins, sums) -> None:
-    for r in range(sums.shape[1]):
-        case_weight = _weights(seed, r, n_cases, n_positives)[0][patient]
-        for m in range(len(squared)):
-            gaps = np.zeros(int(bins.max()) + 1, dtype=np.int64)
-            np.add.at(gaps, bins[m], case_weight * gap[m])
-            sums[0, r, m] = (case_weight * squared[m]).sum()
-            sums[1, r, m] = np.abs(gaps).sum()

@@ -1,7 +1,7 @@
 """Patient-level bootstrap weights from a counter-based generator.
 
-Draw j of resample r is a pure function of (seed, r, j), so the weights do not depend on the number of threads, on which
-resamples are computed together, or on the backend. The generator is SplitMix64 (Steele, Lea & Flood 2014, "Fast
+Draw j of resample r is a pure function of (seed, r, j), so the weights do not depend on the number of threads or on which
+resamples are computed together. The generator is SplitMix64 (Steele, Lea & Flood 2014, "Fast
 splittable pseudorandom number generators", figure 16): one 64-bit hash gives two 32-bit draws, and the
 high word of ``draw * n`` is the patient (Lemire 2019, "Fast random integer generation in an interval", without the
 rejection step: a patient's chance is off by at most n / 2^32 of itself).
@@ -11,25 +11,12 @@ bootstrap conditional on both classes being there.
 """
 
 import numpy as np
-
-try:
-    from numba import njit
-
-    HAVE_NUMBA = True
-except ImportError:
-    HAVE_NUMBA = False
-
-    def njit(**_):
-        """Leave the function as it is: without numba only the numpy backend runs."""
-        return lambda function: function
-
+from numba import njit
 
 MAX_ATTEMPTS = 1000
 BLOCK = 256
-_MASK = (1 << 64) - 1
-_GAMMA, _MIX_A, _MIX_B = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 # numba turns uint64 combined with int64 into float64, so every constant of the kernels is a uint64
-GAMMA, MIX_A, MIX_B = np.uint64(_GAMMA), np.uint64(_MIX_A), np.uint64(_MIX_B)
+GAMMA, MIX_A, MIX_B = (np.uint64(v) for v in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 S27, S30, S31, S32, LOW32 = (np.uint64(v) for v in (27, 30, 31, 32, 0xFFFFFFFF))
 
 
@@ -69,7 +56,7 @@ def _draw(seed, resample, attempt, weight):
 
 @njit(nogil=True)
 def draw_weights(seed, resample, n_cases, n_positives, weight):
-    """Fill ``weight`` with resample ``resample``; numba kernel, see :func:`draw_weights_numpy`.
+    """Fill ``weight`` with how often each patient is drawn in resample ``resample``.
 
     Returns ``(total, positive)``: weighted number of cases and of positives.
     """
@@ -122,49 +109,3 @@ def patient_weights(
     weights = np.zeros((len(resamples), n_cases.size), dtype=np.uint8)
     _fill(np.uint64(seed), resamples.start, n_cases, n_positives, weights)
     return weights
-
-
-def _mix_int(z: int) -> int:
-    z &= _MASK
-    z = ((z ^ (z >> 30)) * _MIX_A) & _MASK
-    z = ((z ^ (z >> 27)) * _MIX_B) & _MASK
-    return z ^ (z >> 31)
-
-
-def _draw_numpy(seed: int, resample: int, attempt: int, n: int) -> np.ndarray:
-    key = _mix_int(_mix_int(seed + _GAMMA) + resample * _GAMMA)
-    key = _mix_int(key + attempt * _GAMMA)
-    counter = np.arange(1, n // 2 + n % 2 + 1, dtype=np.uint64)
-    z = np.full(counter.size, key, dtype=np.uint64) + counter * GAMMA
-    z = (z ^ (z >> S30)) * MIX_A
-    z = (z ^ (z >> S27)) * MIX_B
-    z ^= z >> S31
-    low = ((z & LOW32) * np.uint64(n)) >> S32
-    high = ((z >> S32) * np.uint64(n)) >> S32
-    drawn = np.concatenate([low, high[: n // 2]]).astype(np.int64)
-    return np.bincount(drawn, minlength=n)
-
-
-def draw_weights_numpy(
-    seed: int, resample: int, n_cases: np.ndarray, n_positives: np.ndarray
-) -> tuple[np.ndarray, int, int]:
-    """How often each patient is drawn in one resample.
-
-    Args:
-        seed: any 64-bit seed.
-        resample: number of the resample, from 0.
-        n_cases: (patients,) cases of each patient.
-        n_positives: (patients,) positive cases of each patient.
-
-    Returns:
-        ``(weight, total, positive)``: (patients,) counts that add up to the number of patients, and the weighted number
-        of cases and of positives.
-    """
-    both = bool(n_positives.any() and (n_positives < n_cases).any())
-    weight, total, positive = np.zeros(n_cases.size, dtype=np.int64), 0, 0
-    for attempt in range(MAX_ATTEMPTS):
-        weight = _draw_numpy(seed, resample, attempt, n_cases.size)
-        total, positive = int(weight @ n_cases), int(weight @ n_positives)
-        if not both or 0 < positive < total:
-            break
-    return weight, total, positive

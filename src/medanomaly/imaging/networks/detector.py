@@ -16,6 +16,7 @@ from medanomaly.imaging.networks.params import NetworkParams
 from medanomaly.imaging.networks.score_head import EnsembleHead, ScoreHead
 from medanomaly.training.export import onnx_bytes
 from medanomaly.training.fit import fit
+from medanomaly.training.hold_out import hold_out
 from medanomaly.training.params import TrainingParams
 from medanomaly.training.seeding import seeded
 from medanomaly.training.weights import load_weights, weights_bytes
@@ -64,13 +65,6 @@ def fingerprint(*tensors: Tensor) -> str:
         digest.update(str(tuple(tensor.shape)).encode())
         digest.update(tensor.contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def hold_out(n: int, groups: np.ndarray | None, seed: int) -> np.ndarray:
-    """(n,) bool: about 15 % of the images for validation; images of a patient stay together."""
-    codes = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    order = np.random.default_rng(seed).permutation(codes.max() + 1)
-    return np.isin(codes, order[: max(1, round(VALIDATION_SHARE * len(order)))])
 
 
 def fitted_head(params: NetworkParams, network: nn.Module, train: Tensor) -> ScoreHead:
@@ -141,7 +135,8 @@ class NetworkDetector:
             raise InputError(f"{len(train)} images", remedy=f"Give {LEAST_IMAGES} or more, better hundreds.")
         size = train.shape[2]
         if validation is None:
-            held_out = torch.from_numpy(hold_out(len(train), groups, self.seed))
+            random = np.random.default_rng(self.seed)
+            held_out = torch.from_numpy(hold_out(len(train), groups, VALIDATION_SHARE, random))
             train, healthy = train[~held_out], train[held_out]
         else:
             healthy = as_batch(validation, size)

@@ -7,11 +7,10 @@ words of the data set), ``split_official`` (``train``, ``test`` or NA), ``path``
 
 from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import InputError
-from medanomaly.core.splits import SplitParams, patient_position, split_by_patient
+from medanomaly.core.splits import SplitParams, split_by_patient, split_outside_test
 from medanomaly.imaging.sources.readers import Reader
 
 MANIFEST_COLUMNS = ("case_id", "patient_id", "label", "kind", "split_official", "path", "mask_path")
@@ -93,12 +92,7 @@ def assign_split(manifest: pd.DataFrame, params: SplitParams) -> tuple[pd.Series
         return split, quarantine_table([]), "There is no official test part: the split is by patient."
     in_test = set(manifest.loc[test, "patient_id"])
     crossing = manifest["patient_id"].isin(in_test).to_numpy() & ~test
-    border = params.train / (params.train + params.calibration)
-    early = patient_position(manifest["patient_id"], params.seed) < border
-    split = pd.Series(
-        np.where(early, "train", "calibration"), index=manifest.index, dtype="string", name="split"
-    )
-    split[test] = "test"
+    split = split_outside_test(manifest["patient_id"], test, params)
     split[crossing] = pd.NA
     rows = [
         (row.case_id, row.path, f"patient '{row.patient_id}' is also in the official test part")

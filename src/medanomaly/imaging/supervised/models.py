@@ -10,16 +10,17 @@ from torch import Tensor, nn
 from torch.utils.data import TensorDataset
 
 from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.evaluation.calibrators import fit_calibrator
 from medanomaly.imaging.networks.classifier.head import ClassifierHead
 from medanomaly.imaging.networks.classifier.lightning import ClassifierModule
 from medanomaly.imaging.networks.classifier.params import ClassifierParams
-from medanomaly.imaging.networks.classifier.probability import fit_logit_map
-from medanomaly.imaging.networks.detector import as_batch, fingerprint, hold_out, in_parts
+from medanomaly.imaging.networks.detector import VALIDATION_SHARE, as_batch, fingerprint, in_parts
 from medanomaly.imaging.networks.segmenter.head import SegmenterHead
 from medanomaly.imaging.networks.segmenter.lightning import SegmenterModule
 from medanomaly.imaging.networks.segmenter.params import SegmenterParams
 from medanomaly.training.export import onnx_bytes
 from medanomaly.training.fit import fit
+from medanomaly.training.hold_out import hold_out
 from medanomaly.training.params import TrainingParams
 from medanomaly.training.seeding import seeded
 from medanomaly.training.weights import load_weights, weights_bytes
@@ -32,7 +33,8 @@ class _Supervised:
         self.params, self.training, self.seed = params, training or TrainingParams(), seed
 
     def _train(self, build, images: Tensor, target: Tensor, groups, folder, loggers):
-        held_out = torch.from_numpy(hold_out(len(images), groups, self.seed))
+        random = np.random.default_rng(self.seed)
+        held_out = torch.from_numpy(hold_out(len(images), groups, VALIDATION_SHARE, random))
         n_train = int((~held_out).sum())
         if n_train < 2:
             raise InputError(f"{len(images)} images are too few to learn from")
@@ -137,9 +139,9 @@ class ImageClassifier(_Supervised):
         head = self._fitted()
         head.slope.fill_(1.0)
         head.offset.fill_(0.0)
-        slope, offset = fit_logit_map(self.logit(images), label, self.params.calibration)
-        head.slope.fill_(slope)
-        head.offset.fill_(offset)
+        fitted = fit_calibrator(self.params.calibration, self.logit(images), label)
+        head.slope.fill_(fitted.a)
+        head.offset.fill_(fitted.c)
         return self
 
     def logit(self, images: np.ndarray) -> np.ndarray:

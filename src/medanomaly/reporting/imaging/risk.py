@@ -5,12 +5,12 @@ from typing import Any
 
 import pandas as pd
 
+from medanomaly.evaluation.known_metrics import metric_of
 from medanomaly.reporting.figures.groups import subgroup_parts
 from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.scored_cases import metric_row
 from medanomaly.reporting.sections import Figure, Section, Table
 from medanomaly.reporting.tabular.risk import with_interval
-from medanomaly.reporting.vocabulary import metric_of
 from medanomaly.reporting.wording import counted, interval, number, percent, signed
 
 SEGMENTATION = {

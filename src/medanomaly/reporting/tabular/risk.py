@@ -3,12 +3,12 @@
 import pandas as pd
 
 from medanomaly.core.scores import BASELINE
+from medanomaly.evaluation.known_metrics import metric_of
 from medanomaly.reporting.figures.decisions import reliability_diagram
 from medanomaly.reporting.figures.explanations import shown_unit
 from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.scored_cases import metric_row
 from medanomaly.reporting.sections import Figure, Section, Table
-from medanomaly.reporting.vocabulary import metric_of
 from medanomaly.reporting.wording import DASH, counted, interval, number, percent, signed, written
 
 SHOWN_METRICS = {

@@ -7,7 +7,7 @@ import pandas as pd
 
 from medanomaly.core.cases import SPLITS
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.core.splits import SplitParams, patient_position, split_by_patient
+from medanomaly.core.splits import SplitParams, patient_position, split_by_patient, split_outside_test
 
 FEWEST_PATIENTS = 3
 
@@ -48,20 +48,9 @@ def split_beat_cases(cases: pd.DataFrame, official: Mapping[str, str], params: S
 
 
 def _by_patient(cases: pd.DataFrame, official: Mapping[str, str], params: SplitParams) -> pd.Series:
-    own = cases["record"].map(dict(official))
-    if own.eq("test").any():
-        # the rest is divided between train and calibration
-        rest = params.train / (params.train + params.calibration)
-        parts = params.model_copy(
-            update={
-                "train": rest * 0.999,
-                "calibration": (1 - rest) * 0.999,
-                "test": 0.001,
-                "anomalous_patients": "split",
-            }
-        )
-        part = split_by_patient(cases["patient_id"], cases["label"], parts).replace("test", "calibration")
-        return part.mask(own.eq("test").fillna(False), "test")
+    in_test = cases["record"].map(dict(official)).eq("test").fillna(False).to_numpy(dtype=bool)
+    if in_test.any():
+        return split_outside_test(cases["patient_id"], in_test, params)
     part = split_by_patient(cases["patient_id"], cases["label"], params)
     if part.nunique() == len(SPLITS):
         return part

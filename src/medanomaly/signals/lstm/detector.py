@@ -14,6 +14,7 @@ from medanomaly.signals.lstm.network import LSTMAutoencoder
 from medanomaly.signals.lstm.params import LSTMParams
 from medanomaly.training.export import onnx_bytes
 from medanomaly.training.fit import TrainingRun, fit
+from medanomaly.training.hold_out import hold_out
 from medanomaly.training.seeding import seeded
 from medanomaly.training.weights import load_weights, weights_bytes
 
@@ -64,7 +65,7 @@ class LSTMDetector:
             ConfigurationError: the training diverged.
         """
         X = self._windows(X)
-        held_out = self._held_out(len(X), groups)
+        held_out = hold_out(len(X), groups, self.params.held_out, np.random.default_rng([self.seed, 1]))
         digest = hashlib.sha256(X.tobytes() + np.packbits(held_out).tobytes() + fingerprint.encode())
         module = self._module(X.shape)
         train = X[~held_out]
@@ -136,20 +137,6 @@ class LSTMDetector:
         training = self.params.training
         with seeded(self.seed):
             return LSTMAutoencoderTraining(network, training.learning_rate, training.weight_decay)
-
-    def _held_out(self, n: int, groups: np.ndarray | None) -> np.ndarray:
-        groups = np.arange(n) if groups is None else np.asarray(groups)
-        if len(groups) != n:
-            raise InputError(f"{len(groups)} groups for {n} windows", remedy="Give one group per window.")
-        names, group = np.unique(groups, return_inverse=True)
-        if len(names) < 2:
-            raise InputError(
-                f"{n} windows of {len(names)} group",
-                remedy="Give two groups or more: one is held out for early stopping.",
-            )
-        order = np.random.default_rng([self.seed, 1]).permutation(len(names))
-        n_out = max(1, round(self.params.held_out * len(names)))
-        return np.isin(group, order[:n_out])
 
     def _windows(self, X: np.ndarray) -> np.ndarray:
         X = np.asarray(X)

@@ -8,12 +8,10 @@ import pandas as pd
 
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.core.splits import patient_position
+from medanomaly.core.folds import hashed_folds
 from medanomaly.evaluation.resampling.ranking import auroc_between
 from medanomaly.signals.lstm.params import LSTMModelParams, LSTMParams
 
-# the split uses the seed itself: with the same key, train patients would fill the lower folds only
-FOLD_KEY = 1_000_003
 # with fewer labelled anomalies in train, usual beats are widened instead
 MIN_ANOMALIES = 20
 WIDER = 1.6
@@ -41,7 +39,7 @@ def lstm_objective(
     """
     train = cases["split"].eq("train").to_numpy()
     rows, waves = cases[train].reset_index(drop=True), waveforms[train]
-    fold = np.floor(patient_position(rows["patient_id"], seed + FOLD_KEY) * n_folds).astype(int)
+    fold = hashed_folds(rows["patient_id"], n_folds, seed)
     normal = reference_cases(rows, "train").to_numpy()
     anomalous = rows["label"].eq(1).fillna(False).to_numpy(dtype=bool)
     patients = rows["patient_id"].to_numpy(dtype=str)

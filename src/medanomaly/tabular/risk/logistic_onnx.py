@@ -5,7 +5,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from medanomaly.detectors.onnx.export import IR_VERSION, OPSET
-from medanomaly.tabular.risk.fitting.calibration import Beta, Identity, Platt
+from medanomaly.evaluation.calibrators import Beta, Identity, Platt
 from medanomaly.tabular.risk.fitting.cross_fitting import FittedRisk
 from medanomaly.tabular.risk.logistic import LogisticRisk
 

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from medanomaly.core.models import ModelParams
 from medanomaly.core.params import Params
 from medanomaly.core.thresholds import ThresholdParams
-from medanomaly.tabular.risk.fitting.calibration import CalibrationName
+from medanomaly.evaluation.calibrators import CalibrationName
 
 # the class is given as text, so parameters can be validated without importing the libraries
 RISK_MODELS = {

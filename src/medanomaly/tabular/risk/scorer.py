@@ -7,7 +7,7 @@ from medanomaly.core.bundle import Bundle
 from medanomaly.core.manifest import require_kind
 from medanomaly.core.scores import table_without_p_values
 from medanomaly.detectors.scorer import shown_value
-from medanomaly.tabular.risk.fitting.calibration import calibrator_from_dict
+from medanomaly.evaluation.calibrators import calibrator_from_dict
 from medanomaly.tabular.risk.fitting.cross_fitting import FittedRisk
 from medanomaly.tabular.risk.risk_model import Contributions
 

@@ -8,14 +8,10 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.core.calibrated_bundle import training_fingerprint
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.folds import stratified_folds
 from medanomaly.core.thresholds import choose_threshold, flag_rates
 from medanomaly.tabular.risk.combined_models import MeanLogit, OnColumns
-from medanomaly.tabular.risk.fitting.cross_fitting import (
-    cross_calibrated,
-    fit_calibrated,
-    out_of_fold,
-    stratified_folds,
-)
+from medanomaly.tabular.risk.fitting.cross_fitting import cross_calibrated, fit_calibrated, out_of_fold
 from medanomaly.tabular.risk.fitting.feature_selection import SelectedFeatures
 from medanomaly.tabular.risk.fitting.imbalance import Rebalanced
 from medanomaly.tabular.risk.fitting.label_noise import suspicious_labels

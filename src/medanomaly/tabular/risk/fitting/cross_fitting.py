@@ -6,49 +6,9 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 
-from medanomaly.core.errors import ConfigurationError
-from medanomaly.core.splits import patient_position
-from medanomaly.tabular.risk.fitting.calibration import CalibrationName, Calibrator, fit_calibrator
+from medanomaly.core.folds import stratified_folds
+from medanomaly.evaluation.calibrators import CalibrationName, Calibrator, fit_calibrator
 from medanomaly.tabular.risk.risk_model import Contributions, RiskModel
-
-
-def stratified_folds(patient: np.ndarray, y: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
-    """Fold of each case. All cases of a patient share a fold, and patients with a positive case are spread evenly.
-
-    Patients with and without a positive case are each ordered by a keyed hash of the id, so folds do not depend on the
-    order of rows.
-
-    Args:
-        patient: (n,) ids.
-        y: (n,) 0 or 1.
-        n_folds: at least 2.
-        seed: another seed gives other folds.
-
-    Returns:
-        (n,) int64 in [0, n_folds).
-
-    Raises:
-        ConfigurationError: fewer patients with, or without, a positive case than folds.
-    """
-    code, ids = pd.factorize(np.asarray(patient).astype(str))
-    positive = np.bincount(code, weights=np.asarray(y, dtype=np.float64), minlength=len(ids)) > 0
-    fewest = int(min(positive.sum(), (~positive).sum()))
-    if n_folds < 2 or fewest < n_folds:
-        raise ConfigurationError(
-            f"{fewest} patients of the rarer class cannot fill {n_folds} folds",
-            remedy="Use fewer folds (at least 2), or bring more labelled patients.",
-        )
-    position = patient_position(pd.Series(ids), seed)
-    fold = np.empty(len(ids), dtype=np.int64)
-    dealt = 0
-    for kind in (positive, ~positive):
-        members = np.flatnonzero(kind)
-        fold[members[np.argsort(position[members], kind="stable")]] = (
-            np.arange(len(members)) + dealt
-        ) % n_folds
-        # patients without a positive case continue where the others ended, so no fold is two patients larger
-        dealt += len(members)
-    return fold[code]
 
 
 def out_of_fold(

@@ -10,7 +10,7 @@ from medanomaly.core.cases import subgroup_columns
 from medanomaly.core.errors import InputError
 from medanomaly.core.scores import check_scores
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.evaluation.resampling.bootstrap import Population
+from medanomaly.evaluation.resampling.bootstrap import ResampledCases
 
 UNKNOWN = "unknown"
 
@@ -21,7 +21,7 @@ class Group:
 
     Attributes:
         name: "" for all, else "column=level".
-        mask: (n,) bool over the rows of the board.
+        mask: (n,) bool over the rows of the matrix.
         size: what is held against the smallest group size: cases, or anomalies for a kind of anomaly.
     """
 
@@ -31,7 +31,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Board:
+class ScoreMatrix:
     """Test cases in rows, models in columns.
 
     Attributes:
@@ -70,10 +70,10 @@ class Board:
             if rows.size:
                 yield rows, columns
 
-    def population(self, rows: np.ndarray, columns: list[int]) -> Population:
+    def sample(self, rows: np.ndarray, columns: list[int]) -> ResampledCases:
         """What the bootstrap needs of some cases and models; a missing flag counts as not flagged there."""
         probability = self.probability[np.ix_(rows, columns)]
-        return Population(
+        return ResampledCases(
             patient=self.patient[rows],
             positive=self.positive[rows],
             score=self.score[np.ix_(rows, columns)],
@@ -91,9 +91,9 @@ def _wide(table: pd.DataFrame, value: str, case_id: pd.Index, models: list[str])
     return wide
 
 
-def build_board(
+def score_matrix(
     cases: pd.DataFrame, scores: pd.DataFrame, probabilities: pd.DataFrame | None = None
-) -> Board:
+) -> ScoreMatrix:
     """Join the test cases with the scores of every model.
 
     Args:
@@ -102,7 +102,7 @@ def build_board(
         probabilities: columns case_id, model, probability, for models that give any.
 
     Returns:
-        The board; it has no row where there is no test case.
+        The matrix; it has no row where there is no test case.
     """
     test = cases[cases["split"] == "test"]
     labelled = bool(test["label"].notna().any())
@@ -120,7 +120,7 @@ def build_board(
         if not known["probability"].between(0, 1).all():
             raise InputError("a probability is NaN or outside [0, 1]", column="probability")
         probability = _wide(known, "probability", case_id, models)
-    return Board(
+    return ScoreMatrix(
         cases=test,
         labelled=labelled,
         positive=(test["label"] == 1).fillna(False).to_numpy(dtype=bool),
@@ -133,7 +133,7 @@ def build_board(
     )
 
 
-def groups(board: Board, params: EvaluationParams) -> tuple[list[Group], list[Group]]:
+def groups(matrix: ScoreMatrix, params: EvaluationParams) -> tuple[list[Group], list[Group]]:
     """Every subgroup and every kind of anomaly, and those too small to be measured.
 
     A missing level is the group "unknown", since models often fail where the record is incomplete. A kind
@@ -143,8 +143,8 @@ def groups(board: Board, params: EvaluationParams) -> tuple[list[Group], list[Gr
         ``(shown, suppressed)``.
     """
     shown, suppressed = [], []
-    for column in subgroup_columns(board.cases):
-        level = board.cases[column].astype("string").fillna(UNKNOWN).to_numpy(dtype=object)
+    for column in subgroup_columns(matrix.cases):
+        level = matrix.cases[column].astype("string").fillna(UNKNOWN).to_numpy(dtype=object)
         names = sorted(set(level))
         if len(names) > params.max_subgroup_levels:
             everything = np.ones(len(level), dtype=bool)
@@ -154,10 +154,10 @@ def groups(board: Board, params: EvaluationParams) -> tuple[list[Group], list[Gr
             mask = level == name
             group = Group(f"{column}={name}", mask, int(mask.sum()))
             (shown if group.size >= params.min_subgroup_size else suppressed).append(group)
-    if board.labelled:
-        kind = board.cases["kind"].astype("string").fillna("").to_numpy(dtype=object)
-        for name in sorted(set(kind[board.positive]) - {""}):
-            those = board.positive & (kind == name)
-            group = Group(f"kind={name}", those | ~board.positive, int(those.sum()))
+    if matrix.labelled:
+        kind = matrix.cases["kind"].astype("string").fillna("").to_numpy(dtype=object)
+        for name in sorted(set(kind[matrix.positive]) - {""}):
+            those = matrix.positive & (kind == name)
+            group = Group(f"kind={name}", those | ~matrix.positive, int(those.sum()))
             (shown if group.size >= params.min_subgroup_size else suppressed).append(group)
     return shown, suppressed

@@ -1,4 +1,4 @@
-"""Calibration of probabilities: beta, Platt or isotonic maps of log-odds, fitted on cases that the model has not seen."""
+"""Calibration of probabilities: beta, Platt, temperature or isotonic maps of log-odds, fitted on unseen cases."""
 
 from typing import Literal, Protocol
 
@@ -8,7 +8,7 @@ from scipy.special import expit, log_expit
 
 from medanomaly.core.errors import ConfigurationError, InputError
 
-CalibrationName = Literal["beta", "platt", "isotonic", "none"]
+CalibrationName = Literal["beta", "platt", "temperature", "isotonic", "none"]
 # isotonic steps reach 0 and 1, which no finite sample can prove
 SMALLEST_PROBABILITY = 1e-4
 LARGEST_SLOPE = 20.0
@@ -88,6 +88,22 @@ class Platt:
         return {"name": "platt", "a": self.a, "c": self.c}
 
 
+class Temperature(Platt):
+    """One slope for the log-odds (Guo et al. 2017): logit q = a logit p with a >= 0; ranks and 0.5 stay."""
+
+    def __init__(self, a: float, c: float = 0.0):
+        super().__init__(a, c)
+
+    @classmethod
+    def fit(cls, logit: np.ndarray, y: np.ndarray) -> "Temperature":
+        """Maximum likelihood under a >= 0, with Platt's targets."""
+        return cls(*_fit(np.asarray(logit)[:, None], y, [(0.0, LARGEST_SLOPE)], np.array([1.0])))
+
+    def to_dict(self) -> dict:
+        """Name and the two numbers; the offset is 0."""
+        return super().to_dict() | {"name": "temperature"}
+
+
 class Isotonic:
     """The best non-decreasing step map (Zadrozny & Elkan 2002), linear between steps.
 
@@ -134,14 +150,14 @@ def _fit(design: np.ndarray, y: np.ndarray, bounds: list, start: np.ndarray) -> 
     return [float(v) for v in found.x]
 
 
-CALIBRATORS = {"beta": Beta, "platt": Platt, "isotonic": Isotonic}
+CALIBRATORS = {"beta": Beta, "platt": Platt, "temperature": Temperature, "isotonic": Isotonic}
 
 
 def fit_calibrator(name: CalibrationName, logit: np.ndarray, y: np.ndarray) -> Calibrator:
     """Fit the calibrator ``name``.
 
     Args:
-        name: ``beta``, ``platt``, ``isotonic`` or ``none``; choose it before looking at test.
+        name: ``beta``, ``platt``, ``temperature``, ``isotonic`` or ``none``; choose it before looking at test.
         logit: (n,) finite log-odds of cases that the model was not fitted on.
         y: (n,) 0 or 1, both present.
     """
