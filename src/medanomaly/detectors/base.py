@@ -8,28 +8,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from medanomaly.core.errors import ConfigurationError
 
-# all that skops has to be told to trust when it loads a fitted detector
-TRUSTED_TYPES = tuple(
-    f"medanomaly.detectors.{name}"
-    for name in (
-        "ensembles.FourMemberEnsemble",
-        "ensembles.TwoViewEnsemble",
-        "kinds.autoencoder.AutoencoderDetector",
-        "kinds.ecdf.ECDFDetector",
-        "kinds.extended_isolation_forest.ExtendedIsolationForest",
-        "kinds.isolation_forest.IsolationForest",
-        "kinds.local_outlier_factor.LocalOutlierFactor",
-        "kinds.mahalanobis.MahalanobisDetector",
-        "kinds.nearest_neighbours.NearestNeighbours",
-        "kinds.one_class_svm.OneClassSVMDetector",
-        "kinds.pca.PCADetector",
-        "kinds.transformer_autoencoder.TransformerAutoencoderDetector",
-        "views.percentiles.TrainingPercentiles",
-        "views.rank_gauss.RankGauss",
-        "views.standardise.Standardise",
-    )
-)
-
 
 class BaseDetector(OutlierMixin, BaseEstimator):
     """A one-class detector of rows of numbers whose anomaly score is a sum of one term a feature.

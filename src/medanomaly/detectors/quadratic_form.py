@@ -5,6 +5,7 @@ from abc import abstractmethod
 import numpy as np
 
 from medanomaly.detectors.base import BaseDetector
+from medanomaly.detectors.onnx.graph import Graph, node
 from medanomaly.detectors.views.standardise import Standardise
 
 
@@ -35,6 +36,15 @@ class QuadraticForm(BaseDetector):
         for column, row in zip(z.T, self.precision_, strict=True):
             product += column[:, None] * row
         return z * product
+
+    def _onnx_graph(self) -> Graph:
+        nodes, constants = self.standardise_._onnx_graph("z")
+        nodes += [
+            node("MatMul", ["z", "precision"], ["product"]),
+            node("Mul", ["z", "product"], ["terms"]),
+            node("MatMul", ["terms", "ones"], ["score"]),
+        ]
+        return nodes, constants | {"precision": self.precision_, "ones": np.ones(self.n_features_in_)}
 
 
 def floored_inverse(covariance: np.ndarray, floor: float) -> np.ndarray:

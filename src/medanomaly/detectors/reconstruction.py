@@ -7,6 +7,7 @@ from sklearn.utils import check_random_state
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.base import BaseDetector
+from medanomaly.detectors.onnx.graph import Graph, node
 from medanomaly.detectors.views.standardise import Standardise
 
 # beyond it a network only sees "very high" or "very low": it would carry outliers through to its output
@@ -45,6 +46,10 @@ class ReconstructionDetector(BaseDetector):
     def _reconstruct(self, z: np.ndarray) -> np.ndarray:
         """(n, v) reconstructions of (n, v) float64 rows within the limit, each from its own row alone."""
 
+    @abstractmethod
+    def _network_graph(self) -> Graph:
+        """Nodes from "seen", the (n, v) rows within the limit, to "reconstruction" (n, v), as :meth:`_reconstruct`."""
+
     def _fit(self, X: np.ndarray) -> None:
         if self.max_epochs < 1:
             raise ConfigurationError(f"max_epochs is {self.max_epochs}", remedy="Give 1 or more.")
@@ -67,3 +72,38 @@ class ReconstructionDetector(BaseDetector):
             seen = np.clip(residual[:, self.varying_], -INPUT_LIMIT, INPUT_LIMIT)
             residual[:, self.varying_] -= self._reconstruct(np.ascontiguousarray(seen))
         return (residual / self.spread_) ** 2 / X.shape[1]
+
+    def _onnx_graph(self) -> Graph:
+        nodes, constants = self._network_graph() if self.weights_ else ([], {})
+        d = self.n_features_in_
+        start, start_constants = self.standardise_._onnx_graph("z")
+        residual = "z"
+        if nodes:
+            # the reconstruction of columns that the network does not see is 0
+            placed = np.zeros((len(self.varying_), d))
+            placed[np.arange(len(self.varying_)), self.varying_] = 1.0
+            start += [
+                node("Gather", ["z", "varying"], ["varying_z"], axis=1),
+                node("Clip", ["varying_z", "lowest_seen", "highest_seen"], ["seen"]),
+            ]
+            nodes = [
+                *nodes,
+                node("MatMul", ["reconstruction", "placed"], ["all_reconstructed"]),
+                node("Sub", ["z", "all_reconstructed"], ["residual"]),
+            ]
+            residual = "residual"
+            start_constants |= {
+                "varying": self.varying_,
+                "lowest_seen": np.float64(-INPUT_LIMIT),
+                "highest_seen": np.float64(INPUT_LIMIT),
+                "placed": placed,
+            }
+        nodes = [
+            *start,
+            *nodes,
+            node("Div", [residual, "spread"], ["in_spreads"]),
+            node("Mul", ["in_spreads", "in_spreads"], ["squares"]),
+            node("MatMul", ["squares", "shares"], ["score"]),
+        ]
+        shares = np.full(d, 1.0 / d)
+        return nodes, constants | start_constants | {"spread": self.spread_, "shares": shares}

@@ -8,7 +8,9 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.conformal import p_values
 from medanomaly.core.errors import BundleError
+from medanomaly.core.onnx_session import open_session, run_batches
 from medanomaly.core.scores import most_anomalous
+from medanomaly.detectors.kinds import trusted_types
 from medanomaly.detectors.preprocessing import Preprocessor
 
 
@@ -20,8 +22,6 @@ class TabularScorer:
     """
 
     def __init__(self, bundle: Bundle):
-        from medanomaly.detectors.onnx.export import load_session
-
         if "preprocessing" not in bundle.manifest:
             raise BundleError(
                 f"this bundle is of modality '{bundle.manifest.get('modality')}'",
@@ -30,13 +30,14 @@ class TabularScorer:
         self.bundle = bundle
         self.preprocessor = Preprocessor.from_dict(bundle.manifest["preprocessing"])
         self.calibration = bundle.array("calibration.npy")
-        self._session = load_session(bundle.files["model.onnx"])
+        self._session = open_session(bundle.files["model.onnx"])
 
     def score(self, features: pd.DataFrame) -> np.ndarray:
         """(n,) float64 scores, higher = more anomalous; ``features`` as in training, other columns are ignored."""
-        from medanomaly.detectors.onnx.export import run_session
+        from medanomaly.detectors.onnx.export import BATCH_SIZE
 
-        return run_session(self._session, self.preprocessor.transform(features))
+        matrix = self.preprocessor.transform(features)
+        return run_batches(self._session, matrix, batch_size=BATCH_SIZE)["score"]
 
     def p_values(self, features: pd.DataFrame) -> np.ndarray:
         """(n,) conformal p-values against all of the bundle's calibration normals.
@@ -56,10 +57,9 @@ class TabularScorer:
     def _detector(self) -> object:
         import skops.io
 
-        from medanomaly.detectors.base import TRUSTED_TYPES
-
-        # only the project's own, listed types are ever constructed
-        return skops.io.loads(self.bundle.files["model.skops"], trusted=list(TRUSTED_TYPES))
+        # only types of the project's own detectors are ever constructed
+        trusted = trusted_types(self.bundle.manifest["detector"])
+        return skops.io.loads(self.bundle.files["model.skops"], trusted=trusted)
 
     @property
     def exact(self) -> bool:

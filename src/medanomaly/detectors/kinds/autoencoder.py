@@ -4,6 +4,7 @@ import numpy as np
 from numba import njit
 
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.detectors.onnx.graph import Graph, node
 from medanomaly.detectors.reconstruction import ReconstructionDetector
 
 _PATIENCE = 20
@@ -23,6 +24,8 @@ class AutoencoderDetector(ReconstructionDetector):
         contamination: share of the training rows below the threshold of ``predict``.
         random_state: of initial weights, order and damage.
     """
+
+    label = "autoencoder"
 
     def __init__(
         self,
@@ -73,6 +76,19 @@ class AutoencoderDetector(ReconstructionDetector):
             z = _linear(z, self.weights_[f"weight_{layer}"], self.weights_[f"bias_{layer}"], layer < 3)
         return z
 
+    def _network_graph(self) -> Graph:
+        nodes, constants, rows = [], {}, "seen"
+        for layer in range(4):
+            constants |= {f"{kind}_{layer}": self.weights_[f"{kind}_{layer}"] for kind in ("weight", "bias")}
+            nodes += [
+                node("MatMul", [rows, f"weight_{layer}"], [f"product_{layer}"]),
+                node("Add", [f"product_{layer}", f"bias_{layer}"], [f"sum_{layer}"]),
+            ]
+            rows = f"rectified_{layer}"
+            if layer < 3:
+                nodes.append(node("Relu", [f"sum_{layer}"], [rows]))
+        return [*nodes, node("Identity", ["sum_3"], ["reconstruction"])], constants
+
 
 @njit(nogil=True)
 def _linear(rows, weight, bias, rectified):
@@ -87,3 +103,6 @@ def _linear(rows, weight, bias, rectified):
             for j in range(weight.shape[1]):
                 out[i, j] = max(out[i, j], 0.0)
     return out
+
+
+DETECTOR = AutoencoderDetector

@@ -1,12 +1,14 @@
 """Isolation forest whose splits are slanted: each compares a random combination of a few features with a threshold."""
 
 import numpy as np
+import onnx
 from numba import njit
 from sklearn.utils import check_random_state
 
 from medanomaly.core.errors import BundleError, ConfigurationError
 from medanomaly.detectors.kinds.isolation_forest import average_path_length
 from medanomaly.detectors.occlusion import OcclusionDetector
+from medanomaly.detectors.onnx.graph import Graph, node
 
 
 class ExtendedIsolationForest(OcclusionDetector):
@@ -38,6 +40,8 @@ class ExtendedIsolationForest(OcclusionDetector):
         lengths_: (N,) float64, at leaves the path length depth + c(rows in the leaf).
         normaliser_: c(max_samples), 0 for a single row.
     """
+
+    label = "extended isolation forest"
 
     def __init__(
         self,
@@ -131,6 +135,76 @@ class ExtendedIsolationForest(OcclusionDetector):
             )
         if not fits:
             raise BundleError("a tree of the forest points outside itself", remedy="Train the model again.")
+
+    def _onnx_graph(self) -> Graph:
+        if self.normaliser_ == 0:
+            nodes = [
+                node("ReduceSum", ["x", "columns"], ["sums"], keepdims=0),
+                node("Shape", ["sums"], ["rows"]),
+                node("Expand", ["half", "rows"], ["score"]),
+            ]
+            return nodes, {"columns": np.array([1]), "half": np.array([0.5])}
+        # all rows walk down all trees at once, a level at a time; who is at a leaf stays there
+        nodes = [
+            node("Shape", ["x"], ["rows"], start=0, end=1),
+            node("Concat", ["rows", "n_trees"], ["walkers"], axis=0),
+            node("Expand", ["roots", "walkers"], ["at_0"]),
+        ]
+        ndim = self.features_.shape[1]
+        constants = {
+            "n_trees": np.array([len(self.roots_)]),
+            "roots": self.roots_,
+            "thresholds": self.thresholds_,
+            "children": self.children_.ravel(),
+            "two": np.int64(2),
+            "lengths": self.lengths_,
+            "per_length": np.full(len(self.roots_), -1.0 / (len(self.roots_) * self.normaliser_)),
+            "base": np.float64(2.0),
+        }
+        for k in range(ndim):
+            constants |= {
+                f"feature_{k}": self.features_[:, k],
+                f"coefficient_{k}": self.coefficients_[:, k],
+            }
+        depth = self._depth()
+        for level in range(depth):
+            at, terms = f"at_{level}", []
+            for k in range(ndim):
+                name = f"{level}_{k}"
+                nodes += [
+                    node("Gather", [f"feature_{k}", at], [f"column_{name}"]),
+                    node("GatherElements", ["x", f"column_{name}"], [f"value_{name}"], axis=1),
+                    node("Gather", [f"coefficient_{k}", at], [f"times_{name}"]),
+                    node("Mul", [f"times_{name}", f"value_{name}"], [f"term_{name}"]),
+                ]
+                terms.append(f"term_{name}")
+            combined = terms[0]
+            for k, term in enumerate(terms[1:], start=1):
+                nodes.append(node("Add", [combined, term], [f"combined_{level}_{k}"]))
+                combined = f"combined_{level}_{k}"
+            nodes += [
+                node("Gather", ["thresholds", at], [f"threshold_{level}"]),
+                node("Greater", [combined, f"threshold_{level}"], [f"above_{level}"]),
+                node("Cast", [f"above_{level}"], [f"side_{level}"], to=onnx.TensorProto.INT64),
+                node("Mul", [at, "two"], [f"pair_{level}"]),
+                node("Add", [f"pair_{level}", f"side_{level}"], [f"child_{level}"]),
+                node("Gather", ["children", f"child_{level}"], [f"at_{level + 1}"]),
+            ]
+        nodes += [
+            node("Gather", ["lengths", f"at_{depth}"], ["path_lengths"]),
+            node("MatMul", ["path_lengths", "per_length"], ["exponent"]),
+            node("Pow", ["base", "exponent"], ["score"]),
+        ]
+        return nodes, constants
+
+    def _depth(self) -> int:
+        """Splits on the longest path of the self."""
+        at, depth = self.roots_, 0
+        while True:
+            at = at[self.children_[at, 0] != at]
+            if not len(at):
+                return depth
+            at, depth = self.children_[at].ravel(), depth + 1
 
 
 @njit(nogil=True)
@@ -246,3 +320,6 @@ def _path_lengths(X, roots, features, coefficients, thresholds, children, length
                 node = children[node, 1 if combined > thresholds[node] else 0]
             total[i] += lengths[node]
     return total
+
+
+DETECTOR = ExtendedIsolationForest

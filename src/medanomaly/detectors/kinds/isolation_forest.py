@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 from sklearn import ensemble
 from sklearn.base import clone
 from sklearn.tree._tree import Tree
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from medanomaly.core.errors import BundleError
+from medanomaly.detectors.onnx.graph import Graph, node, tree_ensemble
 
 LEAF = -1
+# so few trees stay in the processor's cache through a batch, and so many keep a single row at a few nodes
+TREES_A_NODE = 20
 _ROWS_AT_ONCE = 2048
 
 
@@ -23,6 +27,8 @@ class IsolationForest(ensemble.IsolationForest):
     Its state holds the nodes of all trees as plain arrays instead of scikit-learn's ``Tree`` objects, which trust
     their indices blindly; loading checks them first, so that an altered file is refused and cannot crash the process.
     """
+
+    label = "isolation forest"
 
     def fit(self, X: np.ndarray, y: object = None) -> "IsolationForest":
         """Grow the forest on (n, d) rows, n >= 1.
@@ -102,6 +108,23 @@ class IsolationForest(ensemble.IsolationForest):
         inner = [tree.tree_ for tree in self.estimators_]
         self._decision_path_lengths = tuple(tree.compute_node_depths() for tree in inner)
         self._average_path_length_per_tree = tuple(average_path_length(tree.n_node_samples) for tree in inner)
+
+    def _onnx_graph(self) -> Graph:
+        n_trees = len(self.estimators_)
+        starts = range(0, n_trees, TREES_A_NODE)
+        blocks = [flat_forest(self, slice(start, start + TREES_A_NODE)) for start in starts]
+        # grown on single rows the normaliser is 0, and scikit-learn fixes the score at 1/2: as if all lengths were 1
+        normaliser = blocks[0].normaliser
+        sums = [f"sum_{start}" for start in starts]
+        nodes = [
+            *(_forest_node(block, normaliser == 0, name) for block, name in zip(blocks, sums, strict=True)),
+            node("Sum", sums, ["lengths"]),
+            node("Mul", ["lengths", "per_length"], ["exponent"]),
+            node("Pow", ["two", "exponent"], ["powers"]),
+            node("Squeeze", ["powers", "columns"], ["score"]),
+        ]
+        per_length = np.float64(-1.0 / (n_trees * (normaliser or 1.0)))
+        return nodes, {"per_length": per_length, "two": np.float64(2.0), "columns": np.array([1])}
 
 
 @dataclass(frozen=True)
@@ -218,3 +241,29 @@ def _check_nodes(nodes: np.ndarray, n_features: int, n_columns: int, columns: np
         raise BundleError(
             "a tree of the forest splits on a column that is not there", remedy="Train the model again."
         )
+
+
+def _forest_node(forest: FlatForest, single_rows: bool, output: str) -> onnx.NodeProto:
+    is_leaf = forest.feature == LEAF
+    # the operator knows no bare leaf: a tree of one node becomes a split with that leaf on both sides
+    is_inner = ~is_leaf
+    is_inner[forest.roots] = True
+    leaf_rank, inner_rank = np.cumsum(is_leaf) - 1, np.cumsum(is_inner) - 1
+
+    def children(child: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        child = child[is_inner]
+        return np.where(is_leaf[child], leaf_rank[child], inner_rank[child]), is_leaf[child]
+
+    return tree_ensemble(
+        output,
+        roots=inner_rank[forest.roots],
+        feature=np.maximum(forest.feature[is_inner], 0),
+        split=forest.threshold[is_inner],
+        below=children(forest.left),
+        above=children(forest.right),
+        weights=np.ones(is_leaf.sum()) if single_rows else forest.length[is_leaf],
+        missing_below=forest.missing_left[is_inner],
+    )
+
+
+DETECTOR = IsolationForest

@@ -5,6 +5,7 @@ from numba import njit
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.occlusion import OcclusionDetector
+from medanomaly.detectors.onnx.graph import Graph, node, squared_distances
 
 _NO_NEIGHBOUR = -1
 
@@ -31,6 +32,8 @@ class LocalOutlierFactor(OcclusionDetector):
         k_distance_: (n,) distance of each of them to its k-th neighbour.
         density_: (n,) their lrd.
     """
+
+    label = "local outlier factor"
 
     def __init__(self, n_neighbors: int = 50, contamination: float = 0.1):
         self.n_neighbors = n_neighbors
@@ -63,6 +66,28 @@ class LocalOutlierFactor(OcclusionDetector):
             around += self.density_[nearest]
         return around / self.k_ / self._density(neighbours, distances)
 
+    def _onnx_graph(self) -> Graph:
+        nodes, constants = squared_distances(self.train_)
+        nodes += [
+            # of equal distances the first row wins, in ONNX as in the self
+            node("TopK", ["squares", "k"], ["nearest_squares", "nearest"], axis=1, largest=0),
+            node("Sqrt", ["nearest_squares"], ["distances"]),
+            node("Gather", ["k_distance", "nearest"], ["neighbour_distance"]),
+            node("Max", ["neighbour_distance", "distances"], ["reach"]),
+            node("MatMul", ["reach", "shares"], ["mean_reach"]),
+            node("Add", ["mean_reach", "tiny"], ["thinness"]),
+            node("Gather", ["density", "nearest"], ["neighbour_density"]),
+            node("MatMul", ["neighbour_density", "shares"], ["mean_density"]),
+            node("Mul", ["mean_density", "thinness"], ["score"]),
+        ]
+        return nodes, constants | {
+            "k": np.array([self.k_]),
+            "k_distance": self.k_distance_,
+            "density": self.density_,
+            "shares": np.full(self.k_, 1.0 / self.k_),
+            "tiny": np.float64(1e-10),
+        }
+
 
 @njit(nogil=True)
 def _nearest(X, train, k, leave_self_out):
@@ -89,3 +114,6 @@ def _nearest(X, train, k, leave_self_out):
             squares[i, place], neighbours[i, place] = square, t
             worst = squares[i, k - 1]
     return neighbours, np.sqrt(squares)
+
+
+DETECTOR = LocalOutlierFactor

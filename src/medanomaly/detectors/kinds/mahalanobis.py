@@ -18,6 +18,8 @@ class MahalanobisDetector(QuadraticForm):
         contamination: share of the training rows below the threshold of ``predict``.
     """
 
+    label = "Mahalanobis distance"
+
     def __init__(self, contamination: float = 0.1):
         self.contamination = contamination
 
@@ -29,3 +31,6 @@ class MahalanobisDetector(QuadraticForm):
             # with many rows nothing is shrunk, and columns that determine each other leave variance 0
             precision[np.ix_(varying, varying)] = floored_inverse(covariance, _SMALLEST_VARIANCE)
         return precision
+
+
+DETECTOR = MahalanobisDetector

@@ -5,6 +5,7 @@ from scipy.spatial import KDTree
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.base import BaseDetector
+from medanomaly.detectors.onnx.graph import Graph, node
 
 
 class NearestNeighbours(BaseDetector):
@@ -25,6 +26,8 @@ class NearestNeighbours(BaseDetector):
         train_: (n, d) float64, the training rows.
         k_: the number of neighbours used.
     """
+
+    label = "nearest neighbours"
 
     def __init__(self, n_neighbors: int = 5, contamination: float = 0.1):
         self.n_neighbors = n_neighbors
@@ -65,3 +68,25 @@ class NearestNeighbours(BaseDetector):
         super().__setstate__(state)
         if hasattr(self, "train_"):
             self._plant()
+
+    def _onnx_graph(self) -> Graph:
+        train = self.train_
+        nodes = [
+            # |t|^2 - 2 x.t orders the training rows t as |x - t|^2 does; it only chooses the neighbours, because the
+            # distance itself would lose half of its digits to cancellation
+            node("Gemm", ["x", "train", "squares"], ["order"], alpha=-2.0, transB=1),
+            node("TopK", ["order", "k"], ["nearest_order", "nearest"], axis=1, largest=0),
+            node("Gather", ["train", "nearest"], ["neighbours"]),
+            node("Unsqueeze", ["x", "columns"], ["row"]),
+            node("Sub", ["row", "neighbours"], ["differences"]),
+            node("ReduceSumSquare", ["differences", "features"], ["squared"], keepdims=0),
+            node("Sqrt", ["squared"], ["distances"]),
+            # a row's ReduceMean would differ in its last bit with its place in the batch
+            node("MatMul", ["distances", "shares"], ["score"]),
+        ]
+        constants = {"train": train, "squares": (train**2).sum(axis=1), "k": np.array([self.k_])}
+        shares = np.full(self.k_, 1.0 / self.k_)
+        return nodes, constants | {"shares": shares, "columns": np.array([1]), "features": np.array([2])}
+
+
+DETECTOR = NearestNeighbours

@@ -9,6 +9,7 @@ from sklearn.utils import check_random_state
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.occlusion import OcclusionDetector
+from medanomaly.detectors.onnx.graph import Graph, node, squared_distances
 
 
 class OneClassSVMDetector(OcclusionDetector):
@@ -34,6 +35,8 @@ class OneClassSVMDetector(OcclusionDetector):
         weights_: (m,) float64, a over the sum of its positive parts.
         gamma_: 1 / (d * variance of all entries), scikit-learn's "scale".
     """
+
+    label = "one-class SVM"
 
     def __init__(
         self,
@@ -74,6 +77,18 @@ class OneClassSVMDetector(OcclusionDetector):
             1.0 - _kernel_sums(X.astype(np.float64, order="C"), self.centres_, self.weights_, self.gamma_), 0
         )
 
+    def _onnx_graph(self) -> Graph:
+        nodes, constants = squared_distances(self.centres_)
+        nodes += [
+            node("Mul", ["squares", "minus_gamma"], ["exponents"]),
+            node("Exp", ["exponents"], ["kernel"]),
+            node("MatMul", ["kernel", "weights"], ["inside"]),
+            node("Sub", ["one", "inside"], ["outside"]),
+            node("Relu", ["outside"], ["score"]),
+        ]
+        constants |= {"minus_gamma": np.float64(-self.gamma_), "weights": self.weights_}
+        return nodes, constants | {"one": np.float64(1.0)}
+
 
 @njit(nogil=True)
 def _kernel_sums(X, centres, weights, gamma):
@@ -87,3 +102,6 @@ def _kernel_sums(X, centres, weights, gamma):
                 square += difference * difference
             sums[i] += weights[c] * np.exp(-gamma * square)
     return sums
+
+
+DETECTOR = OneClassSVMDetector

@@ -18,6 +18,8 @@ class PCADetector(QuadraticForm):
         contamination: share of the training rows below the threshold of ``predict``.
     """
 
+    label = "PCA"
+
     def __init__(self, floor: float = 0.01, contamination: float = 0.1):
         self.floor = floor
         self.contamination = contamination
@@ -31,3 +33,6 @@ class PCADetector(QuadraticForm):
 
     def _precision(self, z: np.ndarray) -> np.ndarray:
         return floored_inverse(z.T @ z / len(z), self.floor)
+
+
+DETECTOR = PCADetector

@@ -1,6 +1,9 @@
 """Scores of any detector on the scale of out-of-fold training scores, fixed at training and without jumps."""
 
 import numpy as np
+import onnx
+
+from medanomaly.detectors.onnx.graph import Graph, node
 
 MAX_KNOTS = 1024
 # scores closer than this (relative) count as one, so that rounding cannot move a percentile
@@ -50,3 +53,40 @@ class TrainingPercentiles:
         inside = self.ranks[cell] + np.maximum(scores - self.knots[cell], 0.0) * self.slopes[cell]
         beyond = np.maximum(scores - self.knots[-1], 0.0) * self.tail_rate
         return inside + (1.0 - self.ranks[-1]) * (beyond / (1.0 + beyond))
+
+    def _onnx_graph(self) -> Graph:
+        """Nodes from "score" (n,) to "percentile" (n,)."""
+        nodes = [
+            node("Unsqueeze", ["score", "columns"], ["column"]),
+            node("GreaterOrEqual", ["column", "knots"], ["reached"]),
+            node("Cast", ["reached"], ["ones"], to=onnx.TensorProto.INT64),
+            node("ReduceSum", ["ones", "columns"], ["n_reached"], keepdims=0),
+            node("Sub", ["n_reached", "one"], ["last_reached"]),
+            node("Max", ["last_reached", "zero"], ["cell"]),
+            node("Gather", ["ranks", "cell"], ["rank"]),
+            node("Gather", ["knots", "cell"], ["knot"]),
+            node("Gather", ["slopes", "cell"], ["slope"]),
+            node("Sub", ["score", "knot"], ["from_knot"]),
+            node("Relu", ["from_knot"], ["run"]),
+            node("Mul", ["run", "slope"], ["rise"]),
+            node("Add", ["rank", "rise"], ["inside"]),
+            node("Sub", ["score", "largest"], ["from_largest"]),
+            node("Relu", ["from_largest"], ["excess"]),
+            node("Mul", ["excess", "tail_rate"], ["beyond"]),
+            node("Add", ["beyond", "unit"], ["beyond_and_one"]),
+            node("Div", ["beyond", "beyond_and_one"], ["share"]),
+            node("Mul", ["share", "left"], ["tail"]),
+            node("Add", ["inside", "tail"], ["percentile"]),
+        ]
+        return nodes, {
+            "columns": np.array([1]),
+            "knots": self.knots,
+            "ranks": self.ranks,
+            "slopes": self.slopes,
+            "one": np.int64(1),
+            "zero": np.int64(0),
+            "largest": self.knots[-1],
+            "tail_rate": np.float64(self.tail_rate),
+            "unit": np.float64(1.0),
+            "left": np.float64(1.0 - self.ranks[-1]),
+        }

@@ -4,6 +4,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from medanomaly.detectors.onnx.graph import Graph, node
+
 # far outside any population, yet its square and sums of squares stay finite in float32
 VIEW_LIMIT = 1e6
 
@@ -46,3 +48,13 @@ class Standardise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _view(self, X: np.ndarray) -> np.ndarray:
         return self._z(X).astype(np.float32)
+
+    def _onnx_graph(self, output: str) -> Graph:
+        """Nodes from "x" to ``output``."""
+        nodes = [
+            node("Sub", ["x", "mean"], ["centred"]),
+            node("Div", ["centred", "scale"], ["unbounded"]),
+            node("Clip", ["unbounded", "lowest", "highest"], [output]),
+        ]
+        limits = {"lowest": np.float64(-VIEW_LIMIT), "highest": np.float64(VIEW_LIMIT)}
+        return nodes, limits | {"mean": self.mean_, "scale": self.scale_}

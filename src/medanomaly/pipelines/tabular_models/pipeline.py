@@ -11,7 +11,7 @@ from medanomaly.pipelines.tabular_models.nodes import (
     score_cases,
 )
 
-# those that a run compares unless globals.yml names fewer; training.DETECTORS has more
+# those that a run compares unless globals.yml names fewer; medanomaly.detectors.kinds has more
 MODELS = (
     "isolation_forest",
     "ecdf",
