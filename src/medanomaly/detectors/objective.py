@@ -1,4 +1,4 @@
-"""What a search for a detector's options maximises: how well it ranks inside train, never on calibration or test."""
+"""What a search for a detector's options maximises: how well it ranks train cases, never calibration or test cases."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,9 +12,9 @@ from medanomaly.core.splits import patient_position
 from medanomaly.detectors.preprocessing import Preprocessor
 from medanomaly.detectors.training import DetectorParams, detector_for
 
-# the split uses the seed itself: with the same key, train would fill the lower folds alone
+# the split uses the seed itself: with the same key, train would fill the lower folds only
 FOLD_KEY = 1_000_003
-# fewer labelled anomalies than this in train say nothing; anomalies are planted instead
+# fewer labelled anomalies than this in train are too few to rank by; anomalies are planted instead
 MIN_ANOMALIES = 20
 PLANTED_SHIFT = 3.0
 
@@ -24,16 +24,16 @@ def detector_objective(
 ) -> Callable[[Mapping[str, Any], Callable[[float, int], None]], float]:
     """AUROC of train cases left out, mean over folds by patient.
 
-    Where train has too few labelled anomalies, half of the normals left out are spoiled: one value is moved by three
-    standard deviations, and one is exchanged with another record's, which breaks its correlations. Nothing then depends
-    on labels of anomalies at all.
+    Where train has too few labelled anomalies, anomalies are planted in half of the normals left out. One value is
+    moved by three standard deviations, and one is replaced by another record's, which breaks its correlations. The
+    result then does not depend on labels of anomalies.
 
     Args:
         cases: case table; only its train part is used.
         features: feature table of the same cases.
         params: the detector and the options that are not searched.
         n_folds: folds.
-        seed: of the folds, of detectors that draw and of the planted anomalies.
+        seed: of the folds, of detectors that draw random numbers, and of the planted anomalies.
 
     Returns:
         Function of options and of a reporter (mean so far, fold) to the mean AUROC.
@@ -86,7 +86,7 @@ def _half_spoiled(rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarra
 
 
 def _auroc(normal: np.ndarray, anomalous: np.ndarray) -> float:
-    """Share of pairs ranked rightly, ties counted half (Mann-Whitney)."""
+    """Share of pairs ranked correctly; ties count half (Mann-Whitney)."""
     ordered = np.sort(normal)
     below = np.searchsorted(ordered, anomalous, side="left")
     not_above = np.searchsorted(ordered, anomalous, side="right")

@@ -1,4 +1,4 @@
-"""Ensembles of detectors of different kinds, on the scale of percentiles among out-of-fold training scores."""
+"""Ensembles of different kinds of detectors, combined as percentiles among out-of-fold training scores."""
 
 from abc import abstractmethod
 
@@ -21,16 +21,16 @@ VIEWS = {"standardised": Standardise, "rank_gauss": RankGauss}
 class PercentileEnsemble(OcclusionDetector):
     """Mean, over detectors of different kinds, of the percentile of a row among out-of-fold training scores.
 
-    Detectors score on scales of their own. Ranks within a batch would put them on one scale, but then a row's score
-    would depend on the rows beside it. Here the training rows are cut into ``n_folds`` parts, each scored by views and
-    detectors fitted on the others, and a new row takes its percentile among these scores: they are what usual rows score
-    that the detector has not seen, which its scores on its own training rows are not. Equal rows share a part; a copy in
-    another part would be a row that has been seen.
+    Each detector has its own scale. Ranks within a batch would give a common scale, but then a row's score would depend
+    on the other rows of the batch. Instead, the training rows are cut into ``n_folds`` parts, and each part is scored by
+    views and detectors fitted on the others. The score of a new row becomes its percentile among these scores. They show
+    how usual rows score that the detector has not seen; its scores on its own training rows do not. Equal rows are
+    always in the same part, because a copy in another part would be a row that the detector has seen.
 
-    A row's score is shared out in the same way: each detector divides its part of the mean among the features in
-    proportion to its own contributions above 0.
+    The contributions follow the score: each detector divides its part of the mean among the features, in proportion to
+    its own contributions above 0.
 
-    A subclass says which detectors it takes, and on which view of the data.
+    A subclass defines which detectors it combines, and on which view of the data.
 
     Attributes:
         views_: fitted views by name.
@@ -65,7 +65,7 @@ class PercentileEnsemble(OcclusionDetector):
         unseen = np.empty((len(self.members_), len(X)))
         for part in range(fold.max() + 1):
             inside = fold == part
-            # where all rows are equal they have to stand for themselves
+            # if all rows are equal, no other rows exist to fit on
             views, members = self._fit_members(X if inside.all() else X[~inside], random)
             unseen[:, inside] = self._member_scores(X[inside], views, members)
         self.percentiles_ = [TrainingPercentiles(scores) for scores in unseen]

@@ -1,4 +1,4 @@
-"""Squared distances ``z' P z`` from the mean, which split into one exact term a feature."""
+"""Squared distances ``z' P z`` from the mean, which split into one exact term per feature."""
 
 from abc import abstractmethod
 
@@ -13,7 +13,7 @@ class QuadraticForm(BaseDetector):
     """Anomaly score ``z' P z`` of the standardised row z; feature j contributes ``z_j (P z)_j``.
 
     The terms add up to the score exactly. One of them can be negative: the feature then makes the others look more
-    usual, as a tall person's weight does. A subclass says what the precision matrix P is.
+    usual, as the height of a tall person does for the weight. A subclass defines the precision matrix P.
 
     Attributes:
         standardise_: the fitted standardisation.

@@ -1,4 +1,4 @@
-"""Score and explain new records with a bundle: the same path in the pipeline, in a batch and in a service."""
+"""Score and explain new records with a bundle, by the same code in the pipeline, in a batch and in a service."""
 
 from functools import cached_property
 
@@ -15,7 +15,7 @@ from medanomaly.detectors.preprocessing import Preprocessor
 
 
 class TabularScorer:
-    """A bundle made ready: preprocessing, ONNX session and calibration scores.
+    """A bundle that is ready to score: preprocessing, ONNX session and calibration scores.
 
     Args:
         bundle: a verified bundle of the tabular modality.
@@ -43,7 +43,7 @@ class TabularScorer:
         """(n,) conformal p-values against all of the bundle's calibration normals.
 
         Raises:
-            BundleError: the bundle was made for p-values within groups, which need the pipeline's score table.
+            BundleError: the bundle belongs to a run with p-values within groups, which need the run's score table.
         """
         group_by = self.bundle.manifest.get("group_by")
         if group_by is not None:
@@ -63,7 +63,7 @@ class TabularScorer:
 
     @property
     def exact(self) -> bool:
-        """Whether the contributions are the terms that the score is the sum of, not an approximate sharing out of it."""
+        """Whether the contributions are the terms of the sum that the score is, and not an approximate division of it."""
         from medanomaly.detectors.occlusion import OcclusionDetector
 
         return not isinstance(self._detector, OcclusionDetector)
@@ -74,7 +74,7 @@ class TabularScorer:
         Contributions of the matrix columns that come from one feature (its value, its absence, its levels) are added up.
 
         Returns:
-            (n, n_features) float64, one column a feature; see the detector's ``explain`` for what a row adds up to.
+            (n, n_features) float64, one column per feature; see the detector's ``explain`` for what a row adds up to.
         """
         matrix = self._detector.explain(self.preprocessor.transform(features))
         columns = [column.feature for column in self.preprocessor.columns]
@@ -84,7 +84,7 @@ class TabularScorer:
 
 
 def shown_value(value: object) -> str:
-    """A value as a reader sees it: four significant digits, 'missing' where there is none."""
+    """A value as a reader sees it: four significant digits, or 'missing'."""
     if pd.isna(value):
         return "missing"
     if isinstance(value, (int, float, np.number)):

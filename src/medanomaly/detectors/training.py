@@ -1,4 +1,4 @@
-"""Fit a detector on the train normals, calibrate it, and seal both with their preprocessing into a bundle."""
+"""Fit a detector on the train normals, calibrate it, and seal both and the preprocessing into a bundle."""
 
 import inspect
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from medanomaly.detectors.preprocessing import Preprocessor
 
 
 def detector_for(params: "DetectorParams", seed: int, options: Mapping[str, Any] | None = None) -> Any:
-    """An unfitted detector with its options; ``options`` go before those of ``params``, ``seed`` where none is given."""
+    """An unfitted detector; ``options`` override those of ``params``, and ``seed`` applies if they have none."""
     estimator = detector_class(params.detector)
     together = {**params.options, **(options or {})}
     if "random_state" in inspect.signature(estimator).parameters:
@@ -106,19 +106,19 @@ def train_bundle(
         features: feature table of the same cases, in the same order.
         params: detector, population, options.
         name: the model's name.
-        alpha: false-alarm rate at which the bundle's threshold is set.
-        seed: for detectors that draw random numbers and are given no ``random_state``.
+        alpha: false-alarm rate that the bundle's threshold is set for.
+        seed: for detectors that draw random numbers and have no ``random_state`` among their options.
         units: unit of each feature, for explanations.
-        group_by: recorded; a bundle calibrates on all normals together and refuses p-values within groups.
+        group_by: recorded; a bundle calibrates on all normals together and cannot give p-values within groups.
         stamp: what to add to the manifest (data set, creation time, library versions).
-        modality: what the features are of.
+        modality: what the features describe.
 
     Returns:
         A bundle of ``model.onnx`` (matrix to score), ``model.skops``, ``calibration.npy`` (sorted scores of the
         calibration normals).
 
     Raises:
-        ConfigurationError: too few normal cases to fit or to calibrate.
+        ConfigurationError: there are too few normal cases to fit or to calibrate.
     """
     import skops.io
 

@@ -1,4 +1,4 @@
-"""Denoising autoencoder: what does not fit through a narrow layer is unusual."""
+"""Denoising autoencoder: a row that a narrow layer cannot represent is unusual."""
 
 import numpy as np
 from numba import njit
@@ -14,13 +14,13 @@ _LEARNING_RATE = 3e-3
 class AutoencoderDetector(ReconstructionDetector):
     """Residuals of a small perceptron ``d - hidden - bottleneck - hidden - d`` (Hawkins et al. 2002).
 
-    It is trained to give back rows from damaged copies (Vincent et al. 2010): a network that only has to copy usual rows
-    copies unusual ones too.
+    It is trained to reconstruct rows from damaged copies (Vincent et al. 2010), because a network that learns to copy
+    usual rows copies unusual ones too.
 
     Args:
         hidden: width of the hidden layers.
-        bottleneck: width in the middle, at most one less than the varying columns; None for a third of them.
-        max_epochs: most passes over the training rows; training stops earlier when held-out rows are told no better.
+        bottleneck: width in the middle, at most one less than the varying columns; None for a third of the columns.
+        max_epochs: most passes over the training rows; training stops earlier when the held-out loss no longer falls.
         contamination: share of the training rows below the threshold of ``predict``.
         random_state: of initial weights, order and damage.
     """

@@ -10,17 +10,17 @@ TAILS = ("exponential", "flat")
 
 
 class ECDFDetector(BaseDetector):
-    """Adds up, over the features, minus the log of the smaller tail probability among the training rows.
+    """Sums, over the features, minus the log of the smaller tail probability among the training rows.
 
     For feature j of a row, ``t_j = -log((min(#{train <= x_j}, #{train >= x_j}) + 1/2) / (n + 1))`` and the anomaly
     score is ``sum_j t_j``. It is the idea of ECOD (Li et al. 2022, "ECOD: Unsupervised outlier detection using
     empirical cumulative distribution functions", section 3.2) with both tails for every feature and the distribution
     fixed at training, so that the score of a row does not depend on the rows that happen to be scored with it.
-    Monotone changes of a feature leave t_j inside the training range as it is. What is unusual only in combination
-    (each value usual by itself) is out of reach by construction.
+    Monotone changes of a feature leave t_j inside the training range as it is. It cannot find what is unusual only
+    in combination, where each value is usual by itself.
 
     Beyond the training extremes ``tail="flat"`` stops at ``log(2 (n + 1))`` however far out a value lies.
-    ``tail="exponential"`` goes on with an exponential tail: it adds the distance to the extreme over the mean excess of
+    ``tail="exponential"`` continues with an exponential tail: it adds the distance to the extreme over the mean excess of
     the outer ``k = min(max(3, 0.05 n), n - 1)`` training values above the next one (the maximum-likelihood scale of
     exponential exceedances). Where these are all equal, the tail stays flat.
 

@@ -1,4 +1,4 @@
-"""Isolation forest whose splits are slanted: each compares a random combination of a few features with a threshold."""
+"""Isolation forest with slanted splits: each compares a random combination of a few features with a threshold."""
 
 import numpy as np
 import onnx
@@ -22,12 +22,12 @@ class ExtendedIsolationForest(OcclusionDetector):
     isolation forest of Liu, Ting & Zhou (2008). The anomaly score is ``2^(-h / c)`` in (0, 1], h the mean path length over
     the trees and c the average path length of an unsuccessful search among ``max_samples`` rows.
 
-    All nodes lie in arrays, as loading and the export to ONNX need them; a state whose indices point outside is refused.
+    All nodes are in arrays, as loading and the export to ONNX need them. A state whose indices point outside is refused.
 
     Args:
         n_estimators: number of trees T, >= 1.
-        max_samples: rows a tree, >= 1, cut to n.
-        ndim: features a split, cut to those that vary.
+        max_samples: rows per tree, >= 1, at most n.
+        ndim: features per split, at most those that vary.
         contamination: share of the training rows below the threshold of ``predict``.
         random_state: seed or generator.
 
@@ -36,7 +36,7 @@ class ExtendedIsolationForest(OcclusionDetector):
         features_: (N, ndim) columns that are combined.
         coefficients_: (N, ndim) float64, 0 at leaves and for columns not used.
         thresholds_: (N,) float64; a combination above it goes right.
-        children_: (N, 2) left and right child, behind their parent; leaves are their own children.
+        children_: (N, 2) left and right child, after their parent; a leaf is its own child.
         lengths_: (N,) float64, at leaves the path length depth + c(rows in the leaf).
         normaliser_: c(max_samples), 0 for a single row.
     """
@@ -85,7 +85,7 @@ class ExtendedIsolationForest(OcclusionDetector):
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         if self.normaliser_ == 0:
-            # a forest grown on one row knows nothing; scikit-learn's isolation forest says 1/2 too
+            # a forest grown on one row has learned nothing; scikit-learn's isolation forest gives 1/2 too
             return np.full(len(X), 0.5)
         total = _path_lengths(
             X.astype(np.float64, order="C"),
@@ -144,7 +144,7 @@ class ExtendedIsolationForest(OcclusionDetector):
                 node("Expand", ["half", "rows"], ["score"]),
             ]
             return nodes, {"columns": np.array([1]), "half": np.array([0.5])}
-        # all rows walk down all trees at once, a level at a time; who is at a leaf stays there
+        # all rows go down all trees together, one level at a time, and stay at the leaf that they reach
         nodes = [
             node("Shape", ["x"], ["rows"], start=0, end=1),
             node("Concat", ["rows", "n_trees"], ["walkers"], axis=0),
@@ -220,7 +220,7 @@ def _grow(X, random, n_trees, sample, ndim, max_depth, path_lengths):
     rows = np.arange(n)
     columns = np.arange(d)
     along = np.empty(sample)
-    # first row, row behind the last, depth and node of what is still to be split
+    # first row, row after the last, depth and node of what is still to be split
     waiting = np.empty((2 * sample + 2, 4), dtype=np.int64)
     used = 0
     for tree in range(n_trees):
@@ -248,7 +248,7 @@ def _grow(X, random, n_trees, sample, ndim, max_depth, path_lengths):
             middle = start
             for i in range(end - start):
                 if along[i] <= threshold:
-                    # the part of ``along`` behind i is still in the order of the rows
+                    # the part of ``along`` after i is still in the order of the rows
                     rows[start + i], rows[middle] = rows[middle], rows[start + i]
                     middle += 1
             for side in range(2):

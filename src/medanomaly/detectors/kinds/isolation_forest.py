@@ -13,7 +13,7 @@ from medanomaly.core.errors import BundleError
 from medanomaly.detectors.onnx.graph import Graph, node, tree_ensemble
 
 LEAF = -1
-# so few trees stay in the processor's cache through a batch, and so many keep a single row at a few nodes
+# so few trees stay in the CPU cache during a batch, and so many need only a few nodes for a single row
 TREES_A_NODE = 20
 _ROWS_AT_ONCE = 2048
 
@@ -24,8 +24,8 @@ class IsolationForest(ensemble.IsolationForest):
     ``score_samples`` is ``-2^(-h / c)`` with h the mean path length over the trees and c the average path length of an
     unsuccessful search among ``max_samples_`` rows. Missing values are accepted, as by scikit-learn.
 
-    Its state holds the nodes of all trees as plain arrays instead of scikit-learn's ``Tree`` objects, which trust
-    their indices blindly; loading checks them first, so that an altered file is refused and cannot crash the process.
+    Its state holds the nodes of all trees as plain arrays instead of scikit-learn's ``Tree`` objects, which do
+    not check their indices. Loading checks them first, so that an altered file is refused and cannot crash the process.
     """
 
     label = "isolation forest"
@@ -33,15 +33,15 @@ class IsolationForest(ensemble.IsolationForest):
     def fit(self, X: np.ndarray, y: object = None) -> "IsolationForest":
         """Grow the forest on (n, d) rows, n >= 1.
 
-        Weights of rows are left out on purpose: in scikit-learn's forest a row of weight 2 is not the same as the row
-        twice, and weights of 0 can leave a tree without enough rows.
+        It takes no weights of rows: in scikit-learn's forest a row of weight 2 is not the same as the row twice, and
+        weights of 0 can leave a tree without enough rows.
         """
         return super().fit(X)
 
     def explain(self, X: np.ndarray) -> np.ndarray:
         """Decompose the mean path length along the paths, feature by feature.
 
-        Every split on a row's path changes the path length to be expected (the mean over the training rows below the
+        Every split on a row's path changes the expected path length (the mean over the training rows below the
         node); the change, averaged over the trees, is credited to the feature that is split on, as Saabas (2014) does
         for regression trees. With ``b`` the mean expectation at the roots, the credits of a row add up to ``h - b``.
 
@@ -113,7 +113,7 @@ class IsolationForest(ensemble.IsolationForest):
         n_trees = len(self.estimators_)
         starts = range(0, n_trees, TREES_A_NODE)
         blocks = [flat_forest(self, slice(start, start + TREES_A_NODE)) for start in starts]
-        # grown on single rows the normaliser is 0, and scikit-learn fixes the score at 1/2: as if all lengths were 1
+        # the normaliser of trees of one row is 0, and scikit-learn sets the score to 1/2, as if all lengths were 1
         normaliser = blocks[0].normaliser
         sums = [f"sum_{start}" for start in starts]
         nodes = [
@@ -173,13 +173,13 @@ class FlatForest:
             x = X.ravel()[cell]
             goes_left = (x <= self.threshold[node]) | (np.isnan(x) & self.missing_left[node])
             child = np.where(goes_left, self.left[node], self.right[node])
-            # bincount adds in order, so a row's sums do not depend on the rows beside it
+            # bincount adds in order, so a row's sums do not depend on the other rows
             credits += np.bincount(cell, self.expected[child] - self.expected[node], minlength=n * d)
             node = child
 
 
 def flat_forest(forest: ensemble.IsolationForest, part: slice = slice(None)) -> FlatForest:
-    """Lay a fitted forest of scikit-learn (or the one here), or the trees of ``part`` alone, out flat."""
+    """All nodes of a fitted forest (scikit-learn's or this one), or of its trees of ``part``, in arrays."""
     trees = [tree.tree_ for tree in forest.estimators_[part]]
     starts = np.concatenate([[0], np.cumsum([tree.node_count for tree in trees])])
     roots, total = starts[:-1], int(starts[-1])
@@ -239,13 +239,13 @@ def _check_nodes(nodes: np.ndarray, n_features: int, n_columns: int, columns: np
         raise BundleError("a tree of the forest points outside itself", remedy="Train the model again.")
     if np.min(columns) < 0 or np.max(columns) >= n_columns:
         raise BundleError(
-            "a tree of the forest splits on a column that is not there", remedy="Train the model again."
+            "a tree of the forest splits on a column that does not exist", remedy="Train the model again."
         )
 
 
 def _forest_node(forest: FlatForest, single_rows: bool, output: str) -> onnx.NodeProto:
     is_leaf = forest.feature == LEAF
-    # the operator knows no bare leaf: a tree of one node becomes a split with that leaf on both sides
+    # the operator needs a split: a tree of one leaf becomes a split with that leaf on both sides
     is_inner = ~is_leaf
     is_inner[forest.roots] = True
     leaf_rank, inner_rank = np.cumsum(is_leaf) - 1, np.cumsum(is_inner) - 1

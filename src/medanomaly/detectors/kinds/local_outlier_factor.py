@@ -1,4 +1,4 @@
-"""Local outlier factor: how much thinner the training rows lie around a row than around its neighbours."""
+"""Local outlier factor: how much lower the density of training rows is around a row than around its neighbours."""
 
 import numpy as np
 from numba import njit
@@ -15,15 +15,14 @@ class LocalOutlierFactor(OcclusionDetector):
 
     With ``r(x, t) = max(k-distance(t), |x - t|)`` and ``lrd(x) = 1 / (mean r over the k nearest + 1e-10)``, the score is
     the mean lrd of the neighbours over lrd(x), about 1 inside a cluster of any density. As in scikit-learn, exactly k
-    neighbours count. Neighbours are counted among the distinct training rows, as the paper proposes below definition 6:
-    more than k copies of a row have distance 0 to each other, and every row beside such a spot of endless density would
+    neighbours count. Neighbours are counted among the distinct training rows, as the paper proposes below definition 6.
+    More than k copies of a row have distance 0 to each other, and every row near such a point of infinite density would
     be an outlier. Of several at the same distance the first in lexicographic order counts, so that the score is defined
-    where rows tie.
-    Every training row is compared, which costs less than a search tree does with 50 neighbours or many features.
-    Distances mix the features as they come, so put a preprocessor that standardises them before it.
+    for ties. Every training row is compared, which costs less than a search tree does with 50 neighbours or many
+    features. Distances depend on the units of the features, so standardise them first.
 
     Args:
-        n_neighbors: k >= 1, cut to the number of distinct training rows less one.
+        n_neighbors: k >= 1, at most the number of distinct training rows minus one.
         contamination: share of the training rows below the threshold of ``predict``.
 
     Attributes:
@@ -45,7 +44,7 @@ class LocalOutlierFactor(OcclusionDetector):
         self.train_ = np.unique(X.astype(np.float64, order="C"), axis=0)
         self.k_ = max(1, min(self.n_neighbors, len(self.train_) - 1))
         if len(self.train_) == 1:
-            # nobody to compare the only row with: its neighbour is itself
+            # the only row is its own neighbour
             self.k_distance_ = np.zeros(1)
             self.density_ = np.full(1, 1e10)
             return

@@ -11,15 +11,15 @@ from medanomaly.detectors.onnx.graph import Graph, node
 class NearestNeighbours(BaseDetector):
     """Mean Euclidean distance to the k nearest training rows (Angiulli & Pizzuti 2002, there as a sum).
 
-    Distances mix the features as they come, so put a preprocessor that standardises them before it. The search is
-    exact, by a k-d tree: below about 20 features a row costs microseconds, with hundreds of unrelated features it
-    costs as much as comparing it with every training row.
+    Distances depend on the units of the features, so standardise them first. The search is exact, with a k-d tree. Below
+    about 20 features a row costs microseconds. With hundreds of unrelated features it costs as much as a comparison with
+    every training row.
 
     The distance to neighbour t splits as ``d = sum_j (x_j - t_j)^2 / d``; the contribution of feature j is the mean of
     its part over the neighbours, 0 for a neighbour at distance 0. Scored training rows count as their own neighbour.
 
     Args:
-        n_neighbors: k >= 1, cut to the number of training rows.
+        n_neighbors: k >= 1, at most the number of training rows.
         contamination: share of the training rows below the threshold of ``predict``.
 
     Attributes:
@@ -58,7 +58,7 @@ class NearestNeighbours(BaseDetector):
         return terms / self.k_
 
     def __getstate__(self) -> dict:
-        """The state without the search tree, which is built anew from the training rows."""
+        """The state without the search tree, which is rebuilt from the training rows."""
         state = dict(super().__getstate__())
         state.pop("_tree", None)
         return state
@@ -81,7 +81,7 @@ class NearestNeighbours(BaseDetector):
             node("Sub", ["row", "neighbours"], ["differences"]),
             node("ReduceSumSquare", ["differences", "features"], ["squared"], keepdims=0),
             node("Sqrt", ["squared"], ["distances"]),
-            # a row's ReduceMean would differ in its last bit with its place in the batch
+            # with ReduceMean the last bit of a row would depend on its place in the batch
             node("MatMul", ["distances", "shares"], ["score"]),
         ]
         constants = {"train": train, "squares": (train**2).sum(axis=1), "k": np.array([self.k_])}

@@ -1,4 +1,4 @@
-"""Masked autoencoder with a transformer encoder over the features: each value is told from the others."""
+"""Masked autoencoder with a transformer encoder over the features: each value is predicted from the others."""
 
 import numpy as np
 import onnx
@@ -16,15 +16,15 @@ _LAYER = ("attention_norm", "project", "gather", "perceptron_norm", "widen", "na
 class TransformerAutoencoderDetector(ReconstructionDetector):
     """Residuals of features hidden from a transformer that sees the other features (masked autoencoding).
 
-    The features are cut at random into groups; a row is told once for each group, with that group hidden, so that every
-    value is told without being seen. Up to ``n_masks`` features each is a group of its own.
+    The features are divided at random into groups. A row is reconstructed once per group, with that group hidden, so
+    that every value is predicted without being seen. With up to ``n_masks`` features, each is its own group.
 
     Args:
         width: of a feature's token.
         n_heads: attention heads; ``width`` is a multiple of it.
         n_layers: encoder layers.
-        n_masks: most groups.
-        max_epochs: most passes over the training rows; training stops earlier when held-out rows are told no better.
+        n_masks: largest number of groups.
+        max_epochs: most passes over the training rows; training stops earlier when the held-out loss no longer falls.
         contamination: share of the training rows below the threshold of ``predict``.
         random_state: of initial weights, order, masks and groups.
 
@@ -106,7 +106,7 @@ class TransformerAutoencoderDetector(ReconstructionDetector):
     def _network_graph(self) -> Graph:
         w = self.weights_
         scale, shift = self._tokens()
-        # (n, groups, tokens, width): every group of hidden features is a pass of its own
+        # (n, groups, tokens, width): every group of hidden features is a separate pass
         nodes = [
             node("Unsqueeze", ["seen", "group_and_width"], ["spread_out"]),
             node("Mul", ["spread_out", "token_scale"], ["scaled"]),

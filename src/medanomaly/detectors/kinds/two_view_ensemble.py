@@ -1,4 +1,4 @@
-"""Ensemble of five detectors of what lies apart, on two views of the data."""
+"""Ensemble of forests, neighbour distances and a local outlier factor, on two views of the data."""
 
 from medanomaly.detectors.base import BaseDetector
 from medanomaly.detectors.kinds.extended_isolation_forest import ExtendedIsolationForest
@@ -10,9 +10,9 @@ from medanomaly.detectors.percentile_ensemble import PercentileEnsemble
 class TwoViewEnsemble(PercentileEnsemble):
     """Two isolation forests, two nearest-neighbour distances and a local outlier factor, on two views of the data.
 
-    Standardised columns keep how far out a value lies; columns bent to the normal distribution by rank keep skewed ones
-    from drowning the others. Slanted splits and the nearest row are taken in the second view, straight splits, the
-    nearest row and the local outlier factor (k = min(50, n - 1)) in the first.
+    Standardised columns keep how extreme a value is. Columns transformed to the normal distribution by rank prevent
+    skewed columns from dominating. A forest of slanted splits and the nearest row use the second view. A forest of
+    straight splits, the nearest row and the local outlier factor (k = min(50, n - 1)) use the first.
 
     Args:
         n_estimators: trees of each forest.

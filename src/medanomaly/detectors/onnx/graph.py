@@ -29,7 +29,7 @@ def tree_ensemble(
     weights: np.ndarray,
     missing_below: np.ndarray | None = None,
 ) -> onnx.NodeProto:
-    """One node "x" to ``output`` (n, 1): the weights of the leaves that a row falls into, added up over all trees.
+    """One node "x" to ``output`` (n, 1): the weights of the leaves that a row reaches, summed over all trees.
 
     Args:
         output: name of the result.
@@ -83,7 +83,7 @@ def balanced_search(n_edges: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[
 
 
 def renamed(nodes: Iterable[onnx.NodeProto], prefix: str, known: dict[str, str]) -> list[onnx.NodeProto]:
-    """The nodes with ``prefix`` before every name of theirs, but for those that ``known`` maps to outer names."""
+    """The nodes with ``prefix`` before every name, except for inputs that ``known`` maps to outer names."""
     renamed = []
     for old in nodes:
         new = onnx.NodeProto()

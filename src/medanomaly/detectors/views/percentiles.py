@@ -1,4 +1,4 @@
-"""Scores of any detector on the scale of out-of-fold training scores, fixed at training and without jumps."""
+"""Scores of any detector as percentiles among training scores: a continuous curve that is fixed at training."""
 
 import numpy as np
 import onnx
@@ -13,10 +13,10 @@ _RESOLUTION = 1e-9
 class TrainingPercentiles:
     """Share of the training scores that lie below a score, in (0, 1).
 
-    A training score v that stands c times among n, with C scores up to and including it, has the mid-rank
-    ``(C - c/2) / n``; straight lines join the ranks. Below the smallest score the rank stays; above the largest, where
-    ``r = 1 - c / (2 n)``, it goes on as ``1 - (1 - r) / (1 + (s - v) / e)`` with e the mean excess of the upper twentieth
-    of the scores, so that what lies far outside is still told apart. Of more than 1024 scores, 1024 are kept, evenly
+    A training score v that occurs c times among n, with C scores up to and including it, has the mid-rank
+    ``(C - c/2) / n``. Straight lines join the ranks. Below the smallest score the rank is constant. Above the largest,
+    where ``r = 1 - c / (2 n)``, it continues as ``1 - (1 - r) / (1 + (s - v) / e)``, with e the mean excess of the upper
+    twentieth of the scores, so that scores far outside still differ. Of more than 1024 scores, 1024 are kept, evenly
     spaced in rank.
 
     Args:
@@ -35,7 +35,7 @@ class TrainingPercentiles:
         gap = np.diff(ordered) > _RESOLUTION * np.maximum(np.abs(ordered[1:]), 1.0)
         starts = np.flatnonzero(np.concatenate([[True], gap]))
         counts = np.diff(np.concatenate([starts, [n]]))
-        # the last of a run, so that none of its members lies above the largest knot
+        # the last of a run, so that no score of the run is above the largest knot
         knots, ranks = ordered[starts + counts - 1], (starts + counts / 2.0) / n
         if len(knots) > MAX_KNOTS:
             wanted = np.linspace(ranks[0], ranks[-1], MAX_KNOTS)

@@ -1,4 +1,4 @@
-"""Columns bent to the normal distribution by their ranks; the view in which skewed columns weigh as much as others."""
+"""Columns transformed to the normal distribution by their ranks; in this view skewed columns count as much as others."""
 
 import numpy as np
 import onnx
@@ -14,19 +14,19 @@ MAX_KNOTS = 1024
 
 
 class RankGauss(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Each training value to the normal quantile of its mid-rank, then standardised; straight lines in between.
+    """Maps each training value to the normal quantile of its mid-rank, then standardises; straight lines in between.
 
-    A value v that stands c times among n, with C values up to and including it, goes to ``Phi^-1((C - c/2) / n)`` (van der
-    Waerden scores with mid-ranks; see Conover & Iman 1981, "Rank transformations as a bridge"). Unlike
-    scikit-learn's ``QuantileTransformer`` the line goes on beyond the training extremes, with the mean slope between
-    them: what is far out stays far out. Of more than 1024 different values, 1024 are kept, evenly spaced in rank.
-    A constant column is only centred, in units of ``max(1, |value|)``. Output is cut at +-1e6.
+    A value v that occurs c times among n, with C values up to and including it, becomes ``Phi^-1((C - c/2) / n)`` (van
+    der Waerden scores with mid-ranks; see Conover & Iman 1981, "Rank transformations as a bridge"). Unlike
+    scikit-learn's ``QuantileTransformer`` the line continues beyond the training extremes, with the mean slope between
+    them, so that extreme values stay extreme. Of more than 1024 different values, 1024 are kept, evenly spaced in rank.
+    A constant column is only centred, in units of ``max(1, |value|)``. Output is clipped to +-1e6.
 
     Attributes:
         knots_: d arrays of float32, ascending.
-        anchors_: d arrays of float64, one longer: where the line of the cell ``#{knots <= x}`` starts,
-        values_: what it is there,
-        slopes_: and how it climbs.
+        anchors_: d arrays of float64, one longer: where the line of the cell ``#{knots <= x}`` starts.
+        values_: likewise, the value of the line there.
+        slopes_: likewise, its slope.
     """
 
     def fit(self, X: np.ndarray, y: object = None) -> "RankGauss":

@@ -1,4 +1,4 @@
-"""Columns in units of their own standard deviation; the view of the data that distances are taken in."""
+"""Columns in units of their own standard deviation; the view of the data in which distances are measured."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
@@ -6,12 +6,12 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from medanomaly.detectors.onnx.graph import Graph, node
 
-# far outside any population, yet its square and sums of squares stay finite in float32
+# far outside any population, but its square and sums of squares stay finite in float32
 VIEW_LIMIT = 1e6
 
 
 class Standardise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """``(x - mean) / sd`` with the training mean and standard deviation, cut at +-1e6.
+    """``(x - mean) / sd`` with the training mean and standard deviation, clipped to +-1e6.
 
     A column that is constant in training has no standard deviation; it is kept, in units of ``max(1, |mean|)``, because
     another value of it is unusual. Rows are cast to float32 before and after, arithmetic is float64.
