@@ -3,11 +3,12 @@
 import time
 
 import numpy as np
+from medanomaly.pipelines.tabular_models.pipeline import MODELS
 
 from benchmarks.record import Result, write
-from medanomaly.detectors.onnx.export import load_session, to_onnx
-from medanomaly.detectors.training import detector_class
-from medanomaly.pipelines.tabular_models.pipeline import MODELS
+from medanomaly.core.onnx_session import open_session
+from medanomaly.detectors.kinds import detector_class
+from medanomaly.detectors.onnx.export import to_onnx
 
 N_TRAIN, N_FEATURES = 1_500, 40
 CALLS, WARM_UP = 2_000, 100
@@ -20,7 +21,7 @@ def main() -> None:
     results = []
     for name in MODELS:
         detector = detector_class(name)(**OPTIONS.get(name, {})).fit(rows)
-        session = load_session(to_onnx(detector))
+        session = open_session(to_onnx(detector))
         taken = np.empty(CALLS)
         for i in range(-WARM_UP, CALLS):
             row = rows[[i % N_TRAIN]]

@@ -6,8 +6,9 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.record import Result, write
+from medanomaly.core.onnx_session import open_session
 from medanomaly.detectors.kinds.isolation_forest import IsolationForest
-from medanomaly.detectors.onnx.export import load_session, to_onnx
+from medanomaly.detectors.onnx.export import to_onnx
 
 N_FEATURES = 30
 BATCH = 20_000
@@ -31,7 +32,7 @@ def main() -> None:
     one, data, results = rows[:1], f"{BATCH} rows x {N_FEATURES} standard normal features, seed 0", []
     for n_trees in (100, 300):
         forest = IsolationForest(n_estimators=n_trees, random_state=0).fit(rows)
-        session = load_session(to_onnx(forest))
+        session = open_session(to_onnx(forest))
         ours, theirs = lambda x, s=session: s.run(None, {"X": x})[0], forest.score_samples
 
         difference = float(np.abs(ours(rows) + theirs(rows)).max())

@@ -81,17 +81,18 @@ def one_record() -> list[Result]:
 
 def single_window(x: np.ndarray, data: str) -> list[Result]:
     """Features, isolation forest and LSTM autoencoder for one window at a time, as in a service."""
+    from medanomaly.core.onnx_session import open_session
     from medanomaly.detectors.kinds.isolation_forest import IsolationForest
-    from medanomaly.detectors.onnx.export import load_session, to_onnx
+    from medanomaly.detectors.onnx.export import to_onnx
     from medanomaly.signals.lstm.detector import LSTMDetector
     from medanomaly.signals.lstm.params import LSTMParams
     from medanomaly.training.params import TrainingParams
 
     features = feature_matrix(x, FS).astype(np.float32)
-    forest = load_session(to_onnx(IsolationForest(n_estimators=100, random_state=0).fit(features)))
+    forest = open_session(to_onnx(IsolationForest(n_estimators=100, random_state=0).fit(features)))
     # the time of scoring does not depend on the training
     params = LSTMParams(training=TrainingParams(max_epochs=1, accelerator="cpu"))
-    network = load_session(LSTMDetector(params).fit(x[:128, :, None].astype(np.float32)).onnx())
+    network = open_session(LSTMDetector(params).fit(x[:128, :, None].astype(np.float32)).onnx())
     alone = np.ascontiguousarray(x[:, None, :])
 
     def by_forest(row: np.ndarray) -> object:

@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.record import RESULTS, Result, write
 from benchmarks.tabular_oneclass import PEER, SETS, figures, fit_and_score, paired_interval, strict_split
-from medanomaly.detectors.kinds.autoencoder import AutoencoderDetector
+from medanomaly.detectors.kinds.denoising_autoencoder import AutoencoderDetector
 from medanomaly.detectors.kinds.isolation_forest import IsolationForest
 from medanomaly.detectors.kinds.pca import PCADetector
 from medanomaly.detectors.kinds.transformer_autoencoder import TransformerAutoencoderDetector

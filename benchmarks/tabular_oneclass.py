@@ -23,15 +23,17 @@ from scipy.spatial import KDTree
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from benchmarks.record import RESULTS, Result, write
-from medanomaly.detectors.ensembles import FourMemberEnsemble, TwoViewEnsemble, member_scores
 from medanomaly.detectors.kinds.ecdf import ECDFDetector
 from medanomaly.detectors.kinds.extended_isolation_forest import ExtendedIsolationForest
+from medanomaly.detectors.kinds.four_member_ensemble import FourMemberEnsemble
 from medanomaly.detectors.kinds.isolation_forest import IsolationForest
 from medanomaly.detectors.kinds.local_outlier_factor import LocalOutlierFactor
 from medanomaly.detectors.kinds.mahalanobis import MahalanobisDetector
 from medanomaly.detectors.kinds.nearest_neighbours import NearestNeighbours
 from medanomaly.detectors.kinds.one_class_svm import OneClassSVMDetector
 from medanomaly.detectors.kinds.pca import PCADetector
+from medanomaly.detectors.kinds.two_view_ensemble import TwoViewEnsemble
+from medanomaly.detectors.percentile_ensemble import member_scores
 from medanomaly.detectors.views.standardise import Standardise
 from medanomaly.tabular.explain.conditional_residuals import ConditionalResidualExplainer
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from tests.tabular.sample_tables import continuous
 
-from medanomaly.detectors.ensembles import FourMemberEnsemble, TwoViewEnsemble
+from medanomaly.detectors.kinds.four_member_ensemble import FourMemberEnsemble
+from medanomaly.detectors.kinds.two_view_ensemble import TwoViewEnsemble
 
 every_ensemble = pytest.mark.parametrize(
     "ensemble",

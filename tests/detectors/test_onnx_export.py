@@ -7,14 +7,15 @@ from sklearn.decomposition import PCA
 from tests.tabular.sample_tables import continuous
 
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.onnx_session import open_session
 from medanomaly.detectors.kinds.ecdf import ECDFDetector
 from medanomaly.detectors.kinds.isolation_forest import IsolationForest
 from medanomaly.detectors.kinds.nearest_neighbours import NearestNeighbours
-from medanomaly.detectors.onnx.export import load_session, to_onnx
+from medanomaly.detectors.onnx.export import to_onnx
 
 
 def onnx_scores(detector, rows):
-    return load_session(to_onnx(detector)).run(None, {"X": rows})[0]
+    return open_session(to_onnx(detector)).run(None, {"X": rows})[0]
 
 
 def test_twenty_thousand_forest_scores_agree_with_scikit_learn_to_1e_6():
@@ -68,7 +69,7 @@ def test_twenty_trees_and_all_tail_tables_are_one_node(detector):
 
 def test_one_row_is_scored_far_faster_than_by_scikit_learn():
     forest = IsolationForest(random_state=0).fit(continuous(1000, 30))
-    session, row = load_session(to_onnx(forest)), continuous(1, 30, seed=1)
+    session, row = open_session(to_onnx(forest)), continuous(1, 30, seed=1)
 
     def fastest(score, repeats):
         times = []

@@ -8,9 +8,9 @@ from sklearn.utils.estimator_checks import check_estimator
 from tests.tabular.sample_tables import breast_lumps, continuous
 
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.detectors.kinds import detector_class, detector_names
 from medanomaly.detectors.onnx.export import to_onnx
 from medanomaly.detectors.pyod_adapter import PyODDetector
-from medanomaly.detectors.training import DETECTORS
 
 needs_pyod = pytest.mark.skipif(importlib.util.find_spec("pyod") is None, reason="PyOD is not installed")
 DETECTORS_OF_PYOD = ["COPOD", "ECOD", "KNN", "HBOS", "PCA", "GMM"]
@@ -106,6 +106,6 @@ def test_where_pyod_is_absent_the_error_says_how_to_get_it(monkeypatch):
 
 @needs_pyod
 def test_it_is_for_the_library_only_never_in_a_bundle():
-    assert not any("pyod" in path for path in DETECTORS.values())
+    assert not any(issubclass(detector_class(name), PyODDetector) for name in detector_names())
     with pytest.raises(ConfigurationError, match="no ONNX export for PyODDetector"):
         to_onnx(PyODDetector("HBOS").fit(continuous(50, 2)))

@@ -4,7 +4,7 @@ from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from tests.tabular.sample_tables import continuous
 
-from medanomaly.detectors.kinds.autoencoder import AutoencoderDetector
+from medanomaly.detectors.kinds.denoising_autoencoder import AutoencoderDetector
 from medanomaly.detectors.kinds.ecdf import ECDFDetector
 from medanomaly.detectors.kinds.transformer_autoencoder import TransformerAutoencoderDetector
 from medanomaly.detectors.reconstruction import SMALLEST_SPREAD

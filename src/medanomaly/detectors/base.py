@@ -1,4 +1,4 @@
-"""What every tabular detector has in common: the input contract, the threshold, and contributions that add up."""
+"""What every detector of rows has in common: the input contract, the threshold, and contributions that add up."""
 
 from abc import abstractmethod
 
@@ -8,42 +8,23 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from medanomaly.core.errors import ConfigurationError
 
-# all that skops has to be told to trust when it loads a fitted detector
-TRUSTED_TYPES = tuple(
-    f"medanomaly.detectors.{name}"
-    for name in (
-        "ensembles.FourMemberEnsemble",
-        "ensembles.TwoViewEnsemble",
-        "kinds.autoencoder.AutoencoderDetector",
-        "kinds.ecdf.ECDFDetector",
-        "kinds.extended_isolation_forest.ExtendedIsolationForest",
-        "kinds.isolation_forest.IsolationForest",
-        "kinds.local_outlier_factor.LocalOutlierFactor",
-        "kinds.mahalanobis.MahalanobisDetector",
-        "kinds.nearest_neighbours.NearestNeighbours",
-        "kinds.one_class_svm.OneClassSVMDetector",
-        "kinds.pca.PCADetector",
-        "kinds.transformer_autoencoder.TransformerAutoencoderDetector",
-        "views.percentiles.TrainingPercentiles",
-        "views.rank_gauss.RankGauss",
-        "views.standardise.Standardise",
-    )
-)
-
 
 class BaseDetector(OutlierMixin, BaseEstimator):
-    """A one-class detector of rows of numbers whose anomaly score is a sum of one term a feature.
+    """A one-class detector of rows of numbers whose anomaly score is a sum of one term per feature.
 
-    Rows are cast to float32 when fitting and when scoring, as scikit-learn's trees do: an ONNX graph that is fed
-    float32 then meets exactly the same values. All arithmetic after the cast is float64. Missing and infinite values
-    are refused with scikit-learn's ``ValueError``.
+    Rows are cast to float32 when fitting and when scoring, as scikit-learn's trees do, so an ONNX graph that takes float32
+    gets exactly the same values. All arithmetic after the cast is float64. Missing and infinite values raise
+    scikit-learn's ``ValueError``.
 
-    A row scores the same, to the bit, alone and in any batch: the terms of a row are added up feature by feature, in
-    order, and nothing else of the batch is looked at.
+    A row has the same score, to the bit, alone and in any batch. The terms of a row are added up feature by feature, in
+    order, and no other row of the batch plays a part.
 
-    A subclass stores its parameters in ``__init__``, among them ``contamination`` (share of the training rows below the
-    threshold of :meth:`predict`, in (0, 0.5]), and implements :meth:`_fit` and :meth:`_contributions`.
-    ``contamination`` only serves :meth:`predict` and :meth:`decision_function`; a false-alarm rate that holds on new
+    A subclass stores its parameters in ``__init__``. One of them is ``contamination``, the share of the training rows
+    below the threshold of :meth:`predict`, in (0, 0.5]. It implements :meth:`_fit` and :meth:`_contributions`. To be
+    trained into bundles it also has a ``label``, the name that people read, and ``_onnx_graph()``: the nodes from the
+    float64 matrix "x" to "score", and their constants (:mod:`medanomaly.detectors.onnx.graph`).
+
+    ``contamination`` only serves :meth:`predict` and :meth:`decision_function`. A false-alarm rate that holds on new
     cases comes from conformal p-values (:mod:`medanomaly.core.conformal`).
 
     Attributes:

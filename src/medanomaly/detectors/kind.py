@@ -11,7 +11,8 @@ from pydantic import ValidationError, create_model
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.models import FitContext, ModelInput, ModelKind
-from medanomaly.detectors.training import DETECTORS, DetectorParams
+from medanomaly.detectors.kinds import detector_class, detector_names
+from medanomaly.detectors.training import DetectorParams
 
 
 class RowDetector(ModelKind):
@@ -27,6 +28,11 @@ class RowDetector(ModelKind):
     def __init__(self, name: str):
         self.name = name
         self.params = _params(name)
+
+    @property
+    def label(self) -> str:
+        """What people read: the detector says it itself."""
+        return detector_class(self.name).label
 
     def fit(self, data: ModelInput, params: DetectorParams, context: FitContext) -> tuple[Bundle, Mapping]:
         """Fit on train, export to ONNX, calibrate the exported model."""
@@ -89,4 +95,4 @@ def _params(name: str) -> type[DetectorParams]:
 
 def kinds() -> dict[str, Callable[[], ModelKind]]:
     """Every detector of rows."""
-    return {name: partial(RowDetector, name) for name in DETECTORS}
+    return {name: partial(RowDetector, name) for name in detector_names()}

@@ -1,4 +1,4 @@
-"""What a search for a detector's options maximises: how well it ranks inside train, never on calibration or test."""
+"""What a search for a detector's options maximises: how well it ranks train cases, never calibration or test cases."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,16 +23,16 @@ def detector_objective(
 ) -> Callable[[Mapping[str, Any], Callable[[float, int], None]], float]:
     """AUROC of train cases left out, mean over folds by patient.
 
-    Where train has too few labelled anomalies, half of the normals left out are spoiled: one value is moved by three
-    standard deviations, and one is exchanged with another record's, which breaks its correlations. Nothing then depends
-    on labels of anomalies at all.
+    Where train has too few labelled anomalies, anomalies are planted in half of the normals left out. One value is
+    moved by three standard deviations, and one is replaced by another record's, which breaks its correlations. The
+    result then does not depend on labels of anomalies.
 
     Args:
         cases: case table; only its train part is used.
         features: feature table of the same cases.
         params: the detector and the options that are not searched.
         n_folds: folds.
-        seed: of the folds, of detectors that draw and of the planted anomalies.
+        seed: of the folds, of detectors that draw random numbers, and of the planted anomalies.
 
     Returns:
         Function of options and of a reporter (mean so far, fold) to the mean AUROC.

@@ -1,4 +1,4 @@
-"""Detectors whose score is no sum over the features, explained by putting usual values in one at a time."""
+"""Detectors whose score is not a sum over the features; setting one feature at a time to a usual value explains it."""
 
 from abc import abstractmethod
 
@@ -12,10 +12,10 @@ from medanomaly.detectors.base import BaseDetector
 class OcclusionDetector(BaseDetector):
     """A detector that implements :meth:`_scores` instead of :meth:`_contributions`; its scores are never negative.
 
-    The contributions are an approximation. Each feature in turn is set to its training median; how far the score falls
+    The contributions are an approximation. Each feature in turn is set to its training median; the fall of the score
     is the feature's effect (occlusion: Zeiler & Fergus 2014, there for patches of an image). Effects below 0 count as
-    0, and the score is shared out in proportion to the rest, in equal parts where nothing is left, so that a row
-    adds up to its score as it does for the detectors that are sums. Explaining costs d scorings; scoring costs one.
+    0. The score is divided in proportion to the others, or in equal parts where no effect is above 0. The
+    contributions of a row then add up to its score. Explaining costs d scorings; scoring costs one.
 
     Attributes:
         reference_: (d,) float32, the training medians.

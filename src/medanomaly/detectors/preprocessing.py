@@ -1,4 +1,4 @@
-"""The fitted step between features and a detector's matrix; plain numbers, so it travels in the bundle's manifest."""
+"""The fitted step from features to a detector's matrix. It is plain numbers, so the bundle's manifest holds it."""
 
 from dataclasses import asdict, dataclass
 
@@ -8,15 +8,15 @@ import pandas as pd
 from medanomaly.core.errors import InputError
 from medanomaly.core.plain_text import plain_text
 
-# far outside any population, yet its square and sums of squares stay finite in float32
+# far outside any population, but its square and sums of squares stay finite in float32
 Z_LIMIT = 1e6
-# no measurement comes near it, and means and squares of numbers below it cannot overflow
+# no measurement is near it, and means and squares of numbers below it cannot overflow
 NUMBER_LIMIT = 1e100
 UNSEEN = "(unseen)"
 
 
 def finite_numbers(values: pd.Series, name: str, limit: float = NUMBER_LIMIT) -> np.ndarray:
-    """(n,) float64, NaN where missing, clipped to +-``limit``, which keeps what is learned from them from overflowing.
+    """(n,) float64, NaN where missing, clipped to +-``limit``, so that sums and squares of them do not overflow.
 
     Raises:
         InputError: a value is text or infinite; names the record and the column.
@@ -41,9 +41,9 @@ class MatrixColumn:
     Attributes:
         feature: the feature it comes from.
         op: ``value`` (number), ``missing`` (1 where the number is missing), ``is`` (1 where the category equals ``level``),
-            ``unseen`` (1 where the category was not there in training).
+            ``unseen`` (1 where the category did not occur in training).
         level: the category of ``is``.
-        fill: what stands for a missing number (the training median).
+        fill: what replaces a missing number (the training median).
         mean, sd: of the filled training column, sd 1 for all but numbers; the matrix holds (x - mean) / sd.
     """
 
@@ -57,7 +57,7 @@ class MatrixColumn:
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """Medians for missing numbers with an indicator beside them, a column a category, numbers standardised on train."""
+    """Medians and an indicator for missing numbers, one column per category, numbers standardised on train."""
 
     columns: tuple[MatrixColumn, ...]
     levels: dict[str, tuple[str, ...]]
@@ -67,13 +67,13 @@ class Preprocessor:
         """Learn medians, levels, means and standard deviations from training cases alone.
 
         A number that is constant in training is kept, since another value of it would be unusual. A category of two
-        levels gives one column, otherwise one a level (the ``max_levels`` most frequent), and each category gives a
+        levels gives one column, otherwise one per level (the ``max_levels`` most frequent). Each category also gives a
         column that marks a level never seen. Indicators are centred but keep their scale of 0 to 1, as in Gower's
-        similarity (1971): divided by its standard deviation, a rare level would outweigh every number in a distance.
+        similarity (1971). Divided by its standard deviation, a rare level would outweigh every number in a distance.
 
         Args:
             features: (n, ...) feature table with ``case_id``, training cases only.
-            max_levels: most levels a category may give.
+            max_levels: the most levels that a category may give.
 
         Raises:
             InputError: no feature varies in training.
@@ -98,7 +98,7 @@ class Preprocessor:
                     columns.append(MatrixColumn(name, "unseen"))
         if not any(_varies(features[name]) for name in features.columns.drop("case_id")):
             raise InputError(
-                "no feature varies among the training cases", remedy="Bring more records or columns."
+                "no feature varies among the training cases", remedy="Give more records or columns."
             )
         return cls(tuple(columns), levels)
 
@@ -123,7 +123,7 @@ class Preprocessor:
             (n, d) float32, finite, clipped to +-1e6 standard deviations.
 
         Raises:
-            InputError: a feature is absent, or text stands where numbers were.
+            InputError: a feature is absent, or text stands in place of numbers.
         """
         absent = [name for name in self.features if name not in features.columns]
         if absent:
@@ -182,7 +182,7 @@ def _fit_number(name: str, x: np.ndarray) -> list[MatrixColumn]:
     filled = np.clip(np.where(missing, fill, x), -NUMBER_LIMIT, NUMBER_LIMIT)
     mean, sd = float(filled.mean()), float(filled.std())
     if sd <= 1e-9 * (1 + abs(mean)):
-        # nothing to standardise by: a value that differs counts relative to the one value of training
+        # without a spread, a different value is measured relative to the one value of training
         sd = max(1.0, abs(mean))
     columns = [MatrixColumn(name, "value", "", fill, mean, sd)]
     if missing.any():

@@ -1,4 +1,4 @@
-"""Any detector of PyOD behind the project's contract, guarded against scores that are not finite or not of the row."""
+"""Any detector of PyOD under the project's contract, with scores that are finite and depend on the row alone."""
 
 import importlib
 import importlib.util
@@ -22,28 +22,28 @@ _SAME = 1e-6
 class PyODDetector(OcclusionDetector):
     """A detector of PyOD (Zhao et al. 2019; the optional extra ``medanomaly[pyod]``), scored by its ``decision_function``.
 
-    Two faults of some of them are guarded against:
+    Some of them have two faults, which this class corrects:
 
     - Scores of inf or NaN (PCA on a constant column, ratios of distances between copies): inf and NaN become the highest
       finite training score, -inf the lowest, and the number is logged.
     - Scores that depend on the other rows of the batch (ECOD and COPOD append the batch to the training rows): fitting
-      scores some training rows together and alone; where the scores differ, every row is scored in a call of its own.
-      That is slow: ``ecdf`` is the project's own detector of that family.
+      scores some training rows together and alone. Where the scores differ, every row is scored in a separate call.
+      That is slow; ``ecdf`` is the project's own detector of that family.
 
-    Scores are counted from the lowest training score and cut at 0 below it, since contributions are shares of a score.
+    The lowest training score is subtracted, and lower scores are set to 0, since contributions are shares of a score.
 
-    For comparisons in Python only: a fitted detector of PyOD can be stored as pickle alone and has no ONNX graph, so it
-    is in no bundle, is not served, and cannot be named in the parameters of a pipeline.
+    It is for comparisons in Python only. A fitted detector of PyOD can only be stored as pickle and has no ONNX graph,
+    so bundles do not hold it, and the parameters of a pipeline cannot name it.
 
     Args:
         detector: name of the class, such as ``COPOD``, ``KNN``, ``GMM``.
         options: its arguments.
         contamination: share of the training rows below the threshold of ``predict``.
-        random_state: for detectors of PyOD that draw random numbers and are given no ``random_state`` in ``options``.
+        random_state: for detectors of PyOD that draw random numbers and have no ``random_state`` in ``options``.
 
     Attributes:
         model_: the fitted detector of PyOD.
-        row_by_row_: the scores depend on the batch, so that every row is scored on its own.
+        row_by_row_: whether the scores depend on the batch, so that every row is scored in a separate call.
         lowest_: smallest finite training score.
         highest_: largest finite training score.
         n_replaced_: training scores that were not finite.
@@ -80,8 +80,8 @@ class PyODDetector(OcclusionDetector):
         known = raw[np.isfinite(raw)]
         if not len(known):
             raise ConfigurationError(
-                f"{self.detector} of PyOD gives no training row a finite score",
-                remedy="Leave out constant columns, or take a detector of the project's own.",
+                f"{self.detector} of PyOD gives a finite score to no training row",
+                remedy="Leave out constant columns, or use a detector of the project.",
             )
         self.lowest_, self.highest_ = float(known.min()), float(known.max())
         self.n_replaced_ = len(raw) - len(known)

@@ -1,10 +1,11 @@
-"""Squared distances ``z' P z`` from the mean, which split into one exact term a feature."""
+"""Squared distances ``z' P z`` from the mean, which split into one exact term per feature."""
 
 from abc import abstractmethod
 
 import numpy as np
 
 from medanomaly.detectors.base import BaseDetector
+from medanomaly.detectors.onnx.graph import Graph, node
 from medanomaly.detectors.views.standardise import Standardise
 
 
@@ -12,7 +13,7 @@ class QuadraticForm(BaseDetector):
     """Anomaly score ``z' P z`` of the standardised row z; feature j contributes ``z_j (P z)_j``.
 
     The terms add up to the score exactly. One of them can be negative: the feature then makes the others look more
-    usual, as a tall person's weight does. A subclass says what the precision matrix P is.
+    usual, as the height of a tall person does for the weight. A subclass defines the precision matrix P.
 
     Attributes:
         standardise_: the fitted standardisation.
@@ -35,6 +36,15 @@ class QuadraticForm(BaseDetector):
         for column, row in zip(z.T, self.precision_, strict=True):
             product += column[:, None] * row
         return z * product
+
+    def _onnx_graph(self) -> Graph:
+        nodes, constants = self.standardise_._onnx_graph("z")
+        nodes += [
+            node("MatMul", ["z", "precision"], ["product"]),
+            node("Mul", ["z", "product"], ["terms"]),
+            node("MatMul", ["terms", "ones"], ["score"]),
+        ]
+        return nodes, constants | {"precision": self.precision_, "ones": np.ones(self.n_features_in_)}
 
 
 def floored_inverse(covariance: np.ndarray, floor: float) -> np.ndarray:

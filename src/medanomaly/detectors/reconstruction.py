@@ -1,4 +1,4 @@
-"""Detectors that tell a row from what a network has learnt: the residuals are the score."""
+"""Detectors that reconstruct a row with a network: the residuals are the score."""
 
 from abc import abstractmethod
 
@@ -7,11 +7,12 @@ from sklearn.utils import check_random_state
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.base import BaseDetector
+from medanomaly.detectors.onnx.graph import Graph, node
 from medanomaly.detectors.views.standardise import Standardise
 
-# beyond it a network only sees "very high" or "very low": it would carry outliers through to its output
+# beyond it a network only sees "very high" or "very low": it would pass outliers on to its output
 INPUT_LIMIT = 4.0
-# fewer rows cannot be split into some to learn from and some to stop by
+# fewer rows cannot be split into a part to learn from and a part to stop by
 MIN_ROWS = 30
 HELD_OUT = 0.2
 SMALLEST_SPREAD = 0.1
@@ -20,19 +21,19 @@ SMALLEST_SPREAD = 0.1
 class ReconstructionDetector(BaseDetector):
     """Mean over the features of ``((z_j - reconstruction_j) / spread_j)^2``; each term is a contribution.
 
-    z is the standardised row. The network sees it cut at +-4; the residual is taken from the uncut value, so a far value
-    is never told well. ``spread_j`` is the root mean square of the residual on rows held out of training, at least 0.1:
-    missing a value that is usually told exactly is worth more than missing one that cannot be told. A fifth of the rows
-    is held out, to stop by and for the spreads.
+    z is the standardised row. The network sees it clipped to +-4. The residual is taken from the value before clipping,
+    so an extreme value is never reconstructed well. ``spread_j`` is the root mean square of the residual on rows held out
+    of training, at least 0.1. An error therefore counts more for a feature that is usually reconstructed exactly. A fifth
+    of the rows is held out, for early stopping and for the spreads.
 
-    Columns that are constant in training are told to stay so. With fewer than 30 rows, or no two columns that vary,
-    nothing is learnt: every value is told to be the mean.
+    The reconstruction of a column that is constant in training is that constant. With fewer than 30 rows, or fewer than
+    two columns that vary, no network is trained, and the reconstruction of every value is its mean.
 
-    Training draws from ``random_state`` only; scoring is float64 and of the row alone.
+    Training draws random numbers from ``random_state`` only. Scoring is float64 and uses the row alone.
 
     Attributes:
         standardise_: the fitted standardisation.
-        weights_: arrays by name, empty where nothing was learnt.
+        weights_: arrays by name, empty where no network was trained.
         varying_: (v,) int, columns that the network sees.
         spread_: (d,) float64.
     """
@@ -44,6 +45,10 @@ class ReconstructionDetector(BaseDetector):
     @abstractmethod
     def _reconstruct(self, z: np.ndarray) -> np.ndarray:
         """(n, v) reconstructions of (n, v) float64 rows within the limit, each from its own row alone."""
+
+    @abstractmethod
+    def _network_graph(self) -> Graph:
+        """Nodes from "seen", the (n, v) rows within the limit, to "reconstruction" (n, v), as :meth:`_reconstruct`."""
 
     def _fit(self, X: np.ndarray) -> None:
         if self.max_epochs < 1:
@@ -67,3 +72,38 @@ class ReconstructionDetector(BaseDetector):
             seen = np.clip(residual[:, self.varying_], -INPUT_LIMIT, INPUT_LIMIT)
             residual[:, self.varying_] -= self._reconstruct(np.ascontiguousarray(seen))
         return (residual / self.spread_) ** 2 / X.shape[1]
+
+    def _onnx_graph(self) -> Graph:
+        nodes, constants = self._network_graph() if self.weights_ else ([], {})
+        d = self.n_features_in_
+        start, start_constants = self.standardise_._onnx_graph("z")
+        residual = "z"
+        if nodes:
+            # the reconstruction of columns that the network does not see is 0
+            placed = np.zeros((len(self.varying_), d))
+            placed[np.arange(len(self.varying_)), self.varying_] = 1.0
+            start += [
+                node("Gather", ["z", "varying"], ["varying_z"], axis=1),
+                node("Clip", ["varying_z", "lowest_seen", "highest_seen"], ["seen"]),
+            ]
+            nodes = [
+                *nodes,
+                node("MatMul", ["reconstruction", "placed"], ["all_reconstructed"]),
+                node("Sub", ["z", "all_reconstructed"], ["residual"]),
+            ]
+            residual = "residual"
+            start_constants |= {
+                "varying": self.varying_,
+                "lowest_seen": np.float64(-INPUT_LIMIT),
+                "highest_seen": np.float64(INPUT_LIMIT),
+                "placed": placed,
+            }
+        nodes = [
+            *start,
+            *nodes,
+            node("Div", [residual, "spread"], ["in_spreads"]),
+            node("Mul", ["in_spreads", "in_spreads"], ["squares"]),
+            node("MatMul", ["squares", "shares"], ["score"]),
+        ]
+        shares = np.full(d, 1.0 / d)
+        return nodes, constants | start_constants | {"spread": self.spread_, "shares": shares}

@@ -1,4 +1,4 @@
-"""Score and explain new records with a bundle: the same path in the pipeline, in a batch and in a service."""
+"""Score and explain new records with a bundle, by the same code in the pipeline, in a batch and in a service."""
 
 from functools import cached_property
 
@@ -8,38 +8,36 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.conformal import p_values
 from medanomaly.core.errors import BundleError
-from medanomaly.core.manifest import require_kind
+from medanomaly.core.onnx_session import open_session, run_batches
+from medanomaly.detectors.kinds import trusted_types
 from medanomaly.detectors.preprocessing import Preprocessor
-from medanomaly.detectors.training import DETECTORS
 
 
 class TabularScorer:
-    """A bundle made ready: preprocessing, ONNX session and calibration scores.
+    """A bundle that is ready to score: preprocessing, ONNX session and calibration scores.
 
     Args:
         bundle: a verified bundle of the tabular modality.
     """
 
     def __init__(self, bundle: Bundle):
-        from medanomaly.detectors.onnx.export import load_session
-
-        require_kind(bundle.manifest, DETECTORS, "a detector of rows of features")
         self.bundle = bundle
         self.preprocessor = Preprocessor.from_dict(bundle.manifest["preprocessing"])
         self.calibration = bundle.array("calibration.npy")
-        self._session = load_session(bundle.files["model.onnx"])
+        self._session = open_session(bundle.files["model.onnx"])
 
     def score(self, features: pd.DataFrame) -> np.ndarray:
         """(n,) float64 scores, higher = more anomalous; ``features`` as in training, other columns are ignored."""
-        from medanomaly.detectors.onnx.export import run_session
+        from medanomaly.detectors.onnx.export import BATCH_SIZE
 
-        return run_session(self._session, self.preprocessor.transform(features))
+        matrix = self.preprocessor.transform(features)
+        return run_batches(self._session, matrix, batch_size=BATCH_SIZE)["score"]
 
     def p_values(self, features: pd.DataFrame) -> np.ndarray:
         """(n,) conformal p-values against all of the bundle's calibration normals.
 
         Raises:
-            BundleError: the bundle was made for p-values within groups, which need the pipeline's score table.
+            BundleError: the bundle belongs to a run with p-values within groups, which need the run's score table.
         """
         group_by = self.bundle.manifest.get("group_by")
         if group_by is not None:
@@ -53,14 +51,13 @@ class TabularScorer:
     def _detector(self) -> object:
         import skops.io
 
-        from medanomaly.detectors.base import TRUSTED_TYPES
-
-        # only the project's own, listed types are ever constructed
-        return skops.io.loads(self.bundle.files["model.skops"], trusted=list(TRUSTED_TYPES))
+        # only types of the project's own detectors are ever constructed
+        trusted = trusted_types(self.bundle.manifest["detector"])
+        return skops.io.loads(self.bundle.files["model.skops"], trusted=trusted)
 
     @property
     def exact(self) -> bool:
-        """Whether the contributions are the terms that the score is the sum of, not an approximate sharing out of it."""
+        """Whether the contributions are the terms of the sum that the score is, and not an approximate division of it."""
         from medanomaly.detectors.occlusion import OcclusionDetector
 
         return not isinstance(self._detector, OcclusionDetector)
@@ -71,7 +68,7 @@ class TabularScorer:
         Contributions of the matrix columns that come from one feature (its value, its absence, its levels) are added up.
 
         Returns:
-            (n, n_features) float64, one column a feature; see the detector's ``explain`` for what a row adds up to.
+            (n, n_features) float64, one column per feature; see the detector's ``explain`` for what a row adds up to.
         """
         matrix = self._detector.explain(self.preprocessor.transform(features))
         columns = [column.feature for column in self.preprocessor.columns]
@@ -81,7 +78,7 @@ class TabularScorer:
 
 
 def shown_value(value: object) -> str:
-    """A value as a reader sees it: four significant digits, 'missing' where there is none."""
+    """A value as a reader sees it: four significant digits, or 'missing'."""
     if pd.isna(value):
         return "missing"
     if isinstance(value, (int, float, np.number)):

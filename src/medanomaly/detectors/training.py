@@ -1,6 +1,5 @@
-"""Fit a detector on the train normals, calibrate it, and seal both with their preprocessing into a bundle."""
+"""Fit a detector on the train normals, calibrate it, and seal both and the preprocessing into a bundle."""
 
-import importlib
 import inspect
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -12,33 +11,13 @@ from pydantic import Field, field_validator, model_validator
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.calibrated_bundle import calibrated_bundle, check_reference
 from medanomaly.core.models import ModelParams
+from medanomaly.core.onnx_session import open_session, run_batches
+from medanomaly.detectors.kinds import detector_class, detector_names
 from medanomaly.detectors.preprocessing import Preprocessor
-
-# name in parameters and catalog -> class, given as text so that parameters validate without importing scikit-learn
-DETECTORS = {
-    "isolation_forest": "medanomaly.detectors.kinds.isolation_forest:IsolationForest",
-    "ecdf": "medanomaly.detectors.kinds.ecdf:ECDFDetector",
-    "nearest_neighbours": "medanomaly.detectors.kinds.nearest_neighbours:NearestNeighbours",
-    "mahalanobis": "medanomaly.detectors.kinds.mahalanobis:MahalanobisDetector",
-    "pca": "medanomaly.detectors.kinds.pca:PCADetector",
-    "one_class_svm": "medanomaly.detectors.kinds.one_class_svm:OneClassSVMDetector",
-    "local_outlier_factor": "medanomaly.detectors.kinds.local_outlier_factor:LocalOutlierFactor",
-    "extended_isolation_forest": "medanomaly.detectors.kinds.extended_isolation_forest:ExtendedIsolationForest",
-    "autoencoder": "medanomaly.detectors.kinds.autoencoder:AutoencoderDetector",
-    "transformer_autoencoder": "medanomaly.detectors.kinds.transformer_autoencoder:TransformerAutoencoderDetector",
-    "four_member_ensemble": "medanomaly.detectors.ensembles:FourMemberEnsemble",
-    "two_view_ensemble": "medanomaly.detectors.ensembles:TwoViewEnsemble",
-}
-
-
-def detector_class(name: str) -> type:
-    """The estimator class of a detector's name."""
-    module, _, attribute = DETECTORS[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
 
 
 def detector_for(params: "DetectorParams", seed: int, options: Mapping[str, Any] | None = None) -> Any:
-    """An unfitted detector with its options; ``options`` go before those of ``params``, ``seed`` where none is given."""
+    """An unfitted detector; ``options`` override those of ``params``, and ``seed`` applies if they have none."""
     estimator = detector_class(params.kind)
     together = {**params.options, **(options or {})}
     if "random_state" in inspect.signature(estimator).parameters:
@@ -50,7 +29,7 @@ class DetectorParams(ModelParams):
     """Which detector, on which population, with which options.
 
     Attributes:
-        kind: which detector; a name of ``DETECTORS``.
+        kind: a module of :mod:`medanomaly.detectors.kinds`.
         population: ``normals`` fits on the normal train cases (one-class), ``all`` on every train case (unsupervised).
         options: arguments of the estimator.
     """
@@ -62,8 +41,8 @@ class DetectorParams(ModelParams):
     @field_validator("kind")
     @classmethod
     def _known(cls, name: str) -> str:
-        if name not in DETECTORS:
-            raise ValueError(f"unknown detector '{name}'; known are {sorted(DETECTORS)}")
+        if name not in detector_names():
+            raise ValueError(f"unknown detector '{name}'; known are {list(detector_names())}")
         return name
 
     @model_validator(mode="after")
@@ -124,32 +103,31 @@ def train_bundle(
         features: feature table of the same cases, in the same order.
         params: detector, population, options.
         name: the model's name.
-        alpha: false-alarm rate at which the bundle's threshold is set.
-        seed: for detectors that draw random numbers and are given no ``random_state``.
+        alpha: false-alarm rate that the bundle's threshold is set for.
+        seed: for detectors that draw random numbers and have no ``random_state`` among their options.
         units: unit of each feature, for explanations.
-        group_by: recorded; a bundle calibrates on all normals together and refuses p-values within groups.
+        group_by: recorded; a bundle calibrates on all normals together and cannot give p-values within groups.
         stamp: what to add to the manifest (data set, creation time, library versions).
-        modality: what the features are of.
+        modality: what the features describe.
 
     Returns:
         A bundle of ``model.onnx`` (matrix to score), ``model.skops``, ``calibration.npy`` (sorted scores of the
         calibration normals).
 
     Raises:
-        ConfigurationError: too few normal cases to fit or to calibrate.
+        ConfigurationError: there are too few normal cases to fit or to calibrate.
     """
     import skops.io
 
-    from medanomaly.detectors.onnx.export import load_session, run_session, to_onnx
+    from medanomaly.detectors.onnx.export import BATCH_SIZE, to_onnx
 
     in_train, in_calibration = check_reference(cases, name, params.population)
     preprocessor = Preprocessor.fit(features[in_train])
     detector = detector_for(params, seed).fit(preprocessor.transform(features[in_train]))
     onnx_bytes = to_onnx(detector)
     scores = np.zeros(len(cases))
-    scores[in_calibration] = run_session(
-        load_session(onnx_bytes), preprocessor.transform(features[in_calibration])
-    )
+    matrix = preprocessor.transform(features[in_calibration])
+    scores[in_calibration] = run_batches(open_session(onnx_bytes), matrix, batch_size=BATCH_SIZE)["score"]
     return calibrated_bundle(
         {"model.onnx": onnx_bytes, "model.skops": skops.io.dumps(detector)},
         cases,

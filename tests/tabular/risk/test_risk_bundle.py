@@ -5,8 +5,8 @@ from pydantic import ValidationError
 
 from medanomaly.core.bundle import read_bundle, write_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError
+from medanomaly.core.onnx_session import open_session
 from medanomaly.core.scores import check_scores
-from medanomaly.detectors.onnx.export import load_session
 from medanomaly.detectors.scorer import TabularScorer
 from medanomaly.evaluation.metrics import evaluate
 from medanomaly.evaluation.params import EvaluationParams
@@ -93,7 +93,7 @@ def test_onnx_gives_the_calibrated_probability(logistic, table):
     scorer = RiskScorer(logistic)
     # as a service without scikit-learn would: matrix from the manifest, probability from the graph
     matrix = LinearDesign.from_dict(logistic.manifest["preprocessing"]).transform(table[0])
-    served = load_session(logistic.files["model.onnx"]).run(None, {"X": matrix})[0]
+    served = open_session(logistic.files["model.onnx"]).run(None, {"X": matrix})[0]
     np.testing.assert_allclose(served, scorer.fitted.predict_proba(table[0]), rtol=1e-12)
 
 
@@ -105,7 +105,7 @@ def test_onnx_is_there_where_it_is_simple(cases, table, calibration, exported):
     if exported:
         scorer = RiskScorer(made)
         matrix = scorer.fitted.model.design_.transform(table[0])
-        served = load_session(made.files["model.onnx"]).run(None, {"X": matrix})[0]
+        served = open_session(made.files["model.onnx"]).run(None, {"X": matrix})[0]
         np.testing.assert_allclose(served, scorer.fitted.predict_proba(table[0]), rtol=1e-12)
 
 

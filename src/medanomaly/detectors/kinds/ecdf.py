@@ -4,22 +4,23 @@ import numpy as np
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.base import BaseDetector
+from medanomaly.detectors.onnx.graph import Graph, balanced_search, node, tree_ensemble
 
 TAILS = ("exponential", "flat")
 
 
 class ECDFDetector(BaseDetector):
-    """Adds up, over the features, minus the log of the smaller tail probability among the training rows.
+    """Sums, over the features, minus the log of the smaller tail probability among the training rows.
 
     For feature j of a row, ``t_j = -log((min(#{train <= x_j}, #{train >= x_j}) + 1/2) / (n + 1))`` and the anomaly
     score is ``sum_j t_j``. It is the idea of ECOD (Li et al. 2022, "ECOD: Unsupervised outlier detection using
     empirical cumulative distribution functions", section 3.2) with both tails for every feature and the distribution
     fixed at training, so that the score of a row does not depend on the rows that happen to be scored with it.
-    Monotone changes of a feature leave t_j inside the training range as it is. What is unusual only in combination
-    (each value usual by itself) is out of reach by construction.
+    Monotone changes of a feature leave t_j inside the training range as it is. It cannot find what is unusual only
+    in combination, where each value is usual by itself.
 
     Beyond the training extremes ``tail="flat"`` stops at ``log(2 (n + 1))`` however far out a value lies.
-    ``tail="exponential"`` goes on with an exponential tail: it adds the distance to the extreme over the mean excess of
+    ``tail="exponential"`` continues with an exponential tail: it adds the distance to the extreme over the mean excess of
     the outer ``k = min(max(3, 0.05 n), n - 1)`` training values above the next one (the maximum-likelihood scale of
     exponential exceedances). Where these are all equal, the tail stays flat.
 
@@ -33,6 +34,8 @@ class ECDFDetector(BaseDetector):
         extremes_: (2, d) float64, smallest and largest training value.
         rates_: (2, d) float64, 1 / mean excess below and above, 0 where the tail is flat.
     """
+
+    label = "ECDF"
 
     def __init__(self, tail: str = "exponential", contamination: float = 0.1):
         self.tail = tail
@@ -69,6 +72,38 @@ class ECDFDetector(BaseDetector):
             terms[:, j] = t
         return terms
 
+    def _onnx_graph(self) -> Graph:
+        sizes = np.array([len(edges) for edges in self.edges_])
+        first_edge, first_cell = np.cumsum(sizes) - sizes, np.cumsum(sizes + 1) - (sizes + 1)
+        roots, below, above = [], [], []
+        for size, edge, cell in zip(sizes, first_edge, first_cell, strict=True):
+            roots.append(edge + size // 2)
+            for side, (child, is_leaf) in zip((below, above), balanced_search(size), strict=True):
+                side.append((child + np.where(is_leaf, cell, edge), is_leaf))
+        trees = tree_ensemble(
+            "sum",
+            roots=np.array(roots),
+            feature=np.repeat(np.arange(len(sizes)), sizes),
+            split=np.concatenate(self.edges_),
+            below=tuple(np.concatenate(parts) for parts in zip(*below, strict=True)),
+            above=tuple(np.concatenate(parts) for parts in zip(*above, strict=True)),
+            weights=np.concatenate(self.cells_),
+        )
+        (low, high), (below_rate, above_rate) = self.extremes_, self.rates_
+        nodes = [
+            trees,
+            node("Squeeze", ["sum", "columns"], ["inside"]),
+            node("Sub", ["low", "x"], ["short"]),
+            node("Relu", ["short"], ["shortfall"]),
+            node("MatMul", ["shortfall", "below_rate"], ["below"]),
+            node("Sub", ["x", "high"], ["over"]),
+            node("Relu", ["over"], ["excess"]),
+            node("MatMul", ["excess", "above_rate"], ["above"]),
+            node("Sum", ["inside", "below", "above"], ["score"]),
+        ]
+        constants = {"low": low, "high": high, "below_rate": below_rate, "above_rate": above_rate}
+        return nodes, constants | {"columns": np.array([1])}
+
 
 def _tail_cells(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cut the line where the smaller tail count changes: (m,) float32 edges, (m + 1,) t of the cells."""
@@ -84,3 +119,6 @@ def _tail_cells(column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     changes = np.diff(smaller) != 0
     kept = smaller[np.concatenate([[True], changes])]
     return edges[changes], -np.log((kept + 0.5) / (n + 1.0))
+
+
+DETECTOR = ECDFDetector

@@ -1,12 +1,14 @@
-"""Isolation forest whose splits are slanted: each compares a random combination of a few features with a threshold."""
+"""Isolation forest with slanted splits: each compares a random combination of a few features with a threshold."""
 
 import numpy as np
+import onnx
 from numba import njit
 from sklearn.utils import check_random_state
 
 from medanomaly.core.errors import BundleError, ConfigurationError
 from medanomaly.detectors.kinds.isolation_forest import average_path_length
 from medanomaly.detectors.occlusion import OcclusionDetector
+from medanomaly.detectors.onnx.graph import Graph, node
 
 
 class ExtendedIsolationForest(OcclusionDetector):
@@ -20,12 +22,12 @@ class ExtendedIsolationForest(OcclusionDetector):
     isolation forest of Liu, Ting & Zhou (2008). The anomaly score is ``2^(-h / c)`` in (0, 1], h the mean path length over
     the trees and c the average path length of an unsuccessful search among ``max_samples`` rows.
 
-    All nodes lie in arrays, as loading and the export to ONNX need them; a state whose indices point outside is refused.
+    All nodes are in arrays, as loading and the export to ONNX need them. A state whose indices point outside is refused.
 
     Args:
         n_estimators: number of trees T, >= 1.
-        max_samples: rows a tree, >= 1, cut to n.
-        ndim: features a split, cut to those that vary.
+        max_samples: rows per tree, >= 1, at most n.
+        ndim: features per split, at most those that vary.
         contamination: share of the training rows below the threshold of ``predict``.
         random_state: seed or generator.
 
@@ -34,10 +36,12 @@ class ExtendedIsolationForest(OcclusionDetector):
         features_: (N, ndim) columns that are combined.
         coefficients_: (N, ndim) float64, 0 at leaves and for columns not used.
         thresholds_: (N,) float64; a combination above it goes right.
-        children_: (N, 2) left and right child, behind their parent; leaves are their own children.
+        children_: (N, 2) left and right child, after their parent; a leaf is its own child.
         lengths_: (N,) float64, at leaves the path length depth + c(rows in the leaf).
         normaliser_: c(max_samples), 0 for a single row.
     """
+
+    label = "extended isolation forest"
 
     def __init__(
         self,
@@ -81,7 +85,7 @@ class ExtendedIsolationForest(OcclusionDetector):
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         if self.normaliser_ == 0:
-            # a forest grown on one row knows nothing; scikit-learn's isolation forest says 1/2 too
+            # a forest grown on one row has learned nothing; scikit-learn's isolation forest gives 1/2 too
             return np.full(len(X), 0.5)
         total = _path_lengths(
             X.astype(np.float64, order="C"),
@@ -132,6 +136,76 @@ class ExtendedIsolationForest(OcclusionDetector):
         if not fits:
             raise BundleError("a tree of the forest points outside itself", remedy="Train the model again.")
 
+    def _onnx_graph(self) -> Graph:
+        if self.normaliser_ == 0:
+            nodes = [
+                node("ReduceSum", ["x", "columns"], ["sums"], keepdims=0),
+                node("Shape", ["sums"], ["rows"]),
+                node("Expand", ["half", "rows"], ["score"]),
+            ]
+            return nodes, {"columns": np.array([1]), "half": np.array([0.5])}
+        # all rows go down all trees together, one level at a time, and stay at the leaf that they reach
+        nodes = [
+            node("Shape", ["x"], ["rows"], start=0, end=1),
+            node("Concat", ["rows", "n_trees"], ["walkers"], axis=0),
+            node("Expand", ["roots", "walkers"], ["at_0"]),
+        ]
+        ndim = self.features_.shape[1]
+        constants = {
+            "n_trees": np.array([len(self.roots_)]),
+            "roots": self.roots_,
+            "thresholds": self.thresholds_,
+            "children": self.children_.ravel(),
+            "two": np.int64(2),
+            "lengths": self.lengths_,
+            "per_length": np.full(len(self.roots_), -1.0 / (len(self.roots_) * self.normaliser_)),
+            "base": np.float64(2.0),
+        }
+        for k in range(ndim):
+            constants |= {
+                f"feature_{k}": self.features_[:, k],
+                f"coefficient_{k}": self.coefficients_[:, k],
+            }
+        depth = self._depth()
+        for level in range(depth):
+            at, terms = f"at_{level}", []
+            for k in range(ndim):
+                name = f"{level}_{k}"
+                nodes += [
+                    node("Gather", [f"feature_{k}", at], [f"column_{name}"]),
+                    node("GatherElements", ["x", f"column_{name}"], [f"value_{name}"], axis=1),
+                    node("Gather", [f"coefficient_{k}", at], [f"times_{name}"]),
+                    node("Mul", [f"times_{name}", f"value_{name}"], [f"term_{name}"]),
+                ]
+                terms.append(f"term_{name}")
+            combined = terms[0]
+            for k, term in enumerate(terms[1:], start=1):
+                nodes.append(node("Add", [combined, term], [f"combined_{level}_{k}"]))
+                combined = f"combined_{level}_{k}"
+            nodes += [
+                node("Gather", ["thresholds", at], [f"threshold_{level}"]),
+                node("Greater", [combined, f"threshold_{level}"], [f"above_{level}"]),
+                node("Cast", [f"above_{level}"], [f"side_{level}"], to=onnx.TensorProto.INT64),
+                node("Mul", [at, "two"], [f"pair_{level}"]),
+                node("Add", [f"pair_{level}", f"side_{level}"], [f"child_{level}"]),
+                node("Gather", ["children", f"child_{level}"], [f"at_{level + 1}"]),
+            ]
+        nodes += [
+            node("Gather", ["lengths", f"at_{depth}"], ["path_lengths"]),
+            node("MatMul", ["path_lengths", "per_length"], ["exponent"]),
+            node("Pow", ["base", "exponent"], ["score"]),
+        ]
+        return nodes, constants
+
+    def _depth(self) -> int:
+        """Splits on the longest path of the self."""
+        at, depth = self.roots_, 0
+        while True:
+            at = at[self.children_[at, 0] != at]
+            if not len(at):
+                return depth
+            at, depth = self.children_[at].ravel(), depth + 1
+
 
 @njit(nogil=True)
 def _grow(X, random, n_trees, sample, ndim, max_depth, path_lengths):
@@ -146,7 +220,7 @@ def _grow(X, random, n_trees, sample, ndim, max_depth, path_lengths):
     rows = np.arange(n)
     columns = np.arange(d)
     along = np.empty(sample)
-    # first row, row behind the last, depth and node of what is still to be split
+    # first row, row after the last, depth and node of what is still to be split
     waiting = np.empty((2 * sample + 2, 4), dtype=np.int64)
     used = 0
     for tree in range(n_trees):
@@ -174,7 +248,7 @@ def _grow(X, random, n_trees, sample, ndim, max_depth, path_lengths):
             middle = start
             for i in range(end - start):
                 if along[i] <= threshold:
-                    # the part of ``along`` behind i is still in the order of the rows
+                    # the part of ``along`` after i is still in the order of the rows
                     rows[start + i], rows[middle] = rows[middle], rows[start + i]
                     middle += 1
             for side in range(2):
@@ -246,3 +320,6 @@ def _path_lengths(X, roots, features, coefficients, thresholds, children, length
                 node = children[node, 1 if combined > thresholds[node] else 0]
             total[i] += lengths[node]
     return total
+
+
+DETECTOR = ExtendedIsolationForest

@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 
 import numpy as np
+import onnx
 from sklearn import ensemble
 from sklearn.base import clone
 from sklearn.tree._tree import Tree
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from medanomaly.core.errors import BundleError
+from medanomaly.detectors.onnx.graph import Graph, node, tree_ensemble
 
 LEAF = -1
+# so few trees stay in the CPU cache during a batch, and so many need only a few nodes for a single row
+TREES_A_NODE = 20
 _ROWS_AT_ONCE = 2048
 
 
@@ -20,22 +24,24 @@ class IsolationForest(ensemble.IsolationForest):
     ``score_samples`` is ``-2^(-h / c)`` with h the mean path length over the trees and c the average path length of an
     unsuccessful search among ``max_samples_`` rows. Missing values are accepted, as by scikit-learn.
 
-    Its state holds the nodes of all trees as plain arrays instead of scikit-learn's ``Tree`` objects, which trust
-    their indices blindly; loading checks them first, so that an altered file is refused and cannot crash the process.
+    Its state holds the nodes of all trees as plain arrays instead of scikit-learn's ``Tree`` objects, which do
+    not check their indices. Loading checks them first, so that an altered file is refused and cannot crash the process.
     """
+
+    label = "isolation forest"
 
     def fit(self, X: np.ndarray, y: object = None) -> "IsolationForest":
         """Grow the forest on (n, d) rows, n >= 1.
 
-        Weights of rows are left out on purpose: in scikit-learn's forest a row of weight 2 is not the same as the row
-        twice, and weights of 0 can leave a tree without enough rows.
+        It takes no weights of rows: in scikit-learn's forest a row of weight 2 is not the same as the row twice, and
+        weights of 0 can leave a tree without enough rows.
         """
         return super().fit(X)
 
     def explain(self, X: np.ndarray) -> np.ndarray:
         """Decompose the mean path length along the paths, feature by feature.
 
-        Every split on a row's path changes the path length to be expected (the mean over the training rows below the
+        Every split on a row's path changes the expected path length (the mean over the training rows below the
         node); the change, averaged over the trees, is credited to the feature that is split on, as Saabas (2014) does
         for regression trees. With ``b`` the mean expectation at the roots, the credits of a row add up to ``h - b``.
 
@@ -103,6 +109,23 @@ class IsolationForest(ensemble.IsolationForest):
         self._decision_path_lengths = tuple(tree.compute_node_depths() for tree in inner)
         self._average_path_length_per_tree = tuple(average_path_length(tree.n_node_samples) for tree in inner)
 
+    def _onnx_graph(self) -> Graph:
+        n_trees = len(self.estimators_)
+        starts = range(0, n_trees, TREES_A_NODE)
+        blocks = [flat_forest(self, slice(start, start + TREES_A_NODE)) for start in starts]
+        # the normaliser of trees of one row is 0, and scikit-learn sets the score to 1/2, as if all lengths were 1
+        normaliser = blocks[0].normaliser
+        sums = [f"sum_{start}" for start in starts]
+        nodes = [
+            *(_forest_node(block, normaliser == 0, name) for block, name in zip(blocks, sums, strict=True)),
+            node("Sum", sums, ["lengths"]),
+            node("Mul", ["lengths", "per_length"], ["exponent"]),
+            node("Pow", ["two", "exponent"], ["powers"]),
+            node("Squeeze", ["powers", "columns"], ["score"]),
+        ]
+        per_length = np.float64(-1.0 / (n_trees * (normaliser or 1.0)))
+        return nodes, {"per_length": per_length, "two": np.float64(2.0), "columns": np.array([1])}
+
 
 @dataclass(frozen=True)
 class FlatForest:
@@ -150,13 +173,13 @@ class FlatForest:
             x = X.ravel()[cell]
             goes_left = (x <= self.threshold[node]) | (np.isnan(x) & self.missing_left[node])
             child = np.where(goes_left, self.left[node], self.right[node])
-            # bincount adds in order, so a row's sums do not depend on the rows beside it
+            # bincount adds in order, so a row's sums do not depend on the other rows
             credits += np.bincount(cell, self.expected[child] - self.expected[node], minlength=n * d)
             node = child
 
 
 def flat_forest(forest: ensemble.IsolationForest, part: slice = slice(None)) -> FlatForest:
-    """Lay a fitted forest of scikit-learn (or the one here), or the trees of ``part`` alone, out flat."""
+    """All nodes of a fitted forest (scikit-learn's or this one), or of its trees of ``part``, in arrays."""
     trees = [tree.tree_ for tree in forest.estimators_[part]]
     starts = np.concatenate([[0], np.cumsum([tree.node_count for tree in trees])])
     roots, total = starts[:-1], int(starts[-1])
@@ -216,5 +239,31 @@ def _check_nodes(nodes: np.ndarray, n_features: int, n_columns: int, columns: np
         raise BundleError("a tree of the forest points outside itself", remedy="Train the model again.")
     if np.min(columns) < 0 or np.max(columns) >= n_columns:
         raise BundleError(
-            "a tree of the forest splits on a column that is not there", remedy="Train the model again."
+            "a tree of the forest splits on a column that does not exist", remedy="Train the model again."
         )
+
+
+def _forest_node(forest: FlatForest, single_rows: bool, output: str) -> onnx.NodeProto:
+    is_leaf = forest.feature == LEAF
+    # the operator needs a split: a tree of one leaf becomes a split with that leaf on both sides
+    is_inner = ~is_leaf
+    is_inner[forest.roots] = True
+    leaf_rank, inner_rank = np.cumsum(is_leaf) - 1, np.cumsum(is_inner) - 1
+
+    def children(child: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        child = child[is_inner]
+        return np.where(is_leaf[child], leaf_rank[child], inner_rank[child]), is_leaf[child]
+
+    return tree_ensemble(
+        output,
+        roots=inner_rank[forest.roots],
+        feature=np.maximum(forest.feature[is_inner], 0),
+        split=forest.threshold[is_inner],
+        below=children(forest.left),
+        above=children(forest.right),
+        weights=np.ones(is_leaf.sum()) if single_rows else forest.length[is_leaf],
+        missing_below=forest.missing_left[is_inner],
+    )
+
+
+DETECTOR = IsolationForest

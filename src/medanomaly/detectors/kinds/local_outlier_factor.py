@@ -1,10 +1,11 @@
-"""Local outlier factor: how much thinner the training rows lie around a row than around its neighbours."""
+"""Local outlier factor: how much lower the density of training rows is around a row than around its neighbours."""
 
 import numpy as np
 from numba import njit
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.occlusion import OcclusionDetector
+from medanomaly.detectors.onnx.graph import Graph, node, squared_distances
 
 _NO_NEIGHBOUR = -1
 
@@ -14,15 +15,14 @@ class LocalOutlierFactor(OcclusionDetector):
 
     With ``r(x, t) = max(k-distance(t), |x - t|)`` and ``lrd(x) = 1 / (mean r over the k nearest + 1e-10)``, the score is
     the mean lrd of the neighbours over lrd(x), about 1 inside a cluster of any density. As in scikit-learn, exactly k
-    neighbours count. Neighbours are counted among the distinct training rows, as the paper proposes below definition 6:
-    more than k copies of a row have distance 0 to each other, and every row beside such a spot of endless density would
+    neighbours count. Neighbours are counted among the distinct training rows, as the paper proposes below definition 6.
+    More than k copies of a row have distance 0 to each other, and every row near such a point of infinite density would
     be an outlier. Of several at the same distance the first in lexicographic order counts, so that the score is defined
-    where rows tie.
-    Every training row is compared, which costs less than a search tree does with 50 neighbours or many features.
-    Distances mix the features as they come, so put a preprocessor that standardises them before it.
+    for ties. Every training row is compared, which costs less than a search tree does with 50 neighbours or many
+    features. Distances depend on the units of the features, so standardise them first.
 
     Args:
-        n_neighbors: k >= 1, cut to the number of distinct training rows less one.
+        n_neighbors: k >= 1, at most the number of distinct training rows minus one.
         contamination: share of the training rows below the threshold of ``predict``.
 
     Attributes:
@@ -31,6 +31,8 @@ class LocalOutlierFactor(OcclusionDetector):
         k_distance_: (n,) distance of each of them to its k-th neighbour.
         density_: (n,) their lrd.
     """
+
+    label = "local outlier factor"
 
     def __init__(self, n_neighbors: int = 50, contamination: float = 0.1):
         self.n_neighbors = n_neighbors
@@ -42,7 +44,7 @@ class LocalOutlierFactor(OcclusionDetector):
         self.train_ = np.unique(X.astype(np.float64, order="C"), axis=0)
         self.k_ = max(1, min(self.n_neighbors, len(self.train_) - 1))
         if len(self.train_) == 1:
-            # nobody to compare the only row with: its neighbour is itself
+            # the only row is its own neighbour
             self.k_distance_ = np.zeros(1)
             self.density_ = np.full(1, 1e10)
             return
@@ -62,6 +64,28 @@ class LocalOutlierFactor(OcclusionDetector):
         for nearest in neighbours.T:
             around += self.density_[nearest]
         return around / self.k_ / self._density(neighbours, distances)
+
+    def _onnx_graph(self) -> Graph:
+        nodes, constants = squared_distances(self.train_)
+        nodes += [
+            # of equal distances the first row wins, in ONNX as in the self
+            node("TopK", ["squares", "k"], ["nearest_squares", "nearest"], axis=1, largest=0),
+            node("Sqrt", ["nearest_squares"], ["distances"]),
+            node("Gather", ["k_distance", "nearest"], ["neighbour_distance"]),
+            node("Max", ["neighbour_distance", "distances"], ["reach"]),
+            node("MatMul", ["reach", "shares"], ["mean_reach"]),
+            node("Add", ["mean_reach", "tiny"], ["thinness"]),
+            node("Gather", ["density", "nearest"], ["neighbour_density"]),
+            node("MatMul", ["neighbour_density", "shares"], ["mean_density"]),
+            node("Mul", ["mean_density", "thinness"], ["score"]),
+        ]
+        return nodes, constants | {
+            "k": np.array([self.k_]),
+            "k_distance": self.k_distance_,
+            "density": self.density_,
+            "shares": np.full(self.k_, 1.0 / self.k_),
+            "tiny": np.float64(1e-10),
+        }
 
 
 @njit(nogil=True)
@@ -89,3 +113,6 @@ def _nearest(X, train, k, leave_self_out):
             squares[i, place], neighbours[i, place] = square, t
             worst = squares[i, k - 1]
     return neighbours, np.sqrt(squares)
+
+
+DETECTOR = LocalOutlierFactor

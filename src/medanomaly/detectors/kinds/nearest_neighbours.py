@@ -5,26 +5,29 @@ from scipy.spatial import KDTree
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.base import BaseDetector
+from medanomaly.detectors.onnx.graph import Graph, node
 
 
 class NearestNeighbours(BaseDetector):
     """Mean Euclidean distance to the k nearest training rows (Angiulli & Pizzuti 2002, there as a sum).
 
-    Distances mix the features as they come, so put a preprocessor that standardises them before it. The search is
-    exact, by a k-d tree: below about 20 features a row costs microseconds, with hundreds of unrelated features it
-    costs as much as comparing it with every training row.
+    Distances depend on the units of the features, so standardise them first. The search is exact, with a k-d tree. Below
+    about 20 features a row costs microseconds. With hundreds of unrelated features it costs as much as a comparison with
+    every training row.
 
     The distance to neighbour t splits as ``d = sum_j (x_j - t_j)^2 / d``; the contribution of feature j is the mean of
     its part over the neighbours, 0 for a neighbour at distance 0. Scored training rows count as their own neighbour.
 
     Args:
-        n_neighbors: k >= 1, cut to the number of training rows.
+        n_neighbors: k >= 1, at most the number of training rows.
         contamination: share of the training rows below the threshold of ``predict``.
 
     Attributes:
         train_: (n, d) float64, the training rows.
         k_: the number of neighbours used.
     """
+
+    label = "nearest neighbours"
 
     def __init__(self, n_neighbors: int = 5, contamination: float = 0.1):
         self.n_neighbors = n_neighbors
@@ -55,7 +58,7 @@ class NearestNeighbours(BaseDetector):
         return terms / self.k_
 
     def __getstate__(self) -> dict:
-        """The state without the search tree, which is built anew from the training rows."""
+        """The state without the search tree, which is rebuilt from the training rows."""
         state = dict(super().__getstate__())
         state.pop("_tree", None)
         return state
@@ -65,3 +68,25 @@ class NearestNeighbours(BaseDetector):
         super().__setstate__(state)
         if hasattr(self, "train_"):
             self._plant()
+
+    def _onnx_graph(self) -> Graph:
+        train = self.train_
+        nodes = [
+            # |t|^2 - 2 x.t orders the training rows t as |x - t|^2 does; it only chooses the neighbours, because the
+            # distance itself would lose half of its digits to cancellation
+            node("Gemm", ["x", "train", "squares"], ["order"], alpha=-2.0, transB=1),
+            node("TopK", ["order", "k"], ["nearest_order", "nearest"], axis=1, largest=0),
+            node("Gather", ["train", "nearest"], ["neighbours"]),
+            node("Unsqueeze", ["x", "columns"], ["row"]),
+            node("Sub", ["row", "neighbours"], ["differences"]),
+            node("ReduceSumSquare", ["differences", "features"], ["squared"], keepdims=0),
+            node("Sqrt", ["squared"], ["distances"]),
+            # with ReduceMean the last bit of a row would depend on its place in the batch
+            node("MatMul", ["distances", "shares"], ["score"]),
+        ]
+        constants = {"train": train, "squares": (train**2).sum(axis=1), "k": np.array([self.k_])}
+        shares = np.full(self.k_, 1.0 / self.k_)
+        return nodes, constants | {"shares": shares, "columns": np.array([1]), "features": np.array([2])}
+
+
+DETECTOR = NearestNeighbours

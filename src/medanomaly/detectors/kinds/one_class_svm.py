@@ -1,4 +1,4 @@
-"""One-class support vector machine: distance, in kernel space, from where half of the training rows lie."""
+"""One-class support vector machine: distance, in kernel space, from the region that holds half of the training rows."""
 
 import numpy as np
 from numba import njit
@@ -9,31 +9,34 @@ from sklearn.utils import check_random_state
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.occlusion import OcclusionDetector
+from medanomaly.detectors.onnx.graph import Graph, node, squared_distances
 
 
 class OneClassSVMDetector(OcclusionDetector):
     """One-class SVM with a Gaussian kernel (Schölkopf et al. 2001), ``f(x) = sum_i a_i exp(-gamma |x - s_i|^2)``.
 
     The anomaly score is ``1 - f(x) / sum_i max(a_i, 0)``, in [0, 1] for the exact machine: the same order as scikit-learn's
-    ``OneClassSVM``, whose offset it leaves out. Far from all training rows it levels off. Distances mix the features as
-    they come, so put a preprocessor that standardises them before it.
+    ``OneClassSVM``, without its offset. Far from all training rows it is constant. Distances depend on the units of the
+    features, so standardise them first.
 
-    The exact machine costs time that grows with the square of the rows. Above ``max_exact`` rows the kernel is approximated
-    by ``n_components`` training rows (Nyström; Williams & Seeger 2001) and the machine is solved in that space by
-    stochastic gradient descent, in linear time. The weights a_i then take both signs, and scores can exceed 1.
+    The time of the exact machine grows with the square of the number of rows. Above ``max_exact`` rows the kernel is
+    approximated by ``n_components`` training rows (Nyström; Williams & Seeger 2001). The machine is then solved in that
+    space by stochastic gradient descent, in linear time. The weights a_i then have both signs, and scores can exceed 1.
 
     Args:
         nu: upper limit of the share of training rows outside, in (0, 1].
         max_exact: most training rows of the exact machine.
-        n_components: rows that stand for the kernel above it.
+        n_components: rows that approximate the kernel above ``max_exact``.
         contamination: share of the training rows below the threshold of ``predict``.
         random_state: of the approximation; the exact machine draws no random numbers.
 
     Attributes:
-        centres_: (m, d) float64 support vectors, or the rows that stand for the kernel.
+        centres_: (m, d) float64 support vectors, or the rows that approximate the kernel.
         weights_: (m,) float64, a over the sum of its positive parts.
         gamma_: 1 / (d * variance of all entries), scikit-learn's "scale".
     """
+
+    label = "one-class SVM"
 
     def __init__(
         self,
@@ -74,6 +77,18 @@ class OneClassSVMDetector(OcclusionDetector):
             1.0 - _kernel_sums(X.astype(np.float64, order="C"), self.centres_, self.weights_, self.gamma_), 0
         )
 
+    def _onnx_graph(self) -> Graph:
+        nodes, constants = squared_distances(self.centres_)
+        nodes += [
+            node("Mul", ["squares", "minus_gamma"], ["exponents"]),
+            node("Exp", ["exponents"], ["kernel"]),
+            node("MatMul", ["kernel", "weights"], ["inside"]),
+            node("Sub", ["one", "inside"], ["outside"]),
+            node("Relu", ["outside"], ["score"]),
+        ]
+        constants |= {"minus_gamma": np.float64(-self.gamma_), "weights": self.weights_}
+        return nodes, constants | {"one": np.float64(1.0)}
+
 
 @njit(nogil=True)
 def _kernel_sums(X, centres, weights, gamma):
@@ -87,3 +102,6 @@ def _kernel_sums(X, centres, weights, gamma):
                 square += difference * difference
             sums[i] += weights[c] * np.exp(-gamma * square)
     return sums
+
+
+DETECTOR = OneClassSVMDetector

@@ -9,14 +9,16 @@ from medanomaly.detectors.quadratic_form import QuadraticForm, floored_inverse
 class PCADetector(QuadraticForm):
     """Sum of the squared principal component scores, each over its variance (Shyu et al. 2003, eq. 4, all components).
 
-    The components are those of the correlation matrix. Components of small variance say most about broken
-    correlations, but one of (nearly) no variance would outweigh everything, so variances are raised to ``floor`` (the mean
-    variance is 1). That also covers constant columns, which have variance 0.
+    The components are those of the correlation matrix. Components of small variance show
+    broken correlations best, but one of almost no variance would outweigh everything. Variances are therefore raised to
+    ``floor`` (the mean variance is 1). That also covers constant columns, which have variance 0.
 
     Args:
         floor: smallest variance of a component, above 0.
         contamination: share of the training rows below the threshold of ``predict``.
     """
+
+    label = "PCA"
 
     def __init__(self, floor: float = 0.01, contamination: float = 0.1):
         self.floor = floor
@@ -31,3 +33,6 @@ class PCADetector(QuadraticForm):
 
     def _precision(self, z: np.ndarray) -> np.ndarray:
         return floored_inverse(z.T @ z / len(z), self.floor)
+
+
+DETECTOR = PCADetector

@@ -1,9 +1,11 @@
-"""Masked autoencoder with a transformer encoder over the features: each value is told from the others."""
+"""Masked autoencoder with a transformer encoder over the features: each value is predicted from the others."""
 
 import numpy as np
+import onnx
 from numba import njit
 
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.detectors.onnx.graph import Graph, node
 from medanomaly.detectors.reconstruction import ReconstructionDetector
 
 _PATIENCE = 10
@@ -14,21 +16,23 @@ _LAYER = ("attention_norm", "project", "gather", "perceptron_norm", "widen", "na
 class TransformerAutoencoderDetector(ReconstructionDetector):
     """Residuals of features hidden from a transformer that sees the other features (masked autoencoding).
 
-    The features are cut at random into groups; a row is told once for each group, with that group hidden, so that every
-    value is told without being seen. Up to ``n_masks`` features each is a group of its own.
+    The features are divided at random into groups. A row is reconstructed once per group, with that group hidden, so
+    that every value is predicted without being seen. With up to ``n_masks`` features, each is its own group.
 
     Args:
         width: of a feature's token.
         n_heads: attention heads; ``width`` is a multiple of it.
         n_layers: encoder layers.
-        n_masks: most groups.
-        max_epochs: most passes over the training rows; training stops earlier when held-out rows are told no better.
+        n_masks: largest number of groups.
+        max_epochs: most passes over the training rows; training stops earlier when the held-out loss no longer falls.
         contamination: share of the training rows below the threshold of ``predict``.
         random_state: of initial weights, order, masks and groups.
 
     Attributes:
         hidden_: (n_groups, v) float64, 1 where a group hides a feature; each column adds up to 1.
     """
+
+    label = "transformer autoencoder"
 
     def __init__(
         self,
@@ -98,6 +102,46 @@ class TransformerAutoencoderDetector(ReconstructionDetector):
         hidden = self.hidden_[:, :, None]
         scale = (1.0 - hidden) * self.weights_["value"]
         return scale, self.weights_["name"] + hidden * self.weights_["blank"]
+
+    def _network_graph(self) -> Graph:
+        w = self.weights_
+        scale, shift = self._tokens()
+        # (n, groups, tokens, width): every group of hidden features is a separate pass
+        nodes = [
+            node("Unsqueeze", ["seen", "group_and_width"], ["spread_out"]),
+            node("Mul", ["spread_out", "token_scale"], ["scaled"]),
+            node("Add", ["scaled", "token_shift"], ["tokens_0"]),
+        ]
+        size = self.width // self.n_heads
+        constants = {
+            "group_and_width": np.array([1, 3]),
+            "token_scale": scale,
+            "token_shift": shift,
+            "heads": np.array([0, 0, 0, 3 * self.n_heads, size]),
+            "joined": np.array([0, 0, 0, self.width]),
+            "per_root": np.float64(1.0 / np.sqrt(size)),
+            "last_axis": np.array([-1]),
+            "group_axis": np.array([1]),
+            "read": w["read"],
+            "read_bias": w["bias"],
+            "hidden": self.hidden_,
+        }
+        for k in range(self.n_layers):
+            layer = {name: values[k] for name, values in w.items() if name.startswith(_LAYER)}
+            layer_nodes, layer_constants = _encoder_layer(layer, k, self.n_heads)
+            nodes, constants = nodes + layer_nodes, constants | layer_constants
+        norm_nodes, norm_constants = _norm_graph(
+            f"tokens_{self.n_layers}", "final", w["norm.weight"], w["norm.bias"]
+        )
+        nodes += [
+            *norm_nodes,
+            node("Mul", ["final", "read"], ["read_out"]),
+            node("ReduceSum", ["read_out", "last_axis"], ["unbiased"], keepdims=0),
+            node("Add", ["unbiased", "read_bias"], ["every_pass"]),
+            node("Mul", ["every_pass", "hidden"], ["where_hidden"]),
+            node("ReduceSum", ["where_hidden", "group_axis"], ["reconstruction"], keepdims=0),
+        ]
+        return nodes, constants | norm_constants
 
 
 @njit(nogil=True)
@@ -179,3 +223,60 @@ def _times(tokens, weight, bias):
             for c in range(weight.shape[1]):
                 out[a, c] += tokens[a, k] * weight[k, c]
     return out
+
+
+def _encoder_layer(w: dict[str, np.ndarray], k: int, n_heads: int) -> Graph:
+    """Nodes from "tokens_k" to "tokens_k+1"."""
+    linear_parts = ("project", "gather", "widen", "narrow")
+    constants = {f"{name}.{k}": w[name] for name in w if name.startswith(linear_parts)}
+    attended, attended_constants = _norm_graph(
+        f"tokens_{k}", f"attended_{k}", w["attention_norm.weight"], w["attention_norm.bias"]
+    )
+    perceived, perceived_constants = _norm_graph(
+        f"between_{k}", f"perceived_{k}", w["perceptron_norm.weight"], w["perceptron_norm.bias"]
+    )
+
+    def linear(x: str, part: str, output: str) -> list[onnx.NodeProto]:
+        return [
+            node("MatMul", [x, f"{part}.weight.{k}"], [f"{output}_product"]),
+            node("Add", [f"{output}_product", f"{part}.bias.{k}"], [output]),
+        ]
+
+    nodes = [
+        *attended,
+        *linear(f"attended_{k}", "project", f"projected_{k}"),
+        node("Reshape", [f"projected_{k}", "heads"], [f"by_head_{k}"]),
+        # (n, groups, 3 heads, tokens, size)
+        node("Transpose", [f"by_head_{k}"], [f"heads_first_{k}"], perm=[0, 1, 3, 2, 4]),
+        node(
+            "Split",
+            [f"heads_first_{k}"],
+            [f"query_{k}", f"key_{k}", f"values_{k}"],
+            axis=2,
+            num_outputs=3,
+        ),
+        node("Transpose", [f"key_{k}"], [f"key_turned_{k}"], perm=[0, 1, 2, 4, 3]),
+        node("MatMul", [f"query_{k}", f"key_turned_{k}"], [f"likeness_{k}"]),
+        node("Mul", [f"likeness_{k}", "per_root"], [f"scaled_likeness_{k}"]),
+        node("Softmax", [f"scaled_likeness_{k}"], [f"attention_{k}"], axis=-1),
+        node("MatMul", [f"attention_{k}", f"values_{k}"], [f"mixed_heads_{k}"]),
+        node("Transpose", [f"mixed_heads_{k}"], [f"tokens_first_{k}"], perm=[0, 1, 3, 2, 4]),
+        node("Reshape", [f"tokens_first_{k}", "joined"], [f"mixed_{k}"]),
+        *linear(f"mixed_{k}", "gather", f"gathered_{k}"),
+        node("Add", [f"tokens_{k}", f"gathered_{k}"], [f"between_{k}"]),
+        *perceived,
+        *linear(f"perceived_{k}", "widen", f"wide_{k}"),
+        node("Relu", [f"wide_{k}"], [f"rectified_{k}"]),
+        *linear(f"rectified_{k}", "narrow", f"narrow_{k}"),
+        node("Add", [f"between_{k}", f"narrow_{k}"], [f"tokens_{k + 1}"]),
+    ]
+    return nodes, constants | attended_constants | perceived_constants
+
+
+def _norm_graph(x: str, output: str, weight: np.ndarray, bias: np.ndarray) -> Graph:
+    names = [f"{output}_weight", f"{output}_bias"]
+    nodes = [node("LayerNormalization", [x, *names], [output], axis=-1, epsilon=1e-5)]
+    return nodes, dict(zip(names, (weight, bias), strict=True))
+
+
+DETECTOR = TransformerAutoencoderDetector

@@ -1,1 +1,1 @@
-"""Networks that reconstructing detectors are made of."""
+"""Networks of the detectors that reconstruct rows, and their training."""

@@ -1,4 +1,4 @@
-"""A perceptron that squeezes a row through a narrow layer."""
+"""A perceptron that passes a row through a narrow layer."""
 
 from itertools import pairwise
 

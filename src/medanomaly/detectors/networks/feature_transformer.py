@@ -1,11 +1,11 @@
-"""A transformer encoder over the features of a row: each hidden feature is told from the others."""
+"""A transformer encoder over the features of a row: each hidden feature is predicted from the others."""
 
 import torch
 from torch import nn
 
 
 class FeatureTransformer(nn.Module):
-    """Every feature is a token; hidden ones bring only their name, and what they attend to has to tell their value.
+    """Every feature is a token. The token of a hidden feature has only its name; its value is predicted from the others.
 
     The token of feature j is ``z_j value_j + name_j``, or ``name_j + blank_j`` where it is hidden. Pre-norm encoder layers
     (Vaswani et al. 2017; Xiong et al. 2020) of self-attention and a perceptron mix the tokens, and ``h_j . read_j + bias_j``
@@ -37,7 +37,7 @@ class FeatureTransformer(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention and a perceptron, each behind a layer normalisation and added to its input."""
+    """Self-attention and a perceptron, each after a layer normalisation and added to its input."""
 
     def __init__(self, width: int, n_heads: int):
         super().__init__()

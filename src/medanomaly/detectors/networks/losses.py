@@ -1,4 +1,4 @@
-"""What the networks of the tabular detectors are taught: to tell a row from a damaged copy of it."""
+"""What the networks of detectors of rows learn: to reconstruct a row from a damaged copy of it."""
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ def denoising_loss(network: nn.Module, z: torch.Tensor) -> torch.Tensor:
 
 
 def masked_loss(network: nn.Module, z: torch.Tensor) -> torch.Tensor:
-    """Mean squared error of the hidden values alone; each row hides a random share of its features, at least one."""
+    """Mean squared error of the hidden values; each row hides a random share of its features, at least one."""
     share = torch.rand(len(z), 1, device=z.device) * 0.5
     draw = torch.rand_like(z)
     hidden = ((draw < share) | (draw == draw.amin(dim=1, keepdim=True))).to(z.dtype)

@@ -50,22 +50,22 @@ def trained_weights(
     patience: int,
     seed: int,
 ) -> dict[str, np.ndarray]:
-    """Weights of the epoch that tells the held-out rows best, by name, float64.
+    """Weights by name, float64, of the epoch that reconstructs the held-out rows best.
 
     Args:
-        build: makes the network.
+        build: builds the network.
         loss: of :mod:`medanomaly.detectors.networks.losses`.
         rows: (n, d) standardised.
         held_out: (m, d) likewise.
         learning_rate: of Adam.
-        max_epochs: at most.
-        patience: epochs without improvement.
+        max_epochs: most passes over the rows.
+        patience: epochs without improvement before training stops.
         seed: of initial weights, order and damage.
     """
-    # a network this small is faster on a processor than on its way to a GPU
+    # a network this small is faster on a CPU than on a GPU
     params = TrainingParams(
         max_epochs=max_epochs,
-        # about twenty steps an epoch, whatever the number of rows
+        # about twenty steps per epoch, whatever the number of rows
         batch_size=int(np.clip(len(rows) // 20, 16, 256)),
         learning_rate=learning_rate,
         patience=patience,

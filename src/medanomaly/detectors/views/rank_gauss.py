@@ -1,29 +1,32 @@
-"""Columns bent to the normal distribution by their ranks; the view in which skewed columns weigh as much as others."""
+"""Columns transformed to the normal distribution by their ranks; in this view skewed columns count as much as others."""
 
 import numpy as np
+import onnx
+from onnx import numpy_helper
 from scipy.special import ndtri
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from medanomaly.detectors.onnx.graph import Graph, balanced_search, node
 from medanomaly.detectors.views.standardise import VIEW_LIMIT
 
 MAX_KNOTS = 1024
 
 
 class RankGauss(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """Each training value to the normal quantile of its mid-rank, then standardised; straight lines in between.
+    """Maps each training value to the normal quantile of its mid-rank, then standardises; straight lines in between.
 
-    A value v that stands c times among n, with C values up to and including it, goes to ``Phi^-1((C - c/2) / n)`` (van der
-    Waerden scores with mid-ranks; see Conover & Iman 1981, "Rank transformations as a bridge"). Unlike
-    scikit-learn's ``QuantileTransformer`` the line goes on beyond the training extremes, with the mean slope between
-    them: what is far out stays far out. Of more than 1024 different values, 1024 are kept, evenly spaced in rank.
-    A constant column is only centred, in units of ``max(1, |value|)``. Output is cut at +-1e6.
+    A value v that occurs c times among n, with C values up to and including it, becomes ``Phi^-1((C - c/2) / n)`` (van
+    der Waerden scores with mid-ranks; see Conover & Iman 1981, "Rank transformations as a bridge"). Unlike
+    scikit-learn's ``QuantileTransformer`` the line continues beyond the training extremes, with the mean slope between
+    them, so that extreme values stay extreme. Of more than 1024 different values, 1024 are kept, evenly spaced in rank.
+    A constant column is only centred, in units of ``max(1, |value|)``. Output is clipped to +-1e6.
 
     Attributes:
         knots_: d arrays of float32, ascending.
-        anchors_: d arrays of float64, one longer: where the line of the cell ``#{knots <= x}`` starts,
-        values_: what it is there,
-        slopes_: and how it climbs.
+        anchors_: d arrays of float64, one longer: where the line of the cell ``#{knots <= x}`` starts.
+        values_: likewise, the value of the line there.
+        slopes_: likewise, its slope.
     """
 
     def fit(self, X: np.ndarray, y: object = None) -> "RankGauss":
@@ -53,6 +56,53 @@ class RankGauss(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             cell = np.searchsorted(self.knots_[j], column, side="right")
             out[:, j] = self.values_[j][cell] + (column - self.anchors_[j][cell]) * self.slopes_[j][cell]
         return np.clip(out, -VIEW_LIMIT, VIEW_LIMIT).astype(np.float32)
+
+    def _onnx_graph(self, output: str) -> Graph:
+        """Nodes from "x" to ``output``: one tree per column finds the piece of its curve in a table of all pieces."""
+        sizes = np.array([len(knots) for knots in self.knots_])
+        first_knot, first_cell = np.cumsum(sizes) - sizes, np.cumsum(sizes + 1) - (sizes + 1)
+        children = [[], []]
+        for size, knot, cell in zip(sizes, first_knot, first_cell, strict=True):
+            for side, (child, is_leaf) in zip(children, balanced_search(size), strict=True):
+                side.append(np.stack([child + np.where(is_leaf, cell, knot), is_leaf.astype(int)]))
+        below, above = (np.concatenate(side, axis=1) for side in children)
+        # x <= the number before the knot is x < knot
+        edges = np.nextafter(np.concatenate(self.knots_), np.float32(-np.inf)).astype(np.float64)
+        search = node(
+            "TreeEnsemble",
+            ["x"],
+            ["cell_number"],
+            domain="ai.onnx.ml",
+            n_targets=len(sizes),
+            aggregate_function=1,
+            tree_roots=first_knot + sizes // 2,
+            nodes_featureids=np.repeat(np.arange(len(sizes)), sizes),
+            nodes_modes=numpy_helper.from_array(np.zeros(len(edges), dtype=np.uint8)),
+            nodes_splits=numpy_helper.from_array(edges),
+            nodes_truenodeids=below[0],
+            nodes_trueleafs=below[1],
+            nodes_falsenodeids=above[0],
+            nodes_falseleafs=above[1],
+            leaf_targetids=np.repeat(np.arange(len(sizes)), sizes + 1),
+            leaf_weights=numpy_helper.from_array(np.arange(sizes.sum() + len(sizes), dtype=np.float64)),
+        )
+        nodes = [
+            search,
+            node("Cast", ["cell_number"], ["cell"], to=onnx.TensorProto.INT64),
+            node("Gather", ["anchors", "cell"], ["anchor"]),
+            node("Gather", ["values", "cell"], ["value"]),
+            node("Gather", ["slopes", "cell"], ["slope"]),
+            node("Sub", ["x", "anchor"], ["run"]),
+            node("Mul", ["run", "slope"], ["rise"]),
+            node("Add", ["value", "rise"], ["unbounded"]),
+            node("Clip", ["unbounded", "lowest", "highest"], [output]),
+        ]
+        limits = {"lowest": np.float64(-VIEW_LIMIT), "highest": np.float64(VIEW_LIMIT)}
+        return nodes, limits | {
+            "anchors": np.concatenate(self.anchors_),
+            "values": np.concatenate(self.values_),
+            "slopes": np.concatenate(self.slopes_),
+        }
 
 
 def _curve(column: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -1,15 +1,17 @@
-"""Columns in units of their own standard deviation; the view of the data that distances are taken in."""
+"""Columns in units of their own standard deviation; the view of the data in which distances are measured."""
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-# far outside any population, yet its square and sums of squares stay finite in float32
+from medanomaly.detectors.onnx.graph import Graph, node
+
+# far outside any population, but its square and sums of squares stay finite in float32
 VIEW_LIMIT = 1e6
 
 
 class Standardise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    """``(x - mean) / sd`` with the training mean and standard deviation, cut at +-1e6.
+    """``(x - mean) / sd`` with the training mean and standard deviation, clipped to +-1e6.
 
     A column that is constant in training has no standard deviation; it is kept, in units of ``max(1, |mean|)``, because
     another value of it is unusual. Rows are cast to float32 before and after, arithmetic is float64.
@@ -46,3 +48,13 @@ class Standardise(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _view(self, X: np.ndarray) -> np.ndarray:
         return self._z(X).astype(np.float32)
+
+    def _onnx_graph(self, output: str) -> Graph:
+        """Nodes from "x" to ``output``."""
+        nodes = [
+            node("Sub", ["x", "mean"], ["centred"]),
+            node("Div", ["centred", "scale"], ["unbounded"]),
+            node("Clip", ["unbounded", "lowest", "highest"], [output]),
+        ]
+        limits = {"lowest": np.float64(-VIEW_LIMIT), "highest": np.float64(VIEW_LIMIT)}
+        return nodes, limits | {"mean": self.mean_, "scale": self.scale_}

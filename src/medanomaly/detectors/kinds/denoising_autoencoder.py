@@ -1,9 +1,10 @@
-"""Denoising autoencoder: what does not fit through a narrow layer is unusual."""
+"""Denoising autoencoder: a row that a narrow layer cannot represent is unusual."""
 
 import numpy as np
 from numba import njit
 
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.detectors.onnx.graph import Graph, node
 from medanomaly.detectors.reconstruction import ReconstructionDetector
 
 _PATIENCE = 20
@@ -13,16 +14,18 @@ _LEARNING_RATE = 3e-3
 class AutoencoderDetector(ReconstructionDetector):
     """Residuals of a small perceptron ``d - hidden - bottleneck - hidden - d`` (Hawkins et al. 2002).
 
-    It is trained to give back rows from damaged copies (Vincent et al. 2010): a network that only has to copy usual rows
-    copies unusual ones too.
+    It is trained to reconstruct rows from damaged copies (Vincent et al. 2010), because a network that learns to copy
+    usual rows copies unusual ones too.
 
     Args:
         hidden: width of the hidden layers.
-        bottleneck: width in the middle, at most one less than the varying columns; None for a third of them.
-        max_epochs: most passes over the training rows; training stops earlier when held-out rows are told no better.
+        bottleneck: width in the middle, at most one less than the varying columns; None for a third of the columns.
+        max_epochs: most passes over the training rows; training stops earlier when the held-out loss no longer falls.
         contamination: share of the training rows below the threshold of ``predict``.
         random_state: of initial weights, order and damage.
     """
+
+    label = "denoising autoencoder"
 
     def __init__(
         self,
@@ -73,6 +76,19 @@ class AutoencoderDetector(ReconstructionDetector):
             z = _linear(z, self.weights_[f"weight_{layer}"], self.weights_[f"bias_{layer}"], layer < 3)
         return z
 
+    def _network_graph(self) -> Graph:
+        nodes, constants, rows = [], {}, "seen"
+        for layer in range(4):
+            constants |= {f"{kind}_{layer}": self.weights_[f"{kind}_{layer}"] for kind in ("weight", "bias")}
+            nodes += [
+                node("MatMul", [rows, f"weight_{layer}"], [f"product_{layer}"]),
+                node("Add", [f"product_{layer}", f"bias_{layer}"], [f"sum_{layer}"]),
+            ]
+            rows = f"rectified_{layer}"
+            if layer < 3:
+                nodes.append(node("Relu", [f"sum_{layer}"], [rows]))
+        return [*nodes, node("Identity", ["sum_3"], ["reconstruction"])], constants
+
 
 @njit(nogil=True)
 def _linear(rows, weight, bias, rectified):
@@ -87,3 +103,6 @@ def _linear(rows, weight, bias, rectified):
             for j in range(weight.shape[1]):
                 out[i, j] = max(out[i, j], 0.0)
     return out
+
+
+DETECTOR = AutoencoderDetector

@@ -1,19 +1,16 @@
-"""Ensembles of detectors of different kinds, on the scale of percentiles among out-of-fold training scores."""
+"""Ensembles of different kinds of detectors, combined as percentiles among out-of-fold training scores."""
 
 from abc import abstractmethod
 
 import numpy as np
+import onnx
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.base import BaseDetector
-from medanomaly.detectors.kinds.ecdf import ECDFDetector
-from medanomaly.detectors.kinds.extended_isolation_forest import ExtendedIsolationForest
-from medanomaly.detectors.kinds.local_outlier_factor import LocalOutlierFactor
-from medanomaly.detectors.kinds.nearest_neighbours import NearestNeighbours
-from medanomaly.detectors.kinds.one_class_svm import OneClassSVMDetector
 from medanomaly.detectors.occlusion import OcclusionDetector, positive_shares
+from medanomaly.detectors.onnx.graph import Graph, node, renamed
 from medanomaly.detectors.views.percentiles import TrainingPercentiles
 from medanomaly.detectors.views.rank_gauss import RankGauss
 from medanomaly.detectors.views.standardise import Standardise
@@ -24,16 +21,16 @@ VIEWS = {"standardised": Standardise, "rank_gauss": RankGauss}
 class PercentileEnsemble(OcclusionDetector):
     """Mean, over detectors of different kinds, of the percentile of a row among out-of-fold training scores.
 
-    Detectors score on scales of their own. Ranks within a batch would put them on one scale, but then a row's score
-    would depend on the rows beside it. Here the training rows are cut into ``n_folds`` parts, each scored by views and
-    detectors fitted on the others, and a new row takes its percentile among these scores: they are what usual rows score
-    that the detector has not seen, which its scores on its own training rows are not. Equal rows share a part; a copy in
-    another part would be a row that has been seen.
+    Each detector has its own scale. Ranks within a batch would give a common scale, but then a row's score would depend
+    on the other rows of the batch. Instead, the training rows are cut into ``n_folds`` parts, and each part is scored by
+    views and detectors fitted on the others. The score of a new row becomes its percentile among these scores. They show
+    how usual rows score that the detector has not seen; its scores on its own training rows do not. Equal rows are
+    always in the same part, because a copy in another part would be a row that the detector has seen.
 
-    A row's score is shared out in the same way: each detector divides its part of the mean among the features in
-    proportion to its own contributions above 0.
+    The contributions follow the score: each detector divides its part of the mean among the features, in proportion to
+    its own contributions above 0.
 
-    A subclass says which detectors it takes, and on which view of the data.
+    A subclass defines which detectors it combines, and on which view of the data.
 
     Attributes:
         views_: fitted views by name.
@@ -68,7 +65,7 @@ class PercentileEnsemble(OcclusionDetector):
         unseen = np.empty((len(self.members_), len(X)))
         for part in range(fold.max() + 1):
             inside = fold == part
-            # where all rows are equal they have to stand for themselves
+            # if all rows are equal, no other rows exist to fit on
             views, members = self._fit_members(X if inside.all() else X[~inside], random)
             unseen[:, inside] = self._member_scores(X[inside], views, members)
         self.percentiles_ = [TrainingPercentiles(scores) for scores in unseen]
@@ -114,6 +111,30 @@ class PercentileEnsemble(OcclusionDetector):
             terms += percentile(member_scores(member, seen))[:, None] * shares
         return terms / len(self.members_)
 
+    def _onnx_graph(self) -> Graph:
+        nodes, constants = [], {}
+        for name, view in self.views_.items():
+            view_nodes, view_constants = view._onnx_graph("view")
+            # members cast what they are given to float32
+            view_nodes += [
+                node("Cast", ["view"], ["single"], to=onnx.TensorProto.FLOAT),
+                node("Cast", ["single"], ["seen"], to=onnx.TensorProto.DOUBLE),
+            ]
+            nodes += renamed(view_nodes, f"{name}.", {"x": "x"})
+            constants |= {f"{name}.{key}": value for key, value in view_constants.items()}
+        parts = []
+        views = [name for name, _ in self._members()]
+        for i, (name, member) in enumerate(zip(views, self.members_, strict=True)):
+            member_nodes, member_constants = member._onnx_graph()
+            percentile_nodes, percentile_constants = self.percentiles_[i]._onnx_graph()
+            nodes += renamed(member_nodes, f"{i}.", {"x": f"{name}.seen"})
+            nodes += renamed(percentile_nodes, f"{i}.percentile.", {"score": f"{i}.score"})
+            constants |= {f"{i}.{key}": value for key, value in member_constants.items()}
+            constants |= {f"{i}.percentile.{key}": value for key, value in percentile_constants.items()}
+            parts.append(f"{i}.percentile.percentile")
+        nodes += [node("Sum", parts, ["sum"]), node("Div", ["sum", "n_members"], ["score"])]
+        return nodes, constants | {"n_members": np.float64(len(parts))}
+
 
 def member_scores(member: BaseDetector, X: np.ndarray) -> np.ndarray:
     """(n,) float64 anomaly scores of a fitted detector for (n, d) float32 rows that need no checks."""
@@ -123,48 +144,3 @@ def member_scores(member: BaseDetector, X: np.ndarray) -> np.ndarray:
     for column in member._contributions(X).T:
         total += column
     return total
-
-
-class FourMemberEnsemble(PercentileEnsemble):
-    """Isolation forest, 5 nearest neighbours, tail probabilities and one-class SVM, all on standardised columns.
-
-    One detector of each family that does well alone: partition, distance, marginal tails, kernel.
-
-    Args:
-        n_estimators: trees of the forest.
-        n_folds: parts of the training rows for the out-of-fold scores, >= 2.
-        contamination: share of the training rows below the threshold of ``predict``.
-        random_state: seed or generator.
-    """
-
-    def _members(self) -> list[tuple[str, BaseDetector]]:
-        return [
-            ("standardised", ExtendedIsolationForest(n_estimators=self.n_estimators, ndim=1)),
-            ("standardised", NearestNeighbours(n_neighbors=5)),
-            ("standardised", ECDFDetector(tail="flat")),
-            ("standardised", OneClassSVMDetector(nu=0.5)),
-        ]
-
-
-class TwoViewEnsemble(PercentileEnsemble):
-    """Two isolation forests, two nearest-neighbour distances and a local outlier factor, on two views of the data.
-
-    Standardised columns keep how far out a value lies; columns bent to the normal distribution by rank keep skewed ones
-    from drowning the others. Slanted splits and the nearest row are taken in the second view, straight splits, the
-    nearest row and the local outlier factor (k = min(50, n - 1)) in the first.
-
-    Args:
-        n_estimators: trees of each forest.
-        n_folds: parts of the training rows for the out-of-fold scores, >= 2.
-        contamination: share of the training rows below the threshold of ``predict``.
-        random_state: seed or generator.
-    """
-
-    def _members(self) -> list[tuple[str, BaseDetector]]:
-        return [
-            ("rank_gauss", ExtendedIsolationForest(n_estimators=self.n_estimators, ndim=2)),
-            ("standardised", ExtendedIsolationForest(n_estimators=self.n_estimators, ndim=1)),
-            ("standardised", NearestNeighbours(n_neighbors=1)),
-            ("rank_gauss", NearestNeighbours(n_neighbors=1)),
-            ("standardised", LocalOutlierFactor(n_neighbors=50)),
-        ]
