@@ -197,9 +197,15 @@ def register(make: Callable[[], ModelKind], name: str) -> None:
 def kinds() -> dict[str, Callable[[], ModelKind]]:
     """Every known kind by name, as a function that makes it."""
     found: dict[str, Callable[[], ModelKind]] = {}
-    for module in KIND_PACKAGES:
-        found |= importlib.import_module(module).kinds()
-    return found | _registered
+    for module in (*KIND_PACKAGES, None):
+        of = _registered if module is None else importlib.import_module(module).kinds()
+        twice = sorted(set(found) & set(of))
+        if twice:
+            raise ConfigurationError(
+                f"two kinds of model are called {twice}", remedy="Rename one of each pair."
+            )
+        found |= of
+    return found
 
 
 def kind(name: str) -> ModelKind:

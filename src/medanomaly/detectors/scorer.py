@@ -8,8 +8,9 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.conformal import p_values
 from medanomaly.core.errors import BundleError
+from medanomaly.core.manifest import require_kind
 from medanomaly.core.onnx_session import open_session, run_batches
-from medanomaly.detectors.kinds import trusted_types
+from medanomaly.detectors.kinds import detector_names, trusted_types
 from medanomaly.detectors.preprocessing import Preprocessor
 
 
@@ -21,6 +22,7 @@ class TabularScorer:
     """
 
     def __init__(self, bundle: Bundle):
+        require_kind(bundle.manifest, detector_names(), "a detector of rows of features")
         self.bundle = bundle
         self.preprocessor = Preprocessor.from_dict(bundle.manifest["preprocessing"])
         self.calibration = bundle.array("calibration.npy")
@@ -52,7 +54,7 @@ class TabularScorer:
         import skops.io
 
         # only types of the project's own detectors are ever constructed
-        trusted = trusted_types(self.bundle.manifest["detector"])
+        trusted = trusted_types(self.bundle.manifest.kind)
         return skops.io.loads(self.bundle.files["model.skops"], trusted=trusted)
 
     @property
