@@ -1,4 +1,4 @@
-"""The beat detector as a bundle: trained, calibrated and sealed; and read back to score."""
+"""The beat detector as a bundle: trained and calibrated; and read back to score."""
 
 import json
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ def beat_detector_bundle(
     seed: int,
     stamp: dict | None = None,
 ) -> Bundle:
-    """Learn the population from the train recordings, calibrate on the calibration recordings and seal the bundle.
+    """Learn the population from the train recordings, calibrate on the calibration recordings, and make the bundle.
 
     Args:
         raw: record -> recording.

@@ -1,4 +1,4 @@
-"""The LSTM autoencoder as a bundle: trained, calibrated and sealed; and the scores of its ONNX model."""
+"""The LSTM autoencoder as a bundle: trained and calibrated; and the scores of its ONNX model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ def lstm_bundle(
     stamp: dict | None = None,
     loggers: Sequence = (),
 ) -> Bundle:
-    """Train an LSTM autoencoder on normal train beats, calibrate its ONNX model and seal the bundle.
+    """Train an LSTM autoencoder on normal train beats, calibrate its ONNX model, and make the bundle.
 
     Args:
         waveforms: (n, n_samples, n_leads) float32, row i is case i.
