@@ -28,17 +28,20 @@ from medanomaly.training.params import TrainingParams
 SIZE, N_TRAIN, N_COMPARED = 128, 48, 8
 CALLS, WARM_UP = 300, 10
 TARGET_MS, TOLERANCE = 50, 1e-5
-PARAMETERS = Path(__file__).parents[1] / "conf" / "chest_xray" / "parameters.yml"
+CONF = Path(__file__).parents[1] / "conf"
 
 
 def networks() -> dict[str, NetworkParams]:
     """Parameters of each network of ``conf/chest_xray``, and of the autoencoder with variances (AE-U)."""
-    blocks = yaml.safe_load(PARAMETERS.read_text())["imaging_models"]
+    base, chest = (
+        yaml.safe_load((CONF / path).read_text())["models"]["imaging"]
+        for path in ("base/parameters/models.yml", "chest_xray/parameters.yml")
+    )
     found = {}
-    for name, block in blocks.items():
+    for name, block in chest.items():
         # the only epoch must not be a warm-up
         settings = {key: value for key, value in block["network"].items() if key != "warm_up_epochs"}
-        found[name.replace("_", " ")] = network_params(settings)
+        found[name.replace("_", " ")] = network_params({"network": base[name]["kind"]} | settings)
     return found | {"AE-U": found["autoencoder"].model_copy(update={"variance": True})}
 
 

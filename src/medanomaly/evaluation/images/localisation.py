@@ -41,13 +41,13 @@ def localisation(
     seed: int = 0,
     confidence: float = 0.95,
 ) -> pd.DataFrame:
-    """Pixel figures over all images, with percentile intervals of a bootstrap over patients.
+    """Metrics of pixels over all images, with percentile intervals of a bootstrap over patients.
 
     Args:
         maps: (n, H, W) higher = more anomalous.
         masks: (n, H, W) bool.
         threshold: of :func:`healthy_threshold`; a pixel above it is flagged.
-        patient: (n,) whose films they are.
+        patient: (n,) patient of each map.
         n_resamples, seed, confidence: of the bootstrap.
 
     Returns:
