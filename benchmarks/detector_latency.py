@@ -4,10 +4,10 @@ import time
 
 import numpy as np
 
+from benchmarks.blocks import described_models
 from benchmarks.record import Result, write
 from medanomaly.detectors.onnx.export import load_session, to_onnx
 from medanomaly.detectors.training import detector_class
-from medanomaly.pipelines.tabular_models.pipeline import MODELS
 
 N_TRAIN, N_FEATURES = 1_500, 40
 CALLS, WARM_UP = 2_000, 100
@@ -18,8 +18,8 @@ TARGET_US = 100
 def main() -> None:
     rows = np.random.default_rng(0).standard_normal((N_TRAIN, N_FEATURES)).astype(np.float32)
     results = []
-    for name in MODELS:
-        detector = detector_class(name)(**OPTIONS.get(name, {})).fit(rows)
+    for name, block in described_models("tabular").items():
+        detector = detector_class(block["kind"])(**OPTIONS.get(name, {})).fit(rows)
         session = load_session(to_onnx(detector))
         taken = np.empty(CALLS)
         for i in range(-WARM_UP, CALLS):
