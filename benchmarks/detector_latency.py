@@ -3,8 +3,8 @@
 import time
 
 import numpy as np
-from medanomaly.pipelines.tabular_models.pipeline import MODELS
 
+from benchmarks.blocks import described_models
 from benchmarks.record import Result, write
 from medanomaly.core.onnx_session import open_session
 from medanomaly.detectors.kinds import detector_class
@@ -19,8 +19,8 @@ TARGET_US = 100
 def main() -> None:
     rows = np.random.default_rng(0).standard_normal((N_TRAIN, N_FEATURES)).astype(np.float32)
     results = []
-    for name in MODELS:
-        detector = detector_class(name)(**OPTIONS.get(name, {})).fit(rows)
+    for name, block in described_models("tabular").items():
+        detector = detector_class(block["kind"])(**OPTIONS.get(name, {})).fit(rows)
         session = open_session(to_onnx(detector))
         taken = np.empty(CALLS)
         for i in range(-WARM_UP, CALLS):

@@ -6,15 +6,14 @@ what was learned.
 
 import os
 import time
-from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import onnxruntime
 import torch
-import yaml
 
+from benchmarks.blocks import described_models
 from benchmarks.record import Result, write
 from medanomaly.core.onnx_session import open_session
 from medanomaly.imaging.networks.detector import NetworkDetector
@@ -28,20 +27,16 @@ from medanomaly.training.params import TrainingParams
 SIZE, N_TRAIN, N_COMPARED = 128, 48, 8
 CALLS, WARM_UP = 300, 10
 TARGET_MS, TOLERANCE = 50, 1e-5
-CONF = Path(__file__).parents[1] / "conf"
 
 
 def networks() -> dict[str, NetworkParams]:
     """Parameters of each network of ``conf/chest_xray``, and of the autoencoder with variances (AE-U)."""
-    base, chest = (
-        yaml.safe_load((CONF / path).read_text())["models"]["imaging"]
-        for path in ("base/parameters/models.yml", "chest_xray/parameters.yml")
-    )
     found = {}
-    for name, block in chest.items():
-        # the only epoch must not be a warm-up
-        settings = {key: value for key, value in block["network"].items() if key != "warm_up_epochs"}
-        found[name.replace("_", " ")] = network_params({"network": base[name]["kind"]} | settings)
+    for name, block in described_models("imaging", "chest_xray").items():
+        if "network" in block:
+            # the only epoch must not be a warm-up
+            settings = {key: value for key, value in block["network"].items() if key != "warm_up_epochs"}
+            found[name.replace("_", " ")] = network_params({"network": block["kind"], **settings})
     return found | {"AE-U": found["autoencoder"].model_copy(update={"variance": True})}
 
 

@@ -18,8 +18,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
-from medanomaly.pipelines.tabular_models.pipeline import MODELS
 
+from benchmarks.blocks import described_models
 from benchmarks.record import Result, write
 from benchmarks.tabular_oneclass import SETS, named, paired_interval, planted_causes, strict_split
 from medanomaly.core.conformal import score_threshold
@@ -150,8 +150,8 @@ def changes(X: np.ndarray, y: np.ndarray, name: str) -> list[Result]:
     moved = random.choice(np.flatnonzero(scale > 0), 20)
     rows[np.arange(20), moved] += 6 * scale[moved]
     results = []
-    for model in MODELS:
-        params = DetectorParams(kind=model)
+    for model, block in described_models("tabular").items():
+        params = DetectorParams(kind=block["kind"])
         scorer = TabularScorer(train_bundle(cases, features, params, name=model, alpha=0.05, seed=0))
         threshold = np.full(20, score_threshold(scorer.calibration, 0.05))
         started = time.perf_counter()

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import settings
 
 # a shared machine can be slow; time is measured in benchmarks, never in tests. Same examples on every run.
@@ -16,6 +17,21 @@ settings.load_profile("project")
 os.environ["WANDB_MODE"] = "disabled"
 
 ROOT = Path(__file__).parents[1]
+
+
+def described_models(modality):
+    """Names of the blocks of ``conf/base`` that describe models of a modality."""
+    return list(yaml.safe_load((ROOT / "conf/base/parameters/models.yml").read_text())["models"][modality])
+
+
+def environment(env, conf=ROOT / "conf"):
+    """What an environment of the project, or of another folder or archive of configuration, wants."""
+    from kedro.config import OmegaConfigLoader
+
+    from medanomaly.pipelines.environment import read_environment
+    from medanomaly.settings import CONFIG_LOADER_ARGS
+
+    return read_environment(OmegaConfigLoader(str(conf), env=env, **CONFIG_LOADER_ARGS))
 
 
 @pytest.fixture(scope="session")

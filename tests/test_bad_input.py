@@ -44,7 +44,7 @@ class Project:
         parameters = {
             "data_processing": {"tables": {"mine": self.table}},
             "evaluation": {"n_resamples": 100},
-            "tabular_models": {"isolation_forest": {"options": {"n_estimators": 20}}},
+            "models": {"tabular": {"isolation_forest": {"options": {"n_estimators": 20}}}},
         }
         (env / "parameters.yml").write_text(yaml.safe_dump(parameters))
 
@@ -223,7 +223,7 @@ def test_a_wrong_parameter_is_told_before_anything_runs(project):
     good_table().to_csv(project.csv, index=False)
     project.write_conf()
     (project.conf / "mine" / "parameters.yml").write_text(
-        "tabular_models:\n  ecdf:\n    options: {bandwidth: 3}\n"
+        "models:\n  tabular:\n    ecdf:\n      options: {bandwidth: 3}\n"
     )
     command = [Path(sys.executable).parent / "kedro", "run", "--env", "mine", "--conf-source", project.conf]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -30,12 +30,12 @@ from medanomaly.imaging.supervised.bundles import (
 )
 from medanomaly.imaging.supervised.models import ImageClassifier, ImageSegmenter
 from medanomaly.parameters import AlarmParams, RunParams
-from medanomaly.pipelines.risk_models.image_check_nodes import MAP_COLUMNS
-from medanomaly.pipelines.risk_models.image_section_nodes import write_film_risk_report
-from medanomaly.pipelines.risk_models.images import film_risk_models
+from medanomaly.pipeline_registry import build
+from medanomaly.pipelines.imaging.risk_check_nodes import MAP_COLUMNS
+from medanomaly.pipelines.imaging.risk_report_nodes import write_image_risk_report
 from medanomaly.reporting.imaging.risk import map_section
 from medanomaly.reporting.sections import Figure
-from tests.conftest import ROOT
+from tests.conftest import ROOT, environment
 
 pytestmark = pytest.mark.xdist_group("film risk")
 CONTRACT = InputContract(size=32)
@@ -81,8 +81,8 @@ def data(run):
 
 def test_probabilities_and_scores_are_of_test_films_alone_and_come_from_the_bundle(run, data):
     films, cases = data
-    probabilities = run["imaging_risk.probabilities"].load()
-    scores = check_scores(run["imaging_risk.scores"].load())
+    probabilities = run["imaging_risk.classifier.probabilities"].load()
+    scores = check_scores(run["imaging_risk.classifier.scores"].load())
     test = cases[cases["split"] == "test"]
     assert probabilities["case_id"].tolist() == scores["case_id"].tolist() == test["case_id"].tolist()
     bundle = run["imaging_risk.classifier.bundle"].load()
@@ -106,10 +106,10 @@ def test_the_threshold_is_chosen_on_calibration_films(run, data):
 
 def test_an_anomaly_scorer_refuses_the_bundle_and_the_other_way_round(run):
     bundle = run["imaging_risk.classifier.bundle"].load()
-    foreign = make_bundle(bundle.manifest | {"modality": "imaging"}, bundle.files)
-    with pytest.raises(BundleError, match="modality 'imaging'"):
+    foreign = make_bundle(bundle.manifest | {"kind": "unet"}, bundle.files)
+    with pytest.raises(BundleError, match="kind 'unet'"):
         ImageRiskScorer(foreign)
-    with pytest.raises(BundleError, match="calibration"):
+    with pytest.raises(BundleError, match="kind 'image_classifier'"):
         ImageScorer(bundle)
 
 
@@ -189,15 +189,16 @@ def test_the_page_is_one_file_that_shows_maps_outlines_and_what_they_are_worth(r
 
 
 def test_without_a_segmenter_the_page_says_why(run):
+    nodes = build(environment("test"), "risk_models").nodes
     stored = {
         name: run[name].load()
-        for name in next(n for n in film_risk_models().nodes if n.name == "write_film_risk_report").inputs
+        for name in next(n for n in nodes if n.name == "write_image_risk_report").inputs
         if not name.startswith("params:")
     }
     masks, outlines = stored["imaging.masks"], stored["imaging_risk.outlines"]
     stored["imaging.masks"] = {"masks": masks["masks"][:0], "rows": masks["rows"][:0]}
     stored["imaging_risk.segmenters"], stored["imaging_risk.outlines"] = {}, outlines[:0]
-    page = write_film_risk_report(
+    page = write_image_risk_report(
         *stored.values(),
         EvaluationParams(n_resamples=100),
         AlarmParams(),
@@ -236,7 +237,7 @@ def test_a_label_that_is_missing_in_a_part_is_named_with_what_to_do(data, part, 
     changed = cases.copy()
     changed.loc[changed["split"] == part, "label"] = only
     with pytest.raises(ConfigurationError, match=message) as error:
-        classifier_bundle(films, changed, ImageRiskParams(), CONTRACT, seed=0)
+        classifier_bundle(films, changed, ImageRiskParams(), CONTRACT, name="classifier", seed=0)
     assert "anomalous_patients: split" in str(error.value)
 
 

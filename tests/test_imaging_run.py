@@ -8,9 +8,10 @@ import pytest
 
 from medanomaly.core.cases import check_cases
 from medanomaly.core.scores import check_scores
-from medanomaly.pipelines.imaging_models.pipeline import MODELS
 from medanomaly.reporting.sections import from_json
+from tests.conftest import described_models
 
+MODELS = described_models("imaging")
 pytestmark = pytest.mark.xdist_group("finished run")
 
 
@@ -96,9 +97,9 @@ def test_the_verdict_says_no_more_than_the_intervals(run):
     assert "Better than LBE, which is no network: denoising U-Net." in said
 
 
-def test_examinations_say_whether_p_values_hold(run):
+def test_checks_say_whether_p_values_hold(run):
     for model in MODELS:
-        found = run[f"imaging.{model}.examination"].load()
+        found = run[f"imaging.{model}.checks"].load()
         assert found["test batch"]["verdict"] in ("holds", "broken", "unknown")
         assert 0 <= found["planted"]["auroc"] <= 1
         assert (found["leak"] is None) == (model in ("lbe", "lesion_segmenter"))

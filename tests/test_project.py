@@ -77,10 +77,21 @@ def test_no_parameter_is_unused(used_anywhere):
     used = {d.removeprefix("params:") for d in used_anywhere if d.startswith("params:")}
     for path in config_files("parameters"):
         for block, content in (yaml.safe_load(path.read_text()) or {}).items():
+            if block == "models":
+                continue
             names = {block, *(f"{block}.{key}" for key in content)} if isinstance(content, dict) else {block}
             whole = block in used
             single = {name for name in names - {block} if name in used}
             assert whole or single == names - {block}, f"{path.name}: '{block}' is not used as a whole"
+
+
+def test_every_block_of_a_model_is_a_model_of_some_environment(used_anywhere):
+    for path in config_files("parameters"):
+        models = (yaml.safe_load(path.read_text()) or {}).get("models", {})
+        for modality, blocks in models.items():
+            for name, block in blocks.items():
+                used = f"params:models.{modality}.{name}" in used_anywhere
+                assert used or block is None, f"{path.name}: models.{modality}.{name}"
 
 
 def test_every_catalog_entry_has_a_layer_for_kedro_viz():

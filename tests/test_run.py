@@ -2,17 +2,16 @@
 
 import json
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from medanomaly.core.cases import check_cases
-from medanomaly.core.scores import check_scores
-from medanomaly.pipelines.tabular_models.pipeline import MODELS
+from medanomaly.core.scores import BASELINE, check_scores
+from tests.conftest import ROOT, described_models
 
-ROOT = Path(__file__).parents[1]
+MODELS = described_models("tabular")
 pytestmark = pytest.mark.xdist_group("finished run")
 
 
@@ -28,9 +27,11 @@ def test_tables_keep_their_contracts(finished_run):
 def test_metrics_table_has_the_contract_s_columns_and_intervals_around_its_values(finished_run):
     metrics = finished_run["metrics"].load()
     assert metrics.columns.tolist() == [
-        "modality", "model", "split", "subgroup", "metric", "value", "ci_low", "ci_high", "n", "n_positive",
+        "modality", "model", "role", "split", "subgroup", "metric", "value", "ci_low", "ci_high", "n", "n_positive",
     ]  # fmt: skip
     whole = metrics[metrics["subgroup"].fillna("").eq("")]
+    assert not metrics.loc[metrics["model"].isin(MODELS), "role"].eq(BASELINE).any()
+    assert metrics.loc[metrics["model"].eq("1-NN"), "role"].eq(BASELINE).all()
     expected = {"auroc", "auroc_delong", "auprc", "prevalence", "sensitivity", "specificity"}
     expected |= {"ppv", "npv", "f1", "false_alarm_rate", "flagged_share"}
     for model in MODELS:

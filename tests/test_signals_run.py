@@ -7,27 +7,28 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from medanomaly.pipelines.data_processing.nodes import DataProcessingParams
-from medanomaly.pipelines.data_processing.signal_nodes import cut_windows, find_beats, split_beats
-from medanomaly.pipelines.signal_models.nodes import fit_beat_detector, score_recordings
-from medanomaly.pipelines.signal_models.section_nodes import find_episodes
-from medanomaly.pipelines.signal_models.series_nodes import describe_series, score_series
 
 from medanomaly.core.cases import check_cases
+from medanomaly.core.models import kind
 from medanomaly.core.splits import SplitParams
 from medanomaly.datasets.recordings import MITBIHDataset, SVDBDataset
 from medanomaly.datasets.ucr import UCRDataset
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.pipelines.environment import Model
+from medanomaly.pipelines.models import explain_cases, fit_model, score_cases
+from medanomaly.pipelines.signals.modality import SIGNALS
+from medanomaly.pipelines.signals.prepare_nodes import cut_windows, find_beats, split_beats
+from medanomaly.pipelines.signals.section_nodes import alarm_episodes
+from medanomaly.pipelines.signals.series_nodes import describe_series
 from medanomaly.signals.alarms.params import EpisodeParams
-from medanomaly.signals.beat_detector.params import BeatDetectorParams
 from medanomaly.signals.beats.params import BeatParams
-from medanomaly.signals.series.params import SeriesDetectorParams, SeriesParams
+from medanomaly.signals.series.params import SeriesParams
 
 DATA = os.environ.get("MEDANOMALY_DATA")
 needs_data = pytest.mark.skipif(not DATA, reason="MEDANOMALY_DATA names no folder of real data")
 RUN, ALARM = RunParams(dataset="test", table="test"), AlarmParams()
-SPLIT = DataProcessingParams(tables={}, split=SplitParams())
+SPLIT = SplitParams()
 
 
 def folder(name):
@@ -59,12 +60,18 @@ def test_mitbih_goes_from_raw_files_to_scores_and_episodes():
     assert summary["n_records"] == summary["n_kept"] + summary["n_quarantined"] == len(beats)
     assert len(quarantine) == summary["n_quarantined"]
     cases = check_cases(split_beats(raw, beats, SPLIT))
-    detector = BeatDetectorParams(learn_s=60)
-    bundle = fit_beat_detector(raw, beats, cases, detector, ALARM, RUN, name="beat_detector")
-    scores, explanations, terms = score_recordings(raw, beats, cases, bundle, ALARM)
+    detector, view = kind("beat_detector"), SIGNALS.cases["beats"].views["recordings"]
+    given = {"cases": cases, "raw": raw, "beats": beats}
+    (bundle,) = fit_model(
+        Model("detector", detector), "signals", view, given, detector.params(learn_s=60), ALARM, RUN, {}, None
+    )
+    data = view.make(**given)
+    scores, terms = score_cases(detector, bundle, data, {}, ALARM)
+    explanations = explain_cases(detector, bundle, data, scores, {"contributions": terms})
+    assert set(scores["model"]) == {"detector"}
     np.testing.assert_allclose(terms.drop(columns="case_id").sum(axis=1), scores["score"])
     assert set(explanations["case_id"]) <= set(cases.loc[cases["split"] == "test", "case_id"])
-    episodes, burden = find_episodes(beats, cases, terms, detector, EpisodeParams(), EvaluationParams(), RUN)
+    episodes, burden = alarm_episodes(beats, cases, terms, bundle, EpisodeParams(), EvaluationParams(), RUN)
     assert (episodes["end_s"] >= episodes["start_s"]).all()
     assert set(burden["hours"]) == set(cases.loc[cases["split"] == "test", "patient_id"])
 
@@ -96,11 +103,12 @@ def test_ucr_goes_from_raw_files_to_a_share_located():
     windows, cases, quarantine, summary = cut_windows(raw, settings, RUN)
     assert summary["noun"] == "window"
     assert quarantine.empty
-    points = {}
+    points, view = {}, SIGNALS.cases["windows"].views["series"]
+    given = {"cases": cases, "raw": raw, "windows": windows, "series_processing": settings}
     for name in ("one_liner", "matrix_profile"):
-        bundle, scores, points[name] = score_series(
-            raw, windows, cases, SeriesDetectorParams(kind=name), settings, ALARM, RUN, name=name
-        )
+        model = Model(name, kind(name))
+        bundle, points[name] = fit_model(model, "signals", view, given, None, ALARM, RUN, {}, None)
+        (scores,) = score_cases(model.kind, bundle, view.make(**given), {"points": points[name]}, ALARM)
         assert bundle.manifest["name"] == name
         assert scores["case_id"].tolist() == cases["case_id"].tolist()
     located, sections = describe_series(raw, settings, EvaluationParams(n_resamples=100), RUN, **points)

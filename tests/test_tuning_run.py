@@ -3,18 +3,22 @@
 import json
 import logging
 import shutil
-from pathlib import Path
 
 import pandas as pd
 import pytest
-from medanomaly.pipelines.tabular_models.nodes import with_tuned_options
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.detectors.training import DetectorParams
-from medanomaly.pipelines.tuning.nodes import searched_detector
+from medanomaly.core.models import kind
+from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.pipelines.environment import Environment, Model
+from medanomaly.pipelines.models import fit_model
+from medanomaly.pipelines.tabular.modality import TABULAR
+from medanomaly.pipelines.tuning.nodes import search
+from medanomaly.pipelines.tuning.pipeline import tuning
+from medanomaly.tracking.params import TrackingParams
 from medanomaly.tuning.study import TuningParams
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[1]
 FOREST = "tabular.isolation_forest"
 SPACE = {
     "n_estimators": {"type": "int", "low": 5, "high": 40},
@@ -80,40 +84,34 @@ def test_a_study_of_other_data_is_another_study(tuned, outputs, tmp_path):
     assert after["study"] != before["study"]
 
 
-def test_tuned_options_go_before_those_of_the_block_and_leave_the_others():
-    block = DetectorParams(kind="isolation_forest", options={"n_estimators": 300, "max_samples": 64})
-    tuned = {"options": {"n_estimators": 7}, "study": "s", "trial": 2, "value": 0.5}
-    assert with_tuned_options(block, tuned, "forest").options == {"n_estimators": 7, "max_samples": 64}
-    assert with_tuned_options(block, {}, "forest") is block
+def test_tuned_options_override_those_of_the_block_and_leave_the_others():
+    forest = kind("isolation_forest")
+    block = forest.params(options={"n_estimators": 300, "max_samples": 64})
+    tuned = forest.with_options(block, {"n_estimators": 7})
+    assert tuned.options == {"n_estimators": 7, "max_samples": 64}
+    assert forest.with_options(block, {}) == block
 
 
 def test_options_of_another_detector_are_refused():
     tuned = {"options": {"n_neighbors": 3}, "study": "s", "trial": 0, "value": 0.5}
+    about = AlarmParams(), RunParams(dataset="ward", table="ward"), tuned, None
+    forest, view = Model("forest", kind("isolation_forest")), TABULAR.cases["records"].views["features"]
     with pytest.raises(ConfigurationError, match=r"study s: .*n_neighbors.*forest\.tuned\.json"):
-        with_tuned_options(DetectorParams(kind="isolation_forest"), tuned, "forest")
+        fit_model(forest, "tabular", view, {}, None, *about)
 
 
-def test_two_blocks_of_one_detector_are_two_models():
-    from functools import partial
-
-    from medanomaly.pipelines.tabular_models.pipeline import create_pipeline
-
-    fits = [node for node in create_pipeline().nodes if node.name.endswith(".fit")]
-    assert all(isinstance(node.func, partial) for node in fits)
-    assert {node.name: node.func.keywords["name"] for node in fits} == {
-        node.name: node.name.split(".")[1] for node in fits
-    }
-
-
-@pytest.mark.parametrize(
-    ("target", "said"),
-    [("tabular.ecdf", "no search space"), ("tabular.absent", "no block"), (FOREST, "has no option")],
-)
+@pytest.mark.parametrize(("target", "said"), [("tabular.ecdf", "no search space"), (FOREST, "has no option")])
 def test_a_search_that_makes_no_sense_is_refused_before_it_starts(target, said):
-    search = {
-        "tabular.absent": SPACE,
-        FOREST: {"n_neighbors": {"type": "int", "low": 1, "high": 5}},
-    }
-    params = TuningParams(target=target, storage="sqlite://", search=search)
+    space = {FOREST: {"n_neighbors": {"type": "int", "low": 1, "high": 5}}}
+    params = TuningParams(target=target, storage="sqlite://", search=space)
+    about = TrackingParams(), RunParams(dataset="ward", table="ward")
     with pytest.raises(ConfigurationError, match=said):
-        searched_detector({"isolation_forest": {"kind": "isolation_forest"}, "ecdf": {}}, params)
+        search(kind(target.partition(".")[2]), None, None, params, *about)
+
+
+def test_a_target_that_is_no_model_is_refused_when_the_tuning_runs_and_the_models_are_named():
+    models = {"tabular": (Model("ecdf", kind("ecdf")), Model("forest", kind("isolation_forest")))}
+    environment = Environment(("tabular",), models=models, tuning_target="tabular.absent")
+    (node,) = tuning(environment).nodes
+    with pytest.raises(ConfigurationError, match=r"tabular\.absent.*\['tabular\.ecdf', 'tabular\.forest'\]"):
+        node.run({})

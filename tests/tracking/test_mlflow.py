@@ -44,7 +44,7 @@ def test_mlflow_has_every_figure_of_the_metrics_table(outputs, logged):
 def test_the_run_says_what_it_is_of_and_which_options_it_had(logged):
     assert logged.info.status == "FINISHED"
     assert logged.data.tags["dataset"] == "synthetic"
-    assert "n_estimators" in logged.data.params["tabular_models.isolation_forest"]
+    assert "n_estimators" in logged.data.params["models.tabular.isolation_forest"]
 
 
 def test_nothing_logged_names_a_case(outputs, logged):

@@ -9,8 +9,10 @@ import optuna
 import pandas as pd
 import pytest
 from kedro.io import MemoryDataset
+from tests.conftest import environment
 
 from medanomaly.core.bundle import array_bytes, make_bundle, write_bundle
+from medanomaly.pipeline_registry import build
 from medanomaly.tracking.params import WandbParams
 from medanomaly.tracking.results import git_commit, metric_values, shareable_figures
 from medanomaly.tracking.wandb_runs import active_mode, log_results, log_trial, training_loggers, wandb_run
@@ -31,6 +33,7 @@ def metrics():
     columns = [
         "modality",
         "model",
+        "role",
         "split",
         "subgroup",
         "metric",
@@ -42,9 +45,9 @@ def metrics():
     ]
     return pd.DataFrame(
         [
-            ["tabular", "ecdf", "test", pd.NA, "auroc", 0.9, 0.8, 0.95, 100, 10],
-            ["tabular", "ecdf", "test", "sex=F", "auroc", 0.7, 0.5, 0.9, 50, 5],
-            ["tabular", "1-NN", "test", "", "brier", np.nan, np.nan, np.nan, 100, 10],
+            ["tabular", "ecdf", "model", "test", pd.NA, "auroc", 0.9, 0.8, 0.95, 100, 10],
+            ["tabular", "ecdf", "model", "test", "sex=F", "auroc", 0.7, 0.5, 0.9, 50, 5],
+            ["tabular", "1-NN", "baseline", "test", "", "brier", np.nan, np.nan, np.nan, 100, 10],
         ],
         columns=columns,
     )
@@ -112,6 +115,7 @@ def test_a_run_is_written_offline_without_an_account_or_a_network(params, metric
     monkeypatch.setattr(socket.socket, "connect", refused)
     bundle = make_bundle(
         {
+            "kind": "ecdf",
             "name": "ecdf",
             "modality": "tabular",
             "dataset": "ward",
@@ -165,11 +169,7 @@ def test_the_commit_says_when_files_differ_from_it(tmp_path):
 
 @pytest.fixture
 def whole_pipeline(finished_run):
-    from kedro.framework.project import pipelines
-
-    # a session that ran one pipeline by name leaves only that one
-    pipelines.configure("medanomaly.pipeline_registry")
-    return pipelines["__default__"]
+    return build(environment("test"), "__default__")
 
 
 @pytest.mark.xdist_group("finished run")

@@ -117,13 +117,11 @@ def read_environment(loader: Any) -> Environment:
 
 def _own(loader: Any, key: str) -> dict[str, Any]:
     """What the files of the environment itself say, nothing of ``base``; from a folder or an archive alike."""
-    configs = loader._read_raw_config(key)[1]
-    merged: dict[str, Any] = {}
     from omegaconf import OmegaConf
 
-    for config in configs.values():
-        merged |= OmegaConf.to_container(config, resolve=False) or {}
-    return merged
+    # several files may hold parts of one block
+    merged = OmegaConf.merge({}, *loader._read_raw_config(key)[1].values())
+    return OmegaConf.to_container(merged, resolve=False)
 
 
 def _modalities(named: str, chosen: list[str] | None, catalog: Mapping[str, Any]) -> tuple[str, ...]:

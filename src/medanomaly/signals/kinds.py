@@ -11,11 +11,14 @@ from pydantic import create_model
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.conformal import p_values
+from medanomaly.core.manifest import require_kind
 from medanomaly.core.models import EXPLANATION_COLUMNS, FitContext, ModelInput, ModelKind
 from medanomaly.signals.beat_detector.params import BeatDetectorParams
 from medanomaly.signals.lstm.params import LSTMModelParams
 from medanomaly.signals.recordings.recording import Recording
-from medanomaly.signals.series.params import SERIES_KINDS, SeriesDetectorParams, SeriesParams
+from medanomaly.signals.series.params import SERIES_DETECTORS, SeriesDetectorParams, SeriesParams
+
+SERIES_DETECTORS = ("one_liner", "matrix_profile", "many_scale_profile")
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class WaveformScorer:
     def __init__(self, bundle: Bundle):
         from medanomaly.core.onnx_session import open_session
 
+        require_kind(bundle.manifest, [LSTMAutoencoder.name], "an LSTM autoencoder of waveforms")
         self.bundle, self.calibration = bundle, bundle.array("calibration.npy")
         self._session = open_session(bundle.files["model.onnx"])
 
@@ -182,6 +186,7 @@ class BeatScorer:
     def __init__(self, bundle: Bundle):
         from medanomaly.signals.beat_detector.bundle import beat_detector_of
 
+        require_kind(bundle.manifest, [BeatDetectorKind.name], "a beat detector")
         self.bundle, self.calibration = bundle, bundle.array("calibration.npy")
         self.detector = beat_detector_of(bundle)
 
@@ -260,6 +265,7 @@ class SeriesScorer:
     """A bundle of a detector of series, ready to score the windows of :class:`Series`."""
 
     def __init__(self, bundle: Bundle):
+        require_kind(bundle.manifest, SERIES_DETECTORS, "a detector of series")
         self.bundle, self.calibration = bundle, bundle.array("calibration.npy")
         self.params = SeriesDetectorParams(kind=bundle.manifest.kind, options=bundle.manifest.options)
         self.settings = SeriesParams(**bundle.manifest["series"])
@@ -283,5 +289,5 @@ def _series_params(name: str) -> type[SeriesDetectorParams]:
 def kinds() -> dict[str, Callable[[], ModelKind]]:
     """Every kind of model of signals that reads more than features."""
     return {"lstm_autoencoder": LSTMAutoencoder, "beat_detector": BeatDetectorKind} | {
-        name: partial(SeriesDetectorKind, name) for name in SERIES_KINDS
+        name: partial(SeriesDetectorKind, name) for name in SERIES_DETECTORS
     }

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from medanomaly.core.bundle import read_bundle, write_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError
+from medanomaly.core.models import ModelInput
 from medanomaly.core.onnx_session import open_session
 from medanomaly.core.scores import check_scores
 from medanomaly.detectors.scorer import TabularScorer
@@ -12,8 +13,9 @@ from medanomaly.evaluation.metrics import evaluate
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.tabular.risk.card import risk_card
 from medanomaly.tabular.risk.fitting.design_matrices import LinearDesign
+from medanomaly.tabular.risk.kind import TabularRisk
 from medanomaly.tabular.risk.params import RiskParams
-from medanomaly.tabular.risk.scorer import RiskScorer, probability_tables, risk_explanations
+from medanomaly.tabular.risk.scorer import RiskScorer, probability_tables
 from medanomaly.tabular.risk.training import check_labels, train_risk
 
 BOOSTING = {"model": "gradient_boosting", "options": {"max_iter": 20, "min_samples_leaf": 10}}
@@ -138,8 +140,9 @@ def test_bayesian_model_brings_its_interval(cases, table):
 
 def test_explanations_name_values_units_and_add_up(bundle, cases, table):
     scorer = RiskScorer(bundle)
-    probabilities, _ = probability_tables(scorer, cases, table[0])
-    found = risk_explanations(scorer, cases, table[0], probabilities, top=3)
+    probabilities, scores = probability_tables(scorer, cases, table[0])
+    kind, data = TabularRisk(), ModelInput(cases, table[0])
+    found = kind.explain(scorer, data, kind.most_notable(data, scores, 3), {})
     assert found["case_id"].nunique() == 3
     assert set(found.loc[found["feature"] == "a", "unit"]) == {"mmol/L"}
     highest = probabilities.nlargest(3, "probability")["case_id"].tolist()
