@@ -1,62 +1,55 @@
-"""The report: one HTML file that needs no network, no script and no other file."""
+"""The report: which sections a page has, in which order.
 
-import re
+It answers its title first: how many cases are flagged and which are the most unusual. Then comes how far that can be
+trusted, then the rest.
+"""
+
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import InputError
 from medanomaly.evaluation.known_metrics import METRICS
-from medanomaly.reporting import tables, unusual_cases
+from medanomaly.reporting import tables
+from medanomaly.reporting.cards import card_keys, cards_section
 from medanomaly.reporting.figures.standard import CAPTIONS, EXPLAINED, Caption
-from medanomaly.reporting.figures.style import GRID, INK, MUTED, SURFACE, model_label
+from medanomaly.reporting.figures.style import model_label
+from medanomaly.reporting.findings import cautions, failed_checks, flagged_details, flagged_lead, ranking
+from medanomaly.reporting.glossary import GLOSSARY, LIMITS
+from medanomaly.reporting.page import render
 from medanomaly.reporting.results import ModalityResults
-from medanomaly.reporting.sections import Section
-from medanomaly.reporting.summary import summary_rows
-from medanomaly.reporting.wording import (
-    answer,
-    asked,
-    counted,
-    day,
-    interval,
-    p_value,
-    percent,
-    written,
-)
+from medanomaly.reporting.sections import Figure, Section, Table, slug
+from medanomaly.reporting.unusual_cases import unusual_table
+from medanomaly.reporting.wording import asked, counted, interval, plural, written
 
-__all__ = ["ModalityResults", "render_report", "summary_rows"]
+__all__ = ["ModalityResults", "render_page", "render_report"]
 
-# figures that stand in a section of their own instead of the gallery
-_PLACED = ("sensitivity_by_kind", "subgroups")
-_HALF_POINTS = 420
-_RUN_WORDS = {
-    "dataset": "Data set",
-    "created": "Made on",
-    "command": "Command",
-    "seed": "Seed",
-    "version": "medanomaly",
-    "fingerprint": "Data fingerprint",
+# figures that have a section of their own
+_PLACED = ("p_value_calibration", "sensitivity_by_kind", "subgroups")
+_FOLDED = ("confusion_of_others",)
+# what is true of cases by how the data declares them
+CASES = {
+    "beats": "Each case is one beat of a recording.",
+    "cut_beats": "The data set holds single beats, cut out and standardised: there is no rhythm, no time and no millivolt.",
+    "windows": "Each case is one window of a long series.",
 }
 
 
 def render_report(run: Mapping[str, Any], modalities: Sequence[ModalityResults]) -> str:
     """Render the results of one run as a self-contained HTML page.
 
-    Nothing is computed from scores here beyond counts and order: metrics, comparisons and audit are shown as given, and a
-    part that is absent (labels, explanations, comparisons, ...) leaves out its section.
+    Nothing is computed from scores here beyond counts and order: metrics, comparisons and audit are shown as given. A part
+    that is absent (labels, explanations, comparisons, ...) leaves out its section.
 
     Args:
         run: how the results were made. ``dataset`` is required; ``description``, ``created`` (date as text), ``command``,
             ``seed``, ``version``, ``fingerprint``, ``libraries`` (name to version) and ``parameters`` (nested) are shown
             where given, as are any further plain values.
-        modalities: results of each modality, in the order of their sections; at least one.
+        modalities: results of each modality, in the order of their sections; at least one. Among several, a modality with
+            a ``page`` of its own is linked instead of shown in detail.
 
     Returns:
-        HTML. The same input gives the same text. Every value is escaped; only the SVG figures are inserted as they are,
-        and the page's content-security policy lets no script run.
+        HTML. The same input gives the same text.
 
     Raises:
         InputError: there is no modality, two of them share a name, or a figure is not SVG.
@@ -66,13 +59,36 @@ def render_report(run: Mapping[str, Any], modalities: Sequence[ModalityResults])
     names = [results.name for results in modalities]
     if len(set(names)) < len(names):
         raise InputError(f"two modalities have one name: {names}", remedy="Give each a name of its own.")
-    return _render("report.html", run, modalities=[_view(results) for results in modalities])
+    several = len(modalities) > 1
+    modalities = list(modalities) if several else [replace(modalities[0], page="")]
+    answers = [answer_section(r) for r in modalities]
+    trust = [trust_section(r) for r in modalities]
+    if several:
+        answers = [Section("The answer", sections=answers, key="answer")]
+        trust = [Section("How far can this be trusted?", sections=trust, key="trust")]
+    else:
+        answers = [replace(answers[0], title="The answer", key="answer")]
+        trust = [replace(trust[0], title="How far can this be trusted?", key="trust")]
+    details = [detail_section(r) for r in modalities if not r.page]
+    facts = [
+        f"{_name(r)}: {counted(r.scores['model'].nunique() - len(r.baselines), 'model')} on "
+        f"{counted(len(r.test_cases), r.noun)} set aside for testing."
+        for r in modalities
+    ]
+    return render(
+        run,
+        [*answers, *trust, *details, GLOSSARY, LIMITS],
+        title="report",
+        heading="What is unusual",
+        subtitle=str(run.get("description") or ""),
+        facts=" ".join(facts),
+    )
 
 
 def render_page(
     run: Mapping[str, Any], title: str, heading: str, lead: str, sections: Sequence[Section]
 ) -> str:
-    """Render sections that stand by themselves as a self-contained HTML page.
+    """Render sections that form a page of their own as a self-contained HTML page.
 
     Args:
         run: as of :func:`render_report`.
@@ -81,171 +97,205 @@ def render_page(
         lead: the finding in one sentence.
         sections: in order.
     """
-    views = [_section_view(section) for section in sections]
-    return _render("page.html", run, title=title, heading=heading, lead=lead, sections=views)
+    answer = Section("The answer", lead=lead, key="answer")
+    return render(run, [answer, *sections], title=title, heading=heading)
 
 
-def _render(template: str, run: Mapping[str, Any], **views: Any) -> str:
-    environment = Environment(
-        loader=PackageLoader("medanomaly.reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+def answer_section(r: ModalityResults) -> Section:
+    """How many cases are flagged, the most unusual ones, and where all of them are."""
+    # cards are where the details are: on this page, or on the modality's own
+    carded = {case_id: f"{r.page}#{key}" for case_id, key in card_keys(r).items()}
+    links = []
+    if r.cases_file:
+        links.append((f"All {counted(len(r.test_cases), f'test {r.noun}')} with their scores", r.cases_file))
+    if r.page:
+        links.append(
+            (
+                f"Everything about {_name(r).lower()}: figures, subgroups, data, and why cases are unusual",
+                r.page,
+            )
+        )
+    return Section(
+        _name(r),
+        lead=flagged_lead(r),
+        text=" ".join(flagged_details(r)),
+        cautions=failed_checks(r.audit),
+        tables=[replace(unusual_table(r, carded), title=f"Most unusual {plural(r.noun)}")],
+        links=links,
+        key=f"{r.slug}-answer",
     )
-    environment.filters["counted"] = counted
-    environment.filters["thousands"] = lambda n: f"{n:,}"
-    source, _, _ = environment.loader.get_source(environment, "report.css")
-    return environment.get_template(template).render(
-        run=run,
-        css=Markup(source),
-        made_on=day(run.get("created")),
-        facts=[(word, run[key]) for key, word in _RUN_WORDS.items() if run.get(key) is not None],
-        libraries=dict(run.get("libraries") or {}),
-        parameters=_flat({**_further(run), **(run.get("parameters") or {})}),
-        **views,
+
+
+def trust_section(r: ModalityResults) -> Section:
+    """How well the leading model ranks, reasons for doubt, the models compared, the audit."""
+    return Section(
+        _name(r),
+        text=" ".join(ranking(r)),
+        cautions=cautions(r),
+        tiles=_tiles(r),
+        sections=[_results(r), *_audit(r)],
+        key=f"{r.slug}-trust",
     )
 
 
-def _further(run: Mapping[str, Any]) -> dict[str, Any]:
-    known = {*_RUN_WORDS, "description", "libraries", "parameters"}
-    return {key: value for key, value in run.items() if key not in known}
-
-
-def _flat(parameters: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    rows: list[tuple[str, str]] = []
-    for key, value in parameters.items():
-        if isinstance(value, Mapping) and value:
-            rows += _flat(value, f"{prefix}{key}.")
-        else:
-            rows.append((f"{prefix}{key}", "not set" if value is None else str(value)))
-    return rows
-
-
-def _view(r: ModalityResults) -> dict[str, Any]:
-    """Everything the template shows of one modality, in plain types."""
-    comparisons, comparisons_left_out = tables.comparison_rows(r) if r.judged else ([], 0)
-    figures = [_figure_view(name, svg) for name, svg in r.figures.items() if not name.startswith(EXPLAINED)]
-    n_calibration = int(reference_cases(r.cases, "calibration").sum())
-    gallery = [figure for figure in figures if figure["name"] not in _PLACED]
-    return {
-        "slug": re.sub(r"[^a-z0-9]+", "-", r.name.lower()).strip("-") or "modality",
-        "name": r.name.replace("_", " "),
-        "noun": r.noun,
-        "alpha": asked(r.alpha),
-        "judged": r.judged,
-        "leading": model_label(r.leading),
-        "answer": answer(r),
-        "tiles": _tiles(r),
-        "audit": tables.audit_rows(r),
-        "splits": tables.split_rows(r),
-        "counts": tables.counts(r),
-        "quarantine": tables.quarantine_rows(r.quarantine),
-        "quality": tables.quality_rows(r.quality),
-        "n_without_flag": (r.quality or {}).get("n_clean_records"),
-        "n_checked": (r.quality or {}).get("n_records"),
-        "notes": list((r.summary or {}).get("notes", [])),
-        "results": tables.results_table(r) if r.judged else None,
-        "flagged": tables.flagged_rows(r),
-        "choices": tables.choice_rows(r),
-        "comparisons": comparisons,
-        "comparisons_left_out": comparisons_left_out,
-        "gallery": _paired(gallery),
-        "realised": tables.realised_rates(r),
-        "placed": {figure["name"]: figure for figure in figures if figure["name"] in _PLACED},
-        "subgroups": tables.subgroup_rows(r) if r.judged else [],
-        "suppressed": tables.suppressed_rows(r, kinds=False),
-        "suppressed_kinds": tables.suppressed_rows(r, kinds=True),
-        "kinds": tables.kind_table(r) if r.judged else {"models": [], "rows": []},
-        "unusual": unusual_cases.unusual_rows(r),
-        "n_test": len(r.test_cases),
-        "n_calibration": n_calibration,
-        "floor": p_value(1 / (n_calibration + 1)),
-        "explained": unusual_cases.explained_cases(r),
-        "sections": [_section_view(section) for section in r.sections],
-    }
-
-
-def _tiles(r: ModalityResults) -> list[dict[str, str]]:
-    """The four figures that a reader should take away."""
-    n_anomalous = int((r.test_cases["label"] == 1).sum())
-    tested = {
-        "label": f"{r.noun}s tested",
-        "value": f"{len(r.test_cases):,}",
-        "note": f"{n_anomalous:,} of them anomalous" if r.judged else "not labelled well enough to judge by",
-    }
+def _tiles(r: ModalityResults) -> list[tuple[str, str, str]]:
+    """The figures that a reader should take away."""
     if not r.judged:
-        flagged = int(r.most_unusual["flagged"].fillna(False).sum())
-        share = percent(flagged / max(1, len(r.test_cases)))
-        return [
-            {
-                "label": "flagged",
-                "value": f"{flagged:,}",
-                "note": f"{share}; {asked(r.alpha)} expected if all normal",
-            },
-            tested,
-        ]
+        return []
+    n_anomalous = int((r.test_cases["label"] == 1).sum())
     tiles = []
     for metric, label in (
         ("auroc", "AUROC"),
-        ("false_alarm_rate", "false alarms"),
-        ("sensitivity", "anomalies caught"),
+        ("false_alarm_rate", f"False alarms, {asked(r.alpha)} asked for"),
+        ("sensitivity", "Anomalies caught"),
     ):
         row = r.metric(r.leading, metric)
-        if row is None:
-            continue
-        span = interval(metric, row["ci_low"], row["ci_high"])
-        note = f"95 % interval {span}" if span else METRICS[metric].meaning
-        heading = f"{label}, {asked(r.alpha)} asked for" if metric == "false_alarm_rate" else label
-        tiles.append({"label": heading, "value": written(metric, row["value"]), "note": note})
+        if row is not None:
+            span = interval(metric, row["ci_low"], row["ci_high"])
+            note = f"95 % interval {span}" if span else METRICS[metric].meaning
+            tiles.append((label, written(metric, row["value"]), note))
+    tested = (
+        f"{plural(r.noun).capitalize()} tested",
+        f"{len(r.test_cases):,}",
+        f"{n_anomalous:,} of them anomalous",
+    )
     return [*tiles, tested]
 
 
-def _section_view(section: Section) -> dict[str, Any]:
-    figures = [_figure_view(f.title, f.svg, Caption(f.title, f.reading)) for f in section.figures]
-    return {
-        "slug": re.sub(r"[^a-z0-9]+", "-", section.title.lower()).strip("-"),
-        "title": section.title,
-        "text": section.text,
-        "gallery": _paired(figures),
-        "tables": [
-            {
-                "title": table.title,
-                "columns": table.columns,
-                "note": table.note,
-                "rows": [[_cell(value) for value in row] for row in table.rows],
-            }
-            for table in section.tables
-        ],
-    }
+def _results(r: ModalityResults) -> Section:
+    shown = [table for table in (tables.choice_table(r), tables.comparison_table(r)) if table and r.judged]
+    key = f"{r.slug}-results"
+    if r.judged:
+        return Section("Results", tables=[*tables.results_tables(r), *shown], key=key)
+    choices = tables.choice_table(r)
+    return Section(
+        "Results",
+        "Without labels of both classes nothing can be said about how often a model is right. What each one flags:",
+        tables=[tables.flagged_table(r), *([choices] if choices else [])],
+        key=key,
+    )
 
 
-def _cell(value: str | int | float) -> dict[str, Any]:
-    if isinstance(value, str):
-        return {"text": value, "number": value[:1].isdigit() or value[:1] in "+-−.–"}
-    return {"text": f"{value:,}" if isinstance(value, int) else f"{value:.3g}", "number": True}
+def _audit(r: ModalityResults) -> list[Section]:
+    found = tables.audit_tables(r.audit)
+    return (
+        [Section("Audit: leaks, shortcuts and p-values", tables=found, key=f"{r.slug}-audit")]
+        if found
+        else []
+    )
 
 
-def _figure_view(name: str, svg: str, caption: Caption | None = None) -> dict[str, Any]:
-    if not svg.startswith("<svg"):
-        raise InputError(f"figure '{name}' is not SVG", remedy="Draw it with medanomaly.reporting.figures.")
-    caption = caption or CAPTIONS.get(name, Caption(name.replace("_", " "), ""))
-    box = re.search(r'viewBox="0 0 ([0-9.]+)', svg)
-    wide = box is not None and float(box.group(1)) > _HALF_POINTS
-    for colour, variable in ((INK, "ink"), (MUTED, "muted"), (GRID, "line"), (SURFACE, "surface")):
-        svg = svg.replace(colour, f"var(--{variable})")
-    return {
-        "name": name,
-        "title": caption.title,
-        "reading": caption.reading,
-        "svg": Markup(svg),
-        "wide": wide,
-    }
+def detail_section(r: ModalityResults) -> Section:
+    """Everything else that is known of a modality, in order."""
+    own = [replace(section, key=f"{r.slug}-{slug(section.title)}") for section in r.sections]
+    parts = [
+        cards_section(r),
+        _figures(r),
+        _p_values(r),
+        _kinds(r),
+        _subgroups(r),
+        *own,
+        _data(r),
+    ]
+    return Section(f"{_name(r)}: details", sections=[part for part in parts if part is not None], key=r.slug)
 
 
-def _paired(figures: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Half-wide figures first, two a row; one left alone gets its caption at its side instead of an empty half."""
-    half = [figure for figure in figures if not figure["wide"]]
-    for position, figure in enumerate(half):
-        figure["alone"] = position == len(half) - 1 and len(half) % 2 == 1
-    return [*half, *({**figure, "alone": False} for figure in figures if figure["wide"])]
+def _figure(name: str, svg: str) -> Figure:
+    caption = CAPTIONS.get(name, Caption(name.replace("_", " "), ""))
+    return Figure(caption.title, caption.reading, svg, folded=name in _FOLDED)
+
+
+def _figures(r: ModalityResults) -> Section | None:
+    shown = [
+        _figure(name, svg)
+        for name, svg in r.figures.items()
+        if name not in _PLACED and not name.startswith(EXPLAINED)
+    ]
+    return Section("Figures", figures=shown, key=f"{r.slug}-figures") if shown else None
+
+
+def _placed(r: ModalityResults, name: str) -> list[Figure]:
+    return [_figure(name, r.figures[name])] if name in r.figures else []
+
+
+def _p_values(r: ModalityResults) -> Section | None:
+    found = _placed(r, "p_value_calibration")
+    if not found:
+        return None
+    return Section(
+        "Do p-values mean what they say?",
+        figures=found,
+        tables=[tables.realised_rates(r)],
+        key=f"{r.slug}-p-values",
+    )
+
+
+def _kinds(r: ModalityResults) -> Section | None:
+    table = tables.kind_table(r) if r.judged else None
+    if table is None:
+        return None
+    small = [f"{kind} ({counted(n, r.noun)})" for kind, n in tables.suppressed_groups(r, kinds=True)]
+    return Section(
+        "What is caught, by kind of anomaly",
+        figures=_placed(r, "sensitivity_by_kind"),
+        tables=[replace(table, note=f"Too few to measure: {', '.join(small)}." if small else "")],
+        key=f"{r.slug}-kinds",
+    )
+
+
+def _subgroups(r: ModalityResults) -> Section | None:
+    table = tables.subgroup_table(r) if r.judged else None
+    small = [f"{group} ({counted(n, r.noun)})" for group, n in tables.suppressed_groups(r, kinds=False)]
+    notes = []
+    if small:
+        notes.append(f"Too small to say anything, and therefore not shown: {', '.join(small)}.")
+    if table is None:
+        return Section("Subgroups", notes=notes, key=f"{r.slug}-groups") if notes else None
+    notes.append("With many groups some look different by chance alone.")
+    return Section(
+        "Subgroups: does it work for everyone?",
+        f"All of {model_label(r.leading)}. A group differs from the whole where its interval leaves the line of all test "
+        f"{plural(r.noun)}.",
+        figures=_placed(r, "subgroups"),
+        tables=[table],
+        notes=notes,
+        key=f"{r.slug}-groups",
+    )
+
+
+def _data(r: ModalityResults) -> Section:
+    counts, checked = tables.counts(r), r.quality or {}
+    text = f"{counted(counts['read'], r.noun)} read = {counts['used']:,} used + {counts['set_aside']:,} set aside."
+    cautions_ = []
+    if counts["unexplained"]:
+        lost = counted(counts["unexplained"], r.noun)
+        cautions_.append(f"These counts do not add up: {lost} cannot be accounted for.")
+    else:
+        text += f" A patient's {plural(r.noun)} are all in one part; figures come from test alone."
+    summary = r.summary or {}
+    text += f" {CASES[summary['cases']]}" if summary.get("cases") in CASES else ""
+    quality = tables.quality_table(r)
+    below = [tables.split_table(r), tables.quarantine_table(r)]
+    sections = []
+    if checked.get("n_records") is not None:
+        said = f"{checked['n_clean_records']:,} of {checked['n_records']:,} {plural(r.noun)} break no rule of plausibility."
+        if quality:
+            said += (
+                " The others stay in use unless they were set aside. Every flag, with the value that was probably meant, "
+                "is in quality_flags.csv."
+            )
+        found = [replace(quality, title="")] if quality else []
+        sections.append(Section("Worth checking", said, tables=found, key=f"{r.slug}-quality"))
+    return Section(
+        "Data",
+        text,
+        cautions=cautions_,
+        tables=[table for table in below if isinstance(table, Table)],
+        notes=list(summary.get("notes", [])),
+        sections=sections,
+        key=f"{r.slug}-data",
+    )
+
+
+def _name(r: ModalityResults) -> str:
+    return r.name.replace("_", " ").capitalize()

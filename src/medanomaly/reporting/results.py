@@ -12,12 +12,12 @@ from medanomaly.core.scores import BASELINE, check_scores
 from medanomaly.evaluation.metrics import SUPPRESSED
 from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.scored_cases import TEST, has_both_classes, metric_row
-from medanomaly.reporting.sections import Section
+from medanomaly.reporting.sections import Section, slug
 
 
 @dataclass(frozen=True)
 class ModalityResults:
-    """Everything a report says about one modality. Only ``name``, ``cases`` and ``scores`` must be there.
+    """Everything that a report says about one modality. Only ``name``, ``cases`` and ``scores`` must be there.
 
     Attributes:
         name: the modality, as a heading (``tabular``).
@@ -27,12 +27,12 @@ class ModalityResults:
         comparisons: paired comparisons of models.
         audit: ``{"checks": [...]}``.
         explanations: explanations of the most anomalous cases.
-        quarantine: ``record``, ``column``, ``value``, ``reason``, one row a fault.
+        quarantine: ``record``, ``column``, ``value``, ``reason``, one row per fault.
         figures: name to SVG, as :func:`medanomaly.reporting.figures.standard.standard_figures` draws them.
         reliability: reliability table (see :func:`medanomaly.reporting.figures.decisions.reliability_diagram`).
         quality: summary of the plausibility rules: ``n_records``, ``n_clean_records`` and ``rules``, each with ``column``,
             ``meaning``, ``n_records`` and ``examples`` (``value``, ``message``).
-        quality_flags: one row a value that looks wrong: ``case_id``, ``column``, ``message``.
+        quality_flags: one row per value that looks wrong: ``case_id``, ``column``, ``message``.
         unexpected_values: which values of the explained cases do not fit their others: ``case_id, feature, value, unit,
             usual_low, usual_high, expected, suspicion``.
         nearest_normals: ``case_id, rank, nearest_id, feature, nearest_value, unit`` of the normal cases most like them.
@@ -43,6 +43,10 @@ class ModalityResults:
         sections: further sections of this modality, in order.
         alpha: false-alarm rate asked for.
         noun: what a case is called in a sentence (``record``, ``image``).
+        case_names: case_id to the name that a reader knows a case by; cases that are not in it go by their id.
+        cases_file: address of :func:`medanomaly.reporting.unusual_cases.case_table` as a file, relative to the page;
+            empty where nobody writes it.
+        page: address of the modality's own page; where given, a page of several modalities leaves the details to it.
 
     Raises:
         InputError: cases or scores break their contract.
@@ -69,6 +73,9 @@ class ModalityResults:
     sections: Sequence[Section] = ()
     alpha: float = 0.05
     noun: str = "case"
+    case_names: Mapping[str, str] = field(default_factory=dict)
+    cases_file: str = ""
+    page: str = ""
 
     def __post_init__(self):
         if not 0 < self.alpha < 1:
@@ -108,6 +115,34 @@ class ModalityResults:
         """The models that are no baselines."""
         return [model for model in self.models if model not in self.baselines]
 
+    @property
+    def best_baseline(self) -> str | None:
+        """The baseline with the highest test AUROC; None without one, or where there is nothing but baselines."""
+        ranked = [m for m in self.models if m in self.baselines and self.metric(m, "auroc") is not None]
+        return ranked[0] if ranked and ranked[0] != self.leading else None
+
+    @property
+    def tied(self) -> list[str]:
+        """The other models whose AUROC is not distinguishable from that of the leading one."""
+        leads = {model: self.lead_over(model) for model in self.contenders if model != self.leading}
+        return [model for model, lead in leads.items() if lead is not None and lead[0] <= 0 <= lead[1]]
+
+    def lead_over(self, other: str) -> tuple[float, float] | None:
+        """95 % interval of the leading model's AUROC minus that of ``other``; None where they were not compared."""
+        if self.comparisons is None or self.comparisons.empty:
+            return None
+        rows = self.comparisons[self.comparisons["metric"] == "auroc"]
+        for first, second, sign in ((self.leading, other, 1), (other, self.leading, -1)):
+            found = rows[(rows["model_a"] == first) & (rows["model_b"] == second)]
+            if len(found) and not found[["ci_low", "ci_high"]].isna().any(axis=None):
+                low, high = sorted(sign * float(found.iloc[0][end]) for end in ("ci_low", "ci_high"))
+                return low, high
+        return None
+
+    def case_name(self, case_id: str) -> str:
+        """What a reader calls the case."""
+        return self.case_names.get(case_id, str(case_id))
+
     @cached_property
     def test_cases(self) -> pd.DataFrame:
         """The cases that the report judges."""
@@ -135,6 +170,28 @@ class ModalityResults:
         return joined.sort_values(
             ["score", "case_id"], ascending=[False, True], kind="stable", ignore_index=True
         )
+
+    @cached_property
+    def reasons(self) -> dict[str, pd.DataFrame]:
+        """case_id to the leading model's explanation of it."""
+        if self.explanations is None:
+            return {}
+        own = self.explanations[self.explanations["model"] == self.leading]
+        return dict(list(own.groupby("case_id", sort=False)))
+
+    @property
+    def exact(self) -> bool:
+        """Whether the leading model's contributions are the exact terms of its score."""
+        if not self.reasons or "exact" not in self.explanations:
+            return False
+        return bool(
+            self.explanations.loc[self.explanations["model"] == self.leading, "exact"].astype(bool).all()
+        )
+
+    @property
+    def slug(self) -> str:
+        """The modality as a part of an address."""
+        return slug(self.name)
 
     @cached_property
     def suppressed(self) -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """The short version of the results, for a terminal."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from medanomaly.core.scores import BASELINE
@@ -13,7 +15,7 @@ _UNLABELLED = {"flagged_share": "flagged"}
 
 
 def summary_rows(metrics: pd.DataFrame | None, alpha: float | None = None) -> list[dict[str, str]]:
-    """One row a modality and model, the highest AUROC of a modality first.
+    """Two rows per modality: the model with the highest AUROC, and the best of its baselines.
 
     Args:
         metrics: metrics table; None or an empty one gives no row.
@@ -29,19 +31,45 @@ def summary_rows(metrics: pd.DataFrame | None, alpha: float | None = None) -> li
     whole = metrics[(metrics["split"] == TEST) & (metrics["subgroup"].fillna("") == "")]
     known = set(whole.loc[whole["value"].notna(), "metric"])
     columns = _PROBABILITIES if "ece" in known else _FLAGGED if "auroc" in known else _UNLABELLED
-    ranked = []
-    for (modality, model), part in whole.groupby(["modality", "model"], sort=False):
-        values = part.drop_duplicates("metric").set_index("metric")
-        row = {"modality": str(modality), "model": model_label(model, part["role"].iloc[0] == BASELINE)}
-        for metric, heading in columns.items():
-            said = metric == "false_alarm_rate" and alpha is not None
-            row[f"{heading} ({asked(alpha)} asked)" if said else heading] = _shown(values, metric)
-        area = values["value"].get("auroc", float("nan"))
-        ranked.append((str(modality), -area if not pd.isna(area) else 1.0, row))
-    order = {
-        modality: position for position, modality in enumerate(dict.fromkeys(entry[0] for entry in ranked))
-    }
-    return [row for _, _, row in sorted(ranked, key=lambda entry: (order[entry[0]], entry[1]))]
+    rows = []
+    for modality, part in whole.groupby("modality", sort=False):
+        # models before baselines; without labels none is best, so the first of each is shown
+        for _, of_role in sorted(part.groupby("role", sort=False), key=lambda group: group[0] == BASELINE):
+            auroc = of_role[(of_role["metric"] == "auroc") & of_role["value"].notna()]
+            best = auroc.sort_values("value", ascending=False, kind="stable") if len(auroc) else of_role
+            model = best["model"].iloc[0]
+            rows.append(_row(str(modality), of_role[of_role["model"] == model], columns, alpha))
+    return rows
+
+
+def audit_lines(audit: Mapping | None) -> list[str]:
+    """What the audit warns of, or fails at, in words; one line where it does neither.
+
+    Args:
+        audit: ``{"checks": [...]}``, each with ``title``, ``verdict``, ``figure`` and, among several modalities,
+            ``modality``.
+    """
+    checks = (audit or {}).get("checks", [])
+    if not checks:
+        return []
+    lines = []
+    for verdict, word in (("fail", "fails"), ("warn", "warns")):
+        for check in (check for check in checks if check["verdict"] == verdict):
+            of = f" of {check['modality']}" if "modality" in check else ""
+            lines.append(f"The audit{of} {word}: {check['title']} ({check['figure']}).")
+    return lines or ["The audit found nothing to warn of."]
+
+
+def _row(
+    modality: str, of_model: pd.DataFrame, columns: Mapping[str, str], alpha: float | None
+) -> dict[str, str]:
+    values = of_model.drop_duplicates("metric").set_index("metric")
+    baseline = of_model["role"].iloc[0] == BASELINE
+    row = {"modality": modality, "model": model_label(of_model["model"].iloc[0], baseline)}
+    for metric, heading in columns.items():
+        said = metric == "false_alarm_rate" and alpha is not None
+        row[f"{heading} ({asked(alpha)} asked)" if said else heading] = _shown(values, metric)
+    return row
 
 
 def _shown(values: pd.DataFrame, metric: str) -> str:

@@ -1,85 +1,104 @@
-"""The most unusual cases as plain rows: which they are, and what makes each of them unusual."""
+"""The most unusual cases of a modality: as a table of the page, and all of them as a file."""
 
-from typing import Any
-
-import numpy as np
 import pandas as pd
 
-from medanomaly.core.cases import subgroup_columns
-from medanomaly.reporting.figures.explanations import shown_unit, strongest, usual_range
+from medanomaly.core.cases import reference_cases
+from medanomaly.reporting.figures.explanations import shown_unit, shown_value, usual_range
+from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.results import ModalityResults
-from medanomaly.reporting.tabular.why_unusual import evidence, side
-from medanomaly.reporting.wording import p_value, signed
+from medanomaly.reporting.sections import Cell, Table
+from medanomaly.reporting.wording import counted, label_word, p_value, plural, short_number, smallest_p_value
 
-UNUSUAL_CASES, EXPLAINED_CASES, FEATURES_A_CASE = 20, 6, 8
+UNUSUAL_CASES, REASONS = 10, 2
 
 
-def unusual_rows(r: ModalityResults) -> dict[str, Any]:
-    """The most unusual test cases of the leading model; without labels, every flagged one up to the limit."""
-    columns = subgroup_columns(r.cases)
-    explained = {card["case_id"] for card in explained_cases(r)}
-    rows = [
-        {
-            "case_id": row["case_id"],
-            "explained": row["case_id"] in explained,
-            "p_value": p_value(row["p_value"]),
-            "n_flagging": int(row["n_flagging"]),
-            "label": _label_word(row["label"]),
-            "kind": "" if pd.isna(row["kind"]) else row["kind"],
-            "groups": ["–" if pd.isna(row[column]) else str(row[column]) for column in columns],
-        }
-        for _, row in r.most_unusual.head(UNUSUAL_CASES).iterrows()
+def why_in_one_line(r: ModalityResults, case_id: str) -> str:
+    """The features that add most to the leading model's score, with their values; empty for a case not explained."""
+    reasons = r.reasons.get(case_id)
+    if reasons is None:
+        return ""
+    raising = reasons[reasons["contribution"] > 0].nlargest(REASONS, "contribution", keep="first")
+    return "; ".join(_reason(row) for row in raising.itertuples())
+
+
+def _reason(row) -> str:
+    usual, unit = usual_range(row.usual_low, row.usual_high), shown_unit(row.value, row.unit)
+    name = str(row.feature).replace("_", " ").replace(".", " ")
+    # a bare number with neither unit nor usual range tells a reader nothing
+    bare = not (usual or unit) and not pd.isna(pd.to_numeric(row.value, errors="coerce"))
+    value = "" if bare else f"{shown_value(row.value)} {unit}".strip()
+    return f"{name} {value}".strip() + (f" (usual {usual})" if usual else "")
+
+
+def case_table(r: ModalityResults) -> pd.DataFrame:
+    """Every test case with the leading model's verdict, the most unusual first.
+
+    Returns:
+        ``case_id``, ``case`` (the name that a reader knows), ``patient_id``, ``label``, ``kind``, ``model``, ``score``,
+        ``p_value``, ``flagged``, ``why`` (in one line; empty for cases that were not explained).
+    """
+    table = r.most_unusual
+    columns = [
+        "case_id",
+        "case",
+        "patient_id",
+        "label",
+        "kind",
+        "model",
+        "score",
+        "p_value",
+        "flagged",
+        "why",
     ]
-    return {
-        "columns": [column.replace("_", " ") for column in columns],
-        "rows": rows,
-        "n_models": len(r.contenders),
-        "labelled": r.test_cases["label"].notna().any(),
-        "kinds": any(row["kind"] for row in rows),
-    }
+    names = [r.case_name(case_id) for case_id in table["case_id"]]
+    why = [why_in_one_line(r, case_id) for case_id in table["case_id"]]
+    return table.assign(case=names, why=why)[columns]
 
 
-def _label_word(label: Any) -> str:
-    return "unknown" if pd.isna(label) else ("anomalous" if label == 1 else "normal")
+def unusual_table(r: ModalityResults, carded: dict[str, str]) -> Table:
+    """The most unusual test cases.
+
+    Args:
+        r: results.
+        carded: address of the card of each case that has one.
+    """
+    shown = r.most_unusual.head(UNUSUAL_CASES)
+    labelled = r.test_cases["label"].notna().any()
+    several = len(r.contenders) > 1
+    rows = []
+    for case in shown.itertuples():
+        cells = [
+            Cell(r.case_name(case.case_id), link=carded.get(case.case_id, "")),
+            Cell(short_number(case.score)),
+            Cell(p_value(case.p_value)),
+            Cell(why_in_one_line(r, case.case_id) or "not explained"),
+        ]
+        if several:
+            cells.append(Cell(f"{int(case.n_flagging)} of {len(r.contenders)}"))
+        if labelled:
+            cells.append(label_cell(case.label, case.kind))
+        rows.append(cells)
+    columns = [r.noun.capitalize(), "Score", "p-value", "What adds most to the score"]
+    columns += ["Flagged by"] if several else []
+    columns += ["Label"] if labelled else []
+    return Table("", columns, rows, _note(r), layout="stacked")
 
 
-def explained_cases(r: ModalityResults) -> list[dict[str, Any]]:
-    """The most unusual cases that have explanations: their strongest features with bars scaled within the case."""
-    if r.explanations is None or r.explanations.empty:
-        return []
-    known = set(r.explanations.loc[r.explanations["model"] == r.leading, "case_id"])
-    chosen = r.most_unusual[r.most_unusual["case_id"].isin(known)].head(EXPLAINED_CASES)
-    return [
-        {
-            "case_id": row["case_id"],
-            "rank": position + 1,
-            "p_value": p_value(row["p_value"]),
-            "label": _label_word(row["label"]),
-            "kind": "" if pd.isna(row["kind"]) else row["kind"],
-            "features": _feature_rows(strongest(r.explanations, row["case_id"], r.leading, FEATURES_A_CASE)),
-            "evidence": evidence(r, row["case_id"]),
-        }
-        for position, row in chosen.iterrows()
+def label_cell(label: object, kind: object) -> Cell:
+    """What the data set says of a case."""
+    word = label_word(label)
+    return Cell(word, "" if pd.isna(kind) or kind == word else str(kind), badge=word)
+
+
+def _note(r: ModalityResults) -> str:
+    said = [
+        f"A p-value of 0.01 says that one in a hundred normal {plural(r.noun)} looks at least as unusual.",
+        f"The score is that of {model_label(r.leading)} and has no unit.",
     ]
-
-
-def _feature_rows(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    contribution = rows["contribution"].astype(float)
-    left, right = max(0.0, -contribution.min()), max(0.0, contribution.max())
-    width = (left + right) or 1.0
-    # as many decimals as give the largest contribution of the case three digits
-    decimals = int(np.clip(2 - np.floor(np.log10(max(left, right) or 1.0)), 0, 6))
-    return [
-        {
-            "feature": str(row.feature).replace("_", " "),
-            "value": "" if pd.isna(row.value) else str(row.value),
-            "unit": shown_unit(row.value, row.unit),
-            "usual": usual_range(row.usual_low, row.usual_high),
-            "side": side(row.value, row.usual_low, row.usual_high),
-            "contribution": signed(row.contribution, decimals),
-            "positive": row.contribution >= 0,
-            "bar_left": f"{100 * (left + min(0.0, row.contribution)) / width:.1f}",
-            "bar_width": f"{100 * abs(row.contribution) / width:.1f}",
-        }
-        for row in rows.itertuples()
-    ]
+    n_calibration = int(reference_cases(r.cases, "calibration").sum())
+    if n_calibration:
+        said.append(
+            f"With {counted(n_calibration, f'normal {r.noun}')} for calibration no p-value is smaller than "
+            f"{smallest_p_value(n_calibration)}; equal ones are in order of the score."
+        )
+    return " ".join(said)

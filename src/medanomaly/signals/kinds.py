@@ -16,9 +16,7 @@ from medanomaly.core.models import EXPLANATION_COLUMNS, FitContext, ModelInput, 
 from medanomaly.signals.beat_detector.params import BeatDetectorParams
 from medanomaly.signals.lstm.params import LSTMModelParams
 from medanomaly.signals.recordings.recording import Recording
-from medanomaly.signals.series.params import SERIES_DETECTORS, SeriesDetectorParams, SeriesParams
-
-SERIES_DETECTORS = ("one_liner", "matrix_profile", "many_scale_profile")
+from medanomaly.signals.series.params import SERIES_KINDS, SeriesDetectorParams, SeriesParams
 
 
 @dataclass(frozen=True)
@@ -265,7 +263,7 @@ class SeriesScorer:
     """A bundle of a detector of series, ready to score the windows of :class:`Series`."""
 
     def __init__(self, bundle: Bundle):
-        require_kind(bundle.manifest, SERIES_DETECTORS, "a detector of series")
+        require_kind(bundle.manifest, SERIES_KINDS, "a detector of series")
         self.bundle, self.calibration = bundle, bundle.array("calibration.npy")
         self.params = SeriesDetectorParams(kind=bundle.manifest.kind, options=bundle.manifest.options)
         self.settings = SeriesParams(**bundle.manifest["series"])
@@ -289,5 +287,5 @@ def _series_params(name: str) -> type[SeriesDetectorParams]:
 def kinds() -> dict[str, Callable[[], ModelKind]]:
     """Every kind of model of signals that reads more than features."""
     return {"lstm_autoencoder": LSTMAutoencoder, "beat_detector": BeatDetectorKind} | {
-        name: partial(SeriesDetectorKind, name) for name in SERIES_DETECTORS
+        name: partial(SeriesDetectorKind, name) for name in SERIES_KINDS
     }

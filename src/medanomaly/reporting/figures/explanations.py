@@ -1,4 +1,4 @@
-"""Why one case looks unusual: a bar a feature, with its value beside the usual range."""
+"""Why one case looks unusual: a bar per feature, with its value and the usual range."""
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,7 @@ from medanomaly.reporting.figures.style import (
     model_label,
     svg_figure,
 )
+from medanomaly.reporting.sections import Cell
 
 _WIDTH = 7.2
 
@@ -37,6 +38,23 @@ def shown_unit(value: object, unit: object) -> str:
     return str(unit)
 
 
+def shown_value(value: object) -> str:
+    """A value as a reader sees it, with a true minus sign before a number; empty for none."""
+    if pd.isna(value):
+        return ""
+    text = str(value)
+    return "−" + text[1:] if text[:1] == "-" and text[1:2].isdigit() else text
+
+
+def value_cell(row) -> Cell:
+    """The value of a row with ``value, unit, usual_low, usual_high``, marked where it lies outside its usual range."""
+    number = pd.to_numeric(row.value, errors="coerce")
+    mark = ""
+    if not (pd.isna(number) or pd.isna(row.usual_low) or pd.isna(row.usual_high)):
+        mark = "high" if number > row.usual_high else "low" if number < row.usual_low else ""
+    return Cell(shown_value(row.value), shown_unit(row.value, row.unit), mark)
+
+
 def strongest(explanations: pd.DataFrame, case_id: str, model: str, top: int) -> pd.DataFrame:
     """The ``top`` rows of one case and model by size of contribution, then one row for all others together."""
     rows = explanations[(explanations["case_id"] == case_id) & (explanations["model"] == model)]
@@ -58,7 +76,9 @@ def strongest(explanations: pd.DataFrame, case_id: str, model: str, top: int) ->
 
 
 @svg_figure
-def explanation_bars(explanations: pd.DataFrame, case_id: str, model: str, top: int = 8) -> Drawing:
+def explanation_bars(
+    explanations: pd.DataFrame, case_id: str, model: str, top: int = 8, case_name: str = ""
+) -> Drawing:
     """Contributions of one case's features to its score, the strongest first.
 
     Args:
@@ -66,6 +86,7 @@ def explanation_bars(explanations: pd.DataFrame, case_id: str, model: str, top: 
         case_id: the case.
         model: the model whose score is explained.
         top: features with a bar of their own; the others are summed into one.
+        case_name: what a reader calls the case; its id where empty.
 
     Returns:
         SVG string.
@@ -97,7 +118,9 @@ def explanation_bars(explanations: pd.DataFrame, case_id: str, model: str, top: 
     described = "; ".join(
         f"{name} {size:+.3g}" for name, size in zip(rows["feature"], contribution, strict=True)
     )
-    return Drawing(figure, f"Why case {case_id} is unusual for {model_label(model)}: {described}")
+    return Drawing(
+        figure, f"Why case {case_name or case_id} is unusual for {model_label(model)}: {described}"
+    )
 
 
 def _row_label(row) -> str:

@@ -52,6 +52,10 @@ CAPTIONS = {
         "Right and wrong decisions at the threshold",
         "Rows are what the label says, columns what the model decided; the share is that of the row.",
     ),
+    "confusion_of_others": Caption(
+        "Decisions of the other models and of the baselines",
+        "Rows are what the label says, columns what the model decided; the share is that of the row.",
+    ),
     "sensitivity_by_kind": Caption(
         "Caught, by kind of anomaly", "Bar and dot: share caught at the threshold. Line: 95 % interval."
     ),
@@ -65,8 +69,8 @@ CAPTIONS = {
 def standard_figures(results: ModalityResults) -> dict[str, str]:
     """Draw every figure that the results allow, baselines thin and dashed.
 
-    Beside those of ``CAPTIONS``, which the report shows, ``explanation_1`` ... are the bars of the most unusual cases, for
-    use elsewhere: the report shows the same content as tables.
+    The report shows those of ``CAPTIONS``. ``explanation_1`` ... are the bars of the most unusual cases, for use elsewhere:
+    the report shows the same content as tables.
 
     Args:
         results: one modality; its ``figures`` are ignored.
@@ -91,7 +95,10 @@ def _applicable(r: ModalityResults) -> dict[str, Callable[[], str]]:
         drawings["reliability"] = partial(reliability_diagram, r.reliability, r.baselines)
     drawings["score_distributions"] = partial(score_distributions, r.cases, scores, r.alpha)
     if r.judged:
-        drawings["confusion"] = partial(confusion_matrices, r.cases, scores)
+        of_leading, decided = scores["model"] == r.leading, scores["flagged"].notna()
+        for name, part in (("confusion", of_leading), ("confusion_of_others", ~of_leading)):
+            if (part & decided).any():
+                drawings[name] = partial(confusion_matrices, r.cases, scores[part])
         if not kind_rows(r.metrics, r.leading).empty:
             drawings["sensitivity_by_kind"] = partial(sensitivity_by_kind, r.metrics, r.leading)
         groups = group_names(r.metrics, r.leading)
@@ -101,5 +108,7 @@ def _applicable(r: ModalityResults) -> dict[str, Callable[[], str]]:
         explained = r.explanations.loc[r.explanations["model"] == r.leading, "case_id"]
         ordered = [case for case in r.most_unusual["case_id"] if case in set(explained)]
         for rank, case_id in enumerate(ordered[:EXPLAINED_CASES], start=1):
-            drawings[f"{EXPLAINED}{rank}"] = partial(explanation_bars, r.explanations, case_id, r.leading)
+            drawings[f"{EXPLAINED}{rank}"] = partial(
+                explanation_bars, r.explanations, case_id, r.leading, case_name=r.case_name(case_id)
+            )
     return drawings

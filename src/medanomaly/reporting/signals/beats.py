@@ -15,7 +15,7 @@ from medanomaly.reporting.figures.ecg import (
 )
 from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.sections import Figure, Section, Table
-from medanomaly.reporting.wording import DASH, counted, number, p_value, percent
+from medanomaly.reporting.wording import DASH, asked, counted, equals_p_value, number, percent
 
 WORDS = {
     "found": ("Alarm that is right", "The framed beat is abnormal and was flagged."),
@@ -39,6 +39,23 @@ EPISODE_WORDS = {
 }
 
 
+def beat_names(beats: pd.DataFrame) -> dict[str, str]:
+    """case_id of each beat to the name that a reader knows it by: ``100 at 12:05.3``, in minutes and seconds.
+
+    Args:
+        beats: ``record``, ``sample`` and ``time_s``, one row per beat.
+    """
+    return {
+        f"{beat.record}:{beat.sample}": f"{beat.record} at {_clock(beat.time_s)}"
+        for beat in beats[["record", "sample", "time_s"]].itertuples()
+    }
+
+
+def _clock(time_s: float) -> str:
+    tenths = round(10 * time_s)
+    return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
+
+
 def strips_section(strips: Sequence[Mapping], alpha: float) -> Section:
     """Strips of beats.
 
@@ -53,7 +70,7 @@ def strips_section(strips: Sequence[Mapping], alpha: float) -> Section:
         what = CLASS_NAMES.get(strip["kind"], "not labelled")
         figures.append(
             Figure(
-                f"{title}: record {strip['record']}, minute {strip['focus_s'] / 60:.1f}, {what}",
+                f"{title}: {strip['record']} at {_clock(strip['focus_s'])}, {what}",
                 reading,
                 ecg_strip(
                     strip["time_s"],
@@ -61,7 +78,7 @@ def strips_section(strips: Sequence[Mapping], alpha: float) -> Section:
                     strip["leads"],
                     strip["beats"],
                     strip["focus_s"],
-                    f"p {_equals(strip['p_value'])}, score {strip['score']:.1f}",
+                    f"p {equals_p_value(strip['p_value'])}, score {strip['score']:.1f}",
                 ),
             )
         )
@@ -317,7 +334,10 @@ def cut_beats_section(
             f"{SHAPE_WORDS[what]}, {model_label(model)}",
             "Band: where 90 % of the normal train beats lie; grey line: their median.",
             beat_shapes(
-                [(f"{kind if kind != '<NA>' else 'normal'}, p {_equals(p)}", x) for kind, p, x in beats],
+                [
+                    (f"{kind if kind != '<NA>' else 'normal'}, p {equals_p_value(p)}", x)
+                    for kind, p, x in beats
+                ],
                 normal,
             ),
         )
@@ -326,16 +346,9 @@ def cut_beats_section(
     ]
     return Section(
         "Beats that stand out",
-        "The data set holds single beats, cut out and standardised: there is no rhythm, no time and no millivolt. "
-        "Flagged at "
-        f"{100 * alpha:g} %.",
+        f"Flagged at {asked(alpha)}.",
         figures=figures,
     )
-
-
-def _equals(p: float) -> str:
-    text = p_value(p)
-    return text if text.startswith("<") else f"= {text}"
 
 
 def _with_span(value: float, low: float, high: float, *, share: bool) -> str:
