@@ -151,7 +151,8 @@ def _broken_p_values(r: ModalityResults) -> list[str]:
     expected = f"{percent(low, sign=False)}–{percent(high)} would be expected from {asked(r.alpha)}"
     if row["value"] > high:
         return [
-            f"{percent(row['value'])} false alarms are more than chance explains ({expected}). The test {plural(r.noun)} may "
+            f"{percent(row['value'])} false alarms are more than chance explains ({expected}). The test "
+            f"{plural(r.noun)} may "
             "differ from those it was calibrated on, and p-values may not hold for them."
         ]
     return [
