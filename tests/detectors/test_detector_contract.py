@@ -66,8 +66,8 @@ def with_settings(*names):
 
 every_detector = with_settings(*detector_names())
 # three ways to explain a score: as the sum it is, shared out by occlusion, and the paths of the isolation forest
-SHARED_OUT = {name for name in detector_names() if issubclass(detector_class(name), OcclusionDetector)}
-ADDITIVE = set(detector_names()) - SHARED_OUT - {"isolation_forest"}
+SHARED_OUT = [name for name in detector_names() if issubclass(detector_class(name), OcclusionDetector)]
+ADDITIVE = [name for name in detector_names() if name not in (*SHARED_OUT, "isolation_forest")]
 # scikit-learn's own check for infinity adds up the table in float32
 infinity_check = pytest.mark.filterwarnings("ignore:invalid value encountered in reduce:RuntimeWarning:numpy")
 
