@@ -55,7 +55,7 @@ def test_a_bundle_serves_the_scores_of_the_pipeline(run, model):
     test = np.flatnonzero(run["imaging.cases"].load()["split"] == "test")
     np.testing.assert_allclose(scorer.p_values(films(run)[test]), table["p_value"].iloc[test], atol=0.05)
     assert {"model.onnx", "weights.safetensors", "calibration.npy", "card.md"} == set(bundle.files)
-    assert json.loads(json.dumps(bundle.manifest))["contract"]["size"] == films(run).shape[1]
+    assert json.loads(json.dumps(dict(bundle.manifest)))["contract"]["size"] == films(run).shape[1]
 
 
 def test_explanations_name_a_place_on_the_film(run):

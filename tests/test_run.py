@@ -93,7 +93,7 @@ def test_a_bundle_serves_the_scores_of_the_pipeline(finished_run, model):
 @pytest.mark.parametrize("model", MODELS)
 def test_manifest_says_where_the_model_comes_from(finished_run, model):
     bundle = finished_run[f"tabular.{model}.bundle"].load()
-    manifest = json.loads(json.dumps(bundle.manifest))
+    manifest = json.loads(json.dumps(dict(bundle.manifest)))
     cases = finished_run["tabular.cases"].load()
     normals = cases[(cases["split"] == "train") & (cases["label"] == 0)]
     assert manifest["training_data"]["n_cases"] == len(normals)

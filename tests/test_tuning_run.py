@@ -63,7 +63,7 @@ def test_the_next_run_trains_with_what_was_found_and_its_bundle_says_so(tuned, o
     best = tuned[f"{FOREST}.best_parameters"].load()
     with caplog.at_level(logging.INFO, logger="medanomaly"):
         catalog = run(outputs, node_names=[f"{FOREST}.fit", "tabular.ecdf.fit"])
-    manifest = json.loads(json.dumps(catalog[f"{FOREST}.bundle"].load().manifest))
+    manifest = json.loads(json.dumps(dict(catalog[f"{FOREST}.bundle"].load().manifest)))
     assert manifest["tuned"] == best
     assert {name: manifest["options"][name] for name in best["options"]} == best["options"]
     assert best["study"] in caplog.text

@@ -69,7 +69,7 @@ def test_the_whole_database_has_the_published_split_without_a_shared_patient(com
 def test_the_published_split_can_be_kept_and_the_leak_is_said(complete):
     found = MITBIHDataset(folder=str(complete), keep_shared_patient=True).load()
     assert found.summary()["split"] == {"train": 22, "test": 22}
-    assert any("same patient's: both kept as published" in note for note in found.notes)
+    assert any("same patient: both are kept as published" in note for note in found.notes)
 
 
 def test_without_ds2_folds_by_patient_take_its_place_and_it_is_said(complete):
@@ -101,7 +101,7 @@ def test_recordings_are_read_when_asked_for_and_a_bad_one_stops_no_other(tmp_pat
     found = MITBIHDataset(folder=str(tmp_path), leads=["MLII", "V1"]).load()
     assert list(found) == ["101", "106", "108"]
     assert found["106"].leads == ("MLII", "V5")
-    assert any("V5 stands for it" in note for note in found["106"].notes)
+    assert any("V5 replaces it" in note for note in found["106"].notes)
     results = dict(found.each())
     assert isinstance(results["108"], DataNotFoundError)
     assert isinstance(results["101"], Recording)
@@ -155,7 +155,7 @@ def test_series_of_the_archive_may_be_one_line_and_copies_share_a_patient(tmp_pa
     assert found.patients["001_DISTORTEDx"] == found.patients["109_x"] == "x"
     assert intervals(found["109_x"].annotations, 60).to_numpy().tolist() == [[30, 35, "anomaly"]]
     assert "111_UCR_Anomaly_odd" in found.left_out
-    with pytest.raises(InputError, match="Expected one number a line and positions inside"):
+    with pytest.raises(InputError, match="Give numbers only, and positions inside"):
         found["110_y"]
 
 
@@ -180,7 +180,7 @@ def test_a_folder_of_many_formats_is_one_set(tmp_path):
     assert found.patients == {"c1": "P9", "w1": "P9", "e1": "Jane", "sub.n1": "Jane"}
     assert read["c1"].annotations.symbol.tolist() == ["V"]
     assert read["c1"].attributes["age"] == "71"
-    assert any("in patients.csv but not there: gone" in note for note in found.notes)
+    assert any("in patients.csv, but without a file: gone" in note for note in found.notes)
     np.testing.assert_array_equal(read["sub.n1"].signal, signal)
 
 
@@ -200,7 +200,7 @@ def test_an_empty_or_wrong_folder_is_said(tmp_path):
         SignalFolderDataset(folder=str(tmp_path / "x")).load()
     record(tmp_path, "w1")
     (tmp_path / "patients.csv").write_text("name\nw1\n")
-    with refused(InputError, "Expected record, patient_id"):
+    with refused(InputError, "Give record and patient_id"):
         SignalFolderDataset(folder=str(tmp_path)).load()
 
 
