@@ -4,7 +4,7 @@ import numpy as np
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.base import BaseDetector
-from medanomaly.detectors.onnx.graph import Graph, balanced_search, node, tree_ensemble
+from medanomaly.detectors.onnx.graph import Graph, cell_search, node
 
 TAILS = ("exponential", "flat")
 
@@ -73,25 +73,9 @@ class ECDFDetector(BaseDetector):
         return terms
 
     def _onnx_graph(self) -> Graph:
-        sizes = np.array([len(edges) for edges in self.edges_])
-        first_edge, first_cell = np.cumsum(sizes) - sizes, np.cumsum(sizes + 1) - (sizes + 1)
-        roots, below, above = [], [], []
-        for size, edge, cell in zip(sizes, first_edge, first_cell, strict=True):
-            roots.append(edge + size // 2)
-            for side, (child, is_leaf) in zip((below, above), balanced_search(size), strict=True):
-                side.append((child + np.where(is_leaf, cell, edge), is_leaf))
-        trees = tree_ensemble(
-            "sum",
-            roots=np.array(roots),
-            feature=np.repeat(np.arange(len(sizes)), sizes),
-            split=np.concatenate(self.edges_),
-            below=tuple(np.concatenate(parts) for parts in zip(*below, strict=True)),
-            above=tuple(np.concatenate(parts) for parts in zip(*above, strict=True)),
-            weights=np.concatenate(self.cells_),
-        )
         (low, high), (below_rate, above_rate) = self.extremes_, self.rates_
         nodes = [
-            trees,
+            cell_search("sum", self.edges_, np.concatenate(self.cells_)),
             node("Squeeze", ["sum", "columns"], ["inside"]),
             node("Sub", ["low", "x"], ["short"]),
             node("Relu", ["short"], ["shortfall"]),

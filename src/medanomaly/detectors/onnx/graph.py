@@ -28,8 +28,9 @@ def tree_ensemble(
     above: tuple[np.ndarray, np.ndarray],
     weights: np.ndarray,
     missing_below: np.ndarray | None = None,
+    targets: np.ndarray | None = None,
 ) -> onnx.NodeProto:
-    """One node "x" to ``output`` (n, 1): the weights of the leaves that a row reaches, summed over all trees.
+    """One node "x" to ``output`` (n, n_targets): the weights of the leaves that a row reaches, summed over all trees.
 
     Args:
         output: name of the result.
@@ -41,14 +42,16 @@ def tree_ensemble(
         above: likewise.
         weights: (L,) weight of each leaf.
         missing_below: (N,) bool, whether NaN goes below; None sends it above.
+        targets: (L,) column of the result that a leaf adds to; None for a single column.
     """
+    targets = np.zeros(len(weights), dtype=int) if targets is None else targets
     missing = {} if missing_below is None else {"nodes_missing_value_tracks_true": missing_below.astype(int)}
     return node(
         "TreeEnsemble",
         ["x"],
         [output],
         domain="ai.onnx.ml",
-        n_targets=1,
+        n_targets=int(targets.max()) + 1,
         aggregate_function=_SUM,
         tree_roots=roots,
         nodes_featureids=feature,
@@ -58,13 +61,43 @@ def tree_ensemble(
         nodes_trueleafs=below[1].astype(int),
         nodes_falsenodeids=above[0],
         nodes_falseleafs=above[1].astype(int),
-        leaf_targetids=np.zeros(len(weights), dtype=int),
+        leaf_targetids=targets,
         leaf_weights=numpy_helper.from_array(weights.astype(np.float64)),
         **missing,
     )
 
 
-def balanced_search(n_edges: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+def cell_search(
+    output: str, edges: list[np.ndarray], weights: np.ndarray, per_column: bool = False
+) -> onnx.NodeProto:
+    """One node "x" to ``output``: a binary search, as one tree per column, for the cell ``#{edges < x}`` of each value.
+
+    Args:
+        output: name of the result.
+        edges: for each of d columns, ascending edges.
+        weights: the weights of the cells of all columns, one after the other; a column has one cell more than edges.
+        per_column: whether the result is (n, d), the weight of each column's cell, or (n, 1), the sum of them.
+    """
+    sizes = np.array([len(column) for column in edges])
+    first_edge, first_cell = np.cumsum(sizes) - sizes, np.cumsum(sizes + 1) - (sizes + 1)
+    children = ([], [])
+    for size, edge, cell in zip(sizes, first_edge, first_cell, strict=True):
+        for side, (child, is_leaf) in zip(children, _balanced_search(size), strict=True):
+            side.append((child + np.where(is_leaf, cell, edge), is_leaf))
+    below, above = (tuple(np.concatenate(part) for part in zip(*side, strict=True)) for side in children)
+    return tree_ensemble(
+        output,
+        roots=first_edge + sizes // 2,
+        feature=np.repeat(np.arange(len(sizes)), sizes),
+        split=np.concatenate(edges),
+        below=below,
+        above=above,
+        weights=weights,
+        targets=np.repeat(np.arange(len(sizes)), sizes + 1) if per_column else None,
+    )
+
+
+def _balanced_search(n_edges: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Binary search among ``n_edges`` sorted edges as a tree: node i asks ``x <= edge i``, leaf i is the cell below it.
 
     Returns:

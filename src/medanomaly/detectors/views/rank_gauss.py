@@ -2,12 +2,11 @@
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 from scipy.special import ndtri
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from medanomaly.detectors.onnx.graph import Graph, balanced_search, node
+from medanomaly.detectors.onnx.graph import Graph, cell_search, node
 from medanomaly.detectors.views.standardise import VIEW_LIMIT
 
 MAX_KNOTS = 1024
@@ -59,35 +58,11 @@ class RankGauss(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
     def _onnx_graph(self, output: str) -> Graph:
         """Nodes from "x" to ``output``: one tree per column finds the piece of its curve in a table of all pieces."""
-        sizes = np.array([len(knots) for knots in self.knots_])
-        first_knot, first_cell = np.cumsum(sizes) - sizes, np.cumsum(sizes + 1) - (sizes + 1)
-        children = [[], []]
-        for size, knot, cell in zip(sizes, first_knot, first_cell, strict=True):
-            for side, (child, is_leaf) in zip(children, balanced_search(size), strict=True):
-                side.append(np.stack([child + np.where(is_leaf, cell, knot), is_leaf.astype(int)]))
-        below, above = (np.concatenate(side, axis=1) for side in children)
         # x <= the number before the knot is x < knot
-        edges = np.nextafter(np.concatenate(self.knots_), np.float32(-np.inf)).astype(np.float64)
-        search = node(
-            "TreeEnsemble",
-            ["x"],
-            ["cell_number"],
-            domain="ai.onnx.ml",
-            n_targets=len(sizes),
-            aggregate_function=1,
-            tree_roots=first_knot + sizes // 2,
-            nodes_featureids=np.repeat(np.arange(len(sizes)), sizes),
-            nodes_modes=numpy_helper.from_array(np.zeros(len(edges), dtype=np.uint8)),
-            nodes_splits=numpy_helper.from_array(edges),
-            nodes_truenodeids=below[0],
-            nodes_trueleafs=below[1],
-            nodes_falsenodeids=above[0],
-            nodes_falseleafs=above[1],
-            leaf_targetids=np.repeat(np.arange(len(sizes)), sizes + 1),
-            leaf_weights=numpy_helper.from_array(np.arange(sizes.sum() + len(sizes), dtype=np.float64)),
-        )
+        edges = [np.nextafter(knots, np.float32(-np.inf)) for knots in self.knots_]
+        numbers = np.arange(sum(len(anchors) for anchors in self.anchors_))
         nodes = [
-            search,
+            cell_search("cell_number", edges, numbers, per_column=True),
             node("Cast", ["cell_number"], ["cell"], to=onnx.TensorProto.INT64),
             node("Gather", ["anchors", "cell"], ["anchor"]),
             node("Gather", ["values", "cell"], ["value"]),
