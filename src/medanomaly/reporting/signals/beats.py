@@ -84,8 +84,8 @@ def strips_section(strips: Sequence[Mapping], alpha: float) -> Section:
         )
     return Section(
         "Alarms on paper",
-        f"25 mm per second, 10 mm per millivolt; the pulse on the left is 1 mV. Letters are the reference's classes (N normal, "
-        f"S supraventricular, V ventricular, F fusion; a dot: none). Shaded: beats flagged at {100 * alpha:g} %. Each lead "
+        f"25 mm per second, 10 mm per millivolt; the pulse on the left is 1 mV. Letters are the reference's classes (N "
+        f"normal, S supraventricular, V ventricular, F fusion; a dot: none). Shaded: beats flagged at {100 * alpha:g} %. Each lead "
         "minus its median.",
         figures=figures,
     )
@@ -174,8 +174,8 @@ def _ec57(lines: pd.DataFrame, gross: pd.DataFrame) -> list[Table]:
             "Beat by beat (ANSI/AAMI EC57)",
             ("Record", "N", "S", "V", "F", *(heads[c] for c in shares)),
             rows,
-            "After the learning time; pairs lie within 150 ms; ventricular flutter is left out. QRS: the project's own R peaks "
-            "against the reference. VEB and SVEB: an alarm on a beat of ectopic shape is called ventricular, any other "
+            "After the learning time; pairs lie within 150 ms; ventricular flutter is left out. QRS: the project's own R "
+            "peaks against the reference. VEB and SVEB: an alarm on a beat of ectopic shape is called ventricular, any other "
             "supraventricular. The detector never learned to separate them: this is a rule of thumb, not a classifier.",
         )
     ]
@@ -223,7 +223,8 @@ def episodes_section(
     ]
     text = (
         "An alarm is raised once and lasts while beats keep alarming (5 s apart at most). The threshold "
-        f"({facts['threshold']:.2f}) is the lowest at which the calibration recordings have {facts['per_hour']:g} false episodes per hour."
+        f"({facts['threshold']:.2f}) is the lowest at which the calibration recordings have {facts['per_hour']:g} false "
+        "episodes per hour."
     )
     if events:
         written = {

@@ -83,7 +83,7 @@ def _located(found: pd.DataFrame, models: list[str], n_resamples: int, seed: int
                 + (
                     " Matrix profiles look at the whole series, before and after: they find a place, they do not raise an "
                     "alarm in time."
-                    if any("matrix_profile" in model for model in models)
+                    if any("profile" in model for model in models)
                     else ""
                 ),
             )
