@@ -117,8 +117,8 @@ def _intended_use(manifest: Mapping[str, Any]) -> str:
     return (
         "## Intended use\n\n"
         f"Says how unusual one{modality} case is compared with normal cases{dataset}, for research on data quality and "
-        f"anomaly detection. Detector: {_plain(model_label(detector))}. A higher score is more unusual; the conformal p-value "
-        "is the share of normal cases that look at least as unusual.\n\n"
+        f"anomaly detection. Detector: {_plain(model_label(detector))}. A higher score is more unusual; the conformal "
+        "p-value is the share of normal cases that look at least as unusual.\n\n"
         "Not for diagnosis, treatment, triage, billing, or judging people. Not for cases from another place, device or "
         "population before it has been calibrated and judged on them."
     )

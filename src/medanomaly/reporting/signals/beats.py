@@ -85,8 +85,8 @@ def strips_section(strips: Sequence[Mapping], alpha: float) -> Section:
     return Section(
         "Alarms on paper",
         f"25 mm per second, 10 mm per millivolt; the pulse on the left is 1 mV. Letters are the reference's classes (N "
-        f"normal, S supraventricular, V ventricular, F fusion; a dot: none). Shaded: beats flagged at {100 * alpha:g} %. Each lead "
-        "minus its median.",
+        f"normal, S supraventricular, V ventricular, F fusion; a dot: none). Shaded: beats flagged at {asked(alpha)}. "
+        "Each lead minus its median.",
         figures=figures,
     )
 
@@ -175,8 +175,9 @@ def _ec57(lines: pd.DataFrame, gross: pd.DataFrame) -> list[Table]:
             ("Record", "N", "S", "V", "F", *(heads[c] for c in shares)),
             rows,
             "After the learning time; pairs lie within 150 ms; ventricular flutter is left out. QRS: the project's own R "
-            "peaks against the reference. VEB and SVEB: an alarm on a beat of ectopic shape is called ventricular, any other "
-            "supraventricular. The detector never learned to separate them: this is a rule of thumb, not a classifier.",
+            "peaks against the reference. VEB and SVEB: an alarm on a beat of ectopic shape is called ventricular, any "
+            "other supraventricular. The detector never learned to separate them: this is a rule of thumb, not a "
+            "classifier.",
         )
     ]
 
