@@ -181,7 +181,7 @@ def test_the_page_is_one_file_that_shows_maps_outlines_and_what_they_are_worth(r
         "Where the classifier looks",
         "Deletion and insertion",
         "Boundary F1",
-        "at equal film shape",
+        "at equal image shape",
     ):
         assert words in page
     assert "http://" not in page.replace("http://www.w3.org", "")

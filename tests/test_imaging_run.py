@@ -93,7 +93,7 @@ def test_the_verdict_says_no_more_than_the_intervals(run):
     )
     said = verdict(comparisons, ["lbe", "unet", "denoising_unet", "reversed_autoencoder"])
     assert "ranks better than the plain U-Net" in said
-    assert "cannot be told apart from the denoising U-Net" in said
+    assert "is not distinguishable from the denoising U-Net" in said
     assert "Better than LBE, which is no network: denoising U-Net." in said
 
 

@@ -94,7 +94,7 @@ class SummaryHooks:
             ("imaging_risk.metrics", "Risk of the label, test films"),
         ):
             if name in made:
-                _print_summary(catalog[name].load(), catalog["params:alarm"].load().alpha, title)
+                _print_summary(catalog, name, title)
         for name, title in (
             ("report", "Report"),
             ("tabular_risk.report", "Risk report"),
@@ -176,13 +176,15 @@ def _plain(block):
     return block if isinstance(block, dict) else block.model_dump()
 
 
-def _print_summary(metrics, alpha, title):
+def _print_summary(catalog, name, title):
+    """The best model and baseline of a metrics table, where the others are, and what the audit says of them."""
     from rich.console import Console
     from rich.table import Table
 
-    from medanomaly.reporting.summary import summary_rows
+    from medanomaly.reporting.summary import audit_lines, summary_rows
 
-    rows = summary_rows(metrics, alpha)
+    metrics = catalog[name].load()
+    rows = summary_rows(metrics, catalog["params:alarm"].load().alpha)
     if not rows:
         return
     table = Table(title=title)
@@ -191,3 +193,6 @@ def _print_summary(metrics, alpha, title):
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
     Console().print(table)
+    for line in audit_lines(catalog["audit"].load()) if name == "metrics" else ():
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"All models and baselines: {Path(catalog[name]._filepath)}\n")

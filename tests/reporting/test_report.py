@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.reporting import tables, unusual_cases
+from medanomaly.reporting import cards, tables
 from medanomaly.reporting.report import render_report
+from medanomaly.reporting.unusual_cases import case_table, unusual_table, why_in_one_line
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 SPACE = "\u00a0"
@@ -74,7 +75,26 @@ def test_ids_are_unique_and_every_link_leads_somewhere(page):
     assert len(ids) == len(set(ids))
     links = {attrs["href"][1:] for tag, attrs in page.tags if tag == "a"}
     assert links <= set(ids)
-    assert {"answer", "audit", "tabular-results", "tabular-why-1"} <= links
+    assert {"answer", "trust", "tabular", "tabular-why-1"} <= links
+    assert {"tabular-results", "tabular-audit"} <= set(ids)
+
+
+def test_a_reader_with_a_keyboard_can_skip_the_contents(page):
+    links = [attrs["href"] for tag, attrs in page.tags if tag == "a"]
+    assert links[0] == "#answer"
+
+
+def test_the_page_answers_its_title_first(page):
+    words = page.words()
+    order = [
+        "The answer",
+        "ecdf flags",
+        "Most unusual visits",
+        "How far can this be trusted?",
+        "Audit: leaks",
+    ]
+    places = [words.index(part, words.index("Research use only")) for part in [*order, "Tabular: details"]]
+    assert places == sorted(places)
 
 
 def test_tables_and_figures_can_be_read_aloud(page):
@@ -125,14 +145,15 @@ def test_ties_and_baselines_are_part_of_the_answer(page):
 
 
 def test_a_failed_audit_stands_beside_the_answer(page):
-    answer, audit = page.words().index("The answer"), page.words().index("Audit: can these")
-    assert "Do not rely on the figures" in page.words()[answer:audit]
+    answer = page.words().index("ecdf flags")
+    trusted = page.words().index("How far can this be trusted?", answer)
+    assert "Do not rely on the figures" in page.words()[answer:trusted]
 
 
 def test_an_unbeaten_baseline_is_said_in_the_answer(results, run_record):
     comparisons = results.comparisons.assign(ci_low=-0.5, ci_high=0.5)
     html = render_report(run_record, [dataclasses.replace(results, comparisons=comparisons, figures={})])
-    assert "No model is distinguishable from the baseline missing values" in html
+    assert "ecdf is not distinguishable from the baseline missing values" in html
     comparisons = comparisons.assign(ci_low=-0.5, ci_high=-0.1)
     html = render_report(run_record, [dataclasses.replace(results, comparisons=comparisons, figures={})])
     assert "The baseline missing values ranks better than every model" in html
@@ -146,26 +167,69 @@ def test_too_many_false_alarms_are_said_in_the_answer(results, run_record):
     assert "p-values may not hold" not in render_report(run_record, [results])
 
 
-def test_every_metric_of_every_model_is_in_the_results_table(results):
-    table = tables.results_table(results)
-    assert [row["model"] for row in table["rows"]] == [
-        "ecdf",
-        "isolation forest",
-        "nearest neighbours",
-        "missing values",
-    ]
-    shown = results.metric("isolation_forest", "ppv")
-    column = [c["label"] for c in table["columns"]].index("Alarms right")
-    assert table["rows"][1]["cells"][column]["value"].startswith(f"{100 * shown['value']:.1f}")
-    assert sum(span for _, span in table["groups"]) == len(table["columns"])
-    assert [row["baseline"] for row in table["rows"]] == [False, False, False, True]
+def cells(table):
+    """Rows of a table as texts."""
+    return [[getattr(cell, "text", cell) for cell in row] for row in table.rows]
+
+
+def test_every_metric_of_every_model_is_in_the_results_tables(results):
+    shown, folded = tables.results_tables(results)
+    assert [row[0] for row in cells(shown)] == ["ecdf", "nearest neighbours", "missing values"]
+    assert [row[0] for row in cells(folded)] == ["isolation forest"]
+    value = results.metric("nearest_neighbours", "ppv")["value"]
+    assert cells(shown)[1][shown.columns.index("Alarms right")].startswith(f"{100 * value:.1f}")
+    assert sum(span for _, span in shown.groups) == len(shown.columns)
+    assert list(shown.marks) == ["leading", "", "baseline"]
+
+
+def test_models_that_are_not_distinguishable_are_folded_and_the_best_baseline_is_not(results):
+    shown, folded = tables.results_tables(results)
+    assert results.tied == ["isolation_forest"]
+    assert (shown.folded, folded.folded) == (False, True)
+    assert folded.title.replace(SPACE, " ") == "1 model not distinguishable from ecdf"
+    apart = dataclasses.replace(results, comparisons=results.comparisons.assign(ci_low=0.01, ci_high=0.2))
+    assert len(tables.results_tables(apart)) == 1
+    # the word may be printed only of what was compared
+    unknown = dataclasses.replace(results, comparisons=None)
+    assert len(tables.results_tables(unknown)) == 1
+
+
+def test_a_second_baseline_is_folded(results):
+    scores = results.scores[results.scores["model"] == "missing values"].assign(model="random")
+    metrics = results.metrics[results.metrics["model"] == "missing values"].assign(model="random")
+    metrics.loc[metrics["metric"] == "auroc", "value"] = 0.5
+    two = dataclasses.replace(
+        results,
+        scores=pd.concat([results.scores, scores]),
+        metrics=pd.concat([results.metrics, metrics]),
+    )
+    shown, folded = tables.results_tables(two)
+    assert "missing values" in [row[0] for row in cells(shown)]
+    assert "random" in [row[0] for row in cells(folded)]
+    assert "1 further baseline" in folded.title.replace(SPACE, " ")
+
+
+def test_confusion_matrices_beyond_the_leading_model_are_folded(html, results):
+    assert {"confusion", "confusion_of_others"} <= set(results.figures)
+    title = "Decisions of the other models and of the baselines"
+    assert f"<summary>{title}</summary>" in html
+    assert "isolation forest" not in results.figures["confusion"]
+
+
+def test_checks_that_pass_are_folded_and_others_are_not(results):
+    raised, quiet = tables.audit_tables(results.audit)
+    assert [row[1] for row in cells(raised)] == ["fail", "warn"]
+    assert (raised.folded, quiet.folded) == (False, True)
+    assert quiet.title.replace(SPACE, " ") == "2 checks passed and 1 not applicable"
+    clean = {"checks": [check for check in results.audit["checks"] if check["verdict"] == "pass"]}
+    assert [table.folded for table in tables.audit_tables(clean)] == [True]
 
 
 def test_small_groups_are_named_as_not_shown(page, results):
     suppressed = results.suppressed.set_index("subgroup")["n"]
     assert "age_band=0-17" in suppressed
     assert f"age band 0-17 ({suppressed['age_band=0-17']} visits)" in page.words()
-    assert all(row["group"] != "0-17" for row in tables.subgroup_rows(results))
+    assert all(row[1] != "0-17" for row in cells(tables.subgroup_table(results)))
 
 
 def test_broken_rules_of_plausibility_are_shown_with_an_example(results):
@@ -187,7 +251,8 @@ def test_counts_of_the_quarantine_add_up(page, results):
     count = tables.counts(results)
     assert count["read"] == count["used"] + count["set_aside"]
     assert "2,410 visits read = 2,400 used + 10 set aside" in page.words()
-    assert sum(row["records"] for row in tables.quarantine_rows(results.quarantine)) == 12
+    assert sum(row[2] for row in tables.quarantine_table(results).rows[:-1]) == 12
+    assert "some have several faults and are counted once" in page.words()
 
 
 def test_counts_that_do_not_add_up_are_said(results, run_record):
@@ -197,50 +262,124 @@ def test_counts_that_do_not_add_up_are_said(results, run_record):
 
 
 def test_the_leading_model_comes_first_in_its_comparisons(results):
-    rows, left_out = tables.comparison_rows(results)
+    rows = cells(tables.comparison_table(results))
     turned = results.comparisons.rename(columns={"model_a": "model_b", "model_b": "model_a"})
     turned = turned.assign(
         difference=-turned["difference"],
         ci_low=-results.comparisons["ci_high"],
         ci_high=-results.comparisons["ci_low"],
     )
-    assert left_out == 0
-    assert tables.comparison_rows(dataclasses.replace(results, comparisons=turned))[0][:3] == rows[:3]
-    assert all(row["pair"].startswith("ecdf −") for row in rows[:3])
+    assert tables.comparison_table(results).note == ""
+    assert cells(tables.comparison_table(dataclasses.replace(results, comparisons=turned)))[:3] == rows[:3]
+    assert all(row[0].startswith("ecdf −") for row in rows[:3])
 
 
 def test_unusual_cases_are_in_order_and_counted_over_models(results):
-    view = unusual_cases.unusual_rows(results)
+    rows = cells(unusual_table(results, {}))
     scores = results.scores[results.scores["case_id"].isin(results.test_cases["case_id"])]
-    expected = scores[scores["model"] == "ecdf"].nlargest(len(view["rows"]), "score")["case_id"]
-    assert [row["case_id"] for row in view["rows"]] == list(expected)
+    expected = scores[scores["model"] == "ecdf"].nlargest(len(rows), "score")["case_id"]
+    assert [row[0] for row in rows] == list(expected)
     contenders = scores[scores["role"] != "baseline"]
-    for row in view["rows"]:
-        assert row["n_flagging"] == contenders.loc[contenders["case_id"] == row["case_id"], "flagged"].sum()
+    for row in rows:
+        n_flagging = contenders.loc[contenders["case_id"] == row[0], "flagged"].sum()
+        assert row[4] == f"{n_flagging} of 3"
+
+
+def test_an_unusual_case_leads_to_its_card_and_says_why(html, results):
+    first = results.most_unusual["case_id"].iloc[0]
+    assert f'<a href="#tabular-why-1">{first}</a>' in html
+    assert 'id="tabular-why-1"' in html
+    strongest = results.reasons[first].sort_values("contribution").iloc[-1]
+    assert why_in_one_line(results, first).startswith(f"{strongest['feature']} {strongest['value']}")
+    assert why_in_one_line(results, "nobody") == ""
+
+
+def test_the_table_of_cases_has_every_test_case_once_the_most_unusual_first(results):
+    table = case_table(results)
+    assert set(table["case_id"]) == set(results.test_cases["case_id"])
+    assert table["case_id"].is_unique
+    assert table["score"].is_monotonic_decreasing
+    assert (table["model"] == "ecdf").all()
+    expected = table["case_id"].isin(results.reasons)
+    assert table["why"].ne("").equals(expected)
+
+
+def test_the_table_of_cases_is_linked_only_where_it_is_written(make_results, run_record):
+    results = make_results(n=900, figures={})
+    assert "with their scores" not in render_report(run_record, [results])
+    told = render_report(run_record, [dataclasses.replace(results, cases_file="tabular/cases.csv")])
+    assert (
+        f'<a href="tabular/cases.csv">All {len(results.test_cases):,}{SPACE}test visits with their scores</a>'
+        in told
+    )
+
+
+def test_a_case_goes_by_the_name_that_a_reader_knows(results, run_record):
+    first = results.most_unusual["case_id"].iloc[0]
+    named = dataclasses.replace(results, case_names={first: "100 at 12:05.3"}, figures={})
+    html = render_report(run_record, [named])
+    assert "100 at 12:05.3" in html
+    assert first not in html
+    assert case_table(named)[["case_id", "case"]].iloc[0].tolist() == [first, "100 at 12:05.3"]
+    assert results.case_name(first) == first
+
+
+def test_labels_of_flagged_cases_are_said_only_where_there_are_labels(
+    make_results, results, page, run_record
+):
+    flagged = results.most_unusual[results.most_unusual["flagged"]]
+    n_anomalous = int((flagged["label"] == 1).sum())
+    words = (
+        f"By their labels, those flagged are {n_anomalous} anomalous and {len(flagged) - n_anomalous} normal."
+    )
+    assert words in page.words()
+    unlabelled = make_results(n=900, labelled=False, figures={})
+    assert "By their labels" not in render_report(run_record, [unlabelled])
+
+
+def test_without_p_values_nothing_is_said_of_what_chance_would_flag(results, run_record):
+    scores = results.scores.assign(
+        p_value=np.nan, flagged=pd.array([pd.NA] * len(results.scores), dtype="boolean")
+    )
+    bare = dataclasses.replace(results, scores=scores, figures={})
+    words = _Page(render_report(run_record, [bare])).words()
+    assert "ecdf has no p-values, so it flags none of" in words
+    assert "would be expected. By" not in words
+
+
+@pytest.mark.parametrize("kind", ["records", "beats", "cut_beats", "windows", None])
+def test_what_cases_are_is_said_as_the_data_declares_it(results, run_record, kind):
+    summary = {**results.summary, **({"cases": kind} if kind else {})}
+    declared = dataclasses.replace(results, summary=summary, figures={}, explanations=None)
+    html = render_report(run_record, [declared])
+    assert ("there is no rhythm, no time and no millivolt" in html) == (kind == "cut_beats")
+    assert ("Each case is one beat of a recording." in html) == (kind == "beats")
+    assert ("Each case is one window of a long series." in html) == (kind == "windows")
+
+
+def test_bars_are_said_to_add_to_the_score_only_where_they_do(results, run_record):
+    for exact, words in ((True, "what each value adds to the score"), (False, "is attributed to each value")):
+        told = results.explanations.assign(exact=exact)
+        html = render_report(run_record, [dataclasses.replace(results, explanations=told, figures={})])
+        assert words in html
+        assert ("what each value adds to the score" in html) == exact
 
 
 def test_realised_rates_are_the_share_of_test_normals_flagged(results):
     rates = tables.realised_rates(results)
     normal = results.test_cases.loc[results.test_cases["label"] == 0, "case_id"]
     scores = results.scores[(results.scores["model"] == "ecdf") & results.scores["case_id"].isin(normal)]
-    model, shares = rates["rows"][0]
-    assert (model, rates["alphas"][1]) == ("ecdf", f"5{SPACE}%")
-    assert shares[1] == f"{100 * scores['flagged'].mean():.1f}{SPACE}%"
+    assert (rates.rows[0][0], rates.columns[2]) == ("ecdf", f"5{SPACE}%")
+    assert rates.rows[0][2] == f"{100 * scores['flagged'].mean():.1f}{SPACE}%"
 
 
 def test_explanation_bars_share_one_scale_and_stay_in_their_track(results):
-    for card in unusual_cases.explained_cases(results):
-        ends = [float(row["bar_left"]) + float(row["bar_width"]) for row in card["features"]]
-        starts = [float(row["bar_left"]) for row in card["features"]]
-        assert min(starts) == pytest.approx(0, abs=0.1)
-        assert max(ends) == pytest.approx(100, abs=0.1)
-    high = [
-        row
-        for card in unusual_cases.explained_cases(results)
-        for row in card["features"]
-        if row["side"] == "high"
-    ]
-    assert high
+    shown = cards.cards_section(results).cards
+    for card in shown:
+        bars = [row[-1].bar for row in card.table.rows]
+        assert min(left for left, _ in bars) == pytest.approx(0, abs=0.1)
+        assert max(left + width for left, width in bars) == pytest.approx(100, abs=0.1)
+    assert [row for card in shown for row in card.table.rows if row[1].mark == "high"]
 
 
 def test_without_labels_the_report_lists_what_is_flagged(make_results, run_record):
@@ -278,8 +417,23 @@ def test_each_modality_has_its_own_sections(make_results, run_record):
     page = _Page(render_report(run_record, [tabular, signals]))
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert page.wrong == []
-    assert {"tabular-results", "signals-results", "signals-unusual"} <= set(ids)
+    assert {"tabular-results", "signals-results", "signals-answer", "signals"} <= set(ids)
     assert "recordings" in page.words()
+
+
+def test_a_modality_with_a_page_of_its_own_is_linked_and_not_repeated(make_results, run_record):
+    tabular = make_results(n=900, page="tabular/report.html")
+    signals = make_results(n=900, name="signals", noun="recording")
+    page = _Page(render_report(run_record, [tabular, signals]))
+    ids = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
+    links = {attrs["href"] for tag, attrs in page.tags if tag == "a"}
+    assert {"tabular/report.html", "tabular/report.html#tabular-why-1", "#signals-why-1"} <= links
+    assert {"signals-data", "tabular-answer", "tabular-results"} <= ids
+    assert "tabular-data" not in ids
+    # alone, it is that page
+    alone = _Page(render_report(run_record, [tabular]))
+    assert "tabular-data" in {attrs["id"] for _, attrs in alone.tags if "id" in attrs}
+    assert all(attrs["href"].startswith("#") for tag, attrs in alone.tags if tag == "a")
 
 
 def test_the_same_input_gives_the_same_page(results, run_record, html):
@@ -334,4 +488,4 @@ def test_a_report_of_the_real_evaluation_renders(results, run_record):
     assert page.wrong == []
     assert {"roc", "subgroups", "sensitivity_by_kind"} <= set(evaluated.figures)
     assert f"above a normal one {100 * evaluated.metric('ecdf', 'auroc')['value']:.0f} %" in page.words()
-    assert "Too small to say anything" in page.words()
+    assert "too small to say anything" in page.words()

@@ -10,6 +10,7 @@ from medanomaly.reporting.figures.ecg import beat_shapes, ecg_strip, episode_tim
 from medanomaly.reporting.figures.series import found_place
 from medanomaly.reporting.sections import from_json, to_json
 from medanomaly.reporting.signals import beats as beat_report
+from medanomaly.reporting.signals import series as series_report
 
 
 def strip(n_leads=2, seconds=8.0, focus=4.0):
@@ -68,3 +69,34 @@ def test_sections_travel_through_json():
     back = from_json(to_json(sections))
     assert back[0].tables[0].rows[0][:2] == ("a", "25\u00a0%")
     assert "noise (3)" in back[0].tables[0].rows[0][3]
+
+
+def test_a_beat_goes_by_record_and_time():
+    beats = pd.DataFrame({"record": ["100", "100"], "sample": [261108, 21586], "time_s": [725.3, 59.96]})
+    assert beat_report.beat_names(beats) == {"100:261108": "100 at 12:05.3", "100:21586": "100 at 1:00.0"}
+
+
+def test_the_table_of_the_standard_is_spoken_of_only_where_it_is_shown():
+    table = pd.DataFrame(
+        [{"name": "V", "n": 9, "patients": 2} | dict.fromkeys(("auroc", "sensitivity", "ppv"), 0.5)]
+    ).assign(**{f"{m}_{end}": 0.4 for m in ("auroc", "sensitivity", "ppv") for end in ("low", "high")})
+    lines = pd.DataFrame([{"record": "100", "N": 1, "S": 0, "V": 0, "F": 0, "Q": 0, "qrs_ppv": 0.9}])
+    gross = pd.DataFrame({"statistic": ["qrs_ppv"], "ci_low": [0.8], "ci_high": [1.0]})
+    with_table = beat_report.classes_section(table, "m", 0.05, lines, gross)
+    without = beat_report.classes_section(table, "m", 0.05, lines.iloc[:0], gross)
+    assert "counts them as missed" in with_table.text
+    assert "counts them as missed" not in without.text
+
+
+def test_cut_beats_alone_do_not_say_what_the_data_set_lacks():
+    section = beat_report.cut_beats_section({}, np.zeros((3, 8)), "pca", 0.05)
+    assert section.text == "Flagged at 5\u00a0%."
+
+
+@pytest.mark.parametrize(("model", "said"), [("matrix_profile", True), ("moving_average", False)])
+def test_matrix_profiles_are_spoken_of_only_where_one_was_run(model, said):
+    found = pd.DataFrame(
+        {"model": model, "record": ["a", "b"], "source": ["s", "t"], "located": [True, False], "chance": 0.1}
+    )
+    section = series_report._located(found, [model], 50, 0)
+    assert ("Matrix profiles look at the whole series" in section.tables[0].note) == said

@@ -66,19 +66,36 @@ def test_a_card_says_value_expected_change_likes_and_flags(make_results, run_rec
     assert "potassium 4.8 mmol/L instead of 48" in text
     assert "score 3,800" in text
     assert "90 %" in text
-    assert "visit-1 potassium 4.1 mmol/L" in text
-    assert "visit-2 in nothing" in text
+    assert "visit-1: potassium 4.1 mmol/L" in text
+    assert "visit-2: in nothing" in text
     # data are shown as text, not as markup
     assert "&lt;mmol/L&gt;" in card
 
 
 def test_contributions_stand_beside_only_where_they_are_exact(make_results, results, first):
     case_id, parts = first
-    assert evidence(make_results(figures={}, **parts), case_id)["exact"]
+    assert evidence(make_results(figures={}, **parts), case_id).exact
     shared_out = parts | {"explanations": parts["explanations"].assign(exact=False)}
     found = evidence(make_results(figures={}, **shared_out), case_id)
-    assert not found["exact"]
-    assert all(row["contribution"] == "" for row in found["values"])
+    assert not found.exact
+    assert {len(row) for row in found.rows} == {5}
+
+
+def test_what_a_value_adds_is_explained_only_where_it_is_shown(make_results, run_record, first):
+    _, parts = first
+    assert "what the value adds to the score of ecdf" in page(make_results, run_record, **parts)
+    shared_out = parts | {"explanations": parts["explanations"].assign(exact=False)}
+    html = page(make_results, run_record, **shared_out)
+    assert "what the value adds to the score of ecdf" not in html
+    assert "is not a sum over values" in html
+
+
+def test_rules_that_are_broken_are_named_and_otherwise_none_is(make_results, run_record, first):
+    _, parts = first
+    html = page(make_results, run_record, **parts)
+    assert "48 is outside 1 to 12" in html
+    assert "No rule is broken." not in html
+    assert "No rule is broken." in page(make_results, run_record, **(parts | {"quality_flags": None}))
 
 
 def test_it_is_said_when_nothing_was_found_or_needed(make_results, run_record, first):
@@ -93,7 +110,7 @@ def test_it_is_said_when_nothing_was_found_or_needed(make_results, run_record, f
 
 def test_a_modality_without_such_tables_keeps_its_bars(make_results, run_record):
     html = page(make_results, run_record)
-    assert "Why they look unusual" in html
+    assert "Bars show" in html
     assert 'class="card whole-card"' not in html
 
 
@@ -117,11 +134,11 @@ def choices(**changes):
 
 def test_three_ways_to_choose_stand_side_by_side(make_results, run_record):
     results = make_results(figures={}, alarm_choices=choices())
-    alpha, budget, fdr = tables.choice_rows(results)
-    assert alpha["fdp"] == {"value": "50.0\u00a0%", "interval": "40.0–60.0"}
-    assert "20 a day (100 a day, 7 days)" in budget["setting"]
+    alpha, budget, fdr = tables.choice_table(results).rows
+    assert (alpha[4].text, alpha[4].small) == ("50.0\u00a0%", "40.0–60.0")
+    assert "20 per day (100 per day, 7 days)" in budget[1]
     # an empty list has no share of wrong alarms, and catches nothing
-    assert (fdr["flagged"], fdr["fdp"]["value"], fdr["power"]["value"]) == ("0", "–", "0.0\u00a0%")
+    assert (fdr[2], fdr[4].text, fdr[5].text) == ("0", "–", "0.0\u00a0%")
     assert "Three ways to choose whom to look at" in render_report(run_record, [results])
 
 

@@ -2,17 +2,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medanomaly.reporting.summary import summary_rows
+from medanomaly.reporting.summary import audit_lines, summary_rows
 from medanomaly.reporting.wording import (
     asked,
     comparison_words,
     counted,
     day,
+    equals_p_value,
     interval,
     joined,
     p_value,
     percent,
+    plural,
     signed,
+    smallest_p_value,
     written,
 )
 
@@ -94,12 +97,10 @@ def test_the_better_model_is_named_whichever_way_the_metric_points():
     assert comparison_words(_comparison("flagged_share", 0.03, 0.01, 0.05)) == "a is higher"
 
 
-def test_the_summary_has_a_row_a_model_best_first(results):
+def test_the_summary_has_the_leading_model_and_its_best_baseline(results):
     rows = summary_rows(results.metrics, alpha=0.05)
     assert [row["model"] for row in rows] == [
         "ecdf",
-        "isolation forest",
-        "nearest neighbours",
         "missing values (baseline)",
     ]
     row = results.metric("ecdf", "auroc")
@@ -121,3 +122,26 @@ def test_the_summary_of_nothing_is_empty_and_gaps_are_dashes(results):
     assert set(summary_rows(unlabelled)[0]) == {"modality", "model", "flagged"}
     without_flags = results.metrics[results.metrics["metric"] == "auroc"]
     assert summary_rows(without_flags)[0]["anomalies caught"] == "–"
+
+
+def test_the_audit_is_put_in_words_where_it_warns_or_fails(results):
+    fails, warns = audit_lines(results.audit)
+    assert fails.startswith("The audit fails: No single feature gives the answer away (length of stay alone")
+    assert warns.startswith("The audit warns: No test row is copied")
+    named = {"checks": [{**check, "modality": "tabular"} for check in results.audit["checks"]]}
+    assert audit_lines(named)[0].startswith("The audit of tabular fails: ")
+    clean = {"checks": [check for check in results.audit["checks"] if check["verdict"] == "pass"]}
+    assert audit_lines(clean) == ["The audit found nothing to warn of."]
+    assert audit_lines(None) == []
+
+
+@pytest.mark.parametrize(("n", "text"), [(189, "0.0053"), (11464, "0.000087"), (19, "0.05")])
+def test_the_smallest_p_value_is_written_out(n, text):
+    assert smallest_p_value(n) == text
+
+
+def test_one_case_and_several_are_counted_in_words():
+    assert plural("study") == "studies"
+    assert plural("day") == "days"
+    assert equals_p_value(0.00001) == f"<{SPACE}0.0001"
+    assert equals_p_value(0.0021) == "= 0.0021"

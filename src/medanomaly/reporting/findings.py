@@ -149,12 +149,10 @@ def _broken_p_values(r: ModalityResults) -> list[str]:
     if low - slack <= row["value"] <= high + slack:
         return []
     expected = f"{percent(low, sign=False)}–{percent(high)} would be expected from {asked(r.alpha)}"
+    found = percent(row["value"])
     if row["value"] > high:
         return [
-            f"{percent(row['value'])} false alarms are more than chance explains ({expected}). The test "
-            f"{plural(r.noun)} may "
-            "differ from those it was calibrated on, and p-values may not hold for them."
+            f"{found} false alarms are more than chance explains ({expected}). The test {plural(r.noun)} may differ from "
+            "those it was calibrated on, and p-values may not hold for them."
         ]
-    return [
-        f"{percent(row['value'])} false alarms are fewer than chance explains ({expected}): it is too cautious."
-    ]
+    return [f"{found} false alarms are fewer than chance explains ({expected}): it is too cautious."]

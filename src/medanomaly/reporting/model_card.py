@@ -116,9 +116,9 @@ def _intended_use(manifest: Mapping[str, Any]) -> str:
     dataset = f" like those of *{_plain(manifest['dataset'])}*" if manifest.get("dataset") else ""
     return (
         "## Intended use\n\n"
-        f"Says how unusual one{modality} case is beside normal cases{dataset}, for research on data quality and anomaly "
-        f"detection. Detector: {_plain(model_label(detector))}. A higher score is more unusual; the conformal p-value "
-        "is the share of normal cases that look at least as unusual.\n\n"
+        f"Says how unusual one{modality} case is compared with normal cases{dataset}, for research on data quality and "
+        f"anomaly detection. Detector: {_plain(model_label(detector))}. A higher score is more unusual; the conformal "
+        "p-value is the share of normal cases that look at least as unusual.\n\n"
         "Not for diagnosis, treatment, triage, billing, or judging people. Not for cases from another place, device or "
         "population before it has been calibrated and judged on them."
     )
@@ -250,7 +250,7 @@ def card_of(manifest: Mapping[str, Any], metrics: pd.DataFrame | None = None) ->
 
         return risk_card(manifest)
     if manifest["kind"] in ("image_classifier", "image_segmenter"):
-        from medanomaly.reporting.imaging.risk import film_risk_card
+        from medanomaly.reporting.imaging.risk import image_risk_card
 
-        return film_risk_card(manifest)
+        return image_risk_card(manifest)
     return render_card(manifest, metrics)

@@ -248,7 +248,7 @@ def _subgroups(r: ModalityResults) -> Section | None:
     small = [f"{group} ({counted(n, r.noun)})" for group, n in tables.suppressed_groups(r, kinds=False)]
     notes = []
     if small:
-        notes.append(f"Too small to say anything, and therefore not shown: {', '.join(small)}.")
+        notes.append(f"Not shown, because they are too small to say anything: {', '.join(small)}.")
     if table is None:
         return Section("Subgroups", notes=notes, key=f"{r.slug}-groups") if notes else None
     notes.append("With many groups some look different by chance alone.")

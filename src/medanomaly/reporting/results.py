@@ -11,7 +11,7 @@ from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.scores import BASELINE, check_scores
 from medanomaly.evaluation.metrics import SUPPRESSED
 from medanomaly.reporting.figures.style import model_label
-from medanomaly.reporting.scored_cases import TEST, has_both_classes, metric_row
+from medanomaly.reporting.scored_cases import TEST, has_both_classes
 from medanomaly.reporting.sections import Section, slug
 
 
@@ -115,13 +115,13 @@ class ModalityResults:
         """The models that are no baselines."""
         return [model for model in self.models if model not in self.baselines]
 
-    @property
+    @cached_property
     def best_baseline(self) -> str | None:
         """The baseline with the highest test AUROC; None without one, or where there is nothing but baselines."""
         ranked = [m for m in self.models if m in self.baselines and self.metric(m, "auroc") is not None]
         return ranked[0] if ranked and ranked[0] != self.leading else None
 
-    @property
+    @cached_property
     def tied(self) -> list[str]:
         """The other models whose AUROC is not distinguishable from that of the leading one."""
         leads = {model: self.lead_over(model) for model in self.contenders if model != self.leading}
@@ -155,7 +155,17 @@ class ModalityResults:
 
     def metric(self, model: str, metric: str, subgroup: str = "") -> pd.Series | None:
         """One test metric with a finite value, or None."""
-        return metric_row(self.metrics, model, metric, subgroup)
+        return self._measured.get((model, metric, subgroup))
+
+    @cached_property
+    def _measured(self) -> dict[tuple[str, str, str], pd.Series]:
+        """Rows by model, metric and subgroup: a page looks up hundreds of them."""
+        if self.metrics is None or self.metrics.empty:
+            return {}
+        rows = self.metrics[(self.metrics["split"] == TEST) & self.metrics["value"].notna()]
+        keys = zip(rows["model"], rows["metric"], rows["subgroup"].fillna(""), strict=True)
+        # the first of equal keys stays
+        return dict(reversed([(key, row) for key, (_, row) in zip(keys, rows.iterrows(), strict=True)]))
 
     @cached_property
     def most_unusual(self) -> pd.DataFrame:
@@ -179,7 +189,7 @@ class ModalityResults:
         own = self.explanations[self.explanations["model"] == self.leading]
         return dict(list(own.groupby("case_id", sort=False)))
 
-    @property
+    @cached_property
     def exact(self) -> bool:
         """Whether the leading model's contributions are the exact terms of its score."""
         if not self.reasons or "exact" not in self.explanations:

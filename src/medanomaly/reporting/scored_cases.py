@@ -1,4 +1,4 @@
-"""The cases that a report is about: those in ``test``, each beside its scores."""
+"""The cases that a report is about: those in ``test``, each with its scores."""
 
 import pandas as pd
 
@@ -8,14 +8,14 @@ TEST = "test"
 
 
 def scored_test_cases(cases: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
-    """Score rows of the test cases with ``label`` and ``kind`` beside them.
+    """Score rows of the test cases with their ``label`` and ``kind``.
 
     Args:
         cases: case table.
         scores: score table, any number of models.
 
     Returns:
-        One row a test case and model: the score table's columns, then ``label`` (Int8) and ``kind``.
+        One row per test case and model: the score table's columns, then ``label`` (Int8) and ``kind``.
     """
     test = cases.loc[cases["split"] == TEST, ["case_id", "label", "kind"]]
     joined = scores.merge(test, on="case_id", how="inner", validate="many_to_one")

@@ -105,7 +105,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it, in the order of these attributes.
+    """A heading and what is below it, in the order of these attributes.
 
     Attributes:
         title: heading.

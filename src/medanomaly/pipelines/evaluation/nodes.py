@@ -88,9 +88,14 @@ def write_report(
         parts: ``<modality>__<what>``, where what is a part of :class:`~medanomaly.reporting.results.ModalityResults` or
             baselines.
     """
+    from dataclasses import replace
+
     from medanomaly.reporting.report import render_report
 
     results = _results(alarm, parts)
+    if len(results) > 1:
+        # each has a page of its own, which holds the details
+        results = [replace(r, page=f"{r.name}/report.html") for r in results]
     checks = [{"modality": r.name, **check} for r in results for check in r.audit["checks"]]
     return (
         pd.concat([r.metrics for r in results], ignore_index=True),

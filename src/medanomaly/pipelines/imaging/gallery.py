@@ -10,7 +10,7 @@ from medanomaly.imaging.image_models import detector_of
 from medanomaly.imaging.image_scorer import ImageScorer
 from medanomaly.imaging.model_checks import reconstructs
 from medanomaly.imaging.sources.image_array import ImageArray
-from medanomaly.reporting.figures.images import contact_sheet_figure, film_grid, overlay
+from medanomaly.reporting.figures.images import contact_sheet_figure, image_grid, overlay
 from medanomaly.reporting.imaging.anomalies import name_of
 from medanomaly.reporting.sections import Figure, Section
 from medanomaly.reporting.wording import p_value
@@ -83,7 +83,7 @@ class _View:
             columns.append([overlay(film, m, low, high) for film, m in zip(images, maps, strict=True)])
             headings.append(_heading(model, "map"))
         labels = [_label(row) for row in chosen.itertuples()]
-        return film_grid(
+        return image_grid(
             list(zip(*columns, strict=True)),
             headings,
             labels,
@@ -119,7 +119,7 @@ def leak_figure(films: np.ndarray, bundles: Mapping[str, Bundle], seed: int) -> 
     pasted = paste_discs(films, films.shape[1] / 10, 0.3, seed)
     columns = [list(films), list(pasted), *(list(d.reconstruct(pasted)) for d in detectors.values())]
     headings = ["normal film", "with a disc", *(name_of(m).replace(" ", "\n", 1) for m in detectors)]
-    svg = film_grid(
+    svg = image_grid(
         list(zip(*columns, strict=True)),
         headings,
         [""] * len(films),

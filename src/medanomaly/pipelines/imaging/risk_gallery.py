@@ -9,7 +9,7 @@ from medanomaly.imaging.maps.gradcam import grad_cam
 from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.imaging.supervised.bundles import ImageRiskScorer, with_outlines
 from medanomaly.imaging.supervised.models import ImageClassifier
-from medanomaly.reporting.figures.images import film_grid, overlay
+from medanomaly.reporting.figures.images import image_grid, overlay
 from medanomaly.reporting.imaging.risk import shown_kind
 from medanomaly.reporting.sections import Figure
 from medanomaly.reporting.wording import counted, percent
@@ -60,7 +60,7 @@ def map_figures(films: ImageArray, cases: pd.DataFrame, scores: pd.DataFrame, bu
         ]
         labels = [f"{shown_kind(case)}\n{percent(case.score)}" for case in chosen.itertuples()]
         about = f"{title}: {counted(len(rows), 'test film')} with what speaks for an anomaly."
-        figures.append(Figure(title, reading, film_grid(rows, ["film", "Grad-CAM"], labels, about)))
+        figures.append(Figure(title, reading, image_grid(rows, ["film", "Grad-CAM"], labels, about)))
     return figures
 
 
@@ -87,7 +87,7 @@ def outline_figure(
     return Figure(
         "Outlines",
         "Green: the mask that the film came with. Orange: what the segmenter outlines.",
-        film_grid(
+        image_grid(
             tiles,
             ["film", "mask", "outlined"],
             [shown_kind(case) for case in cases.iloc[rows[shown]].itertuples()],

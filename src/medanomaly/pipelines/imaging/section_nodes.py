@@ -34,7 +34,7 @@ def write_sections(
     """
     from medanomaly.evaluation.images.stratified_table import stratified_table
     from medanomaly.pipelines.imaging import gallery
-    from medanomaly.reporting.imaging import anomalies as film_report
+    from medanomaly.reporting.imaging import anomalies as image_report
     from medanomaly.reporting.scored_cases import metric_row
     from medanomaly.reporting.sections import to_json
 
@@ -54,11 +54,11 @@ def write_sections(
     train = films[np.flatnonzero(reference_cases(cases, "train").to_numpy())[: gallery.AUGMENTED]]
     models = list(bundles)
     written = [
-        film_report.comparison_section(models, metrics, comparisons, stratified, checks),
-        film_report.controls_section(models, metrics, stratified),
-        film_report.leak_section(checks, gallery.leak_figure(healthy, bundles, run.seed)),
-        film_report.planted_section(checks),
-        film_report.validity_section(checks, alarm.alpha),
+        image_report.comparison_section(models, metrics, comparisons, stratified, checks),
+        image_report.baselines_section(models, metrics, stratified),
+        image_report.leak_section(checks, gallery.leak_figure(healthy, bundles, run.seed)),
+        image_report.planted_section(checks),
+        image_report.validity_section(checks, alarm.alpha),
         gallery.gallery_section(films, cases, scores, bundles, max(models, key=rank)),
         gallery.augmentation_section(train, bundles, run.seed),
     ]

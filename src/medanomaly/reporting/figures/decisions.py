@@ -35,7 +35,7 @@ RELIABILITY_COLUMNS = ("model", "mean_probability", "observed", "n")
 
 @svg_figure
 def confusion_matrices(cases: pd.DataFrame, scores: pd.DataFrame) -> Drawing:
-    """Counts of test cases by label and decision, one matrix a model; the tint is the share of the row.
+    """Counts of test cases by label and decision, one matrix per model; the tint is the share of the row.
 
     Args:
         cases: case table.
@@ -106,10 +106,10 @@ def _draw_matrix(axes, counts: np.ndarray) -> None:
 
 @svg_figure
 def reliability_diagram(reliability: pd.DataFrame, baselines: Sequence[str] = ()) -> Drawing:
-    """Predicted probability against how often it came true, a dot a bin; on the diagonal it means what it says.
+    """Predicted probability against how often it came true, a dot per bin; on the diagonal it means what it says.
 
     Args:
-        reliability: one row a model and bin, with ``model``, ``mean_probability`` and ``observed`` in [0, 1], ``n`` (cases
+        reliability: one row per model and bin, with ``model``, ``mean_probability`` and ``observed`` in [0, 1], ``n`` (cases
             in the bin) and, where known, ``ci_low`` and ``ci_high`` of ``observed``.
         baselines: models drawn thin and dashed.
 

@@ -144,7 +144,7 @@ def _clock(seconds: float) -> str:
 
 @svg_figure
 def poincare(records: Mapping[str, pd.DataFrame]) -> Drawing:
-    """RR interval after each beat against the one before it, a panel a recording.
+    """RR interval after each beat against the one before it, a panel per recording.
 
     SD1 and SD2 are the spreads across and along the identity line of intervals between normal beats (Brennan, Palaniswami
     & Kamen 2001, "Do existing measures of Poincaré plot geometry reflect nonlinear features of heart rate variability?").
@@ -270,7 +270,7 @@ def loss_bars(table: pd.DataFrame, axis: str) -> Drawing:
 
 @svg_figure
 def beat_shapes(beats: Sequence[tuple[str, np.ndarray]], normal: np.ndarray) -> Drawing:
-    """Single beats against the band of usual ones, a panel a beat.
+    """Single beats against the band of usual ones, a panel per beat.
 
     Args:
         beats: ``(title, (n_samples,))``.

@@ -32,7 +32,7 @@ def _three_digits(value: float) -> str:
 
 
 def shown_unit(value: object, unit: object) -> str:
-    """The unit beside a number; a word such as ``missing`` has none."""
+    """The unit of a number; a word such as ``missing`` has none."""
     if pd.isna(unit) or pd.isna(pd.to_numeric(value, errors="coerce")):
         return ""
     return str(unit)

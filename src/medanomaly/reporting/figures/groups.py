@@ -51,7 +51,7 @@ def group_names(metrics: pd.DataFrame, model: str) -> list[str]:
 
 @svg_figure
 def sensitivity_by_kind(metrics: pd.DataFrame, model: str) -> Drawing:
-    """Share of anomalies caught, a bar a kind, with its interval and count.
+    """Share of anomalies caught, a bar per kind, with its interval and count.
 
     Args:
         metrics: metrics table with ``kind=...`` subgroups of ``sensitivity``.
@@ -167,7 +167,7 @@ def _say_unmeasured(axes, y: int) -> None:
 
 
 def _forest_lines(names: list[str]) -> list[tuple[str, str | None]]:
-    """Rows of the plot as (text, subgroup): the whole first, then a heading a column and its groups."""
+    """Rows of the plot as (text, subgroup): the whole first, then a heading per column and its groups."""
     lines: list[tuple[str, str | None]] = [("all test cases", "")]
     for column in dict.fromkeys(subgroup_parts(name)[0] for name in names):
         lines.append((column.replace("_", " "), None))

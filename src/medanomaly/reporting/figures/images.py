@@ -1,4 +1,4 @@
-"""Films side by side, maps over films, paired differences of models: arrays in, SVG with a raster inside out."""
+"""Images side by side, maps over images, paired differences of models: arrays in, SVG with a raster inside out."""
 
 from collections.abc import Sequence
 
@@ -19,18 +19,18 @@ from medanomaly.reporting.figures.style import (
     svg_figure,
 )
 
-GAP = 3  # white pixels between films
+GAP = 3  # white pixels between images
 MAP_COLOURS = "inferno"
 STRONGEST = 0.75  # opacity of a map where it is highest
 TILE_INCHES = 1.25
 ROW_LABEL_INCHES = 1.9
 
 
-def overlay(film: np.ndarray, score_map: np.ndarray, low: float, high: float) -> np.ndarray:
-    """A map in colour over a film in grey; below ``low`` the film shows unchanged.
+def overlay(image: np.ndarray, score_map: np.ndarray, low: float, high: float) -> np.ndarray:
+    """A map in colour over an image in grey; below ``low`` the image shows unchanged.
 
     Args:
-        film: (H, W) in [0, 1].
+        image: (H, W) in [0, 1].
         score_map: (H, W).
         low, high: values at which colour begins, and is strongest.
 
@@ -40,11 +40,11 @@ def overlay(film: np.ndarray, score_map: np.ndarray, low: float, high: float) ->
     strength = np.clip((score_map - low) / max(high - low, 1e-12), 0, 1)
     colour = colormaps[MAP_COLOURS](0.25 + 0.75 * strength)[..., :3]
     opacity = STRONGEST * strength[..., None]
-    return (1 - opacity) * np.clip(film, 0, 1)[..., None] + opacity * colour
+    return (1 - opacity) * np.clip(image, 0, 1)[..., None] + opacity * colour
 
 
 def mosaic(rows: Sequence[Sequence[np.ndarray | None]]) -> np.ndarray:
-    """Films of one size in rows and columns, white between them and where there is none.
+    """Images of one size in rows and columns, white between them and where there is none.
 
     Args:
         rows: each as long as the longest or shorter; (H, W) or (H, W, 3) in [0, 1], or None.
@@ -53,11 +53,11 @@ def mosaic(rows: Sequence[Sequence[np.ndarray | None]]) -> np.ndarray:
         (n (H + 3) - 3, m (W + 3) - 3, 3) float in [0, 1].
 
     Raises:
-        InputError: there is no film, or their sizes differ.
+        InputError: there is no image, or their sizes differ.
     """
     given = [tile for row in rows for tile in row if tile is not None]
     if not given or any(tile.shape[:2] != given[0].shape[:2] for tile in given):
-        raise InputError("no films, or films of several sizes", remedy="Give films of one size.")
+        raise InputError("no images, or images of several sizes", remedy="Give images of one size.")
     height, width = given[0].shape[:2]
     columns = max(len(row) for row in rows)
     sheet = np.ones((len(rows) * (height + GAP) - GAP, columns * (width + GAP) - GAP, 3))
@@ -71,13 +71,13 @@ def mosaic(rows: Sequence[Sequence[np.ndarray | None]]) -> np.ndarray:
 
 
 @svg_figure
-def film_grid(
+def image_grid(
     rows: Sequence[Sequence[np.ndarray | None]],
     columns: Sequence[str],
     labels: Sequence[str],
     description: str,
 ) -> Drawing:
-    """Films in rows and columns with a heading a column and a label a row.
+    """Images in rows and columns with a heading per column and a label per row.
 
     Args:
         rows: as of :func:`mosaic`.
@@ -130,7 +130,7 @@ def paired_differences(differences: pd.DataFrame) -> Drawing:
     """AUROC of one model minus that of others, on the same resamples, with intervals.
 
     Args:
-        differences: ``model``, ``other``, ``difference``, ``ci_low``, ``ci_high``; one row a line, the first on top.
+        differences: ``model``, ``other``, ``difference``, ``ci_low``, ``ci_high``; one row per line, the first on top.
 
     Raises:
         InputError: there is none.

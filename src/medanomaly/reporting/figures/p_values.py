@@ -96,7 +96,7 @@ def p_value_calibration(
 
 @svg_figure
 def score_distributions(cases: pd.DataFrame, scores: pd.DataFrame, alpha: float = 0.05) -> Drawing:
-    """Where normal and anomalous test cases fall, one panel a model, with the threshold.
+    """Where normal and anomalous test cases fall, one panel per model, with the threshold.
 
     Raw scores differ in unit and are often skewed beyond reading, so the axis is the p-value on a log scale: the same
     for every model, and the threshold is alpha in each. The bins start at alpha, so no bar straddles the threshold.

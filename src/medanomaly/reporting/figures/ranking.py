@@ -148,7 +148,7 @@ def precision_recall(
         rows = joined[joined["model"] == model]
         label = rows["label"].to_numpy(dtype=int)
         precision, recall, _ = precision_recall_curve(label, rows["score"].to_numpy())
-        # the point (0, 1) that scikit-learn adds stands for no threshold
+        # the point (0, 1) that scikit-learn adds belongs to no threshold
         precision, recall = precision[:-1][::-1], recall[:-1][::-1]
         line = draw_line(axes, *thin_curve(recall, precision), styles[model], zorder=3)
         entries.append((average_precision(rows["score"].to_numpy(), label), line, model))

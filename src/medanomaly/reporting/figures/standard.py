@@ -18,7 +18,7 @@ EXPLAINED_CASES = 3
 
 
 class Caption(NamedTuple):
-    """What stands above and below a figure."""
+    """What is written above and below a figure."""
 
     title: str
     reading: str

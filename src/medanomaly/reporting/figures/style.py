@@ -111,7 +111,7 @@ def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **kwarg
 
 
 def model_styles(models: Sequence[str], baselines: Sequence[str]) -> dict[str, LineStyle]:
-    """A colour and pattern a model, the same in every figure; baselines are thin, grey and dashed."""
+    """A colour and pattern per model, the same in every figure; baselines are thin, grey and dashed."""
     styles, main, trivial = {}, 0, 0
     for model in models:
         if model in baselines:
@@ -119,7 +119,7 @@ def model_styles(models: Sequence[str], baselines: Sequence[str]) -> dict[str, L
             styles[model] = LineStyle(_BASELINE_GREYS[trivial % len(_BASELINE_GREYS)], dashes, 1.1)
             trivial += 1
         else:
-            # a second round through the colours is told apart by its pattern
+            # a second round through the colours is recognised by its pattern
             round_trip = main // len(MODEL_COLOURS)
             dashes = () if round_trip == 0 else _DASHES[(round_trip - 1) % len(_DASHES)]
             styles[model] = LineStyle(MODEL_COLOURS[main % len(MODEL_COLOURS)], dashes, 1.8)
@@ -147,7 +147,7 @@ def draw_line(axes: Axes, x, y, style: LineStyle, **kwargs):
 
 
 def legend_below(figure: Figure, handles, labels: Sequence[str], title: str | None = None) -> None:
-    """Legend under the axes, one entry a line, where it can never cover a curve."""
+    """Legend under the axes, one entry per line, where it can never cover a curve."""
     legend = figure.legend(
         handles, labels, loc="outside lower left", title=title, alignment="left", labelspacing=0.35
     )

@@ -1,4 +1,4 @@
-"""Sections of the report about models of films, from plain tables: the comparison, the controls, what was examined."""
+"""Sections of the report about models of images, from plain tables: the comparison, the baselines, what was examined."""
 
 from collections.abc import Mapping, Sequence
 
@@ -32,9 +32,9 @@ NAMES = {
     "inpainting_unet": "inpainting U-Net",
     "reversed_autoencoder": "Reversed Autoencoder",
     "lesion_segmenter": "lesion segmenter",
-    NEAREST: "1-NN on how films were taken",
+    NEAREST: "1-NN on how images were taken",
 }
-VERDICTS = {"holds": "nothing speaks against them", "broken": "not valid", "unknown": "cannot be told"}
+VERDICTS = {"holds": "nothing speaks against them", "broken": "not valid", "unknown": "cannot be said"}
 
 
 def name_of(model: str) -> str:
@@ -68,7 +68,7 @@ def verdict(comparisons: pd.DataFrame, models: Sequence[str]) -> str:
         if len(found):
             parts = [f"{_outcome(row)} {_the(row.other)} ({_difference(row)})" for row in found.itertuples()]
             said.append(
-                f"On the same {found['n'].iloc[0]:,} test films the Reversed Autoencoder {joined(parts)}."
+                f"On the same {found['n'].iloc[0]:,} test images the Reversed Autoencoder {joined(parts)}."
             )
     if DENSITY in models:
         networks = [m for m in models if m != DENSITY]
@@ -81,7 +81,7 @@ def verdict(comparisons: pd.DataFrame, models: Sequence[str]) -> str:
             said.append(f"Better than LBE, which is no network: {joined(above)}.")
         elif level:
             said.append(
-                f"No network is better than LBE, which is none; {joined(level)} cannot be told apart from it."
+                f"No network is better than LBE, which is none; {joined(level)} is not distinguishable from it."
             )
     return " ".join(said) or "There are not enough labels in test to compare models."
 
@@ -93,7 +93,7 @@ def _the(model: str) -> str:
 def _outcome(row) -> str:
     if row.ci_low > 0:
         return "ranks better than"
-    return "ranks worse than" if row.ci_high < 0 else "cannot be told apart from"
+    return "ranks worse than" if row.ci_high < 0 else "is not distinguishable from"
 
 
 def _difference(row) -> str:
@@ -107,7 +107,7 @@ def comparison_section(
     stratified: pd.DataFrame,
     examinations: Mapping[str, dict],
 ) -> Section:
-    """U-Net against the Reversed Autoencoder, and both against the rest: same films, same procedure, paired intervals."""
+    """U-Net against the Reversed Autoencoder, and both against the rest: same images, same procedure, paired intervals."""
     rows = []
     for model in sorted(models, key=lambda m: -_value(metrics, m, "auroc")):
         leak = examinations[model]["leak"]
@@ -135,42 +135,50 @@ def comparison_section(
                 paired_differences(shown),
             )
         )
-    columns = ["Model", "AUROC", "Average precision", "AUROC at equal film shape", "Identity leak"]
+    columns = ["Model", "AUROC", "Average precision", "AUROC at equal image shape", "Identity leak"]
     return Section(
         "U-Net against Reversed Autoencoder" if REVERSED in models else "Models side by side",
         verdict(comparisons, models),
         figures,
-        [Table("The same films, the same procedure", columns, rows, _COMPARISON_NOTE)],
+        [Table("The same images, the same procedure", columns, rows, _comparison_note(models))],
     )
 
 
-_COMPARISON_NOTE = (
-    "95 % intervals in brackets, by resampling patients. All models learned from normal train films alone; the best epoch "
-    "was chosen on normal films held out of train. The plain U-Net is a negative control: its skip connections copy "
-    "their input. The published score of the Reversed Autoencoder needs perceptual weights from elsewhere; here it is "
-    "the distance between the embeddings of a film and of its reconstruction."
-)
+def _comparison_note(models: Sequence[str]) -> str:
+    said = [
+        "95 % intervals in brackets, by resampling patients. All models learned from normal train images alone."
+    ]
+    if any(model != DENSITY for model in models):
+        said.append("The best epoch of a network was chosen on normal images held out of train.")
+    if NEGATIVE_CONTROL in models:
+        said.append("The plain U-Net is a negative control: its skip connections copy their input.")
+    if REVERSED in models:
+        said.append(
+            "The published score of the Reversed Autoencoder needs perceptual weights from elsewhere; here it is the "
+            "distance between the embeddings of an image and of its reconstruction."
+        )
+    return " ".join(said)
 
 
-def controls_section(models: Sequence[str], metrics: pd.DataFrame, stratified: pd.DataFrame) -> Section:
-    """What needs no model: shape, brightness, sharpness, PCA, the nearest film."""
-    controls = metrics["model"][metrics["role"] == BASELINE].unique().tolist()
-    order = sorted([*models, *controls], key=lambda m: -_value(metrics, m, "auroc"))
+def baselines_section(models: Sequence[str], metrics: pd.DataFrame, stratified: pd.DataFrame) -> Section:
+    """What needs no model: shape, brightness, sharpness, PCA, the nearest image."""
+    baselines = metrics["model"][metrics["role"] == BASELINE].unique().tolist()
+    order = sorted([*models, *baselines], key=lambda m: -_value(metrics, m, "auroc"))
     rows = [
         [
             name_of(m),
-            "control" if m in controls or m == NEGATIVE_CONTROL else "model",
+            "baseline" if m in baselines else "negative control" if m == NEGATIVE_CONTROL else "model",
             _measured(metrics, m, "auroc"),
             _stratum(stratified, m),
         ]
         for m in order
     ]
-    columns = ["", "", "AUROC", "AUROC at equal film shape"]
+    columns = ["Model or baseline", "Role", "AUROC", "AUROC at equal image shape"]
     return Section(
         "What a model has to beat",
-        "Film shape, brightness and sharpness say how a film was taken, not what is on it. A figure that falls when films "
-        "of about the same shape are compared with each other owed something to the shape.",
-        tables=[Table("Controls and models", columns, rows, "Equal shape: strata by width over height.")],
+        "Image shape, brightness and sharpness say how an image was taken, not what it shows. A figure that falls among "
+        "images of about the same shape owed something to the shape.",
+        tables=[Table("Baselines and models", columns, rows, "Equal shape: strata by width over height.")],
     )
 
 
@@ -185,22 +193,22 @@ def leak_section(examinations: Mapping[str, dict], figure: Figure | None) -> Sec
     ]
     return Section(
         "Does a network copy what it should take out?",
-        "A disc is pasted into normal films, and the share of it that comes back in the reconstruction is measured: 0 takes "
-        "it out, 1 copies it. What is copied leaves no error. A network that answers every film with the mean film leaks "
-        "nothing either: it gives back nothing of what differs between normal films.",
+        "A disc is pasted into normal images. The leak is the share of it that comes back in the reconstruction: 0 takes it "
+        "out, 1 copies it. What is copied leaves no error. A network that answers every image with the mean image leaks "
+        "nothing either, but it gives back nothing of what differs between normal images.",
         [figure] if figure else [],
         [
             Table(
                 "Identity leak",
-                ["Model", "Leak", "95 % interval", "Variance of normal films given back"],
+                ["Model", "Leak", "95 % interval", "Variance of normal images given back"],
                 rows,
             )
         ],
     )
 
 
-def planted_section(examinations: Mapping[str, dict], noun: str = "films") -> Section:
-    """Lesions that were pasted into normal films, and own masks where there are any."""
+def planted_section(examinations: Mapping[str, dict], noun: str = "images") -> Section:
+    """Lesions that were pasted into normal images, and own masks where there are any."""
     columns = [
         "Model",
         "AUROC, lesion against none",
@@ -226,13 +234,13 @@ def planted_section(examinations: Mapping[str, dict], noun: str = "films") -> Se
             "Synthetic lesions",
             columns,
             rows("planted", True),
-            "Opacities, effusions and nodules pasted into normal calibration films. Dice at the value that 5 % of "
+            "Opacities, effusions and nodules pasted into normal calibration images. Dice at the value that 5 % of "
             "healthy pixels exceed.",
         )
     ]
     if any("own" in e for e in examinations.values()):
         tables.append(
-            Table("Abnormal test films that came with masks", [columns[0], *columns[2:]], rows("own", False))
+            Table("Abnormal test images that came with masks", [columns[0], *columns[2:]], rows("own", False))
         )
     return Section(
         "Do maps find lesions? (synthetic)",
@@ -243,7 +251,7 @@ def planted_section(examinations: Mapping[str, dict], noun: str = "films") -> Se
 
 
 def validity_section(examinations: Mapping[str, dict], alpha: float) -> Section:
-    """Whether p-values hold for the test films, and what unlabelled recalibration would give."""
+    """Whether p-values hold for the test images, and what unlabelled recalibration would give."""
     rows, shares = [], ("False alarms", "Sensitivity")
     for model, examination in examinations.items():
         e = examination["test batch"]
@@ -259,22 +267,22 @@ def validity_section(examinations: Mapping[str, dict], alpha: float) -> Section:
         )
     broken = [name_of(m) for m, e in examinations.items() if e["test batch"]["verdict"] == "broken"]
     text = (
-        f"For {joined(broken)} the test films differ from the calibration films in ways that illness does not explain."
+        f"For {joined(broken)} the test images differ from the calibration images in ways that illness does not explain."
         if broken
-        else "Usual-looking test films are as the calibration films were."
+        else "Usual-looking test images are like the calibration images."
     )
-    # one check a model, of the same films: the plainest of them speaks for all
+    # one check per model, of the same images: the plainest of them speaks for all
     doubtful = [e["test batch"] for e in examinations.values() if e["test batch"]["verdict"] != "holds"]
     plainest = min(doubtful, key=lambda e: 1.0 if e["p"] is None else e["p"], default={"reason": ""})
     return Section(
-        "Do p-values hold for these films?",
+        "Do p-values hold for these images?",
         text + " The check sees no label.",
         tables=[
             Table(
                 f"{asked(alpha)} false alarms were asked for",
                 ["Model", "P-values", *shares, *(f"{share}, recalibrated" for share in shares)],
                 rows,
-                "Recalibrated: scores moved and stretched to the lower component of the unlabelled test films; shown to be "
+                "Recalibrated: scores moved and stretched to the lower component of the unlabelled test images; shown to be "
                 f"weighed, not used. {plainest['reason'][:1].upper()}{plainest['reason'][1:]}",
             )
         ],

@@ -1,4 +1,4 @@
-"""Sections and card of the supervised models of films, from plain tables."""
+"""Sections and card of the supervised models of images, from plain tables."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,24 +17,24 @@ SEGMENTATION = {
     "dice": "Dice",
     "iou": "Intersection over union",
     "boundary_f1": "Boundary F1 (within 2 px)",
-    "normal_outlined": "Films without a lesion on which something is outlined",
+    "normal_outlined": "Images without a lesion on which something is outlined",
 }
 GROUP_METRICS = ("auroc", "sensitivity", "specificity")
 
 
 def shown_kind(case) -> str:
-    """What a film shows, as the data set says."""
+    """What an image shows, as the data set says."""
     if pd.notna(case.kind):
         return str(case.kind)
     return {0: "normal", 1: "anomalous"}.get(case.label, "no label") if pd.notna(case.label) else "no label"
 
 
 def groups_section(metrics: pd.DataFrame, stratified: pd.DataFrame, best: str) -> Section:
-    """The classifier by kind of anomaly and by group, and everything among films of about one shape.
+    """The classifier by kind of anomaly and by group, and everything among images of about one shape.
 
     Args:
         metrics: metrics table of the classifier.
-        stratified: ``model, value, ci_low, ci_high`` of classifier, LBE and controls.
+        stratified: ``model, value, ci_low, ci_high`` of classifier, LBE and baselines.
         best: the classifier's name.
     """
     kinds, groups = [], []
@@ -53,23 +53,28 @@ def groups_section(metrics: pd.DataFrame, stratified: pd.DataFrame, best: str) -
             groups.append((f"{column.replace('_', ' ')} {group}", *n, *cells.values()))
     tables = []
     if kinds:
-        columns = ("Kind", "Test films", "AUROC against normal films", metric_of("sensitivity").label)
+        columns = ("Kind", "Test images", "AUROC against normal images", metric_of("sensitivity").label)
         tables.append(Table("By kind", columns, kinds))
     if groups:
-        columns = ("Group", "Test films", "Anomalous", *(metric_of(metric).label for metric in GROUP_METRICS))
+        columns = (
+            "Group",
+            "Test images",
+            "Anomalous",
+            *(metric_of(metric).label for metric in GROUP_METRICS),
+        )
         tables.append(Table("By group", columns, groups, "In brackets: 95 % intervals."))
     shape = [
         (model_label(row.model), f"{number(row.value)} ({interval('auroc', row.ci_low, row.ci_high)})")
         for row in stratified.dropna(subset=["value"]).sort_values("value", ascending=False).itertuples()
     ]
     if shape:
-        note = "AUROC within strata of width over height: what ranks by the shape of a film alone ranks nothing here."
+        note = "AUROC within strata of width over height: what ranks by the shape of an image alone ranks nothing here."
         tables.append(
-            Table("Among films of about one shape", ("Score", "AUROC at equal film shape"), shape, note)
+            Table("Among images of about one shape", ("Score", "AUROC at equal image shape"), shape, note)
         )
     return Section(
-        "Which films, and is it their shape?",
-        "A classifier learns whatever tells the two labels apart, how films were taken included.",
+        "Which images, and is it their shape?",
+        "A classifier learns whatever tells the two labels apart, and that includes how images were taken.",
         tables=tables,
     )
 
@@ -78,12 +83,12 @@ def map_section(figures: Sequence[Figure], check: pd.DataFrame) -> Section:
     """Grad-CAM, and whether to believe it.
 
     Args:
-        figures: films with their maps.
-        check: ``measure, value, random, gain, ci_low, ci_high, n``, a row each for deletion and insertion; empty without
-            abnormal test films.
+        figures: images with their maps.
+        check: ``measure, value, random, gain, ci_low, ci_high, n``, one row each for deletion and insertion; empty without
+            abnormal test images.
     """
     if check.empty:
-        return Section("Where the classifier looks", "No anomalous test film to check the maps on.", figures)
+        return Section("Where the classifier looks", "No anomalous test image to check the maps on.", figures)
     found = [
         "better" if low > 0 else "worse" if high < 0 else "no better"
         for low, high in check[["ci_low", "ci_high"]].to_numpy()
@@ -103,8 +108,8 @@ def map_section(figures: Sequence[Figure], check: pd.DataFrame) -> Section:
         for row in check.itertuples()
     ]
     note = (
-        f"{counted(int(check['n'].iloc[0]), 'anomalous test film')}. Area under the probability as highlighted pixels "
-        "become those of a normal film (deletion, low is good), or come back into one (insertion, high is good). Gain: "
+        f"{counted(int(check['n'].iloc[0]), 'anomalous test image')}. Area under the probability as highlighted pixels "
+        "become those of a normal image (deletion, low is good), or come back into one (insertion, high is good). Gain: "
         "difference from the random order in the direction that is good, paired, with its 95 % interval by resampling "
         "patients."
     )
@@ -115,12 +120,12 @@ def map_section(figures: Sequence[Figure], check: pd.DataFrame) -> Section:
 
 
 def outline_section(outlines: pd.DataFrame, threshold: float, figures: Sequence[Figure]) -> Section:
-    """How well outlines agree with the masks of test films.
+    """How well outlines agree with the masks of test images.
 
     Args:
         outlines: ``measure, value, ci_low, ci_high, n``.
         threshold: probability from which a pixel is outlined.
-        figures: of some films.
+        figures: of some images.
     """
     rows = []
     for row in outlines.itertuples():
@@ -131,15 +136,15 @@ def outline_section(outlines: pd.DataFrame, threshold: float, figures: Sequence[
         )
     return Section(
         "Outlines",
-        f"A segmenter learned from the masks of train films. It outlines what it gives {percent(threshold)} or more, the "
-        "value of best Dice on calibration films.",
+        f"A segmenter learned from the masks of train images. It outlines what it gives {percent(threshold)} or more, the "
+        "value of best Dice on calibration images.",
         figures,
         [
             Table(
-                "Test films",
-                ("Measure", "Mean", "Films"),
+                "Test images",
+                ("Measure", "Mean", "Images"),
                 rows,
-                "Overlap and outlines: films with a lesion. In brackets: 95 % intervals, by resampling patients.",
+                "Overlap and outlines: images with a lesion. In brackets: 95 % intervals, by resampling patients.",
             )
         ],
     )
@@ -149,19 +154,19 @@ def no_outlines_section() -> Section:
     """Said where there are too few masks."""
     return Section(
         "Outlines",
-        "Fewer than five films of train, or of calibration, came with a mask of a lesion, so no segmenter was trained.",
+        "Fewer than five images of train, or of calibration, came with a mask of a lesion, so no segmenter was trained.",
     )
 
 
-def film_risk_card(manifest: Mapping[str, Any]) -> str:
-    """The card of a supervised model of films in Markdown; it holds no figure of test, which training never reads."""
+def image_risk_card(manifest: Mapping[str, Any]) -> str:
+    """The card of a supervised model of images in Markdown; it holds no figure of test, which training never reads."""
     data = manifest["training_data"]
     parts = [
         f"# {manifest['name']}",
         "> **Research use only. Not a medical device.** No decision about a patient may rest on this model.",
         f"## What it says\n\nThe {manifest['meaning']}.",
         "## Training data\n\n"
-        f"- Films: {data['n_cases']:,} of {data['n_patients']:,} patients, {data['n_positive']:,} of them anomalous "
+        f"- Images: {data['n_cases']:,} of {data['n_patients']:,} patients, {data['n_positive']:,} of them anomalous "
         f"({100 * data['prevalence']:.1f} %)\n"
         f"- Fingerprint (SHA-256): `{data['fingerprint']}`",
         f"## Input\n\n{manifest['input_contract']['image']}; geometry {manifest['input_contract']['geometry']}.",
@@ -171,17 +176,19 @@ def film_risk_card(manifest: Mapping[str, Any]) -> str:
         found = threshold["calibration"]
         parts.append(
             "## Calibration and threshold\n\n"
-            f"- Calibration: {calibration['name']}, on {calibration['n_cases']:,} films that were not trained on\n"
-            f"- Threshold: {threshold['probability']:.4g}; of the calibration films it finds "
+            f"- Calibration: {calibration['name']}, on {calibration['n_cases']:,} images that were not trained on\n"
+            f"- Threshold: {threshold['probability']:.4g}; of the calibration images it finds "
             f"{percent(found['sensitivity'])} of the anomalous ones and flags {percent(1 - found['specificity'])} of the "
-            "normal ones (the same films chose it)"
+            "normal ones (the same images chose it)"
         )
     else:
-        parts.append(f"## Threshold\n\nOf best Dice on calibration films: {manifest['outline_threshold']:g}.")
+        parts.append(
+            f"## Threshold\n\nOf best Dice on calibration images: {manifest['outline_threshold']:g}."
+        )
     parts.append(
         "## Limits\n\n"
-        "- It holds for films of the same site, devices and patients; another site moves probabilities first.\n"
-        "- It may have learned how films were taken: look at the figures at equal film shape.\n"
-        "- What it was not shown in training it cannot be expected to find."
+        "- It holds for images of the same site, devices and patients; another site moves probabilities first.\n"
+        "- It may have learned how images were taken: look at the figures at equal image shape.\n"
+        "- Do not expect it to find what it was not shown in training."
     )
     return "\n\n".join(parts) + "\n"

@@ -84,9 +84,9 @@ def strips_section(strips: Sequence[Mapping], alpha: float) -> Section:
         )
     return Section(
         "Alarms on paper",
-        f"25 mm a second, 10 mm a millivolt; the pulse on the left is 1 mV. Letters are the reference's classes (N normal, "
-        f"S supraventricular, V ventricular, F fusion; a dot: none). Shaded: beats flagged at {100 * alpha:g} %. Each lead "
-        "less its median.",
+        f"25 mm per second, 10 mm per millivolt; the pulse on the left is 1 mV. Letters are the reference's classes (N "
+        f"normal, S supraventricular, V ventricular, F fusion; a dot: none). Shaded: beats flagged at {asked(alpha)}. "
+        "Each lead minus its median.",
         figures=figures,
     )
 
@@ -135,8 +135,10 @@ def classes_section(
         tables += _ec57(lines, gross)
     return Section(
         "Found and missed, by class of beat",
-        "Classes of ANSI/AAMI EC57. Beats in bad signal are set aside here; in the table of the standard they stand as "
-        "shutdown and count as missed.",
+        "Classes of ANSI/AAMI EC57. Beats in bad signal are set aside here."
+        + (
+            " The table of the standard has them as shutdown and counts them as missed." if len(lines) else ""
+        ),
         tables=tables,
     )
 
@@ -172,10 +174,10 @@ def _ec57(lines: pd.DataFrame, gross: pd.DataFrame) -> list[Table]:
             "Beat by beat (ANSI/AAMI EC57)",
             ("Record", "N", "S", "V", "F", *(heads[c] for c in shares)),
             rows,
-            "After the learning time, pairs within 150 ms, ventricular flutter left out. QRS: the project's own R "
-            "peaks against the reference. VEB and SVEB: "
-            "an alarm on a beat of ectopic shape is called ventricular, any other supraventricular; the detector was never "
-            "taught to tell them apart, so this is a rule of thumb, not a classifier.",
+            "After the learning time; pairs lie within 150 ms; ventricular flutter is left out. QRS: the project's own R "
+            "peaks against the reference. VEB and SVEB: an alarm on a beat of ectopic shape is called ventricular, any "
+            "other supraventricular. The detector never learned to separate them: this is a rule of thumb, not a "
+            "classifier.",
         )
     ]
 
@@ -214,17 +216,16 @@ def episodes_section(
     tables = [
         Table(
             "",
-            ("Kind", "What", "Episodes", "An hour", "Share of time", "Median length"),
+            ("Kind", "What", "Episodes", "Per hour", "Share of time", "Median length"),
             rows,
-            f"{len(hours)} test recordings, {total:.1f} hours of good signal after the learning time. Kinds overlap: "
-            "an alarm "
-            "in a run is counted as both.",
+            f"{len(hours)} test recordings, {total:.1f} hours of good signal after the learning time. Kinds overlap: an "
+            "alarm in a run is counted as both.",
         )
     ]
     text = (
         "An alarm is raised once and lasts while beats keep alarming (5 s apart at most). The threshold "
-        f"({facts['threshold']:.2f}) "
-        f"is the lowest at which the calibration recordings have {facts['per_hour']:g} false episodes an hour."
+        f"({facts['threshold']:.2f}) is the lowest at which the calibration recordings have {facts['per_hour']:g} false "
+        "episodes per hour."
     )
     if events:
         written = {
@@ -234,15 +235,13 @@ def episodes_section(
             for name, value in events.items()
         }
         text += (
-            f" On the test recordings: {written['false_per_hour']} false episodes an hour; {written['recall']} of the "
-            "episodes of "
-            f"abnormal beats met by an alarm, {written['precision']} of the alarms meet one; {written['beats']} of "
-            "the abnormal "
-            "beats lie above the threshold."
+            f" On the test recordings: {written['false_per_hour']} false episodes per hour; {written['recall']} of the "
+            f"episodes of abnormal beats meet an alarm, {written['precision']} of the alarms meet one; {written['beats']} "
+            "of the abnormal beats lie above the threshold."
         )
     figure = Figure(
         "Every episode of the test recordings",
-        "A line a recording. A short bar is a beat or two, widened to be seen.",
+        "One line per recording. A short bar is a beat or two, widened to be seen.",
         episode_timeline(episodes, lengths),
     )
     return Section("Episodes and what they cost", text, [figure], tables)

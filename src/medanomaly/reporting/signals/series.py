@@ -78,11 +78,14 @@ def _located(found: pd.DataFrame, models: list[str], n_resamples: int, seed: int
                 "",
                 ("Detector", "Located", "Share (95 %)"),
                 rows,
-                f"{found['record'].nunique()} series cut from {n} recordings, which are what is resampled. Each "
-                "series is learnt "
-                "from its own beginning: figures say nothing of a person never seen. Matrix profiles look at the "
-                "whole series, "
-                "before and after: they find a place, they do not raise an alarm in time.",
+                f"{found['record'].nunique()} series cut from {n} recordings; intervals resample recordings. Each series is "
+                "learned from its own beginning, so figures say nothing of a person never seen."
+                + (
+                    " Matrix profiles look at the whole series, before and after: they find a place, they do not raise an "
+                    "alarm in time."
+                    if any("profile" in model for model in models)
+                    else ""
+                ),
             )
         ],
     )
@@ -147,12 +150,10 @@ def _curves(
                     "of a random score",
                 ),
                 shown,
-                f"VUS: volume under the curve with a buffer of up to {WIDTH} samples (Paparrizos et al. 2022). "
-                "Events: as many samples "
-                f"alarm as are anomalous, an alarm within {WIDTH} samples counts. Point adjustment calls a whole "
-                "event found when one "
-                "sample is: a random score then looks good, so that column judges nobody. 95 % intervals by "
-                "resampling recordings.",
+                f"VUS: volume under the curve with a buffer of up to {WIDTH} samples (Paparrizos et al. 2022). Events: as "
+                f"many samples alarm as are anomalous; an alarm within {WIDTH} samples counts. Point adjustment calls a "
+                "whole event found when one sample is: a random score then looks good, so that column judges nobody. 95 % "
+                "intervals by resampling recordings.",
             )
         ],
     )

@@ -26,7 +26,7 @@ def best_model(metrics: pd.DataFrame) -> str:
 
 
 def risk_lead(metrics: pd.DataFrame, anomaly_metrics: pd.DataFrame, noun: str = "record") -> str:
-    """How well the best risk model ranks, beside the best anomaly score judged by the same label."""
+    """How well the best risk model ranks, compared with the best anomaly score, judged by the same label."""
     scores = anomaly_metrics[anomaly_metrics["role"] != BASELINE]
     best, other = best_model(metrics), best_model(scores)
     risk, anomaly = (
@@ -95,7 +95,7 @@ def not_an_anomaly_score(
     outcome: str,
     noun: str = "record",
 ) -> Section:
-    """The best risk model beside anomaly scores and trivial controls, all judged by the label.
+    """The best risk model compared with anomaly scores and baselines, all judged by the label.
 
     Args:
         metrics, anomaly: metrics tables of the risk models and of the anomaly scores.
@@ -135,7 +135,7 @@ def not_an_anomaly_score(
         "An anomaly score is not a risk score",
         f"A risk is the probability of a label ({outcome}) and was learned from labels. An anomaly score says how unusual a "
         f"{noun} is and knows nothing of the label. Both are judged here by how well they rank the same test {noun}s by "
-        "that label; neither may stand in for the other.",
+        "that label; neither may replace the other.",
         tables=[
             Table(
                 f"Both on the same {noun}s, judged by the label",
