@@ -104,7 +104,7 @@ def test_options_of_another_detector_are_refused():
 def test_a_search_that_makes_no_sense_is_refused_before_it_starts(target, said):
     space = {FOREST: {"n_neighbors": {"type": "int", "low": 1, "high": 5}}}
     params = TuningParams(target=target, storage="sqlite://", search=space)
-    about = TrackingParams(), RunParams(dataset="ward", table="ward")
+    about = TrackingParams(wandb={"folder": "logged"}), RunParams(dataset="ward", table="ward")
     with pytest.raises(ConfigurationError, match=said):
         search(kind(target.partition(".")[2]), None, None, params, *about)
 
