@@ -165,7 +165,7 @@ def test_a_series_whose_parts_do_not_fit_is_refused(changed, message):
 
 
 def test_what_cannot_be_fitted_or_scored_is_said():
-    with pytest.raises(ConfigurationError, match="no beat detector 'C'"):
+    with pytest.raises(ConfigurationError, match="no variant 'C'"):
         BeatDetector("C", learn_s=LEARN_S).fit([ecg(1)])
     with pytest.raises(ConfigurationError, match="no labels"):
         BeatDetector().fit([replace(ecg(1), aami=None)])

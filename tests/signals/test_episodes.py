@@ -94,7 +94,7 @@ def test_the_burden_counts_by_the_hour():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(ConfigurationError, match="second may not lie above"):
+    with pytest.raises(ConfigurationError, match="off no higher than on"):
         hysteresis(np.zeros(3), 1, 2)
     with pytest.raises(InputError, match="times do not increase"):
         episodes_above(np.array([0.0, 0.0]), np.zeros(2), on=1)

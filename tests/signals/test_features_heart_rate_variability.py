@@ -158,7 +158,7 @@ def test_variability_does_not_depend_on_when_the_recording_began(intervals, star
 def test_unfit_beats_are_refused():
     with pytest.raises(InputError, match="Sort"):
         hrv_features(np.array([5, 3, 9]), 360.0)
-    with pytest.raises(InputError, match="Mark each"):
+    with pytest.raises(InputError, match="one mark per beat"):
         hrv_features(PEAKS, 360.0, normal=np.array([True]))
     with pytest.raises(ConfigurationError, match="above 0"):
         hrv_features(PEAKS, -1.0)

@@ -85,7 +85,7 @@ def test_no_peaks_a_flat_line_and_all_missing_give_no_error():
     assert flat["flag"].tolist() == ["no rise", "last"]
     lost = pulse_features(np.full(500, np.nan), FS, np.array([100, 300]))
     assert lost["flag"].tolist() == ["gap", "last"]
-    with pytest.raises(InputError, match="one channel"):
+    with pytest.raises(InputError, match="one lead"):
         pulse_features(np.zeros((500, 2)), FS, np.array([100]))
     with pytest.raises(InputError, match="inside the signal"):
         pulse_features(np.zeros(500), FS, np.array([900]))

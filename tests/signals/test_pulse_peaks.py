@@ -66,7 +66,7 @@ def test_no_peak_lies_in_a_gap():
 
 
 def test_bad_input_is_named():
-    with pytest.raises(InputError, match="one channel"):
+    with pytest.raises(InputError, match="one lead"):
         detect_pulse_peaks(np.zeros((10, 2)), 125)
     with pytest.raises(ConfigurationError, match="or more"):
         detect_pulse_peaks(np.zeros(100), 5)

@@ -131,7 +131,7 @@ def test_without_a_heart_beat_there_is_no_peak(signal):
 
 
 def test_bad_input_is_named():
-    with pytest.raises(ConfigurationError, match="resample"):
+    with pytest.raises(ConfigurationError, match="50 Hz or more"):
         detect_r_peaks(np.zeros(100), 20)
     with pytest.raises(InputError, match="shape"):
         detect_r_peaks(np.zeros((2, 3, 4)), 250)

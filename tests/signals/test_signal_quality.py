@@ -162,7 +162,7 @@ def test_a_scale_that_is_no_millivolt_is_doubted():
     assert not voltage_doubts(recording())
     doubt = voltage_doubts(replace(recording(), signal=recording().signal * 1000))
     assert set(doubt) == {"MLII", "V1"}
-    assert "probably µV" in doubt["MLII"]
+    assert "probably in µV" in doubt["MLII"]
     micro = replace(recording(), signal=recording().signal * 1000, units=("uV", "µV"))
     assert not voltage_doubts(micro)
     converted = in_millivolts(micro)

@@ -166,7 +166,9 @@ def from_json(stored: Sequence[Mapping[str, Any]]) -> list[Section]:
 
 
 def _table(stored: Mapping[str, Any]) -> Table:
-    rows = [[Cell(**value) if isinstance(value, dict) else value for value in row] for row in stored["rows"]]
+    rows = [
+        tuple(Cell(**value) if isinstance(value, dict) else value for value in row) for row in stored["rows"]
+    ]
     return Table(**{**stored, "rows": rows})
 
 
