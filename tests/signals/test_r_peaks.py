@@ -135,7 +135,7 @@ def test_bad_input_is_named():
         detect_r_peaks(np.zeros(100), 20)
     with pytest.raises(InputError, match="shape"):
         detect_r_peaks(np.zeros((2, 3, 4)), 250)
-    with pytest.raises(InputError, match="2 leads"):
+    with pytest.raises(InputError, match="one column per lead; there are 2"):
         RPeakDetector(250, 2).push(np.zeros((10, 3)))
     with pytest.raises(ConfigurationError, match="0 leads"):
         RPeakDetector(250, 0)

@@ -1,5 +1,6 @@
 """What a page is made of: sections of text, tables, cards and figures, as plain data between nodes."""
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -145,7 +146,7 @@ def slug(title: str) -> str:
 
 def to_json(sections: Sequence[Section]) -> list[dict[str, Any]]:
     """Plain lists and dictionaries, as a JSON dataset stores them."""
-    return [asdict(section) for section in sections]
+    return json.loads(json.dumps([asdict(section) for section in sections]))
 
 
 def from_json(stored: Sequence[Mapping[str, Any]]) -> list[Section]:
