@@ -9,7 +9,6 @@ from pydantic import Field, field_validator, model_validator
 from medanomaly.core.models import ModelParams
 from medanomaly.core.params import Params
 from medanomaly.core.thresholds import ThresholdParams
-from medanomaly.evaluation.calibrators import CalibrationName
 
 # the class is given as text, so parameters can be validated without importing the libraries
 RISK_MODELS = {
@@ -77,7 +76,7 @@ class RiskParams(ModelParams):
     members: tuple[MemberParams, ...] = Field(
         (MemberParams(model="logistic"), MemberParams(model="gradient_boosting")), min_length=1
     )
-    calibration: CalibrationName = "beta"
+    calibration: Literal["beta", "platt", "isotonic", "none"] = "beta"
     n_folds: int = Field(5, ge=2, le=50)
     imbalance: Literal["none", "class_weight", "smote"] = "none"
     correct_prevalence: bool = True
