@@ -357,6 +357,25 @@ def test_what_cases_are_is_said_as_the_data_declares_it(results, run_record, kin
     assert ("Each case is one window of a long series." in html) == (kind == "windows")
 
 
+def test_the_usual_range_is_explained_only_where_it_is_shown(results, run_record):
+    bare = results.explanations.assign(usual_low=np.nan, usual_high=np.nan)
+    words = "Usual: 5th to 95th percentile"
+    assert words in render_report(run_record, [dataclasses.replace(results, figures={})])
+    assert words not in render_report(
+        run_record, [dataclasses.replace(results, explanations=bare, figures={})]
+    )
+
+
+def test_a_column_of_reasons_is_there_only_where_a_case_was_explained(results):
+    told = dataclasses.replace(results, explanations=results.explanations.assign(exact=True))
+    assert "What adds most to the score" in unusual_table(told, {}).columns
+    assert "Where most of the score comes from" in unusual_table(results, {}).columns
+    bare = dataclasses.replace(results, explanations=None)
+    assert not {"What adds most to the score", "Where most of the score comes from"} & set(
+        unusual_table(bare, {}).columns
+    )
+
+
 def test_bars_are_said_to_add_to_the_score_only_where_they_do(results, run_record):
     for exact, words in ((True, "what each value adds to the score"), (False, "is attributed to each value")):
         told = results.explanations.assign(exact=exact)

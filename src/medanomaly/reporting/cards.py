@@ -17,8 +17,12 @@ EXPLAINED_CASES, FEATURES_PER_CASE = 6, 8
 
 
 def explained_cases(r: ModalityResults) -> pd.DataFrame:
-    """The most unusual cases that have explanations, as rows of ``most_unusual``."""
-    return r.most_unusual[r.most_unusual["case_id"].isin(r.reasons)].head(EXPLAINED_CASES)
+    """The most unusual cases that have explanations, as rows of ``most_unusual``; with evidence where any has it."""
+    known = r.most_unusual[r.most_unusual["case_id"].isin(r.reasons)]
+    if r.unexpected_values is not None:
+        whole = known[known["case_id"].isin(r.unexpected_values["case_id"])]
+        known = known if whole.empty else whole
+    return known.head(EXPLAINED_CASES)
 
 
 def card_keys(r: ModalityResults) -> dict[str, str]:
@@ -35,21 +39,22 @@ def cards_section(r: ModalityResults) -> Section | None:
     title = f"Why are these {plural(r.noun)} unusual?"
     key = f"{r.slug}-why"
     model = model_label(r.leading)
-    usual = f"Usual: 5th to 95th percentile among the normal {plural(r.noun)} it learned from."
-    whole = [card for card in cards if card.facts]
-    if whole:
+    usual = ""
+    if any("Usual" in card.table.columns for card in cards):
+        usual = f"Usual: 5th to 95th percentile among the normal {plural(r.noun)} it learned from. "
+    if cards[0].facts:
         adds = (
             f"Adds: what the value adds to the score of {model}."
             if r.exact
             else f"The score of {model} is not a sum over values, so no value is said to add to it."
         )
-        return Section(title, f"{EVIDENCE_NOTE.format(noun=r.noun)} {adds} {usual}", cards=whole, key=key)
+        return Section(title, f"{usual}{EVIDENCE_NOTE.format(noun=r.noun)} {adds}", cards=cards, key=key)
     bars = (
         f"Bars show what each value adds to the score of {model}; to the right, more unusual."
         if r.exact
         else f"Bars show how much of the score of {model} is attributed to each value; to the right, more unusual."
     )
-    text = f"{bars} {usual} An unusual value is not necessarily a wrong or a dangerous one."
+    text = f"{bars} {usual}An unusual value is not necessarily a wrong or a dangerous one."
     return Section(title, text, cards=cards, key=key)
 
 

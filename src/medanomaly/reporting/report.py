@@ -266,10 +266,10 @@ def _subgroups(r: ModalityResults) -> Section | None:
 def _data(r: ModalityResults) -> Section:
     counts, checked = tables.counts(r), r.quality or {}
     text = f"{counted(counts['read'], r.noun)} read = {counts['used']:,} used + {counts['set_aside']:,} set aside."
-    cautions_ = []
+    doubts = []
     if counts["unexplained"]:
         lost = counted(counts["unexplained"], r.noun)
-        cautions_.append(f"These counts do not add up: {lost} cannot be accounted for.")
+        doubts.append(f"These counts do not add up: {lost} cannot be accounted for.")
     else:
         text += f" A patient's {plural(r.noun)} are all in one part; figures come from test alone."
     summary = r.summary or {}
@@ -289,7 +289,7 @@ def _data(r: ModalityResults) -> Section:
     return Section(
         "Data",
         text,
-        cautions=cautions_,
+        cautions=doubts,
         tables=[table for table in below if isinstance(table, Table)],
         notes=list(summary.get("notes", [])),
         sections=sections,

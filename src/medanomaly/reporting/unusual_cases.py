@@ -71,14 +71,17 @@ def unusual_table(r: ModalityResults, carded: dict[str, str]) -> Table:
             Cell(r.case_name(case.case_id), link=carded.get(case.case_id, "")),
             Cell(short_number(case.score)),
             Cell(p_value(case.p_value)),
-            Cell(why_in_one_line(r, case.case_id) or "not explained"),
         ]
+        if r.reasons:
+            cells.append(Cell(why_in_one_line(r, case.case_id) or "not explained"))
         if several:
             cells.append(Cell(f"{int(case.n_flagging)} of {len(r.contenders)}"))
         if labelled:
             cells.append(label_cell(case.label, case.kind))
         rows.append(cells)
-    columns = [r.noun.capitalize(), "Score", "p-value", "What adds most to the score"]
+    columns = [r.noun.capitalize(), "Score", "p-value"]
+    if r.reasons:
+        columns.append("What adds most to the score" if r.exact else "Where most of the score comes from")
     columns += ["Flagged by"] if several else []
     columns += ["Label"] if labelled else []
     return Table("", columns, rows, _note(r), layout="stacked")
