@@ -124,7 +124,7 @@ def test_values_from_the_data_are_escaped_everywhere(make_results, run_record):
 
 def test_research_use_is_said_before_anything_else(page):
     words = page.words()
-    assert words.index("Research use only. Not a medical device.") < words.index("The answer")
+    assert words.index("Research use only. Not a medical device.") < words.index("ecdf flags")
 
 
 def test_the_answer_names_the_best_model_its_interval_and_its_alarms(page, results):

@@ -57,14 +57,14 @@ def page(make_results, run_record, **parts):
     return render_report(run_record, [make_results(figures={}, **parts)])
 
 
-def test_a_card_says_value_expected_change_likes_and_flags(make_results, run_record, first):
+def test_a_card_says_value_expected_change_neighbours_and_flags(make_results, run_record, results, first):
     case_id, parts = first
     html = page(make_results, run_record, **parts)
     card = html[html.index('<article class="card whole-card"') :].split("</article>")[0]
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", card)).replace("&nbsp;", " ").replace("\u00a0", " ")
     assert case_id in text
     assert "potassium 4.8 mmol/L instead of 48" in text
-    assert "score 3,800" in text
+    assert f"score {results.most_unusual['score'].iloc[0]:,.0f}, flagged above 0.9" in text
     assert "90 %" in text
     assert "visit-1: potassium 4.1 mmol/L" in text
     assert "visit-2: in nothing" in text
