@@ -84,7 +84,7 @@ def unusual_table(r: ModalityResults, carded: dict[str, str]) -> Table:
         columns.append("What adds most to the score" if r.exact else "Where most of the score comes from")
     columns += ["Flagged by"] if several else []
     columns += ["Label"] if labelled else []
-    return Table("", columns, rows, _note(r), layout="stacked")
+    return Table("", columns, rows, _note(r), layout="stacked unusual")
 
 
 def label_cell(label: object, kind: object) -> Cell:
