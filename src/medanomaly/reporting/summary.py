@@ -53,10 +53,10 @@ def audit_lines(audit: Mapping | None) -> list[str]:
     if not checks:
         return []
     lines = []
-    for verdict, word in (("fail", "fails"), ("warn", "warns")):
+    for verdict, word in (("fail", "failed"), ("warn", "warns")):
         for check in (check for check in checks if check["verdict"] == verdict):
             of = f" of {check['modality']}" if "modality" in check else ""
-            lines.append(f"The audit{of} {word}: {check['title']} ({check['figure']}).")
+            lines.append(f"The audit{of} {word} at “{check['title']}”: {check['figure']}.")
     return lines or ["The audit found nothing to warn of."]
 
 
