@@ -126,7 +126,9 @@ def test_the_summary_of_nothing_is_empty_and_gaps_are_dashes(results):
 
 def test_the_audit_is_put_in_words_where_it_warns_or_fails(results):
     fails, warns = audit_lines(results.audit)
-    assert fails.startswith("The audit failed at “No single feature gives the answer away”: length of stay alone")
+    assert fails.startswith(
+        "The audit failed at “No single feature gives the answer away”: length of stay alone"
+    )
     assert warns.startswith("The audit warns at “No test row is copied")
     named = {"checks": [{**check, "modality": "tabular"} for check in results.audit["checks"]]}
     assert audit_lines(named)[0].startswith("The audit of tabular failed at “")
