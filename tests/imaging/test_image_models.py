@@ -4,8 +4,9 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from medanomaly.core.bundle import read_bundle, write_bundle
+from medanomaly.core.bundle import Bundle, read_bundle, write_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError, InputError
+from medanomaly.core.manifest import Manifest
 from medanomaly.evaluation.images.stratified_table import stratified_table
 from medanomaly.evaluation.resampling.ranking import auroc_between
 from medanomaly.imaging.image_models import (
@@ -140,7 +141,7 @@ def test_images_outside_the_contract_and_bundles_of_other_modalities_are_refused
         scorer.score(np.zeros((1, 16, 16), dtype=np.float32))
     with pytest.raises(InputError, match="pixel values"):
         scorer.score(data[0][:1] * 255)
-    other = type(bundles["lbe"])({"modality": "tabular"}, {})
+    other = Bundle(Manifest({"kind": "ecdf", "name": "ecdf", "modality": "tabular"}), {})
     with pytest.raises(BundleError, match="tabular"):
         ImageScorer(other)
 
