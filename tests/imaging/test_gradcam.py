@@ -159,7 +159,7 @@ def test_calibration_of_separable_cases_stays_finite():
     slope, offset = platt.a, platt.c
     assert 0 < slope <= 20
     assert np.isfinite(offset)
-    with pytest.raises(ConfigurationError, match="one class"):
+    with pytest.raises(ConfigurationError, match="both classes"):
         fit_calibrator("platt", np.zeros(3), np.ones(3))
 
 
