@@ -162,5 +162,5 @@ def test_unfit_beats_are_refused():
         hrv_features(PEAKS, 360.0, normal=np.array([True]))
     with pytest.raises(ConfigurationError, match="above 0"):
         hrv_features(PEAKS, -1.0)
-    with pytest.raises(ConfigurationError, match="'lomb' and 'welch'"):
+    with pytest.raises(ConfigurationError, match="'lomb' or 'welch'"):
         hrv_features(PEAKS, 1000.0, method="fft")

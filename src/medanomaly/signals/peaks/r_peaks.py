@@ -48,7 +48,9 @@ class RPeakDetector:
 
     def __init__(self, fs: float, n_leads: int = 1):
         if not (np.isfinite(fs) and fs >= LOWEST_FS):
-            raise ConfigurationError(f"R peaks at {fs} Hz", remedy=f"Give {LOWEST_FS:.0f} Hz or more.")
+            raise ConfigurationError(
+                f"R peaks at {fs} Hz", remedy=f"Give {LOWEST_FS:.0f} Hz or more; resample the ECG."
+            )
         if n_leads < 1:
             raise ConfigurationError(f"an ECG of {n_leads} leads", remedy="Give one or more.")
         self.fs, self.n_leads, self.n_read = float(fs), n_leads, 0
