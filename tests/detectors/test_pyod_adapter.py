@@ -68,7 +68,7 @@ def test_a_detector_whose_training_scores_are_all_infinite_is_refused(monkeypatc
     from pyod.models.pca import PCA
 
     monkeypatch.setattr(PCA, "decision_function", lambda self, X: np.full(len(X), np.inf))
-    with pytest.raises(ConfigurationError, match="no training row a finite score"):
+    with pytest.raises(ConfigurationError, match="finite score to no training row"):
         PyODDetector("PCA").fit(train)
 
 
