@@ -386,7 +386,7 @@ def test_planted_unit_mix_ups_are_read_as_what_they_were_and_no_clean_record_is_
 
     from medanomaly.synthetic.cohort import CohortParams, clinical_cohort
 
-    described = Path(__file__).parents[2] / "conf" / "base" / "parameters" / "data_processing.yml"
+    described = Path(__file__).parents[2] / "conf" / "base" / "parameters" / "tabular.yml"
     spec = TableSpec(**yaml.safe_load(described.read_text("utf-8"))["data_processing"]["tables"]["synthetic"])
     rules = TableRules(
         variables={"height": {"quantity": "height", "plausible": (120, 215)}},
