@@ -29,7 +29,7 @@ class OptionalBundleDataset(AbstractDataset[dict[str, Bundle], dict[str, Bundle]
         """Write the bundle, or remove what was there."""
         if not data:
             shutil.rmtree(self._bundle.folder, ignore_errors=True)
-        for bundle in data.inputs():
+        for bundle in data.values():
             self._bundle.save(bundle)
 
     def _exists(self) -> bool:
