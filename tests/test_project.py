@@ -41,9 +41,11 @@ def test_catalog_of_every_environment_resolves(env):
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_outputs_of_an_environment_stay_in_folders_of_its_own(env):
     ctx = context(env)
+    # each access builds a catalog anew
+    catalog = ctx.catalog
     key = ctx.params["run"].dataset
     for name in pipelines["__default__"].all_outputs():
-        path = getattr(ctx.catalog[name], "_filepath", None) or getattr(ctx.catalog[name], "folder", None)
+        path = getattr(catalog[name], "_filepath", None) or getattr(catalog[name], "folder", None)
         assert f"/{key}/" in f"{path}/", f"{env}: {name} is written to {path}"
 
 

@@ -91,14 +91,14 @@ class SummaryHooks:
         for name, title in (
             ("metrics", "Test cases"),
             ("tabular_risk.metrics", "Risk of the label, test cases"),
-            ("imaging_risk.metrics", "Risk of the label, test films"),
+            ("imaging_risk.metrics", "Risk of the label, test images"),
         ):
             if name in made:
                 _print_summary(catalog, name, title)
         for name, title in (
             ("report", "Report"),
             ("tabular_risk.report", "Risk report"),
-            ("imaging_risk.report", "Risk report of films"),
+            ("imaging_risk.report", "Risk report of images"),
         ):
             if name in made:
                 sys.stdout.write(f"{title}: {Path(catalog[name]._filepath)}\n")

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from kedro.pipeline import Pipeline
@@ -58,6 +59,8 @@ def _environment() -> Environment:
     return read_environment(OmegaConfigLoader(Path.cwd() / "conf", **CONFIG_LOADER_ARGS))
 
 
+# Kedro looks pipelines up for every parameter that it validates
+@lru_cache(maxsize=64)
 def build(environment: Environment, name: str) -> Pipeline:
     """One registered pipeline for an environment.
 

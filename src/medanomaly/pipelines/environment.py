@@ -50,7 +50,8 @@ class Model:
     described: bool = True
 
 
-@dataclass(frozen=True)
+# compared by identity: each session has its own
+@dataclass(frozen=True, eq=False)
 class Environment:
     """What pipelines are built for.
 
