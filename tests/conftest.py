@@ -37,7 +37,7 @@ def environment(env, conf=ROOT / "conf"):
 @pytest.fixture(scope="session")
 def finished_outputs(tmp_path_factory):
     """Where the finished run wrote: a folder of this process alone, since tests run in several."""
-    return Path("/tmp/wt/tests/out")
+    return tmp_path_factory.mktemp("finished_run")
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +49,7 @@ def finished_run(finished_outputs):
     bootstrap_project(ROOT)
     outputs = {"outputs": str(finished_outputs)}
     with KedroSession.create(ROOT, env="test", runtime_params=outputs) as session:
+        session.run()
         return session.load_context().catalog
 
 

@@ -22,7 +22,7 @@ def run(finished_run):
     return finished_run
 
 
-def films(run):
+def image_array(run):
     from medanomaly.imaging.sources.image_array import ImageArray
 
     return ImageArray(run["imaging.images"].load(), run["imaging.manifest"].load()["row"])
@@ -31,16 +31,16 @@ def films(run):
 def test_counts_add_up_and_manifest_and_cases_are_row_by_row(run):
     cases, summary = check_cases(run["imaging.cases"].load()), run["imaging.summary"].load()
     assert summary["n_records"] == summary["n_kept"] + summary["n_quarantined"]
-    assert summary["n_kept"] == len(cases) == len(films(run))
+    assert summary["n_kept"] == len(cases) == len(image_array(run))
     assert run["imaging.manifest"].load()["case_id"].tolist() == cases["case_id"].tolist()
 
 
-def test_every_model_and_every_control_scores_every_film(run):
+def test_every_model_and_every_baseline_scores_every_image(run):
     scores = check_scores(run["imaging.scores"].load())
     controls = scores["model"][scores["role"] == "baseline"].unique()
     assert set(scores["model"]) == set(MODELS) | set(controls)
     assert len(controls) == 6
-    assert (scores.groupby("model").size() == len(films(run))).all()
+    assert (scores.groupby("model").size() == len(image_array(run))).all()
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -50,15 +50,17 @@ def test_a_bundle_serves_the_scores_of_the_pipeline(run, model):
     bundle = run[f"imaging.{model}.bundle"].load()
     table = run[f"imaging.{model}.scores"].load()
     scorer = ImageScorer(bundle)
-    np.testing.assert_allclose(scorer.score(films(run)), table["score"], atol=1e-6)
-    assert scorer.score(films(run)[5:6])[0] == pytest.approx(table["score"].iloc[5], rel=1e-5, abs=1e-6)
+    np.testing.assert_allclose(scorer.score(image_array(run)), table["score"], atol=1e-6)
+    assert scorer.score(image_array(run)[5:6])[0] == pytest.approx(table["score"].iloc[5], rel=1e-5, abs=1e-6)
     test = np.flatnonzero(run["imaging.cases"].load()["split"] == "test")
-    np.testing.assert_allclose(scorer.p_values(films(run)[test]), table["p_value"].iloc[test], atol=0.05)
+    np.testing.assert_allclose(
+        scorer.p_values(image_array(run)[test]), table["p_value"].iloc[test], atol=0.05
+    )
     assert {"model.onnx", "weights.safetensors", "calibration.npy", "card.md"} == set(bundle.files)
-    assert json.loads(json.dumps(dict(bundle.manifest)))["contract"]["size"] == films(run).shape[1]
+    assert json.loads(json.dumps(dict(bundle.manifest)))["contract"]["size"] == image_array(run).shape[1]
 
 
-def test_explanations_name_a_place_on_the_film(run):
+def test_explanations_name_a_place_on_the_image(run):
     table = run["imaging.explanations"].load()
     assert set(table["model"]) == set(MODELS)
     assert table["feature"].str.contains("centre").any()
@@ -73,7 +75,7 @@ def test_the_report_holds_the_comparison_the_controls_and_the_gallery(run):
     assert {"aspect ratio", "mean intensity", "sharpness"} <= {
         row[0] for row in sections["What a model has to beat"].tables[0].rows
     }
-    gallery = sections["Films, maps and reconstructions"]
+    gallery = sections["Images, maps and reconstructions"]
     assert all('href="data:image/png;base64,' in figure.svg for figure in gallery.figures)
     assert "synthetic" in " ".join(sections)
 

@@ -9,6 +9,7 @@ import pytest
 
 from medanomaly.core.cases import check_cases
 from medanomaly.core.scores import BASELINE, check_scores
+from medanomaly.pipelines.environment import MODALITIES
 from tests.conftest import ROOT, described_models
 
 MODELS = described_models("tabular")
@@ -72,6 +73,40 @@ def test_the_report_is_one_file_that_needs_no_network(finished_run):
     assert "@import" not in html
     for model in MODELS:
         assert model.replace("_", " ") in html
+
+
+def test_every_file_that_a_page_links_to_is_there(finished_run, finished_outputs):
+    folder = finished_outputs / "08_reporting" / "synthetic"
+    pages = [folder / "report.html", *(folder / m / "report.html" for m in MODALITIES)]
+    for page in pages:
+        html = page.read_text()
+        links = set(re.findall(r'href="([^"#]+)(?:#[^"]*)?"', html)) - {""}
+        assert any(link.endswith("cases.csv") for link in links), page
+        assert not [link for link in links if not (page.parent / link).exists()], page
+        anchors = re.findall(r'href="([^"#]*)#([^"]+)"', html)
+        for to, key in anchors:
+            text = (page.parent / to).read_text() if to else html
+            assert f'id="{key}"' in text, (page, to, key)
+
+
+@pytest.mark.parametrize("modality", MODALITIES)
+def test_the_list_of_cases_has_every_test_case_in_the_order_of_the_report(finished_run, modality):
+    listed = finished_run[f"{modality}.case_list"].load()
+    cases = finished_run[f"{modality}.cases"].load()
+    assert set(listed["case_id"]) == set(cases.loc[cases["split"] == "test", "case_id"])
+    assert listed["score"].is_monotonic_decreasing
+    scores = finished_run[f"{modality}.scores"].load()
+    own = scores[scores["model"] == listed["model"].iloc[0]].set_index("case_id")["score"]
+    np.testing.assert_allclose(listed["score"], own[listed["case_id"]], rtol=1e-12)
+    assert listed["why"].head(5).notna().all()
+
+
+def test_a_beat_is_called_by_its_record_and_time(finished_run):
+    listed, beats = finished_run["signals.case_list"].load(), finished_run["signals.beats"].load()
+    record, sample = listed["case_id"].iloc[0].rsplit(":", 1)
+    beat = beats[(beats["record"] == record) & (beats["sample"] == int(sample))].iloc[0]
+    minutes, seconds = listed["case"].iloc[0].removeprefix(f"{record} at ").split(":")
+    assert 60 * int(minutes) + float(seconds) == pytest.approx(beat["time_s"], abs=0.051)
 
 
 @pytest.mark.parametrize("model", MODELS)

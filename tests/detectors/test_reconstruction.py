@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
@@ -8,6 +9,7 @@ from medanomaly.detectors.kinds.denoising_autoencoder import AutoencoderDetector
 from medanomaly.detectors.kinds.ecdf import ECDFDetector
 from medanomaly.detectors.kinds.transformer_autoencoder import TransformerAutoencoderDetector
 from medanomaly.detectors.reconstruction import SMALLEST_SPREAD
+from medanomaly.detectors.training import DetectorParams, fitted_detector
 
 DETECTORS = {
     "perceptron": AutoencoderDetector(max_epochs=25, random_state=0),
@@ -118,3 +120,32 @@ def test_the_perceptrons_reconstruction_is_that_of_its_torch_network():
 def test_the_bottleneck_is_always_narrower_than_the_row():
     fitted = AutoencoderDetector(bottleneck=50, max_epochs=1, random_state=0).fit(related(60))
     assert fitted.weights_["weight_1"].shape == (64, 6)
+
+
+class Watched(AutoencoderDetector):
+    """Keeps the rows that it is given to learn from and to stop by."""
+
+    def _train(self, rows, held_out, seed):
+        self.learned_, self.held_out_ = set(rows[:, 0]), set(held_out[:, 0])
+        return super()._train(rows, held_out, seed)
+
+
+def test_the_rows_of_a_patient_are_held_out_together(monkeypatch):
+    rows = related(120)
+    # the first column is the same in all five rows of a patient, and no other patient has it
+    patients = np.repeat(np.arange(24), 5)
+    rows[:, 0] = rows[patients * 5, 0]
+    together = Watched(max_epochs=2, random_state=0).fit(rows, groups=patients)
+    assert not together.learned_ & together.held_out_
+    assert len(together.held_out_) == round(0.2 * 24)
+    alone = Watched(max_epochs=2, random_state=0).fit(rows)
+    assert alone.learned_ & alone.held_out_
+    # a pipeline and a study hand the patients over; a detector that holds nothing out is not bothered
+    monkeypatch.setattr("medanomaly.detectors.training.detector_class", lambda kind: Watched)
+    params = DetectorParams(kind="denoising_autoencoder", options={"max_epochs": 2})
+    trained = fitted_detector(params, rows, pd.Series(patients), seed=0)
+    assert trained.held_out_ == together.held_out_
+    monkeypatch.undo()
+    assert isinstance(
+        fitted_detector(DetectorParams(kind="ecdf"), rows, pd.Series(patients), 0), ECDFDetector
+    )

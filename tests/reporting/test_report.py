@@ -9,6 +9,7 @@ import pytest
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.reporting import cards, tables
 from medanomaly.reporting.report import render_report
+from medanomaly.reporting.tabular.quality import quality_section
 from medanomaly.reporting.unusual_cases import case_table, unusual_table, why_in_one_line
 
 VOID = {"meta", "link", "br", "hr", "img", "input"}
@@ -239,12 +240,16 @@ def test_broken_rules_of_plausibility_are_shown_with_an_example(results):
         "n_records": 7,
         "examples": [{"value": "98.6", "message": "98.6 <°C> looks like 98.6 °F"}],
     }
-    checked = {"n_records": 3000, "n_clean_records": 2993, "rules": [rule]}
-    shown = render_report({"dataset": "x"}, [dataclasses.replace(results, quality=checked, figures={})])
-    assert "2,993 of 3,000" in shown
+    broken = quality_section({"n_records": 3000, "n_clean_records": 2993, "rules": [rule]}, "visit")
+    shown = render_report({"dataset": "x"}, [dataclasses.replace(results, sections=[broken], figures={})])
+    assert "2,993 of 3,000 visits break no rule" in shown
     assert "98.6 &lt;°C&gt; looks like 98.6 °F" in shown
-    without = render_report({"dataset": "x"}, [dataclasses.replace(results, quality=None, figures={})])
-    assert "Worth checking" not in without
+    assert "quality_flags.csv" in shown
+    unbroken = quality_section({"n_records": 3000, "n_clean_records": 3000, "rules": []}, "visit")
+    shown = render_report({"dataset": "x"}, [dataclasses.replace(results, sections=[unbroken], figures={})])
+    assert "3,000 of 3,000" in shown
+    assert "quality_flags.csv" not in shown
+    assert "Worth checking" not in render_report({"dataset": "x"}, [dataclasses.replace(results, figures={})])
 
 
 def test_counts_of_the_quarantine_add_up(page, results):
@@ -393,7 +398,7 @@ def test_realised_rates_are_the_share_of_test_normals_flagged(results):
 
 
 def test_explanation_bars_share_one_scale_and_stay_in_their_track(results):
-    shown = cards.cards_section(results).cards
+    shown = cards.why_section(results).cards
     for card in shown:
         bars = [row[-1].bar for row in card.table.rows]
         assert min(left for left, _ in bars) == pytest.approx(0, abs=0.1)

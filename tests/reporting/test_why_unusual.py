@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -7,7 +8,7 @@ import pytest
 from medanomaly.reporting import tables
 from medanomaly.reporting.report import render_page, render_report
 from medanomaly.reporting.tabular.risk import best_model, risk_lead, risk_sections
-from medanomaly.reporting.tabular.why_unusual import evidence
+from medanomaly.reporting.tabular.why_unusual import COLUMNS, Evidence, why_unusual
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +20,9 @@ def first(results):
     unexpected = own.assign(
         expected="4.2", suspicion=np.r_[0.9, 0.096, np.full(len(own) - 2, 0.004 / (len(own) - 2))]
     ).drop(columns=["model", "contribution", "exact"])
-    parts = {
-        "explanations": explanations,
-        "unexpected_values": unexpected,
-        "nearest_normals": pd.DataFrame(
+    known = Evidence(
+        unexpected_values=unexpected,
+        nearest_normals=pd.DataFrame(
             {
                 "case_id": case_id,
                 "rank": [1, 2],
@@ -32,7 +32,7 @@ def first(results):
                 "unit": ["mmol/L", ""],
             }
         ),
-        "changes": pd.DataFrame(
+        changes=pd.DataFrame(
             {
                 "case_id": [case_id],
                 "model": [results.leading],
@@ -46,20 +46,21 @@ def first(results):
                 "threshold": [0.9],
             }
         ),
-        "quality_flags": pd.DataFrame(
+        quality_flags=pd.DataFrame(
             {"case_id": [case_id], "column": ["potassium"], "message": ["48 is outside 1 to 12 <mmol/L>"]}
         ),
-    }
-    return case_id, parts
+    )
+    return case_id, explanations, known
 
 
-def page(make_results, run_record, **parts):
-    return render_report(run_record, [make_results(figures={}, **parts)])
+def page(make_results, run_record, explanations, known):
+    results = make_results(figures={}, explanations=explanations)
+    return render_report(run_record, [replace(results, sections=[why_unusual(results, known)])])
 
 
 def test_a_card_says_value_expected_change_neighbours_and_flags(make_results, run_record, results, first):
-    case_id, parts = first
-    html = page(make_results, run_record, **parts)
+    case_id, explanations, known = first
+    html = page(make_results, run_record, explanations, known)
     card = html[html.index('<article class="card whole-card"') :].split("</article>")[0]
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", card)).replace("&nbsp;", " ").replace("\u00a0", " ")
     assert case_id in text
@@ -70,46 +71,50 @@ def test_a_card_says_value_expected_change_neighbours_and_flags(make_results, ru
     assert "visit-2: in nothing" in text
     # data are shown as text, not as markup
     assert "&lt;mmol/L&gt;" in card
+    # the first row of the answer leads to it, and only cards of the section's own are there
+    assert 'href="#tabular-why-1"' in html
+    assert 'id="tabular-why-1"' in html
+    assert "Bars show" not in html
 
 
-def test_contributions_stand_beside_only_where_they_are_exact(make_results, results, first):
-    case_id, parts = first
-    assert evidence(make_results(figures={}, **parts), case_id).exact
-    shared_out = parts | {"explanations": parts["explanations"].assign(exact=False)}
-    found = evidence(make_results(figures={}, **shared_out), case_id)
-    assert not found.exact
-    assert {len(row) for row in found.rows} == {5}
+def test_contributions_stand_beside_only_where_they_are_exact(make_results, first):
+    _, explanations, known = first
+    for exact in (True, False):
+        shown = explanations.assign(exact=explanations["exact"] & exact)
+        (card,) = why_unusual(make_results(figures={}, explanations=shown), known).cards
+        assert card.table.columns == [*COLUMNS, *(["Adds"] if exact else [])]
 
 
 def test_what_a_value_adds_is_explained_only_where_it_is_shown(make_results, run_record, first):
-    _, parts = first
-    assert "what the value adds to the score of ecdf" in page(make_results, run_record, **parts)
-    shared_out = parts | {"explanations": parts["explanations"].assign(exact=False)}
-    html = page(make_results, run_record, **shared_out)
+    _, explanations, known = first
+    assert "what the value adds to the score of ecdf" in page(make_results, run_record, explanations, known)
+    html = page(make_results, run_record, explanations.assign(exact=False), known)
     assert "what the value adds to the score of ecdf" not in html
     assert "is not a sum over values" in html
 
 
 def test_rules_that_are_broken_are_named_and_otherwise_none_is(make_results, run_record, first):
-    _, parts = first
-    html = page(make_results, run_record, **parts)
+    _, explanations, known = first
+    html = page(make_results, run_record, explanations, known)
     assert "48 is outside 1 to 12" in html
     assert "No rule is broken." not in html
-    assert "No rule is broken." in page(make_results, run_record, **(parts | {"quality_flags": None}))
+    unbroken = replace(known, quality_flags=known.quality_flags.iloc[:0])
+    assert "No rule is broken." in page(make_results, run_record, explanations, unbroken)
 
 
 def test_it_is_said_when_nothing_was_found_or_needed(make_results, run_record, first):
-    _, parts = first
+    _, explanations, known = first
     for status, words in (
         ("none", "No change of up to three values"),
         ("usual", "It is not flagged as it is"),
     ):
-        changes = parts["changes"].assign(status=status, feature="", value="", changed_to="", unit="")
-        assert words in page(make_results, run_record, **(parts | {"changes": changes}))
+        changes = known.changes.assign(status=status, feature="", value="", changed_to="", unit="")
+        html = page(make_results, run_record, explanations, replace(known, changes=changes))
+        assert words in html
 
 
 def test_a_modality_without_such_tables_keeps_its_bars(make_results, run_record):
-    html = page(make_results, run_record)
+    html = render_report(run_record, [make_results(figures={})])
     assert "Bars show" in html
     assert 'class="card whole-card"' not in html
 

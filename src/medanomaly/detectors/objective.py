@@ -10,7 +10,7 @@ from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.folds import hashed_folds
 from medanomaly.detectors.preprocessing import Preprocessor
-from medanomaly.detectors.training import DetectorParams, detector_for
+from medanomaly.detectors.training import DetectorParams, fitted_detector
 from medanomaly.evaluation.resampling.ranking import auroc_between
 
 # fewer labelled anomalies than this in train say nothing; anomalies are planted instead
@@ -59,12 +59,13 @@ def detector_objective(
             strange = preprocessor.transform(features[anomalous & (fold == k)])
         else:
             known, strange = _half_spoiled(known, np.random.default_rng([seed, k]))
-        parts.append((preprocessor.transform(features[fitted]), known, strange))
+        patients = cases.loc[fitted, "patient_id"]
+        parts.append((preprocessor.transform(features[fitted]), patients, known, strange))
 
     def objective(options: Mapping[str, Any], report: Callable[[float, int], None]) -> float:
         values = []
-        for k, (fitted, known, strange) in enumerate(parts):
-            detector = detector_for(params, seed, options).fit(fitted)
+        for k, (fitted, patients, known, strange) in enumerate(parts):
+            detector = fitted_detector(params, fitted, patients, seed, options)
             score = -detector.score_samples(np.concatenate([known, strange]))
             values.append(auroc_between(score[: len(known)], score[len(known) :]))
             report(float(np.mean(values)), k)

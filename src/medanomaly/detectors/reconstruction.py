@@ -9,6 +9,7 @@ from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.base import BaseDetector
 from medanomaly.detectors.onnx.graph import Graph, node
 from medanomaly.detectors.views.standardise import Standardise
+from medanomaly.training.hold_out import hold_out
 
 # beyond it a network only sees "very high" or "very low": it would pass outliers on to its output
 INPUT_LIMIT = 4.0
@@ -24,7 +25,7 @@ class ReconstructionDetector(BaseDetector):
     z is the standardised row. The network sees it clipped to +-4. The residual is taken from the value before clipping,
     so an extreme value is never reconstructed well. ``spread_j`` is the root mean square of the residual on rows held out
     of training, at least 0.1. An error therefore counts more for a feature that is usually reconstructed exactly. A fifth
-    of the rows is held out, for early stopping and for the spreads.
+    of the patients is held out, for early stopping and for the spreads.
 
     The reconstruction of a column that is constant in training is that constant. With fewer than 30 rows, or fewer than
     two columns that vary, no network is trained, and the reconstruction of every value is its mean.
@@ -50,6 +51,22 @@ class ReconstructionDetector(BaseDetector):
     def _network_graph(self) -> Graph:
         """Nodes from "seen", the (n, v) rows within the limit, to "reconstruction" (n, v), as :meth:`_reconstruct`."""
 
+    def fit(
+        self, X: np.ndarray, y: object = None, groups: np.ndarray | None = None
+    ) -> "ReconstructionDetector":
+        """Learn what is usual; see :meth:`BaseDetector.fit`.
+
+        Args:
+            X: (n, d) finite numbers, n >= 1.
+            y: ignored.
+            groups: (n,) patient of each row, whose rows are held out together; None takes each row by itself.
+        """
+        self._groups = groups
+        try:
+            return super().fit(X, y)
+        finally:
+            del self._groups
+
     def _fit(self, X: np.ndarray) -> None:
         if self.max_epochs < 1:
             raise ConfigurationError(f"max_epochs is {self.max_epochs}", remedy="Give 1 or more.")
@@ -59,10 +76,11 @@ class ReconstructionDetector(BaseDetector):
         self.weights_, self.spread_ = {}, np.ones(X.shape[1])
         if len(X) < MIN_ROWS or len(self.varying_) < 2:
             return
-        z = self.standardise_._z(X)[:, self.varying_]
-        order = random.permutation(len(z))
-        held_out, rows = np.split(np.clip(z[order], -INPUT_LIMIT, INPUT_LIMIT), [round(HELD_OUT * len(z))])
-        self.weights_ = self._train(rows, held_out, int(random.randint(np.iinfo(np.int32).max)))
+        z = np.clip(self.standardise_._z(X)[:, self.varying_], -INPUT_LIMIT, INPUT_LIMIT)
+        # an ensemble fits its members without groups
+        aside = hold_out(len(z), getattr(self, "_groups", None), HELD_OUT, random)
+        held_out = z[aside]
+        self.weights_ = self._train(z[~aside], held_out, int(random.randint(np.iinfo(np.int32).max)))
         residual = held_out - self._reconstruct(held_out)
         self.spread_[self.varying_] = np.maximum(np.sqrt((residual**2).mean(axis=0)), SMALLEST_SPREAD)
 

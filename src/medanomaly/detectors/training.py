@@ -25,6 +25,19 @@ def detector_for(params: "DetectorParams", seed: int, options: Mapping[str, Any]
     return estimator(**together)
 
 
+def fitted_detector(
+    params: "DetectorParams",
+    matrix: np.ndarray,
+    patients: pd.Series,
+    seed: int,
+    options: Mapping[str, Any] | None = None,
+) -> Any:
+    """A detector fitted on (n, d) rows of these (n,) patients; one that holds rows out keeps a patient's rows together."""
+    detector = detector_for(params, seed, options)
+    grouped = "groups" in inspect.signature(detector.fit).parameters
+    return detector.fit(matrix, groups=patients.to_numpy()) if grouped else detector.fit(matrix)
+
+
 class DetectorParams(ModelParams):
     """Which detector, on which population, with which options.
 
@@ -123,7 +136,8 @@ def train_bundle(
 
     in_train, in_calibration = check_reference(cases, name, params.population)
     preprocessor = Preprocessor.fit(features[in_train])
-    detector = detector_for(params, seed).fit(preprocessor.transform(features[in_train]))
+    matrix = preprocessor.transform(features[in_train])
+    detector = fitted_detector(params, matrix, cases.loc[in_train, "patient_id"], seed)
     onnx_bytes = to_onnx(detector)
     scores = np.zeros(len(cases))
     matrix = preprocessor.transform(features[in_calibration])

@@ -23,7 +23,7 @@ def class_performance(
     """Each kind against the normal cases, with patient-bootstrap intervals.
 
     Args:
-        tested: one row a test case: ``patient_id``, ``label`` (0 or 1), ``kind``, ``score``, ``flagged`` (bool).
+        tested: one row per test case: ``patient_id``, ``label`` (0 or 1), ``kind``, ``score``, ``flagged`` (bool).
         kinds: name -> kinds that count for it.
         n_resamples: of whole patients.
         seed: of the draws.

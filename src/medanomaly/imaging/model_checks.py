@@ -93,9 +93,9 @@ def leak(
         return None
     reconstruct = detector_of(bundle).reconstruct
     found = identity_leak(reconstruct, healthy, seed=seed)
-    of_films = found.per_image[:, None]
+    of_images = found.per_image[:, None]
     _, low, high = ratio_intervals(
-        of_films, np.ones_like(of_films), patient, n_resamples=n_resamples, seed=seed
+        of_images, np.ones_like(of_images), patient, n_resamples=n_resamples, seed=seed
     )
     return {
         "value": found.leak,

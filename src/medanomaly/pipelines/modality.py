@@ -39,7 +39,8 @@ class Cases:
         before_gathering: nodes that score what models are compared with, besides the baselines on features.
         also_scored: names of score tables that they make.
         sections: metrics and all else to the sections of the report.
-        reported: names of further datasets of the modality that the report reads.
+        named_by: names of the datasets that ``names`` takes, in order.
+        names: they to case_id -> the name that a reader knows the case by; a case without one goes by its id.
     """
 
     noun: str
@@ -50,7 +51,8 @@ class Cases:
     after_models: Callable[[tuple[Model, ...]], Pipeline] = lambda models: Pipeline([])
     before_gathering: Callable[[tuple[Model, ...]], Pipeline] = lambda models: Pipeline([])
     also_scored: tuple[str, ...] = ()
-    reported: tuple[str, ...] = ("quarantine", "sections")
+    named_by: tuple[str, ...] = ()
+    names: Callable[..., Mapping[str, str]] = lambda: {}
 
 
 @dataclass(frozen=True)

@@ -144,9 +144,9 @@ def _with_tuned(kind: ModelKind, params: Any, tuned: Mapping[str, Any], name: st
 def with_card(bundle: Bundle) -> Bundle:
     """The bundle with its model card, which has no figures yet: training never reads test."""
     from medanomaly.core.bundle import make_bundle
-    from medanomaly.reporting.model_card import card_of
+    from medanomaly.reporting.model_card import render_card
 
-    return make_bundle(bundle.manifest, bundle.files | {"card.md": card_of(bundle.manifest).encode()})
+    return make_bundle(bundle.manifest, bundle.files | {"card.md": render_card(bundle.manifest).encode()})
 
 
 def score_cases(

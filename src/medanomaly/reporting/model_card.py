@@ -20,13 +20,14 @@ from medanomaly.reporting.wording import asked, interval, percent, written
 _MODEL_INDEX_METRICS = ("auroc", "auprc", "sensitivity", "false_alarm_rate")
 
 
-def render_card(manifest: Mapping[str, Any], metrics: pd.DataFrame | None) -> str:
-    """Describe one bundle.
+def render_card(manifest: Mapping[str, Any], metrics: pd.DataFrame | None = None) -> str:
+    """Describe one bundle: an anomaly model, or a model that learned from labels, whose manifest has a ``meaning``.
 
     Args:
-        manifest: the bundle's manifest. ``name`` is needed; ``dataset``, ``modality``, ``detector``, ``options``,
+        manifest: the bundle's manifest. ``name`` is needed; ``dataset``, ``modality``, ``kind``, ``options``,
             ``population``, ``version``, ``created``, ``seed``, ``libraries``, ``training_data``, ``input_contract``,
-            ``thresholds`` and ``p_value_floor`` are described where they are there.
+            ``thresholds``, ``p_value_floor``, ``calibration``, ``risk_threshold`` and ``outline_threshold`` are described
+            where they are there.
         metrics: metrics table; this model's test rows are shown. None where it has not been judged yet.
 
     Returns:
@@ -38,12 +39,13 @@ def render_card(manifest: Mapping[str, Any], metrics: pd.DataFrame | None) -> st
         f"# {_plain(model_label(manifest['name']))}",
         "> **Research use only. Not a medical device.** Nothing this model says is a diagnosis, and no decision about a "
         "patient may rest on it.",
-        _intended_use(manifest),
+        _prediction(manifest) if "meaning" in manifest else _intended_use(manifest),
         _training_data(manifest),
         _input_contract(manifest),
         _threshold(manifest),
+        _risk_threshold(manifest),
         _metrics(rows),
-        _limits(),
+        _limits(manifest),
         _provenance(manifest),
     ]
     return f"---\n{front}---\n\n" + "\n\n".join(section for section in sections if section) + "\n"
@@ -68,7 +70,11 @@ def _front_matter(manifest: Mapping[str, Any], rows: pd.DataFrame | None) -> dic
     front: dict[str, Any] = {
         "library_name": "medanomaly",
         "license": manifest.get("license", "mit"),
-        "tags": ["anomaly-detection", "conformal-prediction", "medical", "research-use-only"],
+        "tags": [
+            *(["risk-model"] if "meaning" in manifest else ["anomaly-detection", "conformal-prediction"]),
+            "medical",
+            "research-use-only",
+        ],
     }
     if modality:
         front["tags"].append(str(modality))
@@ -124,17 +130,29 @@ def _intended_use(manifest: Mapping[str, Any]) -> str:
     )
 
 
+def _prediction(manifest: Mapping[str, Any]) -> str:
+    outcome = f" Label 1 means: {_plain(manifest['outcome'])}." if manifest.get("outcome") else ""
+    members = f" Members: {_plain(' + '.join(manifest['members']))}." if manifest.get("members") else ""
+    return (
+        f"## What it says\n\nThe {_plain(manifest['meaning'])}.{outcome}{members} It is not an anomaly score: it learned "
+        "from labels, does not know what is unusual otherwise, and has no conformal p-value."
+    )
+
+
 def _training_data(manifest: Mapping[str, Any]) -> str:
     data = manifest.get("training_data") or {}
-    population = {"normals": "normal cases alone", "all": "all train cases, whatever their label"}.get(
-        manifest.get("population", ""), ""
-    )
+    population = {
+        "normals": "normal cases alone",
+        "all": "all train cases, whatever their label",
+        "labelled": "cases with a label, of both labels",
+    }.get(manifest.get("population", ""), "")
     facts = [
         ("Data set", manifest.get("dataset")),
         ("Fitted on", population or None),
         ("Train cases", _thousands(data.get("n_cases"))),
         ("Train patients", _thousands(data.get("n_patients"))),
         ("Calibration cases", _thousands(data.get("n_calibration"))),
+        ("Cases with label 1", _share(data)),
         ("Labels", {True: "yes", False: "none"}.get(data.get("labelled"))),
     ]
     lines = [f"- {name}: {_plain(value)}" for name, value in facts if value is not None]
@@ -145,6 +163,10 @@ def _training_data(manifest: Mapping[str, Any]) -> str:
 
 def _thousands(n: int | None) -> str | None:
     return None if n is None else f"{n:,}"
+
+
+def _share(data: Mapping[str, Any]) -> str | None:
+    return f"{data['n_positive']:,} ({percent(data['prevalence'])})" if "prevalence" in data else None
 
 
 def _code(value: Any) -> str:
@@ -193,6 +215,35 @@ def _threshold(manifest: Mapping[str, Any]) -> str:
     return "## Threshold\n\n" + "\n".join(lines)
 
 
+def _known_percent(share: float | None) -> str:
+    return "an unknown share" if share is None else percent(share)
+
+
+def _risk_threshold(manifest: Mapping[str, Any]) -> str:
+    lines = []
+    if manifest.get("calibration"):
+        calibration = manifest["calibration"]
+        on = (
+            f", on {calibration['n_cases']:,} calibration cases"
+            if "n_cases" in calibration
+            else ", out of fold by patient"
+        )
+        lines.append(f"- Calibration of probabilities: {_plain(calibration['name'])}{on}")
+    if "risk_threshold" in manifest:
+        threshold = manifest["risk_threshold"]
+        where = "calibration" if "calibration" in threshold else "out_of_fold"
+        found, others = threshold[where], threshold[where]["specificity"]
+        said = {"calibration": "on the calibration cases", "out_of_fold": "on out-of-fold predictions"}[where]
+        lines.append(
+            f"- Threshold: {threshold['probability']:.4g}, chosen {said}. There it flags "
+            f"{_known_percent(found['sensitivity'])} of the cases with label 1 and "
+            f"{_known_percent(None if others is None else 1 - others)} of the others."
+        )
+    if "outline_threshold" in manifest:
+        lines.append(f"- Threshold of best Dice on calibration images: {manifest['outline_threshold']:g}")
+    return "## Calibration and threshold\n\n" + "\n".join(lines) if lines else ""
+
+
 def _metrics(rows: pd.DataFrame | None) -> str:
     if rows is None:
         return "## Metrics\n\nNot judged when this card was written. The report of the run holds the figures."
@@ -215,14 +266,30 @@ def _metrics(rows: pd.DataFrame | None) -> str:
     )
 
 
-def _limits() -> str:
-    return (
-        "## Limits\n\n"
-        "- Unusual is not the same as wrong, ill or dangerous, and usual is not the same as well.\n"
-        "- p-values hold while new cases come from where the calibration cases came from. Check for a shift first.\n"
-        "- How well it works in groups of patients that are rare in the training data is not known.\n"
-        "- Explanations say what moved the score, not what caused it."
-    )
+_LIMITS = (
+    "Unusual is not the same as wrong, ill or dangerous, and usual is not the same as well.",
+    "p-values hold while new cases come from where the calibration cases came from. Check for a shift first.",
+    "How well it works in groups of patients that are rare in the training data is not known.",
+    "Explanations say what moved the score, not what caused it.",
+)
+_RISK_LIMITS = (
+    "Probabilities hold where the outcome is as frequent, and recorded in the same way, as in training. Another site moves "
+    "them first.",
+    "A prediction is no effect: changing a value does not change the risk as the model says.",
+    "Treatment is hidden in the data: a low risk can mean that it worked.",
+    "How well it works in groups of patients that are rare in the training data is not known.",
+)
+_IMAGE_LIMITS = (
+    "Probabilities hold for images of the same site, devices and patients. Another site moves them first.",
+    "It may have learned how images were taken: look at the figures at equal image shape.",
+    "Do not expect it to find what it was not shown in training.",
+)
+
+
+def _limits(manifest: Mapping[str, Any]) -> str:
+    of_risk = _IMAGE_LIMITS if manifest.get("modality") == "imaging" else _RISK_LIMITS
+    limits = of_risk if "meaning" in manifest else _LIMITS
+    return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
 
 
 def _provenance(manifest: Mapping[str, Any]) -> str:
@@ -236,21 +303,3 @@ def _provenance(manifest: Mapping[str, Any]) -> str:
             "- Libraries: " + ", ".join(f"{_plain(n)} {_plain(v)}" for n, v in manifest["libraries"].items())
         )
     return "## How it was made\n\n" + "\n".join(lines) if lines else ""
-
-
-def card_of(manifest: Mapping[str, Any], metrics: pd.DataFrame | None = None) -> str:
-    """The card of a bundle: of an anomaly model, or of a model that learned from labels.
-
-    Args:
-        manifest: the bundle's manifest.
-        metrics: metrics table; None for the card inside a bundle, since training never reads test.
-    """
-    if manifest["kind"] == "tabular_risk":
-        from medanomaly.tabular.risk.card import risk_card
-
-        return risk_card(manifest)
-    if manifest["kind"] in ("image_classifier", "image_segmenter"):
-        from medanomaly.reporting.imaging.risk import image_risk_card
-
-        return image_risk_card(manifest)
-    return render_card(manifest, metrics)

@@ -11,7 +11,7 @@ from typing import Any
 from medanomaly.core.errors import InputError
 from medanomaly.evaluation.known_metrics import METRICS
 from medanomaly.reporting import tables
-from medanomaly.reporting.cards import card_keys, cards_section
+from medanomaly.reporting.cards import why_section
 from medanomaly.reporting.figures.standard import CAPTIONS, EXPLAINED, Caption
 from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.findings import cautions, failed_checks, flagged_details, flagged_lead, ranking
@@ -104,7 +104,8 @@ def render_page(
 def answer_section(r: ModalityResults) -> Section:
     """How many cases are flagged, the most unusual ones, and where all of them are."""
     # cards are where the details are: on this page, or on the modality's own
-    carded = {case_id: f"{r.page}#{key}" for case_id, key in card_keys(r).items()}
+    why = why_section(r)
+    carded = {card.case_id: f"{r.page}#{card.key}" for card in why.cards} if why else {}
     links = []
     if r.cases_file:
         links.append((f"All {counted(len(r.test_cases), f'test {r.noun}')} with their scores", r.cases_file))
@@ -187,9 +188,14 @@ def _audit(r: ModalityResults) -> list[Section]:
 
 def detail_section(r: ModalityResults) -> Section:
     """Everything else that is known of a modality, in order."""
-    own = [replace(section, key=f"{r.slug}-{slug(section.title)}") for section in r.sections]
+    why = why_section(r)
+    own = [
+        replace(section, key=f"{r.slug}-{slug(section.title)}")
+        for section in r.sections
+        if section is not why
+    ]
     parts = [
-        cards_section(r),
+        why and replace(why, key=f"{r.slug}-why"),
         _figures(r),
         _p_values(r),
         _kinds(r),
@@ -264,7 +270,7 @@ def _subgroups(r: ModalityResults) -> Section | None:
 
 
 def _data(r: ModalityResults) -> Section:
-    counts, checked = tables.counts(r), r.quality or {}
+    counts = tables.counts(r)
     text = f"{counted(counts['read'], r.noun)} read = {counts['used']:,} used + {counts['set_aside']:,} set aside."
     doubts = []
     if counts["unexplained"]:
@@ -274,25 +280,13 @@ def _data(r: ModalityResults) -> Section:
         text += f" A patient's {plural(r.noun)} are all in one part; figures come from test alone."
     summary = r.summary or {}
     text += f" {CASES[summary['cases']]}" if summary.get("cases") in CASES else ""
-    quality = tables.quality_table(r)
     below = [tables.split_table(r), tables.quarantine_table(r)]
-    sections = []
-    if checked.get("n_records") is not None:
-        said = f"{checked['n_clean_records']:,} of {checked['n_records']:,} {plural(r.noun)} break no rule of plausibility."
-        if quality:
-            said += (
-                " The others stay in use unless they were set aside. Every flag, with the value that was probably meant, "
-                "is in quality_flags.csv."
-            )
-        found = [replace(quality, title="")] if quality else []
-        sections.append(Section("Worth checking", said, tables=found, key=f"{r.slug}-quality"))
     return Section(
         "Data",
         text,
         cautions=doubts,
         tables=[table for table in below if isinstance(table, Table)],
         notes=list(summary.get("notes", [])),
-        sections=sections,
         key=f"{r.slug}-data",
     )
 

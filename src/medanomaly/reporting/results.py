@@ -30,17 +30,9 @@ class ModalityResults:
         quarantine: ``record``, ``column``, ``value``, ``reason``, one row per fault.
         figures: name to SVG, as :func:`medanomaly.reporting.figures.standard.standard_figures` draws them.
         reliability: reliability table (see :func:`medanomaly.reporting.figures.decisions.reliability_diagram`).
-        quality: summary of the plausibility rules: ``n_records``, ``n_clean_records`` and ``rules``, each with ``column``,
-            ``meaning``, ``n_records`` and ``examples`` (``value``, ``message``).
-        quality_flags: one row per value that looks wrong: ``case_id``, ``column``, ``message``.
-        unexpected_values: which values of the explained cases do not fit their others: ``case_id, feature, value, unit,
-            usual_low, usual_high, expected, suspicion``.
-        nearest_normals: ``case_id, rank, nearest_id, feature, nearest_value, unit`` of the normal cases most like them.
-        changes: the smallest change that would take a case below the threshold: ``case_id, model, status, feature, value,
-            changed_to, unit, score, changed_score, threshold``.
         alarm_choices: what alpha, a budget and a false discovery rate flag (``medanomaly.evaluation.alarm_choices``).
         summary: counts of the cleaning: ``n_records``, ``n_kept``, ``n_quarantined``, ``notes``.
-        sections: further sections of this modality, in order.
+        sections: what this modality has to say beyond the standard sections, in order.
         alpha: false-alarm rate asked for.
         noun: what a case is called in a sentence (``record``, ``image``).
         case_names: case_id to the name that a reader knows a case by; cases that are not in it go by their id.
@@ -61,14 +53,9 @@ class ModalityResults:
     audit: Mapping | None = None
     explanations: pd.DataFrame | None = None
     quarantine: pd.DataFrame | None = None
-    quality: Mapping | None = None
     figures: Mapping[str, str] = field(default_factory=dict)
     reliability: pd.DataFrame | None = None
     summary: Mapping | None = None
-    quality_flags: pd.DataFrame | None = None
-    unexpected_values: pd.DataFrame | None = None
-    nearest_normals: pd.DataFrame | None = None
-    changes: pd.DataFrame | None = None
     alarm_choices: pd.DataFrame | None = None
     sections: Sequence[Section] = ()
     alpha: float = 0.05

@@ -94,7 +94,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Card:
-    """One case: its name, what is known of it in a line, a table, facts. ``key`` is where links lead to."""
+    """One case: its name, what is known of it in a line, a table, facts. Links from ``case_id`` lead to ``key``."""
 
     key: str
     title: str
@@ -102,6 +102,7 @@ class Card:
     badge: Cell | None = None
     table: Table | None = None
     facts: Sequence[Fact] = ()
+    case_id: str = ""
 
 
 @dataclass(frozen=True)

@@ -101,24 +101,6 @@ def quarantine_table(r: ModalityResults) -> Table | None:
     return Table("Set aside", columns, rows, marks=marks)
 
 
-def quality_table(r: ModalityResults) -> Table | None:
-    """One row per plausibility rule that was broken: how many records, and the first of them as an example."""
-    rules = sorted((r.quality or {}).get("rules", []), key=lambda rule: -rule["n_records"])
-    if not rules:
-        return None
-    rows = [
-        (
-            rule["column"] or "whole record",
-            rule["meaning"],
-            rule["n_records"],
-            Cell(rule["examples"][0]["message"] if rule["examples"] else ""),
-        )
-        for rule in rules
-    ]
-    columns = ("Column", "What", plural(r.noun).capitalize(), "For example")
-    return Table("Worth checking", columns, rows)
-
-
 def results_tables(r: ModalityResults) -> list[Table]:
     """Models by metrics with intervals; those that add little to the leading model are in a folded table.
 

@@ -38,18 +38,8 @@ def case_table(r: ModalityResults) -> pd.DataFrame:
         ``p_value``, ``flagged``, ``why`` (in one line; empty for cases that were not explained).
     """
     table = r.most_unusual
-    columns = [
-        "case_id",
-        "case",
-        "patient_id",
-        "label",
-        "kind",
-        "model",
-        "score",
-        "p_value",
-        "flagged",
-        "why",
-    ]
+    columns = ["case_id", "case", "patient_id", "label", "kind"]
+    columns += ["model", "score", "p_value", "flagged", "why"]
     names = [r.case_name(case_id) for case_id in table["case_id"]]
     why = [why_in_one_line(r, case_id) for case_id in table["case_id"]]
     return table.assign(case=names, why=why)[columns]

@@ -5,7 +5,9 @@ import numpy as np
 from medanomaly.core.errors import InputError
 
 
-def hold_out(n: int, groups: np.ndarray | None, share: float, random: np.random.Generator) -> np.ndarray:
+def hold_out(
+    n: int, groups: np.ndarray | None, share: float, random: np.random.Generator | np.random.RandomState
+) -> np.ndarray:
     """Choose cases at random, patients kept together.
 
     Args:

@@ -11,7 +11,7 @@ from medanomaly.core.scores import check_scores
 from medanomaly.detectors.scorer import TabularScorer
 from medanomaly.evaluation.metrics import evaluate
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.tabular.risk.card import risk_card
+from medanomaly.reporting.model_card import render_card
 from medanomaly.tabular.risk.fitting.design_matrices import LinearDesign
 from medanomaly.tabular.risk.kind import TabularRisk
 from medanomaly.tabular.risk.params import RiskParams
@@ -72,10 +72,14 @@ def test_label_check_lists_cases_outside_test_alone(cases, table):
 
 
 def test_card_says_what_is_predicted_and_that_it_is_no_anomaly_score(bundle):
-    card = risk_card(bundle.manifest)
-    assert "The probability of *died*" in card
+    card = render_card(bundle.manifest)
+    assert "Label 1 means: died." in card
     assert "not an anomaly score" in card
-    assert f"{bundle.manifest['training_data']['n_positive']:,} with the outcome" in card
+    assert "Threshold: none" not in card
+    data, threshold = bundle.manifest["training_data"], bundle.manifest["risk_threshold"]
+    assert f"Cases with label 1: {data['n_positive']:,} (" in card
+    assert f"Threshold: {threshold['probability']:.4g}, chosen on out-of-fold predictions." in card
+    assert "Unusual is not the same" not in card
 
 
 def test_unlabelled_cases_are_left_out(cases, table):

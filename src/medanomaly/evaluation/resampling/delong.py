@@ -14,7 +14,7 @@ def auroc_variance(
 
     DeLong, DeLong & Clarke-Pearson (1988), structural components by midranks in O(n log n) (Sun & Xu 2014, "Fast
     implementation of DeLong's algorithm", eqs. 5-7). With ``patient`` the components are added up by patient first
-    (Obuchowski 1997, "Nonparametric analysis of clustered ROC curve data", eq. 3); one case a patient is DeLong's own.
+    (Obuchowski 1997, "Nonparametric analysis of clustered ROC curve data", eq. 3); one case per patient is DeLong's own.
 
     Args:
         score: (n,) finite, higher = more anomalous.

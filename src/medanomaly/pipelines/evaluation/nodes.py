@@ -1,5 +1,7 @@
 """Nodes of the evaluation; they speak cases, features and scores, whatever the modality."""
 
+from collections.abc import Callable, Mapping
+
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle
@@ -76,6 +78,35 @@ def audit_results(
     )
 
 
+def list_cases(
+    modality: str,
+    names: Callable[..., Mapping[str, str]],
+    cases: pd.DataFrame,
+    scores: pd.DataFrame,
+    baselines: pd.DataFrame,
+    metrics: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    explanations: pd.DataFrame,
+    summary: dict,
+    *named_by: pd.DataFrame,
+) -> pd.DataFrame:
+    """Every test case with the leading model's score and its reasons, the most unusual first."""
+    from medanomaly.reporting.results import ModalityResults
+    from medanomaly.reporting.unusual_cases import case_table
+
+    results = ModalityResults(
+        name=modality,
+        cases=cases,
+        scores=pd.concat([scores, baselines], ignore_index=True),
+        metrics=metrics,
+        comparisons=comparisons,
+        explanations=explanations,
+        noun=summary["noun"],
+        case_names=names(*named_by),
+    )
+    return case_table(results)
+
+
 def write_report(
     params: EvaluationParams, alarm: AlarmParams, run: RunParams, **parts: object
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict, dict, str]:
@@ -96,6 +127,8 @@ def write_report(
     if len(results) > 1:
         # each has a page of its own, which holds the details
         results = [replace(r, page=f"{r.name}/report.html") for r in results]
+    # the list lies in the folder of the modality, which is where a page of one modality among several lies too
+    results = [replace(r, cases_file=f"{r.name}/cases.csv") for r in results]
     checks = [{"modality": r.name, **check} for r in results for check in r.audit["checks"]]
     return (
         pd.concat([r.metrics for r in results], ignore_index=True),
@@ -110,9 +143,12 @@ def write_modality_report(
     params: EvaluationParams, alarm: AlarmParams, run: RunParams, **parts: object
 ) -> str:
     """The report of one modality among several; arguments as of :func:`write_report`."""
+    from dataclasses import replace
+
     from medanomaly.reporting.report import render_report
 
     results = _results(alarm, parts)
+    results = [replace(r, cases_file="cases.csv") for r in results]
     return render_report(_facts(params, alarm, run, results), results)
 
 
@@ -130,8 +166,10 @@ def _results(alarm: AlarmParams, parts: dict[str, object]) -> list:
     results = []
     for modality, of in grouped.items():
         of["scores"] = pd.concat([of["scores"], of.pop("baselines")], ignore_index=True)
-        of["sections"] = from_json(of.get("sections", []))
+        of["sections"] = from_json(of["sections"])
         noun = of["summary"]["noun"]
+        listed = of.pop("case_list")
+        of["case_names"] = dict(zip(listed["case_id"], listed["case"], strict=True))
         result = ModalityResults(name=modality, alpha=alarm.alpha, noun=noun, **of)
         results.append(replace(result, figures=standard_figures(result)))
     return results

@@ -8,6 +8,7 @@ from medanomaly.pipelines.environment import Environment
 from medanomaly.pipelines.evaluation.nodes import (
     audit_results,
     choose_alarms,
+    list_cases,
     measure,
     score_baselines,
     write_cards,
@@ -15,6 +16,7 @@ from medanomaly.pipelines.evaluation.nodes import (
     write_report,
 )
 from medanomaly.pipelines.modalities import cases_of
+from medanomaly.pipelines.modality import Cases
 
 JUDGED = ["params:evaluation", "params:alarm", "params:run"]
 # what every modality brings to the report
@@ -28,6 +30,9 @@ REPORTED = (
     "explanations",
     "summary",
     "alarm_choices",
+    "case_list",
+    "quarantine",
+    "sections",
 )
 
 
@@ -40,9 +45,10 @@ def evaluation(environment: Environment) -> Pipeline:
     parts = []
     for modality in environment.modalities:
         sections = cases_of(environment, modality).sections(environment.models[modality])
-        parts.append(Pipeline([_measures(modality), sections], tags=modality))
+        listed = _listed(modality, cases_of(environment, modality))
+        parts.append(Pipeline([_measures(modality), listed, sections], tags=modality))
     if len(environment.modalities) > 1:
-        parts += [_page(environment, modality) for modality in environment.modalities]
+        parts += [_page(modality) for modality in environment.modalities]
     return Pipeline([*parts, _report(environment)])
 
 
@@ -83,20 +89,40 @@ def _measures(modality: str) -> Pipeline:
     )
 
 
-def _results(environment: Environment, modality: str) -> dict[str, str]:
+def _listed(modality: str, cases: Cases) -> Pipeline:
+    """Every test case with its score and its reasons, as a file beside the report."""
+    read = (
+        "cases",
+        "scores",
+        "baselines",
+        "metrics",
+        "comparisons",
+        "explanations",
+        "summary",
+        *cases.named_by,
+    )
+    node = Node(
+        update_wrapper(partial(list_cases, modality, cases.names), list_cases),
+        [f"{modality}.{name}" for name in read],
+        f"{modality}.case_list",
+        name=f"{modality}.list_cases",
+    )
+    return Pipeline([node])
+
+
+def _results(modality: str) -> dict[str, str]:
     """Argument of a report's node -> dataset."""
-    reported = (*REPORTED, *cases_of(environment, modality).reported)
-    return {f"{modality}__{what}": f"{modality}.{what}" for what in reported}
+    return {f"{modality}__{what}": f"{modality}.{what}" for what in REPORTED}
 
 
 def _settings() -> dict[str, str]:
     return dict(zip(("params", "alarm", "run"), JUDGED, strict=True))
 
 
-def _page(environment: Environment, modality: str) -> Pipeline:
+def _page(modality: str) -> Pipeline:
     node = Node(
         write_modality_report,
-        _settings() | _results(environment, modality),
+        _settings() | _results(modality),
         f"{modality}.report",
         name=f"write_{modality}_report",
         tags=modality,
@@ -106,7 +132,7 @@ def _page(environment: Environment, modality: str) -> Pipeline:
 
 def _report(environment: Environment) -> Pipeline:
     modalities = environment.modalities
-    results = {name: of for m in modalities for name, of in _results(environment, m).items()}
+    results = {name: of for m in modalities for name, of in _results(m).items()}
     bundles = [f"{m}.{model.name}.bundle" for m in modalities for model in environment.models[m]]
     return Pipeline(
         [

@@ -96,6 +96,13 @@ def sections(models: tuple[Model, ...]) -> Pipeline:
     return Pipeline([node])
 
 
+def file_names(manifest: pd.DataFrame) -> dict[str, str]:
+    """case_id of each image to the name of its file; images that share a name, or come from an array, keep their id."""
+    name = manifest["path"].astype("string").str.rsplit("/", n=1).str[-1]
+    own = name.str.contains(r"\.[A-Za-z]", na=False) & ~name.duplicated(keep=False)
+    return dict(zip(manifest.loc[own, "case_id"], name[own], strict=True))
+
+
 IMAGE_CASES = Cases(
     noun="image",
     prepare=prepare,
@@ -104,6 +111,8 @@ IMAGE_CASES = Cases(
     before_gathering=baselines,
     also_scored=("image_baselines",),
     sections=sections,
+    named_by=("manifest",),
+    names=file_names,
 )
 
 IMAGING = Modality(

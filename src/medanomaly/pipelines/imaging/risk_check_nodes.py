@@ -1,4 +1,4 @@
-"""Nodes that check on test films what a supervised model of films shows: its maps, its outlines."""
+"""Nodes that check on test images what a supervised model of images shows: its maps, its outlines."""
 
 import numpy as np
 import pandas as pd
@@ -9,7 +9,7 @@ from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.parameters import AlarmParams, RunParams, judged_as_flagged
 
-# so many abnormal films are deleted and inserted, with parts of so many normal ones
+# so many abnormal images are deleted and inserted, with parts of so many normal ones
 CHECKED, NORMALS = 50, 200
 MAP_COLUMNS = ("measure", "value", "random", "gain", "ci_low", "ci_high", "n")
 OUTLINE_COLUMNS = ("measure", "value", "ci_low", "ci_high", "n")
@@ -24,7 +24,7 @@ def check_maps(
     alarm: AlarmParams,
     run: RunParams,
 ) -> pd.DataFrame:
-    """Deletion and insertion by Grad-CAM and in random order on abnormal test films; empty where there is none.
+    """Deletion and insertion by Grad-CAM and in random order on abnormal test images; empty where there is none.
 
     ``gain`` is the difference of the two in the direction that is good, with its interval over patients.
     """
@@ -32,14 +32,14 @@ def check_maps(
     from medanomaly.imaging.maps.gradcam import check_grad_cam
     from medanomaly.imaging.supervised.models import ImageClassifier
 
-    films, settings = ImageArray(images, manifest["row"]), judged_as_flagged(params, alarm, run)
+    image_array, settings = ImageArray(images, manifest["row"]), judged_as_flagged(params, alarm, run)
     abnormal = np.flatnonzero((cases["split"].eq("test") & cases["label"].eq(1)).fillna(False).to_numpy(bool))
     if not len(abnormal):
         return pd.DataFrame(columns=list(MAP_COLUMNS))
     chosen = np.random.default_rng(run.seed).permutation(abnormal)[:CHECKED]
     normal = np.flatnonzero(reference_cases(cases, "calibration").to_numpy())[:NORMALS]
     model = ImageClassifier.from_weights(bundle.manifest["spec"], bundle.files["weights.safetensors"])
-    areas = check_grad_cam(model, films[chosen], films[normal], run.seed)
+    areas = check_grad_cam(model, image_array[chosen], image_array[normal], run.seed)
     patient = cases["patient_id"].to_numpy()[chosen]
     rows = []
     for measure, area, random, sign in (
@@ -61,7 +61,7 @@ def measure_outlines(
     alarm: AlarmParams,
     run: RunParams,
 ) -> pd.DataFrame:
-    """Dice, IoU and boundary F1 of test films with a lesion, and the share of the others on which anything is outlined.
+    """Dice, IoU and boundary F1 of test images with a lesion, and the share of the others on which anything is outlined.
 
     Empty without a segmenter.
     """

@@ -40,7 +40,7 @@ def write_sections(
 
     bundles = {name.partition("__")[0]: part for name, part in parts.items() if name.endswith("__bundle")}
     checks = {model: parts[f"{model}__checks"] for model in bundles}
-    films = ImageArray(images, manifest["row"])
+    image_array = ImageArray(images, manifest["row"])
     everything = pd.concat([scores, baselines], ignore_index=True)
     stratified = stratified_table(
         cases, everything, manifest["aspect"].to_numpy(), n_resamples=evaluation.n_resamples, seed=run.seed
@@ -50,8 +50,8 @@ def write_sections(
         row = metric_row(metrics, model, "auroc")
         return (float(row["value"]) if row is not None else 0.0), model == PREFERRED
 
-    healthy = films[np.flatnonzero(reference_cases(cases, "calibration").to_numpy())[: gallery.COPIED]]
-    train = films[np.flatnonzero(reference_cases(cases, "train").to_numpy())[: gallery.AUGMENTED]]
+    healthy = image_array[np.flatnonzero(reference_cases(cases, "calibration").to_numpy())[: gallery.COPIED]]
+    train = image_array[np.flatnonzero(reference_cases(cases, "train").to_numpy())[: gallery.AUGMENTED]]
     models = list(bundles)
     written = [
         image_report.comparison_section(models, metrics, comparisons, stratified, checks),
@@ -59,7 +59,7 @@ def write_sections(
         image_report.leak_section(checks, gallery.leak_figure(healthy, bundles, run.seed)),
         image_report.planted_section(checks),
         image_report.validity_section(checks, alarm.alpha),
-        gallery.gallery_section(films, cases, scores, bundles, max(models, key=rank)),
+        gallery.gallery_section(image_array, cases, scores, bundles, max(models, key=rank)),
         gallery.augmentation_section(train, bundles, run.seed),
     ]
     return to_json([section for section in written if section is not None])

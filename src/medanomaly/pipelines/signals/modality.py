@@ -106,6 +106,13 @@ def series_and_windows(
     return ModelInput(cases, Series(raw, windows, cases["case_id"]), {"settings": series_processing})
 
 
+def names_of_beats(beats: pd.DataFrame) -> dict[str, str]:
+    """case_id of each beat to its record and time."""
+    from medanomaly.reporting.signals.beats import beat_names
+
+    return beat_names(beats)
+
+
 def detector_of(models: tuple[Model, ...]) -> Model | None:
     """The first beat detector among the models."""
     return next((model for model in models if model.kind.name == "beat_detector"), None)
@@ -202,6 +209,8 @@ SIGNALS = Modality(
             },
             after_models=episodes,
             sections=beat_sections,
+            named_by=("beats",),
+            names=names_of_beats,
         ),
         "cut_beats": Cases(
             noun="beat",

@@ -16,6 +16,7 @@ from medanomaly.pipelines.tabular.prepare_nodes import (
     split_cases,
 )
 from medanomaly.pipelines.tabular.risk import risk_models
+from medanomaly.pipelines.tabular.section_nodes import describe_records
 
 SETTINGS = ["params:data_processing", "params:run"]
 
@@ -104,6 +105,16 @@ def unusual(models: tuple[Model, ...]) -> Pipeline:
     return Pipeline([node])
 
 
+def sections(models: tuple[Model, ...]) -> Pipeline:
+    """Explanations, evidence and quality to sections of the report."""
+    read = (
+        "cases", "scores", "metrics", "explanations", "unexpected_values", "nearest_normals", "changes", "quality",
+        "quality_flags",
+    )  # fmt: skip
+    given = [*(f"tabular.{name}" for name in read), "params:alarm"]
+    return Pipeline([Node(describe_records, given, "tabular.sections", name="tabular.sections")])
+
+
 RECORDS = Cases(
     noun="record",
     prepare=prepare,
@@ -116,8 +127,7 @@ RECORDS = Cases(
         )
     },
     after_models=unusual,
-    sections=lambda models: Pipeline([]),
-    reported=("quarantine", "quality", "quality_flags", "unexpected_values", "nearest_normals", "changes"),
+    sections=sections,
 )
 
 TABULAR = Modality(

@@ -1,7 +1,6 @@
-"""Sections and card of the supervised models of images, from plain tables."""
+"""Sections of the supervised models of images, from plain tables."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -156,39 +155,3 @@ def no_outlines_section() -> Section:
         "Outlines",
         "Fewer than five images of train, or of calibration, came with a mask of a lesion, so no segmenter was trained.",
     )
-
-
-def image_risk_card(manifest: Mapping[str, Any]) -> str:
-    """The card of a supervised model of images in Markdown; it holds no figure of test, which training never reads."""
-    data = manifest["training_data"]
-    parts = [
-        f"# {manifest['name']}",
-        "> **Research use only. Not a medical device.** No decision about a patient may rest on this model.",
-        f"## What it says\n\nThe {manifest['meaning']}.",
-        "## Training data\n\n"
-        f"- Images: {data['n_cases']:,} of {data['n_patients']:,} patients, {data['n_positive']:,} of them anomalous "
-        f"({100 * data['prevalence']:.1f} %)\n"
-        f"- Fingerprint (SHA-256): `{data['fingerprint']}`",
-        f"## Input\n\n{manifest['input_contract']['image']}; geometry {manifest['input_contract']['geometry']}.",
-    ]
-    if "risk_threshold" in manifest:
-        threshold, calibration = manifest["risk_threshold"], manifest["calibration"]
-        found = threshold["calibration"]
-        parts.append(
-            "## Calibration and threshold\n\n"
-            f"- Calibration: {calibration['name']}, on {calibration['n_cases']:,} images that were not trained on\n"
-            f"- Threshold: {threshold['probability']:.4g}; of the calibration images it finds "
-            f"{percent(found['sensitivity'])} of the anomalous ones and flags {percent(1 - found['specificity'])} of the "
-            "normal ones (the same images chose it)"
-        )
-    else:
-        parts.append(
-            f"## Threshold\n\nOf best Dice on calibration images: {manifest['outline_threshold']:g}."
-        )
-    parts.append(
-        "## Limits\n\n"
-        "- It holds for images of the same site, devices and patients; another site moves probabilities first.\n"
-        "- It may have learned how images were taken: look at the figures at equal image shape.\n"
-        "- Do not expect it to find what it was not shown in training."
-    )
-    return "\n\n".join(parts) + "\n"

@@ -1,12 +1,14 @@
 """Why a record is unusual: values that do not fit, what would make it usual, the normal records most like it, its flags."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import pandas as pd
 
+from medanomaly.reporting.cards import case_card, explained_cases, usual_note, why_title
 from medanomaly.reporting.figures.explanations import shown_unit, shown_value, usual_range, value_cell
+from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.results import ModalityResults
-from medanomaly.reporting.sections import Cell, Fact
+from medanomaly.reporting.sections import Cell, Fact, Section, Table
 from medanomaly.reporting.wording import percent, plural, short_number, signed
 
 SUSPICIOUS, CONTRIBUTING, DIFFERENCES = 5, 3, 4
@@ -17,36 +19,59 @@ EVIDENCE_NOTE = (
 )
 
 
-class Evidence(NamedTuple):
-    """What is known of one case beyond its contributions.
+COLUMNS = ("Value", "Found", "Usual", "Expected", "Out of place")
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known of the explained records beyond their contributions.
 
     Attributes:
-        exact: whether the rows end with what the value adds to the score.
-        rows: value, found, usual, expected, out of place and, where exact, adds.
-        facts: what would make it usual, its neighbours, its data quality.
-        threshold: of the score, in words; empty where no change was looked for.
+        unexpected_values: which values do not fit the others of their record: ``case_id, feature, value, unit, usual_low,
+            usual_high, expected, suspicion``.
+        nearest_normals: ``case_id, rank, nearest_id, feature, nearest_value, unit`` of the normal records most like them.
+        changes: the smallest change that would take a record below the threshold: ``case_id, model, status, feature,
+            value, changed_to, unit, score, changed_score, threshold``.
+        quality_flags: one row per value that looks wrong: ``case_id``, ``column``, ``message``.
     """
 
-    exact: bool
-    rows: list[list[Cell]]
-    facts: list[Fact]
-    threshold: str
+    unexpected_values: pd.DataFrame
+    nearest_normals: pd.DataFrame
+    changes: pd.DataFrame
+    quality_flags: pd.DataFrame
 
 
-def evidence(r: ModalityResults, case_id: str) -> Evidence | None:
-    """Everything known about one case beyond its contributions; None where the modality brings no such tables."""
-    if r.unexpected_values is None or not (r.unexpected_values["case_id"] == case_id).any():
+def why_unusual(r: ModalityResults, known: Evidence) -> Section | None:
+    """Cards of the most unusual records with all that is known of them; None where none has evidence."""
+    cards = []
+    for case in explained_cases(r, set(r.reasons) & set(known.unexpected_values["case_id"])).itertuples():
+        change, threshold = _change(r, known.changes, case.case_id)
+        facts = [
+            *change,
+            *_nearest(r, known.nearest_normals, case.case_id),
+            _flags(known.quality_flags, case.case_id),
+        ]
+        cards.append(case_card(r, case, _values(r, known.unexpected_values, case.case_id), facts, threshold))
+    if not cards:
         return None
-    values = r.unexpected_values[r.unexpected_values["case_id"] == case_id]
-    own = _contributions(r, case_id)
+    model = model_label(r.leading)
+    adds = (
+        f"Adds: what the value adds to the score of {model}."
+        if r.exact
+        else f"The score of {model} is not a sum over values, so no value is said to add to it."
+    )
+    text = f"{usual_note(r)} {EVIDENCE_NOTE.format(noun=r.noun)} {adds}"
+    return Section(why_title(r), text, cards=cards)
+
+
+def _values(r: ModalityResults, unexpected: pd.DataFrame, case_id: str) -> Table:
+    values, own = unexpected[unexpected["case_id"] == case_id], _contributions(r, case_id)
     named = list(values["feature"].head(SUSPICIOUS))
     others = [feature for feature in own.index[:CONTRIBUTING] if feature not in named]
     shown = values[values["feature"].isin([*named, *others])]
     exact = not own.empty
     rows = [[*_cells(row), *([_added(own, row.feature)] if exact else [])] for row in shown.itertuples()]
-    change, threshold = _change(r, case_id)
-    facts = [*change, *_nearest(r, case_id), _flags(r, case_id)]
-    return Evidence(exact, rows, facts, threshold)
+    return Table("", [*COLUMNS, *(["Adds"] if exact else [])], rows, layout="narrow")
 
 
 def _contributions(r: ModalityResults, case_id: str) -> pd.Series:
@@ -74,10 +99,8 @@ def _added(own: pd.Series, feature: str) -> Cell:
     return Cell(signed(own[feature], 0 if abs(own[feature]) >= 100 else 2))
 
 
-def _change(r: ModalityResults, case_id: str) -> tuple[list[Fact], str]:
-    if r.changes is None:
-        return [], ""
-    rows = r.changes[(r.changes["case_id"] == case_id) & (r.changes["model"] == r.leading)]
+def _change(r: ModalityResults, changes: pd.DataFrame, case_id: str) -> tuple[list[Fact], str]:
+    rows = changes[(changes["case_id"] == case_id) & (changes["model"] == r.leading)]
     if rows.empty:
         return [], ""
     first = rows.iloc[0]
@@ -96,10 +119,8 @@ def _change(r: ModalityResults, case_id: str) -> tuple[list[Fact], str]:
     return [Fact("Would be usual with", [said])], short_number(first["threshold"])
 
 
-def _nearest(r: ModalityResults, case_id: str) -> list[Fact]:
-    if r.nearest_normals is None:
-        return []
-    rows = r.nearest_normals[r.nearest_normals["case_id"] == case_id]
+def _nearest(r: ModalityResults, nearest_normals: pd.DataFrame, case_id: str) -> list[Fact]:
+    rows = nearest_normals[nearest_normals["case_id"] == case_id]
     lines = []
     for nearest_id, part in rows.groupby("nearest_id", sort=False):
         differences = [
@@ -111,9 +132,9 @@ def _nearest(r: ModalityResults, case_id: str) -> list[Fact]:
     return [Fact(f"Most alike among normal {plural(r.noun)}, and where they differ", lines)] if lines else []
 
 
-def _flags(r: ModalityResults, case_id: str) -> Fact:
-    rows = None if r.quality_flags is None else r.quality_flags[r.quality_flags["case_id"] == case_id]
-    if rows is None or rows.empty:
+def _flags(quality_flags: pd.DataFrame, case_id: str) -> Fact:
+    rows = quality_flags[quality_flags["case_id"] == case_id]
+    if rows.empty:
         return Fact("Data quality", ["No rule is broken."])
     lines = [
         f"{_words(row.column)}: {row.message}" if pd.notna(row.column) and row.column else row.message

@@ -1,4 +1,4 @@
-"""The supervised models of films, run by name on the smallest cohort: what they leave behind, and that it can be trusted."""
+"""The supervised models of images, run by name on the smallest cohort: what they leave, and that it can be trusted."""
 
 import os
 import subprocess
@@ -37,7 +37,7 @@ from medanomaly.reporting.imaging.risk import map_section
 from medanomaly.reporting.sections import Figure
 from tests.conftest import ROOT, environment
 
-pytestmark = pytest.mark.xdist_group("film risk")
+pytestmark = pytest.mark.xdist_group("image risk")
 CONTRACT = InputContract(size=32)
 
 
@@ -47,7 +47,7 @@ def run(tmp_path_factory):
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
 
-    folder = str(tmp_path_factory.mktemp("film_risk"))
+    folder = str(tmp_path_factory.mktemp("image_risk"))
     command = [
         "kedro",
         "run",
@@ -75,28 +75,28 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def data(run):
-    films = ImageArray(run["imaging.images"].load(), run["imaging.manifest"].load()["row"])
-    return films, run["imaging.cases"].load()
+    image_array = ImageArray(run["imaging.images"].load(), run["imaging.manifest"].load()["row"])
+    return image_array, run["imaging.cases"].load()
 
 
-def test_probabilities_and_scores_are_of_test_films_alone_and_come_from_the_bundle(run, data):
-    films, cases = data
+def test_probabilities_and_scores_are_of_test_images_alone_and_come_from_the_bundle(run, data):
+    image_array, cases = data
     probabilities = run["imaging_risk.classifier.probabilities"].load()
     scores = check_scores(run["imaging_risk.classifier.scores"].load())
     test = cases[cases["split"] == "test"]
     assert probabilities["case_id"].tolist() == scores["case_id"].tolist() == test["case_id"].tolist()
     bundle = run["imaging_risk.classifier.bundle"].load()
     model = ImageClassifier.from_weights(bundle.manifest["spec"], bundle.files["weights.safetensors"])
-    np.testing.assert_allclose(probabilities["probability"], model.score(films[test.index]), atol=1e-5)
+    np.testing.assert_allclose(probabilities["probability"], model.score(image_array[test.index]), atol=1e-5)
     reached = scores["score"] >= bundle.manifest["risk_threshold"]["probability"]
     assert scores["flagged"].astype(bool).tolist() == reached.tolist()
 
 
-def test_the_threshold_is_chosen_on_calibration_films(run, data):
-    films, cases = data
+def test_the_threshold_is_chosen_on_calibration_images(run, data):
+    image_array, cases = data
     bundle = run["imaging_risk.classifier.bundle"].load()
     inside = cases[(cases["split"] == "calibration") & cases["label"].notna()]
-    probability = ImageRiskScorer(bundle).probability(films[inside.index.to_numpy()])
+    probability = ImageRiskScorer(bundle).probability(image_array[inside.index.to_numpy()])
     expected = choose_threshold(probability, inside["label"].to_numpy(int), ImageRiskParams().threshold)
     assert bundle.manifest["risk_threshold"]["probability"] == pytest.approx(expected)
     assert bundle.manifest["training_data"]["n_cases"] == int(
@@ -124,10 +124,10 @@ def test_metrics_have_intervals_and_stand_beside_lbe_and_controls(run):
 
 
 def test_the_segmenter_outlines_at_its_own_threshold(run, data):
-    films, cases = data
+    image_array, cases = data
     (bundle,) = run["imaging_risk.segmenters"].load().values()
     model = ImageSegmenter.from_weights(bundle.manifest["spec"], bundle.files["weights.safetensors"])
-    some = films[cases.index[cases["split"] == "test"][:5].to_numpy()]
+    some = image_array[cases.index[cases["split"] == "test"][:5].to_numpy()]
     probability = model.probability(some)
     clear = np.abs(probability - bundle.manifest["outline_threshold"]) > 1e-5
     outlined = ImageRiskScorer(bundle).outlines(some)
@@ -135,12 +135,12 @@ def test_the_segmenter_outlines_at_its_own_threshold(run, data):
     assert (outlined == expected)[clear].all()
 
 
-def test_outlines_are_measured_on_test_films_with_a_lesion_and_false_ones_on_the_others(run, data):
-    films, cases = data
+def test_outlines_are_measured_on_test_images_with_a_lesion_and_false_ones_on_the_others(run, data):
+    image_array, cases = data
     table = run["imaging_risk.outlines"].load().set_index("measure")
     masks, (bundle,) = run["imaging.masks"].load(), run["imaging_risk.segmenters"].load().values()
     lesion = masks["masks"].any(axis=(1, 2)) & cases["split"].eq("test").to_numpy()[masks["rows"]]
-    found = ImageRiskScorer(bundle).outlines(films[masks["rows"][lesion]])
+    found = ImageRiskScorer(bundle).outlines(image_array[masks["rows"][lesion]])
     expected = segmentation_metrics(found, masks["masks"][lesion])
     for measure, values in expected.items():
         assert table.loc[measure, "value"] == pytest.approx(values.mean())
@@ -202,13 +202,13 @@ def test_without_a_segmenter_the_page_says_why(run):
         *stored.values(),
         EvaluationParams(n_resamples=100),
         AlarmParams(),
-        RunParams(dataset="films", table="films"),
+        RunParams(dataset="images", table="images"),
     )
     assert "no segmenter was trained" in page
     assert "Boundary F1" not in page
 
 
-def test_films_whose_findings_have_no_mask_are_not_taken_for_empty():
+def test_images_whose_findings_have_no_mask_are_not_taken_for_empty():
     cases = pd.DataFrame(
         {
             "split": ["train"] * 4 + ["test"],
@@ -230,26 +230,28 @@ def test_the_best_outline_threshold_is_the_one_of_highest_dice():
 
 @pytest.mark.parametrize(
     ("part", "only", "message"),
-    [("calibration", 0, "0 anomalous films in calibration"), ("train", 1, "0 normal films in train")],
+    [("calibration", 0, "0 anomalous images in calibration"), ("train", 1, "0 normal images in train")],
 )
 def test_a_label_that_is_missing_in_a_part_is_named_with_what_to_do(data, part, only, message):
-    films, cases = data
+    image_array, cases = data
     changed = cases.copy()
     changed.loc[changed["split"] == part, "label"] = only
     with pytest.raises(ConfigurationError, match=message) as error:
-        classifier_bundle(films, changed, ImageRiskParams(), CONTRACT, name="classifier", seed=0)
+        classifier_bundle(image_array, changed, ImageRiskParams(), CONTRACT, name="classifier", seed=0)
     assert "anomalous_patients: split" in str(error.value)
 
 
 def test_without_masks_there_is_no_segmenter_and_none_of_an_earlier_run_is_left(run, data, tmp_path):
-    films, cases = data
+    image_array, cases = data
     none = np.zeros((0, 32, 32), dtype=bool), np.zeros(0, dtype=int)
     given = run["imaging.masks"].load()
     assert enough_masks(cases, given["masks"], given["rows"])
     assert not enough_masks(cases, np.zeros_like(given["masks"]), given["rows"])
     assert not enough_masks(cases, *none)
     with pytest.raises(ConfigurationError, match="mask"):
-        segmenter_bundle(films, cases, *none, ImageSegmenterParams(), CONTRACT, seed=0)
+        segmenter_bundle(
+            image_array, cases, *none, ImageSegmenterParams(), CONTRACT, name="segmenter", seed=0
+        )
     dataset = OptionalBundleDataset(filepath=str(tmp_path / "segmenter"))
     assert dataset.load() == {}
     earlier = run["imaging_risk.segmenters"].load()

@@ -1,0 +1,37 @@
+"""Node that writes what the report says of records beyond what it says of every modality."""
+
+import pandas as pd
+
+from medanomaly.parameters import AlarmParams
+
+
+def describe_records(
+    cases: pd.DataFrame,
+    scores: pd.DataFrame,
+    metrics: pd.DataFrame,
+    explanations: pd.DataFrame,
+    unexpected_values: pd.DataFrame,
+    nearest_normals: pd.DataFrame,
+    changes: pd.DataFrame,
+    quality: dict,
+    quality_flags: pd.DataFrame,
+    alarm: AlarmParams,
+) -> list[dict]:
+    """Why the most unusual records are unusual, and which values look wrong."""
+    from medanomaly.reporting.results import ModalityResults
+    from medanomaly.reporting.sections import to_json
+    from medanomaly.reporting.tabular.quality import quality_section
+    from medanomaly.reporting.tabular.why_unusual import Evidence, why_unusual
+
+    results = ModalityResults(
+        name="tabular",
+        cases=cases,
+        scores=scores,
+        metrics=metrics,
+        explanations=explanations,
+        alpha=alarm.alpha,
+        noun="record",
+    )
+    evidence = Evidence(unexpected_values, nearest_normals, changes, quality_flags)
+    why = why_unusual(results, evidence)
+    return to_json([*([why] if why else []), quality_section(quality, results.noun)])
