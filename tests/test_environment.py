@@ -15,7 +15,8 @@ from medanomaly.core.bundle import make_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError
 from medanomaly.core.models import kind, kinds
 from medanomaly.pipeline_registry import build
-from medanomaly.pipelines.environment import MODALITIES, READABLE, current
+from medanomaly.pipelines.environment import current
+from medanomaly.pipelines.modalities import ALL
 from tests.conftest import ROOT, described_models, environment
 from tests.test_bad_input import Project, good_table
 
@@ -78,7 +79,7 @@ def test_an_environment_without_a_catalog_is_refused(conf):
 
 @pytest.mark.parametrize("env", ["base", "local"])
 def test_base_and_local_run_on_the_embedded_cohort(conf, env):
-    assert environment(env, conf).modalities == MODALITIES
+    assert environment(env, conf).modalities == tuple(ALL)
 
 
 def test_other_environments_run_on_it_where_they_list_modalities(conf):
@@ -171,11 +172,25 @@ def test_a_dataset_declares_what_its_cases_are(env, cases, read):
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("tabular_models", "models.tabular"), ("film_risk_models", "models.imaging_risk")],
+    [
+        ("tabular_models", "models.tabular"),
+        ("film_risk_models", "models.imaging_risk"),
+        ("data_processing.split", "split"),
+    ],
 )
 def test_a_key_that_was_renamed_is_refused_with_where_to_write_it(conf, old, new):
+    block, _, key = old.partition(".")
+    content = {key: {"seed": 1}} if key else {"ecdf": {"options": {}}}
     with pytest.raises(ConfigurationError, match=f"'{old}'.*{new}"):
-        wanted(conf, catalog={"tabular.raw": CSV}, parameters={old: {"ecdf": {"options": {}}}})
+        wanted(conf, catalog={"tabular.raw": CSV}, parameters={block: content})
+
+
+@pytest.mark.parametrize(("env", "modality"), [("chest_xray", "imaging"), ("mitbih", "signals")])
+def test_only_runs_of_tables_carry_descriptions_of_tables(env, modality):
+    found = environment(env)
+    assert found.modalities == (modality,)
+    assert "params:data_processing" not in build(found, "__default__").inputs()
+    assert "params:split" in build(found, "__default__").inputs()
 
 
 def test_models_of_an_unknown_modality_are_refused(conf):
@@ -204,7 +219,7 @@ def pipelines_of(of):
 
 def modalities_seen():
     """Namespaces of what the registered pipelines make for the running session."""
-    return {name.split(".")[0] for name in pipelines["__default__"].all_outputs()} & set(MODALITIES)
+    return {name.split(".")[0] for name in pipelines["__default__"].all_outputs()} & set(ALL)
 
 
 def opened(session):
@@ -318,7 +333,7 @@ def test_every_kind_says_what_it_is_reads_and_takes(name):
     of = kind(name)
     assert of.name == name
     assert of.label
-    assert of.reads in set().union(*READABLE.values())
+    assert any(of.reads in cases.views for modality in ALL.values() for cases in modality.cases.values())
     assert of.params.model_validate({}).kind == name
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from medanomaly.core.cases import check_cases
 from medanomaly.core.scores import BASELINE, check_scores
-from medanomaly.pipelines.environment import MODALITIES
+from medanomaly.pipelines.modalities import ALL
 from tests.conftest import ROOT, described_models
 
 MODELS = described_models("tabular")
@@ -77,7 +77,7 @@ def test_the_report_is_one_file_that_needs_no_network(finished_run):
 
 def test_every_file_that_a_page_links_to_is_there(finished_run, finished_outputs):
     folder = finished_outputs / "08_reporting" / "synthetic"
-    pages = [folder / "report.html", *(folder / m / "report.html" for m in MODALITIES)]
+    pages = [folder / "report.html", *(folder / m / "report.html" for m in ALL)]
     for page in pages:
         html = page.read_text()
         links = set(re.findall(r'href="([^"#]+)(?:#[^"]*)?"', html)) - {""}
@@ -89,7 +89,7 @@ def test_every_file_that_a_page_links_to_is_there(finished_run, finished_outputs
             assert f'id="{key}"' in text, (page, to, key)
 
 
-@pytest.mark.parametrize("modality", MODALITIES)
+@pytest.mark.parametrize("modality", tuple(ALL))
 def test_the_list_of_cases_has_every_test_case_in_the_order_of_the_report(finished_run, modality):
     listed = finished_run[f"{modality}.case_list"].load()
     cases = finished_run[f"{modality}.cases"].load()

@@ -88,20 +88,14 @@ class SummaryHooks:
     def after_pipeline_run(self, pipeline, catalog):
         """Print what this run measured."""
         made = pipeline.all_outputs()
-        for name, title in (
-            ("metrics", "Test cases"),
-            ("tabular_risk.metrics", "Risk of the label, test cases"),
-            ("imaging_risk.metrics", "Risk of the label, test images"),
-        ):
-            if name in made:
-                _print_summary(catalog, name, title)
-        for name, title in (
-            ("report", "Report"),
-            ("tabular_risk.report", "Risk report"),
-            ("imaging_risk.report", "Risk report of images"),
-        ):
-            if name in made:
-                sys.stdout.write(f"{title}: {Path(catalog[name]._filepath)}\n")
+        parts = ["", *sorted(f"{name.partition('.')[0]}." for name in made if name.endswith("_risk.metrics"))]
+        for part in parts:
+            title = part.strip(".").replace("_", " ").capitalize()
+            if f"{part}metrics" in made:
+                _print_summary(catalog, f"{part}metrics", f"{title}, test cases" if title else "Test cases")
+            if f"{part}report" in made:
+                page = Path(catalog[f"{part}report"]._filepath)
+                sys.stdout.write(f"{title} report: {page}\n" if title else f"Report: {page}\n")
 
 
 class TrackingHooks:

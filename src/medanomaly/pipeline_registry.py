@@ -12,16 +12,15 @@ from medanomaly.pipelines.environment import Environment, current
 # the report gathers datasets of several namespaces, so their dotted names are meant
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
 
-STAGES = (
-    "data_processing",
-    "feature_engineering",
-    "tabular_models",
-    "signal_models",
-    "imaging_models",
-    "evaluation",
-)
 # run by name only
 ON_REQUEST = ("risk_models", "tuning")
+
+
+def stages() -> tuple[str, ...]:
+    """What a whole run consists of, in order."""
+    from medanomaly.pipelines.modalities import ALL
+
+    return ("data_processing", "feature_engineering", *(m.stage for m in ALL.values()), "evaluation")
 
 
 class EnvironmentPipelines(Mapping[str, Pipeline]):
@@ -35,10 +34,10 @@ class EnvironmentPipelines(Mapping[str, Pipeline]):
         return build(_environment(), name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter((*STAGES, *ON_REQUEST, "__default__"))
+        return iter((*stages(), *ON_REQUEST, "__default__"))
 
     def __len__(self) -> int:
-        return len(STAGES) + len(ON_REQUEST) + 1
+        return len(stages()) + len(ON_REQUEST) + 1
 
 
 def register_pipelines() -> EnvironmentPipelines:
@@ -73,12 +72,12 @@ def build(environment: Environment, name: str) -> Pipeline:
     from medanomaly.pipelines.tuning.pipeline import tuning
 
     if name == "__default__":
-        return sum((build(environment, stage) for stage in STAGES), Pipeline([]))
+        return sum((build(environment, stage) for stage in stages()), Pipeline([]))
     if name == "evaluation":
         return evaluation(environment)
     if name == "tuning":
         return tuning(environment)
-    if name not in (*STAGES, *ON_REQUEST):
+    if name not in (*stages(), *ON_REQUEST):
         raise KeyError(name)
     parts = []
     for modality in environment.modalities:

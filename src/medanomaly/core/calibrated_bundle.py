@@ -35,7 +35,7 @@ def check_reference(
         if mask.sum() < MIN_REFERENCE:
             raise ConfigurationError(
                 f"{int(mask.sum())} normal cases in {part}; '{name}' needs at least {MIN_REFERENCE}",
-                remedy=f"Bring more normal cases, or raise data_processing.split.{part}.",
+                remedy=f"Bring more normal cases, or raise split.{part}.",
             )
     return train, calibration
 

@@ -68,7 +68,7 @@ def score_table(
     if not reference.any():
         raise ConfigurationError(
             "no normal case is left for calibration, so no p-value can be given",
-            remedy="Raise data_processing.split.calibration, or bring more normal cases.",
+            remedy="Raise split.calibration, or bring more normal cases.",
         )
     others = (cases["split"] != "train").to_numpy() & ~reference
     p = np.full(len(cases), np.nan)

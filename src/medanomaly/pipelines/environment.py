@@ -8,22 +8,14 @@ import importlib
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.models import ModelKind, kind, kinds
 
-MODALITIES = ("tabular", "signals", "imaging")
-# the cases of a modality where neither the catalog entry nor its dataset says what they are
-USUAL_CASES = {"tabular": "records", "signals": "beats", "imaging": "images"}
-# what each kind of case can be read as; a model fits where it reads one of them
-READABLE = {
-    "records": ("features",),
-    "beats": ("features", "waveforms", "recordings"),
-    "cut_beats": ("features", "waveforms"),
-    "windows": ("features", "series"),
-    "images": ("images",),
-}
+if TYPE_CHECKING:
+    from medanomaly.pipelines.modality import Modality
+
 # only these run on the embedded cohort without a raw entry of their own
 EMBEDDED = ("base", "local")
 RENAMED = {
@@ -32,6 +24,7 @@ RENAMED = {
     "imaging_models": "models.imaging",
     "risk_models": "models.tabular_risk",
     "film_risk_models": "models.imaging_risk",
+    "data_processing.split": "split",
 }
 
 
@@ -62,14 +55,22 @@ class Environment:
         tuning_target: ``<modality>.<model>``; empty where none is named.
     """
 
-    modalities: tuple[str, ...] = MODALITIES
-    cases: Mapping[str, str] = field(default_factory=lambda: dict(USUAL_CASES))
+    modalities: tuple[str, ...]
+    cases: Mapping[str, str] = field(default_factory=dict)
     models: Mapping[str, tuple[Model, ...]] = field(default_factory=dict)
     tuning_target: str = ""
 
 
 # the environment of the session that runs in this thread or task; set when its context is made
 current: ContextVar[Environment | None] = ContextVar("environment", default=None)
+
+
+def known_modalities() -> "dict[str, Modality]":
+    """Every modality of the project by name, in the order of the report."""
+    # they are built of models of an environment
+    from medanomaly.pipelines.modalities import ALL
+
+    return ALL
 
 
 def read_environment(loader: Any) -> Environment:
@@ -83,7 +84,8 @@ def read_environment(loader: Any) -> Environment:
     chosen, parameters = loader["globals"], loader["parameters"]
     own_catalog, own_parameters = _own(loader, "catalog"), _own(loader, "parameters")
     for old, new in RENAMED.items():
-        if old in parameters:
+        block, _, key = old.partition(".")
+        if block in parameters and (not key or key in (parameters[block] or {})):
             raise ConfigurationError(
                 f"parameters under '{old}' are read by nothing",
                 source=f"conf/{named}",
@@ -94,12 +96,13 @@ def read_environment(loader: Any) -> Environment:
     cases = {m: _cases(m, catalog.get(f"{m}.raw") or {}) for m in modalities}
     listed, blocks = chosen.get("models") or {}, parameters.get("models") or {}
     own_blocks = own_parameters.get("models") or {}
-    unknown = sorted({*listed, *blocks} - {*MODALITIES, *(f"{m}_risk" for m in MODALITIES)})
+    known = known_modalities()
+    unknown = sorted({*listed, *blocks} - {*known, *(f"{m}_risk" for m in known)})
     if unknown:
         raise ConfigurationError(
             f"models of unknown modalities {unknown}",
             source=f"conf/{named}",
-            remedy=f"Known are {', '.join(MODALITIES)}.",
+            remedy=f"Known are {', '.join(known)}.",
         )
     models = {
         m: _models(m, cases[m], blocks.get(m) or {}, listed.get(m), own_blocks.get(m) or {}, f"conf/{named}")
@@ -126,40 +129,41 @@ def _own(loader: Any, key: str) -> dict[str, Any]:
 
 
 def _modalities(named: str, chosen: list[str] | None, catalog: Mapping[str, Any]) -> tuple[str, ...]:
+    known = known_modalities()
     if chosen is not None:
-        unknown = sorted(set(chosen) - set(MODALITIES))
+        unknown = sorted(set(chosen) - set(known))
         if unknown or not chosen:
             raise ConfigurationError(
                 f"unknown modalities {unknown}" if unknown else "modalities is an empty list",
                 source=f"conf/{named}/globals.yml",
-                remedy=f"Name one or more of {', '.join(MODALITIES)}.",
+                remedy=f"Name one or more of {', '.join(known)}.",
             )
-        return tuple(m for m in MODALITIES if m in chosen)
-    found = tuple(m for m in MODALITIES if f"{m}.raw" in catalog)
+        return tuple(m for m in known if m in chosen)
+    found = tuple(m for m in known if f"{m}.raw" in catalog)
     if found:
         return found
     if named in EMBEDDED:
-        return MODALITIES
+        return tuple(known)
     keys = sorted(key for key in catalog if not key.startswith("_"))
     raise ConfigurationError(
         f"the catalog of this environment names no raw data; its keys are {keys}" if keys
         else "the catalog of this environment names no raw data: it has no entry at all",
         source=f"conf/{named}",
-        remedy=f"Name one or more of {', '.join(f'{m}.raw' for m in MODALITIES)}. To run on the embedded cohort with other "
+        remedy=f"Name one or more of {', '.join(f'{m}.raw' for m in known)}. To run on the embedded cohort with other "
         "settings, list modalities in globals.yml.",
     )  # fmt: skip
 
 
 def _cases(modality: str, entry: Mapping[str, Any]) -> str:
-    """What the cases are: as the entry's metadata says, else its dataset, else the usual ones."""
+    """What the cases are: as the entry's metadata says, else its dataset, else the first that the modality knows."""
     said = (entry.get("metadata") or {}).get("cases") or _declared_by(str(entry.get("type", "")))
-    cases = said or USUAL_CASES[modality]
-    known = {"tabular": ("records",), "signals": ("beats", "cut_beats", "windows"), "imaging": ("images",)}
-    if cases not in known[modality]:
+    known = known_modalities()[modality].cases
+    cases = said or next(iter(known))
+    if cases not in known:
         raise ConfigurationError(
             f"cases are '{cases}'",
             source=f"{modality}.raw",
-            remedy=f"Known are {', '.join(known[modality])}.",
+            remedy=f"Known are {', '.join(known)}.",
         )
     return cases
 
@@ -191,6 +195,7 @@ def _models(
                 source=source,
                 remedy="Give a block, or null to leave it out.",
             )
+    readable = tuple(known_modalities()[modality].cases[cases].views)
     described = {name: block for name, block in blocks.items() if block is not None}
     if listed is not None:
         known = kinds()
@@ -204,15 +209,15 @@ def _models(
         made = [
             Model(name, kind(_kind_name(name, described.get(name, {}))), name in described) for name in listed
         ]
-        wrong = [model for model in made if model.kind.reads not in READABLE[cases]]
+        wrong = [model for model in made if model.kind.reads not in readable]
     else:
         made = [Model(name, kind(_kind_name(name, block))) for name, block in described.items()]
-        wrong = [m for m in made if m.name in own and m.kind.reads not in READABLE[cases]]
-        made = [model for model in made if model.kind.reads in READABLE[cases]]
+        wrong = [m for m in made if m.name in own and m.kind.reads not in readable]
+        made = [model for model in made if model.kind.reads in readable]
     if wrong:
         raise ConfigurationError(
             f"'{wrong[0].name}' reads {wrong[0].kind.reads}, and cases are {cases.replace('_', ' ')}, which can be read as "
-            f"{', '.join(READABLE[cases])}",
+            f"{', '.join(readable)}",
             source=source,
             remedy="Leave it out, or say in the metadata of the raw entry what its cases are (cases: beats, windows, ...).",
         )

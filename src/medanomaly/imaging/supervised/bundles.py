@@ -59,8 +59,8 @@ def labelled_rows(cases: pd.DataFrame, part: str) -> np.ndarray:
         if n < FEWEST_OF_A_LABEL:
             raise ConfigurationError(
                 f"{n} {what} images in {part}; a classifier needs at least {FEWEST_OF_A_LABEL} there",
-                remedy="Set data_processing.split.anomalous_patients: split, so that anomalous patients are in every "
-                f"part, raise data_processing.split.{part}, or bring more labelled images.",
+                remedy="Set split.anomalous_patients: split, so that anomalous patients are in every "
+                f"part, raise split.{part}, or bring more labelled images.",
             )
     return rows
 

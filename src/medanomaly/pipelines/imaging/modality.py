@@ -23,7 +23,7 @@ def prepare() -> Pipeline:
         [
             Node(
                 prepare_images,
-                ["imaging.raw", "params:imaging_processing", "params:data_processing"],
+                ["imaging.raw", "params:imaging_processing", "params:split"],
                 [*IMAGES, "imaging.quarantine", "imaging.summary"],
                 name="imaging.prepare_images",
             ),

@@ -3,20 +3,20 @@
 import numpy as np
 import pandas as pd
 
+from medanomaly.core.splits import SplitParams
 from medanomaly.imaging.sources.image_cases import ImageParams
 from medanomaly.imaging.sources.manifest import ImageSource
-from medanomaly.pipelines.tabular.prepare_nodes import DataProcessingParams
 
 
 def prepare_images(
-    raw: ImageSource, params: ImageParams, data_params: DataProcessingParams
+    raw: ImageSource, params: ImageParams, split: SplitParams
 ) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     """Images of the store, manifest and cases row by row, quarantine, and counts that add up."""
     from medanomaly.imaging.sources.image_cases import image_cases
     from medanomaly.imaging.sources.store import open_store
 
     store = open_store(raw, params.contract, params.store, dtype=params.dtype)
-    manifest, cases, quarantine, summary = image_cases(raw, store, data_params.split)
+    manifest, cases, quarantine, summary = image_cases(raw, store, split)
     return store.images, manifest, cases, quarantine, summary | {"cases": "images", "noun": "image"}
 
 

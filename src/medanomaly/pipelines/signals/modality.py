@@ -41,7 +41,7 @@ def beats() -> Pipeline:
             ),
             Node(
                 split_beats,
-                ["signals.raw", "signals.beats", "params:data_processing"],
+                ["signals.raw", "signals.beats", "params:split"],
                 "signals.cases",
                 name="signals.split_beats",
             ),

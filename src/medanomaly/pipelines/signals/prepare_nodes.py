@@ -6,9 +6,9 @@ import pandas as pd
 
 from medanomaly.core.cases import check_cases
 from medanomaly.core.errors import ConfigurationError, MedanomalyError
+from medanomaly.core.splits import SplitParams
 from medanomaly.datasets.ecg5000 import CutBeats
 from medanomaly.parameters import RunParams
-from medanomaly.pipelines.tabular.prepare_nodes import DataProcessingParams
 from medanomaly.signals.beats.params import BeatParams
 from medanomaly.signals.recordings.recording_set import RecordingSet
 from medanomaly.signals.series.params import SeriesParams
@@ -67,9 +67,7 @@ def find_beats(
     return table, pd.concat(windows, ignore_index=True), quarantine, summary
 
 
-def split_beats(
-    raw: RecordingSet | CutBeats, beats: pd.DataFrame, data_params: DataProcessingParams
-) -> pd.DataFrame:
+def split_beats(raw: RecordingSet | CutBeats, beats: pd.DataFrame, split: SplitParams) -> pd.DataFrame:
     """The case table of the beats that can be trusted; the data set's own test records stay test where they are there."""
     from medanomaly.signals.beats.split import split_beat_cases
     from medanomaly.signals.beats.table import beat_cases
@@ -79,7 +77,7 @@ def split_beats(
         cases = raw.cases.drop(columns="split_official").assign(record=raw.cases["case_id"])
     else:
         cases = beat_cases(beats)
-    return check_cases(split_beat_cases(cases, official, data_params.split).drop(columns="record"))
+    return check_cases(split_beat_cases(cases, official, split).drop(columns="record"))
 
 
 def cut_windows(

@@ -37,7 +37,7 @@ def prepare() -> Pipeline:
             ),
             Node(
                 split_cases,
-                ["tabular.unsplit_cases", "params:data_processing"],
+                ["tabular.unsplit_cases", "params:split"],
                 "tabular.cases",
                 name="tabular.split_cases",
             ),

@@ -11,10 +11,9 @@ from medanomaly.tabular.table.description import TableSpec
 
 
 class DataProcessingParams(Params):
-    """``tables`` describes each data set's table under its own name; ``split`` how patients are divided."""
+    """``tables`` describes each data set's table under its own name."""
 
     tables: dict[str, TableSpec]
-    split: SplitParams
 
     def table(self, dataset: str) -> TableSpec:
         """The description of one data set's table."""
@@ -48,10 +47,10 @@ def check_quality(
     return report.flags, report.summary
 
 
-def split_cases(cases: pd.DataFrame, params: DataProcessingParams) -> pd.DataFrame:
+def split_cases(cases: pd.DataFrame, params: SplitParams) -> pd.DataFrame:
     """The case table, every patient in one part."""
     cases = cases.copy()
-    cases.insert(4, "split", split_by_patient(cases["patient_id"], cases["label"], params.split))
+    cases.insert(4, "split", split_by_patient(cases["patient_id"], cases["label"], params))
     empty = [part for part in SPLITS if not cases["split"].eq(part).any()]
     if empty:
         raise ConfigurationError(

@@ -65,7 +65,7 @@ class RiskModel(BaseEstimator):
         if fewest < MIN_CASES_PER_CLASS:
             raise ConfigurationError(
                 f"{fewest} cases of one class; fitting a risk model needs {MIN_CASES_PER_CLASS} of each",
-                remedy="Bring more labelled cases, or set data_processing.split.anomalous_patients: split.",
+                remedy="Bring more labelled cases, or set split.anomalous_patients: split.",
             )
         patient = np.arange(len(y)) if patient is None else np.asarray(patient)
         weight = None if weight is None else np.asarray(weight, dtype=np.float64)

@@ -60,7 +60,7 @@ def _labelled(
     if fewest < needed:
         raise ConfigurationError(
             f"{fewest} labelled cases of the rarer class outside test; '{name}' needs at least {needed}",
-            remedy="Set data_processing.split.anomalous_patients: split, use fewer folds, or bring more labelled cases.",
+            remedy="Set split.anomalous_patients: split, use fewer folds, or bring more labelled cases.",
         )
     patient = cases.loc[inside, "patient_id"].to_numpy(dtype=object)
     return features[inside].reset_index(drop=True), y, patient
