@@ -5,13 +5,13 @@ from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
-from kedro.io import AbstractDataset
 
 from medanomaly.core.errors import DataNotFoundError, InputError
+from medanomaly.datasets.raw import RawDataset
 from medanomaly.datasets.sources import not_found
 
 
-class ADBenchDataset(AbstractDataset[None, pd.DataFrame]):
+class ADBenchDataset(RawDataset[pd.DataFrame]):
     """One set of an ADBench folder as a table: columns ``x1`` .. ``xd`` and ``y``.
 
     Args:
@@ -52,10 +52,6 @@ class ADBenchDataset(AbstractDataset[None, pd.DataFrame]):
             )
         table = pd.DataFrame(x, columns=[f"x{j + 1}" for j in range(x.shape[1])])
         return table.assign(y=y.astype(np.int64))
-
-    def save(self, data: None) -> None:
-        """Raw data is read, never written."""
-        raise InputError("raw data is read only", source=self.folder)
 
     def _exists(self) -> bool:
         return self.folder.is_dir()

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pandas as pd
-from kedro.io import AbstractDataset
 
 from medanomaly.core.errors import InputError
+from medanomaly.datasets.raw import RawDataset
 from medanomaly.datasets.sources import not_found
 from medanomaly.datasets.table import CSVDataset
 
@@ -34,7 +34,7 @@ def _key(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-class AppointmentsDataset(AbstractDataset[None, pd.DataFrame]):
+class AppointmentsDataset(RawDataset[pd.DataFrame]):
     """The table under the column names ``PatientId`` .. ``No_show``, as text and numbers.
 
     Reads ``KaggleV2-May-2016.csv`` if it exists, else ``noshowappointments*.csv``. Column names may differ in case, hyphens,
@@ -72,10 +72,6 @@ class AppointmentsDataset(AbstractDataset[None, pd.DataFrame]):
             if number.notna().eq(table[name].notna()).all() and number.notna().any():
                 table[name] = number
         return table
-
-    def save(self, data: None) -> None:
-        """Raw data is read, never written."""
-        raise InputError("raw data is read only", source=self.folder)
 
     def _exists(self) -> bool:
         return any(any(self.folder.glob(pattern)) for pattern in FILES)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from kedro.io import AbstractDataset
 
 from medanomaly.core.errors import InputError
+from medanomaly.datasets.raw import RawDataset
 from medanomaly.datasets.sources import not_found
 
 N_POINTS = 140
@@ -36,7 +36,7 @@ class CutBeats:
         return dict(zip(self.cases["case_id"], own, strict=True)) if set(own) == {"train", "test"} else {}
 
 
-class ECG5000Dataset(AbstractDataset[None, CutBeats]):
+class ECG5000Dataset(RawDataset[CutBeats]):
     """The TRAIN and TEST files of the archive; one of them is enough.
 
     All beats are one patient's (record chf07 of the BIDMC Congestive Heart Failure Database), so no split by patient is
@@ -87,10 +87,6 @@ class ECG5000Dataset(AbstractDataset[None, CutBeats]):
             beats=np.concatenate(beats),
             notes=tuple(notes),
         )
-
-    def save(self, data: None) -> None:
-        """Raw data is read, never written."""
-        raise InputError("raw data is read only", source=self.folder)
 
     def _exists(self) -> bool:
         return any(self.folder.glob("ECG5000_*.txt"))

@@ -3,16 +3,16 @@
 from pathlib import Path
 
 import pandas as pd
-from kedro.io import AbstractDataset
 
 from medanomaly.core.errors import InputError
+from medanomaly.datasets.raw import RawDataset
 from medanomaly.datasets.sources import not_found
 from medanomaly.tabular.features.event_statistics import STATISTICS, aggregate_events, events_from_grid
 
 CASE, TIME = "stay_id", "time"
 
 
-class EICUDataset(AbstractDataset[None, pd.DataFrame]):
+class EICUDataset(RawDataset[pd.DataFrame]):
     """One row per stay: ``stay_id``, the columns of ``sta`` and ``outc``, then ``<variable>_<statistic>`` of ``dyn``.
 
     The layout is that of a YAIB cohort: ``dyn`` has one row per stay and hour.
@@ -61,10 +61,6 @@ class EICUDataset(AbstractDataset[None, pd.DataFrame]):
             self.statistics,
         )
         return pd.concat([stays, aggregates.set_axis(stays.index)], axis=1)
-
-    def save(self, data: None) -> None:
-        """Raw data is read, never written."""
-        raise InputError("raw data is read only", source=self.folder)
 
     def _exists(self) -> bool:
         return all((self.folder / f"{name}.parquet").is_file() for name in ("dyn", "sta", "outc"))

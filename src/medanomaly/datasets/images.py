@@ -3,24 +3,20 @@
 from typing import Any
 
 import pandas as pd
-from kedro.io import AbstractDataset
 
 from medanomaly.core.errors import DataNotFoundError, InputError
+from medanomaly.datasets.raw import RawDataset
 from medanomaly.datasets.sources import not_found
 from medanomaly.imaging.sources.folders import class_folders, dicom_folder, labelled_folder, medmnist
 from medanomaly.imaging.sources.manifest import ImageSource
 from medanomaly.imaging.sources.readers import split_url
 
 
-class _ImageDataset(AbstractDataset[None, ImageSource]):
+class _ImageDataset(RawDataset[ImageSource]):
     """What all of them share: a URL of any fsspec file system, read only."""
 
     def __init__(self, *, url: str, storage_options: dict | None = None, metadata: dict | None = None):
         self.url, self.storage_options, self.metadata = str(url), storage_options or {}, metadata
-
-    def save(self, data: None) -> None:
-        """Raw data is read, never written."""
-        raise InputError("raw data is read only", source=self.url)
 
     def _must_exist(self) -> None:
         if not self._exists():

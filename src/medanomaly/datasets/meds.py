@@ -4,16 +4,16 @@ from collections import Counter
 from pathlib import Path
 
 import pandas as pd
-from kedro.io import AbstractDataset
 
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError
+from medanomaly.datasets.raw import RawDataset
 from medanomaly.tabular.features import meds_windows
 from medanomaly.tabular.features.event_statistics import STATISTICS
 
 SPLIT = "meds_split"
 
 
-class MEDSDataset(AbstractDataset[None, pd.DataFrame]):
+class MEDSDataset(RawDataset[pd.DataFrame]):
     """Events of ``<folder>/data/**/*.parquet``, aggregated by code, shard by shard (MEDS keeps a subject in one shard).
 
     Without ``start`` and ``labels`` there is one row per subject. If ``metadata/subject_splits.parquet`` exists, the column
@@ -122,10 +122,6 @@ class MEDSDataset(AbstractDataset[None, pd.DataFrame]):
             of_subject = pd.read_parquet(splits).set_index("subject_id")["split"]
             table.insert(2, SPLIT, table["subject_id"].map(of_subject).astype("string"))
         return table
-
-    def save(self, data: None) -> None:
-        """Raw data is read, never written."""
-        raise InputError("raw data is read only", source=self.folder)
 
     def _exists(self) -> bool:
         return (self.folder / "data").is_dir()

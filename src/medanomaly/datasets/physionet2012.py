@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from kedro.io import AbstractDataset
 
 from medanomaly.core.errors import DataNotFoundError, InputError
+from medanomaly.datasets.raw import RawDataset
 from medanomaly.datasets.sources import not_found
 from medanomaly.tabular.features.event_statistics import STATISTICS, aggregate_events
 
@@ -136,7 +136,7 @@ def stay_table(
     return out.reset_index(drop=True)
 
 
-class PhysioNet2012Dataset(AbstractDataset[None, pd.DataFrame]):
+class PhysioNet2012Dataset(RawDataset[pd.DataFrame]):
     """Stays of one or more sets as a table with one row per stay.
 
     Besides the columns of :func:`stay_table` there are ``set`` and the columns of ``Outcomes-<letter>.txt`` (RecordID,
@@ -198,10 +198,6 @@ class PhysioNet2012Dataset(AbstractDataset[None, pd.DataFrame]):
         scores = outcomes.columns.drop(["RecordID"])
         outcomes[scores] = outcomes[scores].mask(outcomes[scores] == MISSING)
         return stays.merge(outcomes, on="RecordID", how="left", validate="one_to_one")
-
-    def save(self, data: None) -> None:
-        """Raw data is read, never written."""
-        raise InputError("raw data is read only", source=self.folder)
 
     def _exists(self) -> bool:
         return all((self.folder / name).is_dir() for name in self.sets)

@@ -7,9 +7,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from kedro.io import AbstractDataset
-
 from medanomaly.core.errors import InputError
+from medanomaly.datasets.raw import RawDataset
 from medanomaly.datasets.sources import not_found
 from medanomaly.signals.beats.aami import mitbih_patient
 from medanomaly.signals.beats.inter_patient import inter_patient_protocol
@@ -21,7 +20,7 @@ from medanomaly.signals.recordings.recording import Recording
 from medanomaly.signals.recordings.recording_set import RecordingSet
 
 
-class RecordingsDataset(AbstractDataset[None, RecordingSet]):
+class RecordingsDataset(RawDataset[RecordingSet]):
     """Base class of data sets of recordings: a folder, and the leads to take from each recording.
 
     Args:
@@ -45,10 +44,6 @@ class RecordingsDataset(AbstractDataset[None, RecordingSet]):
             return found
         chosen = {name: partial(_chosen, read, self.leads) for name, read in found.readers.items()}
         return replace(found, readers=chosen)
-
-    def save(self, data: None) -> None:
-        """Raw data is read, never written."""
-        raise InputError("raw data is read only", source=self.folder)
 
     def _exists(self) -> bool:
         return self.folder.is_dir()

@@ -1,14 +1,14 @@
 """Tables that are part of the scikit-learn package."""
 
 import pandas as pd
-from kedro.io import AbstractDataset
 
-from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.datasets.raw import RawDataset
 
 LOADERS = ("breast_cancer",)
 
 
-class SklearnDataset(AbstractDataset[None, pd.DataFrame]):
+class SklearnDataset(RawDataset[pd.DataFrame]):
     """A labelled table of ``sklearn.datasets``, with the class names as text in the column ``target``.
 
     Args:
@@ -26,10 +26,6 @@ class SklearnDataset(AbstractDataset[None, pd.DataFrame]):
 
         data = getattr(datasets, f"load_{self.name}")(as_frame=True)
         return data.frame.assign(target=data.target.map(dict(enumerate(data.target_names))).astype("string"))
-
-    def save(self, data: None) -> None:
-        """Raw data is read, never written."""
-        raise InputError("raw data is read only", source=f"sklearn.datasets.load_{self.name}")
 
     def _describe(self) -> dict:
         return {"name": self.name}

@@ -1,15 +1,13 @@
 """Chest phantoms of the embedded cohort as an image source: drawn on loading, equal for equal seeds."""
 
-from kedro.io import AbstractDataset
-
-from medanomaly.core.errors import InputError
+from medanomaly.datasets.raw import RawDataset
 from medanomaly.imaging.sources.manifest import ImageSource, manifest_table
 from medanomaly.imaging.sources.readers import MemoryReader
 from medanomaly.synthetic.chest import ChestParams, chest_images
 from medanomaly.synthetic.patients import draw_patients
 
 
-class SyntheticChestDataset(AbstractDataset[None, ImageSource]):
+class SyntheticChestDataset(RawDataset[ImageSource]):
     """One image per patient of the synthetic cohort; lesions have exact masks.
 
     Args:
@@ -42,10 +40,6 @@ class SyntheticChestDataset(AbstractDataset[None, ImageSource]):
         return ImageSource(
             manifest_table(rows, "synthetic cohort"), MemoryReader(images), name="synthetic cohort"
         )
-
-    def save(self, data: None) -> None:
-        """The cohort is generated, never written."""
-        raise InputError("the synthetic cohort is read only", source="synthetic cohort")
 
     def _describe(self) -> dict:
         return {"n_patients": self.n_patients} | self.params.model_dump()

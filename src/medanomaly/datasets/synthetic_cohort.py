@@ -1,13 +1,12 @@
 """The embedded cohort as raw data: generated on loading, equal for equal seeds."""
 
 import pandas as pd
-from kedro.io import AbstractDataset
 
-from medanomaly.core.errors import InputError
+from medanomaly.datasets.raw import RawDataset
 from medanomaly.synthetic.cohort import CohortParams, clinical_cohort
 
 
-class SyntheticClinicalDataset(AbstractDataset[None, pd.DataFrame]):
+class SyntheticClinicalDataset(RawDataset[pd.DataFrame]):
     """Clinical table of the synthetic cohort, one row per visit, with planted anomalies and their ground truth.
 
     Args:
@@ -25,10 +24,6 @@ class SyntheticClinicalDataset(AbstractDataset[None, pd.DataFrame]):
     def load(self) -> pd.DataFrame:
         """Generate the table."""
         return clinical_cohort(self.params)[1]
-
-    def save(self, data: None) -> None:
-        """The cohort is generated, never written."""
-        raise InputError("the synthetic cohort is read only", source="synthetic cohort")
 
     def _describe(self) -> dict:
         return self.params.model_dump(include={"n_patients", "seed", "anomaly_share"})

@@ -3,9 +3,9 @@
 from functools import partial
 
 import numpy as np
-from kedro.io import AbstractDataset
 
-from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.datasets.raw import RawDataset
 from medanomaly.signals.recordings.annotated_intervals import interval_annotations
 from medanomaly.signals.recordings.annotation_order import in_time_order
 from medanomaly.signals.recordings.recording import Annotations, Recording
@@ -41,7 +41,7 @@ def as_recording(signal: SyntheticSignal, attributes: dict[str, str] | None = No
     )
 
 
-class SyntheticSignalsDataset(AbstractDataset[None, RecordingSet]):
+class SyntheticSignalsDataset(RawDataset[RecordingSet]):
     """One recording per patient of the synthetic cohort (the patients of ``SyntheticClinicalDataset`` with the same seed).
 
     Args:
@@ -90,10 +90,6 @@ class SyntheticSignalsDataset(AbstractDataset[None, RecordingSet]):
             patients={p["patient_id"]: p["patient_id"] for p in patients},
             notes=("generated, of no real person; it says nothing about real performance", planted),
         )
-
-    def save(self, data: None) -> None:
-        """The cohort is generated, never written."""
-        raise InputError("the synthetic cohort is read only", source="synthetic cohort")
 
     def _describe(self) -> dict:
         return {
