@@ -22,7 +22,6 @@ from medanomaly.signals.readers.edf import write_edf
 from medanomaly.signals.readers.npz import write_npz
 from medanomaly.signals.recordings.annotated_intervals import interval_mask, intervals
 from medanomaly.signals.recordings.recording import Recording
-from medanomaly.signals.recordings.recording_set import patient_folds
 
 DATA = os.environ.get("MEDANOMALY_DATA")
 needs_data = pytest.mark.skipif(DATA is None, reason="needs MEDANOMALY_DATA")
@@ -72,25 +71,12 @@ def test_the_published_split_can_be_kept_and_the_leak_is_said(complete):
     assert any("same patient: both are kept as published" in note for note in found.notes)
 
 
-def test_without_ds2_folds_by_patient_take_its_place_and_it_is_said(complete):
+def test_without_ds2_a_split_by_patient_takes_its_place_and_it_is_said(complete):
     for name in (*DS2, *PACED):
         (complete / f"{name}.hea").unlink()
     found = MITBIHDataset(folder=str(complete)).load()
     assert found.summary()["split"] == "none of its own"
-    assert any("DS2 is absent: folds by patient inside DS1" in note for note in found.notes)
-    folds = found.folds(5, seed=1)
-    assert set(folds) == set(DS1)
-    counts = np.bincount(list(folds.values()))
-    assert counts.max() - counts.min() <= 1
-
-
-def test_folds_keep_patients_together_and_do_not_depend_on_the_order():
-    patients = {f"r{i}": f"p{i // 2}" for i in range(20)}
-    folds = patient_folds(patients, 4, seed=5)
-    assert all(folds[f"r{2 * i}"] == folds[f"r{2 * i + 1}"] for i in range(10))
-    assert patient_folds(dict(reversed(patients.items())), 4, seed=5) == folds
-    with pytest.raises(InputError, match="11 folds of 10 patients"):
-        patient_folds(patients, 11)
+    assert any("DS2 is absent: a split by patient inside DS1" in note for note in found.notes)
 
 
 def test_recordings_are_read_when_asked_for_and_a_bad_one_stops_no_other(tmp_path):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import f1_score, precision_score, recall_score
+from sklearn.metrics import f1_score
 
 from medanomaly.core.errors import InputError
-from medanomaly.evaluation.series.events import event_counts, point_counts, runs
+from medanomaly.evaluation.series.events import event_counts, runs
 from medanomaly.evaluation.series.point_adjust import point_adjusted_f1
 
 marks = st.lists(st.booleans(), min_size=1, max_size=60).map(np.array)
@@ -21,18 +21,6 @@ def test_runs_give_back_the_marks(marked):
         assert not again[start:end].any()
         again[start:end] = True
     np.testing.assert_array_equal(again, marked)
-
-
-@given(marks, st.integers(0, 99))
-def test_point_counts_are_those_of_scikit_learn(truth, seed):
-    alarm = np.random.default_rng(seed).random(len(truth)) < 0.4
-    found = point_counts(truth, alarm)
-    if truth.any() or alarm.any():
-        assert found.f1 == pytest.approx(f1_score(truth, alarm, zero_division=0))
-    if alarm.any():
-        assert found.precision == pytest.approx(precision_score(truth, alarm))
-    if truth.any():
-        assert found.recall == pytest.approx(recall_score(truth, alarm))
 
 
 @given(marks, st.integers(0, 99), st.integers(0, 4))
@@ -89,7 +77,6 @@ def test_point_adjustment_is_the_best_over_thresholds():
     ("call", "message"),
     [
         (lambda: event_counts([(3, 4), (1, 2)], []), "in order"),
-        (lambda: point_counts(np.ones(3), np.ones(4)), "one of each"),
         (lambda: point_adjusted_f1(np.zeros(3), np.ones(3)), "at least one event"),
     ],
 )

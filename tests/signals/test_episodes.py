@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.signals.alarms.episodes import EPISODE_COLUMNS, alarm_burden, episodes_above, hysteresis
+from medanomaly.signals.alarms.episodes import EPISODE_COLUMNS, episodes_above, hysteresis
 
 scores = st.lists(st.sampled_from([0.0, 1.0, 2.0, 3.0, 4.0, np.nan]), max_size=60).map(np.array)
 
@@ -81,16 +81,7 @@ def test_no_alarm_is_an_empty_table_of_the_same_form():
     found = episodes_above(np.arange(4.0), np.zeros(4), on=1)
     assert list(found.columns) == list(EPISODE_COLUMNS)
     assert len(found) == 0
-    assert alarm_burden(found, 2.0)["episodes_per_hour"] == 0
     assert len(episodes_above(np.zeros(0), np.zeros(0), on=1)) == 0
-
-
-def test_the_burden_counts_by_the_hour():
-    found = episodes_above(np.arange(6.0), np.array([9, 9, 0, 0, 9, 0]), on=1, width_s=1.0)
-    burden = alarm_burden(found, 0.5)
-    assert burden["episodes_per_hour"] == 4
-    assert burden["alarm_share"] == pytest.approx(3 / 1800)
-    assert burden["median_length_s"] == 1.5
 
 
 def test_bad_input_is_named():
@@ -100,5 +91,3 @@ def test_bad_input_is_named():
         episodes_above(np.array([0.0, 0.0]), np.zeros(2), on=1)
     with pytest.raises(InputError, match="2,"):
         episodes_above(np.array([0.0, 1.0]), np.zeros(3), on=1)
-    with pytest.raises(InputError, match="hours"):
-        alarm_burden(episodes_above(np.zeros(0), np.zeros(0), on=1), 0)

@@ -17,8 +17,6 @@ from medanomaly.core.params import Params
 from medanomaly.synthetic.patients import own_streams
 
 KINDS = ("spike", "drift", "dropout", "noise", "PVC", "PAC", "AF", "decompensation")
-WAVEFORM_KINDS = ("spike", "drift", "dropout", "noise", "PVC", "PAC", "AF")
-VITAL_KINDS = ("spike", "drift", "dropout", "decompensation")
 BEAT_KINDS = frozenset({"PVC", "PAC", "AF"})
 CODES = {kind: number for number, kind in enumerate(KINDS, 1)}
 

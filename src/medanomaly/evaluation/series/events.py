@@ -56,25 +56,6 @@ def runs(marked: np.ndarray) -> np.ndarray:
     return edges.reshape(-1, 2).astype(np.int64)
 
 
-def point_counts(truth: np.ndarray, alarm: np.ndarray) -> Counts:
-    """Counts of single samples, nothing adjusted.
-
-    Args:
-        truth: (n,) bool.
-        alarm: (n,) bool.
-
-    Raises:
-        InputError: lengths differ.
-    """
-    truth, alarm = np.asarray(truth, dtype=bool), np.asarray(alarm, dtype=bool)
-    if truth.shape != alarm.shape:
-        raise InputError(
-            f"{truth.shape} labels and {alarm.shape} alarms", remedy="Give one of each a sample."
-        )
-    hits = int((truth & alarm).sum())
-    return Counts(hits, int((alarm & ~truth).sum()), int((truth & ~alarm).sum()), hits)
-
-
 def event_counts(events: np.ndarray, alarms: np.ndarray, tolerance: float = 0.0) -> Counts:
     """Counts of whole events and whole alarms.
 

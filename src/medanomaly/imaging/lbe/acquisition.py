@@ -5,7 +5,7 @@ import pandas as pd
 
 from medanomaly.imaging.lbe.band_energies import BandEnergies
 
-FINEST, COARSEST = "detail_1", "detail_4"
+FINEST = "detail_1"
 
 
 def acquisition_features(

@@ -3,8 +3,6 @@
 import numpy as np
 from PIL import Image
 
-GEOMETRIES = ("centre_crop", "pad")
-
 
 def to_square(pixels: np.ndarray, size: int, geometry: str) -> np.ndarray:
     """Crop or pad to a square about the centre, then resample.

@@ -1,4 +1,4 @@
-"""One look for every figure, and the two ways out: SVG text to inline, PNG bytes for slides.
+"""One look for every figure, and the way out: SVG text to inline.
 
 Data colours are Okabe & Ito's colour-blind-safe set (2008, "Color universal design") without its yellow, which is too
 faint on white; line patterns repeat the distinction for print in grey. Text stays text, so that it can be searched and
@@ -15,7 +15,6 @@ from xml.sax.saxutils import escape, quoteattr
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
@@ -92,16 +91,6 @@ def svg_figure(draw: Callable[..., Drawing]) -> Callable[..., str]:
             return _svg(draw(*args, **kwargs))
 
     return as_svg
-
-
-def png(function: Callable[..., str], *args, dpi: int = 200, **kwargs) -> bytes:
-    """Draw any figure function of this package as PNG bytes: ``png(roc, cases, scores, dpi=300)``."""
-    with mpl.rc_context(STYLE):
-        figure = function.__wrapped__(*args, **kwargs).figure
-        buffer = io.BytesIO()
-        FigureCanvasAgg(figure)
-        figure.savefig(buffer, format="png", dpi=dpi, facecolor="white", metadata={"Software": None})
-    return buffer.getvalue()
 
 
 def canvas(width: float, height: float, rows: int = 1, columns: int = 1, **kwargs):

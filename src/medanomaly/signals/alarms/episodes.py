@@ -128,26 +128,3 @@ def episodes_above(
         }
     )
     return table.astype(EPISODE_COLUMNS)
-
-
-def alarm_burden(episodes: pd.DataFrame, hours: float) -> dict[str, float]:
-    """How many alarms a record raises, and how long they last.
-
-    Args:
-        episodes: episodes table.
-        hours: time of good signal.
-
-    Returns:
-        ``episodes_per_hour``, ``alarm_share`` (of the time), ``median_length_s`` (NaN without an episode).
-
-    Raises:
-        InputError: ``hours`` is not above 0.
-    """
-    if not hours > 0:
-        raise InputError(f"{hours} hours were watched", remedy="Give the hours of good signal, above 0.")
-    length = (episodes["end_s"] - episodes["start_s"]).to_numpy()
-    return {
-        "episodes_per_hour": len(length) / hours,
-        "alarm_share": float(length.sum()) / 3600.0 / hours,
-        "median_length_s": float(np.median(length)) if len(length) else float("nan"),
-    }

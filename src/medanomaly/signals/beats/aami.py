@@ -19,13 +19,6 @@ AAMI_CODES = {
     "F": ("F",),
     "Q": ("/", "f", "Q", "?"),
 }
-AAMI_NAMES = {
-    "N": "normal or bundle branch block",
-    "S": "supraventricular ectopic",
-    "V": "ventricular ectopic",
-    "F": "fusion of ventricular and normal",
-    "Q": "paced or unclassifiable",
-}
 CLASS_OF_CODE = {code: name for name, codes in AAMI_CODES.items() for code in codes}
 
 DS1 = (

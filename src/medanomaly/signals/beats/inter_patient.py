@@ -19,7 +19,7 @@ def inter_patient_protocol(
 
     Returns:
         ``(split, left_out, notes)``: record -> ``train`` (DS1) or ``test`` (DS2), empty where DS1 or DS2 is absent and
-        folds by patient replace the split; record -> reason; notes for the report.
+        a split by patient replaces it; record -> reason; notes for the report.
     """
     here = set(records)
     left_out = {r: "paced rhythm (AAMI EC57, de Chazal et al. 2004)" for r in PACED if r in here}
@@ -34,7 +34,7 @@ def inter_patient_protocol(
             )
     if not second or not first:
         present, absent = ("DS1", "DS2") if first else ("DS2", "DS1")
-        notes.append(f"{absent} is absent: folds by patient inside {present} replace the official split")
+        notes.append(f"{absent} is absent: a split by patient inside {present} replaces the official one")
         return {}, left_out, tuple(notes)
     notes.append("split of de Chazal et al. 2004: DS1 for training and calibration, DS2 for the test")
     tested = {mitbih_patient(r) for r in second}

@@ -14,7 +14,7 @@ from medanomaly.signals.quality.assessment import assess_quality, quality_at
 from medanomaly.signals.recordings.annotated_intervals import interval_mask, intervals
 from medanomaly.signals.recordings.recording import Recording
 
-BAD_SIGNAL, UNCLASSIFIABLE = "bad signal", "paced or unclassifiable beat"
+BAD_SIGNAL = "bad signal"
 ATTRIBUTES = ("sex", "age")
 # name of the anomalous stretches of a source that has no codes of beats
 STRETCH = "anomaly"

@@ -17,7 +17,6 @@ WINDOW_FEATURES = (
     *spectral.PERIODOGRAM,
     *spectral.WELCH,
 )
-POSITION = ("start_sample", "start_s", "missing_share")
 SHORTEST = 8  # samples per window
 TOLERANCE = 0.2  # in standard deviations, of sample and approximate entropy
 # windows per pass: their copies, spectra and segments stay within a few MB

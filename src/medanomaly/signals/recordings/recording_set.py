@@ -3,11 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import InputError, MedanomalyError
-from medanomaly.core.splits import patient_position
 from medanomaly.signals.recordings.recording import Recording
 
 
@@ -82,32 +80,3 @@ class RecordingSet(Mapping[str, Recording]):
             "left_out": dict(self.left_out),
             "notes": list(self.notes),
         }
-
-    def folds(self, n_folds: int, seed: int = 0) -> dict[str, int]:
-        """Record -> fold; all records of a patient share a fold, and folds differ by at most one patient.
-
-        Args:
-            n_folds: at most the number of patients.
-            seed: another seed gives another order.
-        """
-        return patient_folds(
-            {record: self.patients.get(record, record) for record in self.readers}, n_folds, seed
-        )
-
-
-def patient_folds(patients: Mapping[str, str], n_folds: int, seed: int = 0) -> dict[str, int]:
-    """Deal patients to folds in the order of a keyed hash of their ids (:func:`medanomaly.core.splits.patient_position`).
-
-    Args:
-        patients: record -> patient.
-        n_folds: from 2 to the number of patients.
-        seed: key of the hash.
-    """
-    unique = sorted(set(patients.values()))
-    if not 2 <= n_folds <= len(unique):
-        raise InputError(
-            f"{n_folds} folds of {len(unique)} patients", remedy=f"Ask for 2 to {len(unique)} folds."
-        )
-    order = np.argsort(patient_position(pd.Series(unique), seed), kind="stable")
-    fold = {unique[i]: rank % n_folds for rank, i in enumerate(order)}
-    return {record: fold[patient] for record, patient in patients.items()}
