@@ -12,7 +12,7 @@ import yaml
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
-from medanomaly.hooks import plain_error
+from medanomaly.plain_errors import plain_error
 
 ROOT = Path(__file__).parents[1]
 
@@ -66,7 +66,9 @@ class Project:
     def command_line(self):
         self.write_conf()
         command = [Path(sys.executable).parent / "kedro", "run", "--env", "mine", "--conf-source", self.conf]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
 
 
 @pytest.fixture
@@ -230,3 +232,23 @@ def test_a_wrong_parameter_is_told_before_anything_runs(project):
     assert done.returncode != 0
     assert "has no option ['bandwidth']" in done.stdout + done.stderr
     assert not project.outputs.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--env", "wdbcc"], "there is no environment 'wdbcc'. Did you mean 'wdbc'? There are adbench,"),
+        (["--params", "alarm.alpha=10"], "alarm.alpha is 10: Input should be less than 1"),
+        (["--params", "alarm.alfa=0.1"], "alarm.alfa is 0.1: there is no setting of this name"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_on_the_command_line(arguments, said):
+    env = [] if "--env" in arguments else ["--env", "wdbc"]
+    command = [Path(sys.executable).parent / "kedro", "run", *env, *arguments]
+    found = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+    )
+    assert found.returncode == 1
+    (line,) = found.stderr.split("\n\n")[-1].strip().splitlines()
+    assert said in line
+    assert "Traceback" not in found.stderr

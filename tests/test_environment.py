@@ -193,6 +193,25 @@ def test_only_runs_of_tables_carry_descriptions_of_tables(env, modality):
     assert "params:split" in build(found, "__default__").inputs()
 
 
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        (["ecdf"], r"models is \['ecdf'\].*models: \{tabular: \[ecdf\]\}"),
+        ({"tabular": "ecdf"}, r"models is .*models: \{tabular: \[ecdf\]\}"),
+        ({"tabular": ["isolation_forst"]}, "Did you mean 'isolation_forest'"),
+    ],
+)
+def test_a_list_of_models_that_says_nothing_known_is_refused_with_what_would_be_right(conf, listed, said):
+    with pytest.raises(ConfigurationError, match=said):
+        wanted(conf, catalog={"tabular.raw": CSV}, globals={"models": listed})
+
+
+def test_a_kind_that_does_not_exist_is_refused_with_the_nearest_one(conf):
+    blocks = {"models": {"tabular": {"mine": {"kind": "mahalonobis"}}}}
+    with pytest.raises(ConfigurationError, match="Did you mean 'mahalanobis'"):
+        wanted(conf, catalog={"tabular.raw": CSV}, parameters=blocks)
+
+
 def test_models_of_an_unknown_modality_are_refused(conf):
     with pytest.raises(ConfigurationError, match=r"\['sound'\]"):
         wanted(conf, catalog={"tabular.raw": CSV}, parameters={"models": {"sound": {"ecdf": {}}}})

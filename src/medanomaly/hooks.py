@@ -1,4 +1,4 @@
-"""Hooks: progress while a pipeline runs, plain errors when it stops, a summary when it ends."""
+"""Hooks: progress while a pipeline runs, a summary when it ends, and what trackers are sent."""
 
 import logging
 import sys
@@ -6,8 +6,6 @@ import time
 from pathlib import Path
 
 from kedro.framework.hooks import hook_impl
-
-from medanomaly.core.errors import MedanomalyError
 
 logger = logging.getLogger(__name__)
 
@@ -48,37 +46,6 @@ class ProgressHooks:
         elapsed = time.perf_counter() - self._started
         if elapsed >= 1:
             logger.info("[%d/%d] %s took %.1f s", self._done, self._total, node.name, elapsed)
-
-
-def plain_error(error: BaseException) -> MedanomalyError | None:
-    """The project's own error behind ``error``, if there is one: Kedro wraps what a dataset raises."""
-    seen = set()
-    while error is not None and id(error) not in seen:
-        if isinstance(error, MedanomalyError):
-            return error
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return None
-
-
-class PlainErrorHooks:
-    """End with one readable line instead of a traceback where the cause is the input or the configuration."""
-
-    @hook_impl
-    def on_pipeline_error(self, error):
-        """Keep the traceback for errors that nobody foresaw."""
-        plain = plain_error(error)
-        if plain is None:
-            return
-        previous = sys.excepthook
-
-        def show(kind, value, traceback):
-            if plain_error(value) is plain:
-                sys.stderr.write(f"\n{type(plain).__name__}: {plain}\n")
-            else:
-                previous(kind, value, traceback)
-
-        sys.excepthook = show
 
 
 class SummaryHooks:

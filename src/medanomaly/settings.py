@@ -2,9 +2,12 @@
 
 from omegaconf.resolvers import oc
 
-from medanomaly.hooks import EnvironmentHooks, PlainErrorHooks, ProgressHooks, SummaryHooks, TrackingHooks
+from medanomaly import plain_errors
+from medanomaly.hooks import EnvironmentHooks, ProgressHooks, SummaryHooks, TrackingHooks
 
-HOOKS = (EnvironmentHooks(), ProgressHooks(), PlainErrorHooks(), SummaryHooks(), TrackingHooks())
+plain_errors.install()
+
+HOOKS = (EnvironmentHooks(), ProgressHooks(), SummaryHooks(), TrackingHooks())
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",

@@ -1,5 +1,8 @@
 """One family of errors: which file, which record, what is wrong, what would be right."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class MedanomalyError(Exception):
     """Base of every error that the project raises on purpose.
@@ -52,3 +55,9 @@ class ConfigurationError(MedanomalyError):
 
 class BundleError(MedanomalyError):
     """A model bundle is incomplete, altered or not to be trusted."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The beginning of a remedy for a name that does not exist; empty where no known name is like it."""
+    near = get_close_matches(name, list(known), 1)
+    return f"Did you mean '{near[0]}'? " if near else ""

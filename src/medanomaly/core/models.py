@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle
-from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.errors import ConfigurationError, did_you_mean
 from medanomaly.core.params import Params
 from medanomaly.core.scores import most_anomalous, score_table
 
@@ -217,6 +217,7 @@ def kind(name: str) -> ModelKind:
     known = kinds()
     if name not in known:
         raise ConfigurationError(
-            f"unknown kind of model '{name}'", remedy=f"Known are {', '.join(sorted(known))}."
+            f"unknown kind of model '{name}'",
+            remedy=f"{did_you_mean(name, known)}Known are {', '.join(sorted(known))}.",
         )
     return known[name]()

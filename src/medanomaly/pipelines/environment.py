@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.errors import ConfigurationError, did_you_mean
 from medanomaly.core.models import ModelKind, kind, kinds
 
 if TYPE_CHECKING:
@@ -95,6 +95,7 @@ def read_environment(loader: Any) -> Environment:
     catalog = loader["catalog"]
     cases = {m: _cases(m, catalog.get(f"{m}.raw") or {}) for m in modalities}
     listed, blocks = chosen.get("models") or {}, parameters.get("models") or {}
+    _check_lists(listed, f"conf/{named}/globals.yml")
     own_blocks = own_parameters.get("models") or {}
     known = known_modalities()
     unknown = sorted({*listed, *blocks} - {*known, *(f"{m}_risk" for m in known)})
@@ -117,6 +118,18 @@ def read_environment(loader: Any) -> Environment:
     }
     target = (parameters.get("tuning") or {}).get("target") or ""
     return Environment(modalities, cases, models, target)
+
+
+def _check_lists(listed: Any, source: str) -> None:
+    """Refuse a list of models that does not say of which modality they are."""
+    lists = listed.values() if isinstance(listed, Mapping) else [None]
+    if not all(isinstance(names, list) for names in lists):
+        first = next(iter(known_modalities()))
+        raise ConfigurationError(
+            f"models is {listed!r}",
+            source=source,
+            remedy=f"Give a list per modality, such as models: {{{first}: [ecdf]}}.",
+        )
 
 
 def _own(loader: Any, key: str) -> dict[str, Any]:
@@ -204,7 +217,7 @@ def _models(
             raise ConfigurationError(
                 f"unknown models {unknown} of {modality}",
                 source=f"{source}/globals.yml",
-                remedy=f"Blocks are {sorted(described)}; a kind can be named too: {', '.join(sorted(known))}.",
+                remedy=f"{did_you_mean(unknown[0], [*described, *known])}Blocks are {sorted(described)}; a kind can be named too: {', '.join(sorted(known))}.",
             )
         made = [
             Model(name, kind(_kind_name(name, described.get(name, {}))), name in described) for name in listed

@@ -12,7 +12,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.errors import ConfigurationError, did_you_mean
 
 _VIEWS = "medanomaly.detectors.views"
 
@@ -67,5 +67,7 @@ def _module_of(name: str) -> ModuleType:
     known = detector_names()
     # the name can come from a file, so it is looked up before anything is imported
     if name not in known:
-        raise ConfigurationError(f"unknown detector '{name}'", remedy=f"Known are: {', '.join(known)}.")
+        raise ConfigurationError(
+            f"unknown detector '{name}'", remedy=f"{did_you_mean(name, known)}Known are: {', '.join(known)}."
+        )
     return importlib.import_module(f"{__name__}.{name}")
