@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -237,3 +238,25 @@ def test_every_headline_is_found():
     for headlines in HEADLINES.values():
         for benchmark, name, _ in headlines:
             assert name in {f.name for f in read(benchmark)}, (benchmark, name)
+
+
+def test_all_benchmarks_run_in_turn_and_one_that_cannot_costs_only_itself(monkeypatch):
+    from benchmarks import __main__ as program
+
+    assert {"blocks", "record", "chest_images", "compare_runs", "mitbih_stress"}.isdisjoint(program.names())
+    ran = []
+
+    class Module:
+        def __init__(self, name):
+            self.name = name
+
+        def main(self):
+            ran.append((self.name, sys.argv[1:]))
+            if self.name == "streaming":
+                raise SystemExit("no data")
+
+    monkeypatch.setattr(program.importlib, "import_module", lambda name: Module(name.partition(".")[2]))
+    monkeypatch.setattr(sys, "argv", ["benchmarks"])
+    with pytest.raises(SystemExit, match="streaming: no data"):
+        program.main()
+    assert ran == [(name, []) for name in program.names()]

@@ -217,7 +217,8 @@ def _models(
             raise ConfigurationError(
                 f"unknown models {unknown} of {modality}",
                 source=f"{source}/globals.yml",
-                remedy=f"{did_you_mean(unknown[0], [*described, *known])}Blocks are {sorted(described)}; a kind can be named too: {', '.join(sorted(known))}.",
+                remedy=f"{did_you_mean(unknown[0], [*described, *known])}Blocks are {sorted(described)}; a kind can be "
+                f"named too: {', '.join(sorted(known))}.",
             )
         made = [
             Model(name, kind(_kind_name(name, described.get(name, {}))), name in described) for name in listed
