@@ -1,10 +1,13 @@
 import math
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
+import skops.io
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
+from medanomaly.core.errors import BundleError
 from medanomaly.tabular.risk.flat_trees import LEAF
 from medanomaly.tabular.risk.sklearn_trees import boosting_trees, forest_trees
 
@@ -94,3 +97,42 @@ def test_trees_of_a_single_leaf_contribute_nothing():
     terms, base = trees.contributions(X)
     assert not terms.any()
     np.testing.assert_allclose(trees.predict(X), base)
+
+
+@pytest.mark.parametrize(
+    ("array", "value"),
+    [
+        ("left", 10**6),
+        ("right", -5),
+        ("right", 0),
+        ("parent", 10**6),
+        ("feature", -7),
+        ("category", 10**6),
+        ("roots", 10**6),
+        ("roots", -1),
+    ],
+)
+def test_trees_that_point_outside_themselves_are_refused_when_a_bundle_is_read(array, value):
+    fitted = HistGradientBoostingClassifier(max_iter=3, categorical_features=[0], random_state=0).fit(*data())
+    trees = boosting_trees(fitted)
+    trusted = ["medanomaly.tabular.risk.flat_trees.FlatTrees"]
+    X = data()[0]
+    again = skops.io.loads(skops.io.dumps(trees), trusted=trusted)
+    np.testing.assert_array_equal(again.predict(X), trees.predict(X))
+    changed = getattr(trees, array).copy()
+    # the first node is no leaf
+    changed[0] = value
+    with pytest.raises(BundleError, match="points outside itself"):
+        skops.io.loads(skops.io.dumps(replace(trees, **{array: changed})), trusted=trusted)
+
+
+def test_columns_and_codes_beyond_the_trees_read_nothing_else():
+    X, y = data()
+    trees = boosting_trees(HistGradientBoostingClassifier(max_iter=3, categorical_features=[0]).fit(X, y))
+    with pytest.raises(BundleError, match="splits on column"):
+        trees.predict(X[:, :1])
+    # a code that no bitset has goes where a missing one does
+    for code in (-3.0, 256.0, 1e9, np.inf):
+        strange, missing = X[:20].copy(), X[:20].copy()
+        strange[:, 0], missing[:, 0] = code, np.nan
+        np.testing.assert_array_equal(trees.predict(strange), trees.predict(missing))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from medanomaly.core.errors import BundleError
+
 LEAF = -1
 
 
@@ -27,6 +29,9 @@ class FlatTrees:
         cover: (N,) float64 training cases.
         roots: (T,) int32.
         base: constant added to every prediction.
+
+    Raises:
+        BundleError: an array read from a bundle points outside the trees; compiled code would follow it.
     """
 
     feature: np.ndarray
@@ -42,8 +47,40 @@ class FlatTrees:
     roots: np.ndarray
     base: float
 
+    def __setstate__(self, state: dict) -> None:
+        """What a bundle holds, after checking that every index stays inside its array."""
+        self.__dict__.update(state)
+        n, itself = len(self.feature), np.arange(len(self.feature))
+        whole = {"feature", "left", "right", "parent", "category"}
+        alike = [getattr(self, name) for name in (*whole, "threshold", "missing_left", "value", "cover")]
+        integers = [getattr(self, name) for name in (*whole, "roots")]
+        sound = all(a.shape == (n,) for a in alike) and all(a.dtype == np.int32 for a in integers)
+        sound = (
+            sound
+            and self.bitsets.dtype == np.uint32
+            and self.bitsets.shape[1:] == (8,)
+            and self.roots.ndim == 1
+        )
+        if sound:
+            inner = self.feature >= 0
+            children = np.stack([self.left[inner], self.right[inner]])
+            # a child stands behind its parent, which also rules out a circle
+            sound = bool(
+                (self.feature >= LEAF).all()
+                and (children > itself[inner]).all()
+                and (children < n).all()
+                and ((self.parent >= -1) & (self.parent < np.maximum(itself, 0))).all()
+                and ((self.category >= -1) & (self.category < len(self.bitsets))).all()
+                and ((self.roots >= 0) & (self.roots < n)).all()
+            )
+        if not sound:
+            raise BundleError(
+                "a tree of the risk model points outside itself", remedy="Train the model again."
+            )
+
     def predict(self, X: np.ndarray) -> np.ndarray:
         """(n,) float64: base plus the leaves that each (n, d) float32 row falls into, trees added in order."""
+        self._check_columns(X)
         out = np.full(len(X), self.base)
         _predict(np.ascontiguousarray(X, dtype=np.float32), *self._splits(), self.value, self.roots, out)
         return out
@@ -60,12 +97,20 @@ class FlatTrees:
             for trees" (algorithm 1 defines the game); computed leaf by leaf as Mitchell et al. 2022, "GPUTreeShap",
             do: a leaf's game is a product over the features of its path, whose Shapley values are a polynomial.
         """
+        self._check_columns(X)
         out = np.zeros((len(X), X.shape[1]))
         leaves = np.flatnonzero(self.feature == LEAF).astype(np.int64)
         depth = 1 + int(_depths(self.parent).max(initial=0))
         X = np.ascontiguousarray(X, dtype=np.float32)
         base = _contributions(X, *self._splits(), self.value, self.parent, self.cover, leaves, depth, out)
         return out, self.base + base
+
+    def _check_columns(self, X: np.ndarray) -> None:
+        if self.feature.max(initial=LEAF) >= X.shape[1]:
+            raise BundleError(
+                f"a tree of the risk model splits on column {self.feature.max()} of {X.shape[1]}",
+                remedy="Train the model again.",
+            )
 
     def _splits(self) -> tuple:
         return (
@@ -93,6 +138,9 @@ def _goes_left(x, node, threshold, missing_left, category, bitsets):
     if np.isnan(x):
         return missing_left[node]
     if category[node] >= 0:
+        # a code that training did not have goes where a missing one does
+        if not 0 <= x < 256:
+            return missing_left[node]
         code = int(x)
         return (bitsets[category[node], code // 32] >> np.uint32(code % 32)) & np.uint32(1) == 1
     return x <= threshold[node]
