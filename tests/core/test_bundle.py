@@ -1,13 +1,17 @@
 import json
+import os
 import pickle
 
 import numpy as np
+import onnx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from medanomaly.core import bundle as bundle_module
 from medanomaly.core.bundle import MANIFEST, array_bytes, make_bundle, read_bundle, write_bundle
 from medanomaly.core.errors import BundleError
+from medanomaly.core.onnx_session import open_session
 from medanomaly.core.open_bundle import open_bundle
 
 ABOUT = {"kind": "lbe", "name": "m", "modality": "imaging"}
@@ -154,3 +158,84 @@ def test_opening_a_bundle_imports_neither_kedro_nor_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"sha256": {}, "x": NaN}',
+        b'{"sha256": {}, "x": 1e400}',
+        b'{"x": ' + b"[" * 10**5,
+        b"[1, 2]",
+        b"\xff\xfe",
+    ],
+)
+def test_a_manifest_that_is_no_plain_json_is_refused(folder, content):
+    if content.startswith(b'{"sha256"'):
+        content = content[:-1] + b', "manifest_sha256": ""}'
+    (folder / MANIFEST).write_bytes(content)
+    with pytest.raises(BundleError, match="cannot be read"):
+        read_bundle(folder)
+
+
+def test_a_pipe_is_refused_and_what_a_file_manager_leaves_is_no_part_of_a_bundle(folder):
+    (folder / ".DS_Store").write_bytes(b"x")
+    assert sorted(read_bundle(folder).files) == ["calibration.npy", "card.md"]
+    (folder / "card.md").unlink()
+    os.mkfifo(folder / "card.md")
+    with pytest.raises(BundleError, match="link or no file"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_a_kill_while_a_bundle_is_replaced_leaves_the_one_before_or_the_new_one(folder, monkeypatch, step):
+    old, calls, replace = read_bundle(folder), [], os.replace
+
+    def killed(source, target):
+        if len(calls) == step:
+            # nothing after this line runs in a process that is killed, not even what tidies up
+            raise KeyboardInterrupt
+        calls.append(target)
+        replace(source, target)
+
+    new = make_bundle(ABOUT | {"thresholds": {"score": 2.5}}, {})
+    monkeypatch.setattr(bundle_module.os, "replace", killed)
+    monkeypatch.setattr(bundle_module.shutil, "rmtree", lambda *args, **kwargs: None)
+    with pytest.raises(KeyboardInterrupt):
+        write_bundle(folder, new)
+    monkeypatch.undo()
+    assert read_bundle(folder).bundle_hash == old.bundle_hash
+    write_bundle(folder, new)
+    assert read_bundle(folder).bundle_hash == new.bundle_hash
+
+
+def one_weight(**tensor):
+    weight = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1], **tensor)
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Add", ["x", "w"], ["location"])],
+        "g",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])],
+        [onnx.helper.make_tensor_value_info("location", onnx.TensorProto.FLOAT, [1])],
+        [weight],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    return model
+
+
+def test_a_model_whose_weights_are_in_another_file_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "secret").write_bytes(np.float32([42.0]).tobytes())
+    monkeypatch.chdir(tmp_path)
+    place = onnx.StringStringEntryProto(key="location", value="secret")
+    outside = one_weight(data_location=onnx.TensorProto.EXTERNAL, external_data=[place])
+    with pytest.raises(BundleError, match="other files"):
+        open_session(outside.SerializeToString())
+    # the word alone is no reason
+    inside = one_weight(raw_data=np.float32([1.0]).tobytes())
+    assert open_session(inside.SerializeToString()).run(None, {"x": np.float32([2.0])})[0] == [3.0]
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"location" * 20])
+def test_what_is_no_model_is_refused(content):
+    with pytest.raises(BundleError, match="cannot be opened"):
+        open_session(content)

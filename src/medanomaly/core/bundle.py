@@ -23,6 +23,8 @@ from medanomaly.core.errors import BundleError
 from medanomaly.core.manifest import FORMAT_VERSION, Manifest, from_version_1
 
 MANIFEST = "manifest.json"
+# left behind by a file manager that looked into the folder; never read
+DESKTOP_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")
 SAFE_SUFFIXES = (".onnx", ".npy", ".safetensors", ".skops", ".md")
 
 
@@ -93,7 +95,10 @@ def make_bundle(manifest: Mapping[str, Any], files: dict[str, bytes]) -> Bundle:
 
 
 def write_bundle(folder: Path, bundle: Bundle) -> None:
-    """Write the bundle as ``folder``, replacing what was there only once the new one is complete."""
+    """Write the bundle as ``folder``, replacing what was there only once the new one is complete.
+
+    A process that is killed in between leaves the one before, which :func:`read_bundle` finds.
+    """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -104,12 +109,20 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
         (staging / MANIFEST).write_text(json.dumps(dict(bundle.manifest), indent=1, allow_nan=False) + "\n")
         # mkdtemp makes a private folder; a bundle is as readable as any other output
         staging.chmod(0o777 & ~_umask())
+        before = _before(folder)
         if folder.exists():
-            shutil.rmtree(folder)
+            shutil.rmtree(before, ignore_errors=True)
+            os.replace(folder, before)
         os.replace(staging, folder)
+        shutil.rmtree(before, ignore_errors=True)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
+
+
+def _before(folder: Path) -> Path:
+    """Where the bundle that is being replaced waits until the new one is in place."""
+    return folder.with_name(f".{folder.name}.before")
 
 
 def _umask() -> int:
@@ -125,6 +138,8 @@ def read_bundle(folder: Path) -> Bundle:
         BundleError: the folder or a file is missing, altered, unlisted, of an unsafe kind, or the format is unknown.
     """
     folder = Path(folder)
+    if not folder.exists() and _before(folder).is_dir():
+        os.replace(_before(folder), folder)
     path = folder / MANIFEST
     if not path.is_file():
         raise BundleError(
@@ -136,7 +151,9 @@ def read_bundle(folder: Path) -> Bundle:
         manifest = json.loads(path.read_bytes())
         listed = dict(manifest["sha256"])
         stated = manifest["manifest_sha256"]
-    except (ValueError, KeyError, TypeError) as error:
+        # refuses NaN and numbers beyond float64 too
+        found = _manifest_hash(manifest)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError(f"{MANIFEST} cannot be read: {error!r}", source=folder) from error
     if manifest.get("format_version") not in (1, FORMAT_VERSION):
         raise BundleError(
@@ -144,13 +161,13 @@ def read_bundle(folder: Path) -> Bundle:
             remedy=f"Expected {FORMAT_VERSION}.",
             source=folder,
         )
-    if _manifest_hash(manifest) != stated:
+    if found != stated:
         raise BundleError(
             f"{MANIFEST} was altered",
             remedy="Train again, or fetch the bundle from where it came.",
             source=folder,
         )
-    present = {entry.name for entry in folder.iterdir()} - {MANIFEST}
+    present = {entry.name for entry in folder.iterdir()} - {MANIFEST, *DESKTOP_FILES}
     for name in sorted(present | set(listed)):
         _check_name(name, folder)
     if present != set(listed):
@@ -160,8 +177,11 @@ def read_bundle(folder: Path) -> Bundle:
         )
     files = {}
     for name, expected in listed.items():
-        if (folder / name).is_symlink():
-            raise BundleError(f"'{name}' is a link", remedy="A bundle holds its files itself.", source=folder)
+        # reading a pipe would wait for ever
+        if (folder / name).is_symlink() or not (folder / name).is_file():
+            raise BundleError(
+                f"'{name}' is a link or no file", remedy="A bundle holds its files itself.", source=folder
+            )
         content = (folder / name).read_bytes()
         if hashlib.sha256(content).hexdigest() != expected:
             raise BundleError(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from medanomaly.core.errors import BundleError
+
 if TYPE_CHECKING:
     import onnxruntime
 
@@ -15,13 +17,48 @@ _FATAL = 4
 
 
 def open_session(model: bytes) -> onnxruntime.InferenceSession:
-    """An inference session on one thread, because a single record takes microseconds and threads would cost more."""
+    """An inference session on one thread, because a single record takes microseconds and threads would cost more.
+
+    Raises:
+        BundleError: it is no model, or a model whose weights are in other files, which could be any file of the machine.
+    """
     import onnxruntime
 
+    if _reads_other_files(model):
+        raise BundleError(
+            "the model reads its weights from other files", remedy="Store them in the model itself."
+        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = _FATAL
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    try:
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # its own exceptions have no common class
+    except Exception as error:
+        raise BundleError(f"the model cannot be opened: {error}", remedy="Train the model again.") from error
+
+
+def _reads_other_files(model: bytes) -> bool:
+    # every tensor in a file names the file under this key
+    if b"location" not in model:
+        return False
+    import onnx
+    from google.protobuf.message import DecodeError, Message
+
+    def external(message: Message) -> bool:
+        if isinstance(message, onnx.TensorProto) and message.data_location == onnx.TensorProto.EXTERNAL:
+            return True
+        for field, value in message.ListFields():
+            if field.message_type is not None:
+                parts = [value] if isinstance(value, Message) else value
+                if any(external(part) for part in parts):
+                    return True
+        return False
+
+    try:
+        return external(onnx.load_model_from_string(model))
+    except DecodeError:
+        return False
 
 
 def run_batches(
