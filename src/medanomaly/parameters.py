@@ -1,7 +1,10 @@
 """Parameter blocks that several pipelines share; validated before any node runs."""
 
+import re
+
 from pydantic import Field
 
+from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.params import Params
 from medanomaly.evaluation.params import EvaluationParams
 
@@ -26,7 +29,7 @@ class BudgetParams(Params):
     """How many cases somebody can look at.
 
     Attributes:
-        per_day: alarms a day.
+        per_day: alarms per day.
         cases_per_day: cases that are scored a day; None takes all test cases as one day.
     """
 
@@ -56,3 +59,21 @@ def judged_as_flagged(params: EvaluationParams, alarm: AlarmParams, run: RunPara
     """The evaluation's settings, at the alpha and in the groups that the cases were flagged with."""
     flagged = alarm.model_dump(include={"alpha", "group_by", "min_group_size"})
     return params.model_copy(update=flagged | {"seed": run.seed})
+
+
+def dataset_key(*parts: str | None) -> str:
+    """Name of the folders of a data set, and of one of its subsets: ``adbench`` and ``cardio`` give ``adbench_cardio``.
+
+    Outputs of two subsets never overwrite each other, and none leaves the folder of outputs.
+
+    Raises:
+        ConfigurationError: a part is no plain name.
+    """
+    for part in parts:
+        if part and (not re.fullmatch(r"[\w .+-]+", str(part)) or set(str(part)) <= {"."}):
+            raise ConfigurationError(
+                f"'{part}' is no name of a data set",
+                source="dataset or subset",
+                remedy="Use letters, digits, '_', '-', '+', '.' and spaces.",
+            )
+    return "_".join(str(part) for part in parts if part)

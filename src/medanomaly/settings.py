@@ -4,10 +4,12 @@ from omegaconf.resolvers import oc
 
 from medanomaly import plain_errors
 from medanomaly.hooks import EnvironmentHooks, ProgressHooks, SummaryHooks, TrackingHooks
+from medanomaly.parameters import dataset_key
+from medanomaly.run_record import RunRecordHooks
 
 plain_errors.install()
 
-HOOKS = (EnvironmentHooks(), ProgressHooks(), SummaryHooks(), TrackingHooks())
+HOOKS = (EnvironmentHooks(), RunRecordHooks(), ProgressHooks(), SummaryHooks(), TrackingHooks())
 
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
@@ -17,7 +19,6 @@ CONFIG_LOADER_ARGS = {
     "merge_strategy": {"parameters": "soft", "globals": "soft"},
     "custom_resolvers": {
         "oc.env": oc.env,
-        # "adbench" and "cardio" -> "adbench_cardio": outputs of two subsets never overwrite each other
-        "dataset_key": lambda *parts: "_".join(part for part in parts if part),
+        "dataset_key": dataset_key,
     },
 }

@@ -1,0 +1,105 @@
+"""Outputs of different settings, half-written ones and those of two runs at once are never mixed."""
+
+import json
+
+import pandas as pd
+import pytest
+import yaml
+from filelock import FileLock
+from kedro.framework.session import KedroSession
+from kedro.framework.startup import bootstrap_project
+
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.plain_errors import plain_error
+from medanomaly.run_record import LOCK, RECORD
+from tests.conftest import ROOT, described_models
+from tests.test_bad_input import Project, good_table
+
+
+class Small(Project):
+    """One quick model on one table."""
+
+    def write_conf(self):
+        super().write_conf()
+        path = self.conf / "mine" / "parameters.yml"
+        blocks = dict.fromkeys(described_models("tabular")) | {"tails": {"kind": "ecdf"}}
+        path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"models": {"tabular": blocks}}))
+
+    def session_run(self, alpha=0.1, n_resamples=100, **what):
+        given = {"alarm": {"alpha": alpha}, "evaluation": {"n_resamples": n_resamples}}
+        bootstrap_project(ROOT)
+        with KedroSession.create(
+            ROOT, env="mine", conf_source=str(self.conf), runtime_params=given
+        ) as session:
+            try:
+                session.run(**what)
+            except Exception as error:
+                raise plain_error(error) or error from None
+            return session.load_context().catalog
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    small = Small(tmp_path_factory.mktemp("small"))
+    good_table().to_csv(small.csv, index=False)
+    small.write_conf()
+    small.folder = small.outputs / "08_reporting" / "mine"
+    small.session_run()
+    return small
+
+
+def flagged_at(catalog, alpha):
+    scores = catalog["tabular.scores"].load().dropna(subset=["p_value"])
+    return (scores["flagged"] == (scores["p_value"] <= alpha)).all() and scores["flagged"].any()
+
+
+def test_a_part_that_reads_outputs_of_other_settings_is_refused_and_the_settings_are_named(small):
+    with pytest.raises(ConfigurationError, match=r"was made with other alarm than this run has.*outputs="):
+        small.session_run(alpha=0.2, pipeline_names=["evaluation"])
+    # a setting that these outputs do not depend on can change
+    catalog = small.session_run(n_resamples=120, pipeline_names=["evaluation"])
+    assert flagged_at(catalog, 0.1)
+
+
+def test_only_missing_outputs_makes_again_what_other_settings_made(small):
+    catalog = small.session_run(alpha=0.2, only_missing_outputs=True)
+    assert flagged_at(catalog, 0.2)
+    assert catalog["tabular.tails.bundle"].load().manifest.thresholds["alpha"] == 0.2
+    features = small.outputs / "04_feature" / "mine" / "tabular" / "features.parquet"
+    before = features.stat().st_mtime_ns
+    small.session_run(alpha=0.1, only_missing_outputs=True)
+    assert features.stat().st_mtime_ns == before
+
+
+def test_raw_data_that_changed_is_another_setting(small):
+    good_table(seed=1).to_csv(small.csv, index=False)
+    try:
+        with pytest.raises(ConfigurationError, match=r"other tabular\.raw than"):
+            small.session_run(pipeline_names=["evaluation"])
+    finally:
+        good_table().to_csv(small.csv, index=False)
+        small.session_run()
+
+
+def test_an_output_that_was_not_written_to_the_end_is_made_again_or_refused(small):
+    scores = small.outputs / "07_model_output" / "mine" / "tabular" / "scores.parquet"
+    whole = pd.read_parquet(scores)
+    # what a process leaves that is killed while it writes: half a file and no entry
+    scores.write_bytes(scores.read_bytes()[:100])
+    made = json.loads((small.folder / RECORD).read_text())
+    del made["tabular.scores"]
+    (small.folder / RECORD).write_text(json.dumps(made))
+    with pytest.raises(ConfigurationError, match="not written to the end"):
+        small.session_run(pipeline_names=["evaluation"])
+    small.session_run(only_missing_outputs=True)
+    pd.testing.assert_frame_equal(pd.read_parquet(scores), whole)
+
+
+def test_a_second_run_in_the_same_folder_is_refused_while_the_first_goes_on(small):
+    with (
+        FileLock(small.folder / LOCK),
+        pytest.raises(ConfigurationError, match="another run writes to this folder"),
+    ):
+        small.session_run()
+    # a run that ended, well or not, leaves no lock
+    small.session_run(pipeline_names=["evaluation"])
