@@ -3,6 +3,7 @@ import sys
 
 import optuna
 import pytest
+from tests.conftest import ROOT
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.tuning.study import (
@@ -199,3 +200,33 @@ def test_what_cannot_be_searched_is_named(storage):
 def test_an_impossible_search_space_is_refused_before_anything_runs(part):
     with pytest.raises(ValueError, match=r"search"):
         params("sqlite://", search={"t.m": {"x": part}})
+
+
+KILLED = """
+import os, signal, sys
+from medanomaly.tuning.study import TuningParams, open_study, run_study
+from tests.tuning.test_study import objective, params
+
+def deadly(drawn, report):
+    if len(open_study(settings, "d", 3).trials) == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return objective(drawn, report)
+
+settings = params(sys.argv[1])
+run_study(open_study(settings, "d", 3), deadly, settings)
+"""
+
+
+def test_a_study_whose_process_was_killed_ends_as_one_that_was_not(storage, tmp_path):
+    whole = open_study(params(f"sqlite:///{tmp_path}/whole.db"), "d", 3)
+    run_study(whole, objective, params("sqlite://"))
+    killed = subprocess.run([sys.executable, "-c", KILLED, storage], cwd=ROOT, check=False)
+    assert killed.returncode == -9
+    study = open_study(params(storage), "d", 3)
+    assert [t.state.name for t in study.trials][-1] == "RUNNING"
+    run_study(study, objective, params(storage))
+    table = draws(study)
+    assert "running" not in set(table["state"])
+    assert (table["state"] == "fail").sum() == 1
+    finished = table[table["state"] != "fail"].drop(columns="number").reset_index(drop=True)
+    assert finished.equals(draws(whole).drop(columns="number"))

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import logging
+import os
+import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,7 +133,12 @@ def run_study(
     """
     import optuna
 
+    worker = _worker()
+    _end_abandoned(study, worker)
+
     def one(trial: optuna.Trial) -> float:
+        trial.set_user_attr("worker", worker)
+
         def report(value: float, step: int) -> None:
             trial.report(value, step)
             if trial.should_prune():
@@ -154,6 +161,36 @@ def run_study(
     if on_trial is not None:
         callbacks.append(lambda _, trial: on_trial(trial))
     study.optimize(one, n_trials=remaining, timeout=params.timeout_s, callbacks=callbacks)
+
+
+def _worker() -> str:
+    """This process, for others on the same machine; the name of the machine is not written down."""
+    machine = hashlib.blake2b(platform.node().encode(), digest_size=4).hexdigest()
+    return f"{machine}:{os.getpid()}"
+
+
+def _end_abandoned(study: "optuna.Study", worker: str) -> None:
+    """Give up trials whose process on this machine is gone: it was killed and could not say so."""
+    import optuna
+
+    machine, _, own = worker.partition(":")
+    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+        of, _, process = trial.user_attrs.get("worker", "").partition(":")
+        if of == machine and (process == own or not _runs(int(process))):
+            study.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+            logger.warning("Trial %d was not finished: its process is gone. It is done again", trial.number)
+
+
+def _runs(process: int) -> bool:
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _log(study: "optuna.Study", trial: "optuna.trial.FrozenTrial") -> None:
