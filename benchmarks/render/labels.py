@@ -191,6 +191,11 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("found", r"sensitivity: (?P<shift>.+), (?P<abnormal>\d+)% abnormal, (?P<way>.+)"),
         ("check", "shift check .+"),
     ),
+    "first_minutes": (
+        ("processor", "(?P<run>.+), processor time"),
+        ("wall", "(?P<run>.+), wall time"),
+        ("memory", "(?P<run>.+), memory"),
+    ),
     "environments": (
         ("took", "(?P<set>.+): wall time", "(?P<data>)(?P<run>.+)"),
         (

@@ -1,6 +1,8 @@
 import json
 import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -239,3 +241,12 @@ def test_a_model_whose_weights_are_in_another_file_is_refused(tmp_path, monkeypa
 def test_what_is_no_model_is_refused(content):
     with pytest.raises(BundleError, match="cannot be opened"):
         open_session(content)
+
+
+def test_estimators_are_sealed_and_read_without_importing_torch():
+    code = (
+        "import sys; from medanomaly.core import skops_io;"
+        "content = skops_io.dumps({'a': [1.5]}); assert skops_io.loads(content, []) == {'a': [1.5]};"
+        "assert 'torch' not in sys.modules; import sklearn.externals.array_api_compat.torch"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -119,6 +119,23 @@ PAGE = Page(
                 ),
             ),
         ),
+        Section(
+            "The first minutes",
+            "first_minutes",
+            "Whole runs, each in a process of its own. Processor time is what a run costs on one busy core; wall time "
+            "depends on what else the machine does.",
+            (
+                Grid(
+                    "What a run costs",
+                    (("Command", "run"),),
+                    (
+                        Column("Processor time, s", "processor"),
+                        Column("Wall time, s", "wall"),
+                        Column("Memory, MB", "memory"),
+                    ),
+                ),
+            ),
+        ),
     ),
     did_not_work,
 )

@@ -5,6 +5,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from medanomaly.core import skops_io
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.conformal import p_values
 from medanomaly.core.errors import BundleError
@@ -51,11 +52,9 @@ class TabularScorer:
 
     @cached_property
     def _detector(self) -> object:
-        import skops.io
-
         # only types of the project's own detectors are ever constructed
         trusted = trusted_types(self.bundle.manifest.kind)
-        return skops.io.loads(self.bundle.files["model.skops"], trusted=trusted)
+        return skops_io.loads(self.bundle.files["model.skops"], trusted=trusted)
 
     @property
     def exact(self) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field, field_validator, model_validator
 
+from medanomaly.core import skops_io
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.calibrated_bundle import calibrated_bundle, check_reference
 from medanomaly.core.models import ModelParams
@@ -130,8 +131,6 @@ def train_bundle(
     Raises:
         ConfigurationError: there are too few normal cases to fit or to calibrate.
     """
-    import skops.io
-
     from medanomaly.detectors.onnx.export import BATCH_SIZE, to_onnx
 
     in_train, in_calibration = check_reference(cases, name, params.population)
@@ -143,7 +142,7 @@ def train_bundle(
     matrix = preprocessor.transform(features[in_calibration])
     scores[in_calibration] = run_batches(open_session(onnx_bytes), matrix, batch_size=BATCH_SIZE)["score"]
     return calibrated_bundle(
-        {"model.onnx": onnx_bytes, "model.skops": skops.io.dumps(detector)},
+        {"model.onnx": onnx_bytes, "model.skops": skops_io.dumps(detector)},
         cases,
         scores,
         name=name,

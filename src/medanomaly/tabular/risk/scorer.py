@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from medanomaly.core import skops_io
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.manifest import require_kind
 from medanomaly.core.scores import table_without_p_values
@@ -40,12 +41,10 @@ class RiskScorer:
     """
 
     def __init__(self, bundle: Bundle):
-        import skops.io
-
         require_kind(
             bundle.manifest, ("tabular_risk",), "a risk model of tables: an anomaly score is no risk"
         )
-        model = skops.io.loads(bundle.files["model.skops"], trusted=list(TRUSTED_TYPES))
+        model = skops_io.loads(bundle.files["model.skops"], trusted=list(TRUSTED_TYPES))
         self.bundle = bundle
         self.fitted = FittedRisk(model, calibrator_from_dict(bundle.manifest["calibration"]))
         self.threshold = float(bundle.manifest["risk_threshold"]["probability"])

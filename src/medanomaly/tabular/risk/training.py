@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pandas as pd
 
+from medanomaly.core import skops_io
 from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.core.calibrated_bundle import training_fingerprint
 from medanomaly.core.errors import ConfigurationError
@@ -120,8 +121,6 @@ def train_risk(
     Raises:
         ConfigurationError: too few labelled cases of a class outside test.
     """
-    import skops.io
-
     inside = development_cases(cases)
     table, y, patient = _labelled(cases, features, inside, params.n_folds, name)
     fitted, held_out = fit_calibrated(
@@ -151,7 +150,7 @@ def train_risk(
         "risk_threshold": {"probability": threshold, "out_of_fold": flag_rates(held_out, y, threshold)},
         "interval": params.interval,
     } | (stamp or {})
-    files = {"model.skops": skops.io.dumps(fitted.model)}
+    files = {"model.skops": skops_io.dumps(fitted.model)}
     exported = to_onnx(fitted)
     if exported is not None:
         # from a feature table to the matrix that the graph takes; other models have this step in model.skops
