@@ -27,6 +27,7 @@ def find_beats(
     """Beats of every recording, quality of every window, what is set aside and why, and counts that add up."""
     from medanomaly.signals.beats.split import divided_in_time
     from medanomaly.signals.beats.table import beats_of, cut_beats, quarantined_beats
+    from medanomaly.signals.recordings.voltage import ecg_of
 
     if isinstance(raw, CutBeats):
         beats = cut_beats(raw.cases)
@@ -43,12 +44,13 @@ def find_beats(
         try:
             if isinstance(recording, MedanomalyError):
                 raise recording
-            of_record, quality = beats_of(recording, params)
+            ecg = ecg_of(recording)
+            of_record, quality = beats_of(ecg, params)
         except MedanomalyError as error:
             refused.append((record, str(error)))
             logger.warning("%s is left out: %s", record, error)
             continue
-        notes += [f"{record}: {note}" for note in recording.notes]
+        notes += [f"{record}: {note}" for note in ecg.notes]
         beats.append(of_record)
         windows.append(quality)
     _some(beats, refused, raw, run)

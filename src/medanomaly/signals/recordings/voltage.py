@@ -4,13 +4,105 @@ from dataclasses import replace
 
 import numpy as np
 
-from medanomaly.signals.recordings.leads import lead_kind
+from medanomaly.core.errors import InputError
+from medanomaly.signals.quality.ecg import ecg_index, ecg_measures
+from medanomaly.signals.quality.faults import bridged
+from medanomaly.signals.recordings.leads import MILLIVOLTS, kind_of_name, lead_kind, no_waveform
 from medanomaly.signals.recordings.recording import Recording
 
-MILLIVOLTS = {"v": 1e3, "mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "nv": 1e-6}
+# unit of numbers as an analogue-to-digital converter (ADC) gives them, without a scale
+COUNTS = "adu"
 # swing of a surface ECG in mV: QRS complexes have 0.1 to 5; with wander and artefacts it is more
 LARGEST_ECG_SWING, SMALLEST_ECG_SWING = 30.0, 0.02
 _LONGEST_SAMPLE = 200_000
+# of the index of quality that does not look at the amplitude; an ECG has more
+_LIKE_AN_ECG = 0.55
+_LOOKED_AT_S, _SLOWEST_HZ = 60.0, 50.0
+
+
+def ecg_of(recording: Recording) -> Recording:
+    """The ECG leads of a recording in mV: what R peaks, features and scores of beats are made of.
+
+    Leads that are called ECG are taken. Where there is none, leads of unknown names in volts are, and where there is none
+    of these, leads of which neither name nor unit says anything. A column that is constant, only rises, or has a few
+    values is no lead unless its name is that of one. Every choice and every scale that is assumed stands in ``notes``.
+
+    Raises:
+        InputError: there is no ECG lead.
+    """
+    leads = recording.leads
+    kinds = [kind_of_name(lead) for lead in leads]
+    usable = [j for j, kind in enumerate(kinds) if kind is None and not no_waveform(recording.signal[:, j])]
+    in_volts = [j for j in usable if recording.units[j].strip().lower() in MILLIVOLTS]
+    chosen = [j for j, kind in enumerate(kinds) if kind == "ecg"] or in_volts or usable
+    if not chosen:
+        raise InputError(
+            f"there is no ECG among the leads {', '.join(leads)}",
+            record=recording.record,
+            remedy="Beats need an ECG; call its leads ECG, II, V1 and so on.",
+        )
+    if len(chosen) < len(leads):
+        rest = ", ".join(lead for j, lead in enumerate(leads) if j not in chosen)
+        recording = replace(
+            recording,
+            signal=np.ascontiguousarray(recording.signal[:, chosen]),
+            leads=tuple(leads[j] for j in chosen),
+            units=tuple(recording.units[j] for j in chosen),
+            notes=(
+                *recording.notes,
+                f"beats are those of {', '.join(leads[j] for j in chosen)}; not used: {rest}",
+            ),
+        )
+    return _to_scale(in_millivolts(recording))
+
+
+def _to_scale(recording: Recording) -> Recording:
+    """Scale leads whose unit is no voltage, or whose amplitude cannot be that of an ECG in mV, and say so."""
+    signal, units, notes = recording.signal, list(recording.units), []
+    for unit in dict.fromkeys(recording.units):
+        columns = [j for j, own in enumerate(recording.units) if own == unit]
+        names = ", ".join(recording.leads[j] for j in columns)
+        swings = [ecg_swing(signal[:, j], recording.fs) for j in columns]
+        swings = [swing for swing in swings if np.isfinite(swing) and swing > 0]
+        if not swings:
+            continue
+        swing = float(np.median(swings))
+        known = unit.strip().lower() in MILLIVOLTS
+        if known and (
+            SMALLEST_ECG_SWING <= swing <= LARGEST_ECG_SWING
+            or not any(_like_an_ecg(signal[:, j], recording.fs) for j in columns)
+        ):
+            continue
+        factor, said = 1.0 / swing, "scaled to a usual swing of 1 mV, so amplitudes mean nothing"
+        if known:
+            wrong = {1e-3: "divided by 1,000", 1e3: "multiplied by 1,000"}
+            found = [f for f in wrong if SMALLEST_ECG_SWING <= swing * f <= LARGEST_ECG_SWING]
+            if found:
+                factor, said = found[0], f"the unit is wrong by a factor of 1,000: {wrong[found[0]]}"
+            notes.append(f"{names}: beats of {swing:.3g} mV are impossible: {said}")
+        else:
+            name = "counts of an ADC" if unit == COUNTS else f"unit '{unit}'" if unit else "no unit"
+            notes.append(f"{names}: the scale is unknown ({name}): {said}")
+        signal = signal.copy() if signal is recording.signal else signal
+        signal[:, columns] *= np.float32(factor)
+        for j in columns:
+            units[j] = "mV"
+    if not notes:
+        return recording
+    return replace(recording, signal=signal, units=tuple(units), notes=(*recording.notes, *notes))
+
+
+def _like_an_ecg(x: np.ndarray, fs: float) -> bool:
+    """Whether a lead has the shape of an ECG, whatever its amplitude."""
+    if fs < _SLOWEST_HZ or len(x) < 2 * fs:
+        return False
+    start = max(0, len(x) // 2 - round(_LOOKED_AT_S * fs / 2))
+    x = bridged(x[start : start + round(_LOOKED_AT_S * fs)])
+    spread = float(np.std(x))
+    if not spread > 0:
+        return False
+    index, _ = ecg_index(ecg_measures(x / spread, fs, round(5 * fs)), volts=False)
+    return float(np.median(index)) >= _LIKE_AN_ECG
 
 
 def in_millivolts(recording: Recording) -> Recording:
