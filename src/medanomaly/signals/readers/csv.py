@@ -20,7 +20,7 @@ from medanomaly.signals.recordings.leads import (
 )
 from medanomaly.signals.recordings.recording import LONGEST_NAME, MOST_LEADS, Recording
 from medanomaly.signals.recordings.time_axis import SECONDS, on_grid, seconds
-from medanomaly.signals.recordings.voltage import COUNTS
+from medanomaly.signals.recordings.voltage import COUNTS, whole_numbers
 
 MISSING = ("", "-", "?", "NA", "N/A", "NaN", "nan", "NULL", "null", "None")
 _TIME_WORDS = frozenset({"time", "t", "timestamp", "datetime", "date", "elapsed", "zeit"})
@@ -104,7 +104,7 @@ def read_csv(
     if not leads:
         raise InputError(f"the columns {names} hold no lead", remedy="Add one column per lead.", source=path)
     values = np.stack([_numbers(table[n], decimal, path, line_of) for n in leads], axis=1)
-    whole = {n for j, n in enumerate(leads) if _whole(values[:, j])}
+    whole = {n for j, n in enumerate(leads) if whole_numbers(values[:, j])}
     if time is not None:
         at = seconds(table[time], _time_unit(time, own_units), decimal, path, line_of)
         values, fs, more = _at_times(values, at, fs, time, path)
@@ -293,12 +293,6 @@ def _at_times(
             column=time,
         )
     return placed, fs, notes
-
-
-def _whole(x: np.ndarray) -> bool:
-    """Whether a column holds whole numbers alone, and more than a few of them."""
-    x = x[np.isfinite(x)]
-    return bool(len(x)) and bool(np.all(x == np.rint(x))) and np.ptp(x) > 10
 
 
 def _numbers(column: pd.Series, decimal: str, path: Path, line_of: Callable[[int], int]) -> np.ndarray:

@@ -63,7 +63,7 @@ def join_segments(record: wfdb.MultiRecord, names: list[str]) -> Leads:
     frame = 0
     for segment, length in segments:
         for j, name in enumerate(names):
-            column = _column(segment, name, j, variable)
+            column = _column(segment, name, names[:j].count(name) if variable else j, variable)
             if column is None:
                 continue
             rate = max(1, int((segment.samps_per_frame or [1] * segment.n_sig)[column] or 1))
@@ -98,4 +98,6 @@ def _column(segment: wfdb.Record | None, name: str, number: int, variable: bool)
         return None
     if not variable:
         return number
-    return segment.sig_name.index(name) if name in segment.sig_name else None
+    # of several leads of one name, the first is the first in every segment
+    found = [column for column, own in enumerate(segment.sig_name) if own == name]
+    return found[number] if number < len(found) else None

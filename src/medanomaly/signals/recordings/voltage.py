@@ -105,6 +105,12 @@ def _like_an_ecg(x: np.ndarray, fs: float) -> bool:
     return float(np.median(index)) >= _LIKE_AN_ECG
 
 
+def whole_numbers(x: np.ndarray) -> bool:
+    """Whether values are whole numbers alone, and more than a few: counts of an ADC, or a unit that is not stated."""
+    x = x[np.isfinite(x)]
+    return bool(len(x)) and bool(np.all(x == np.rint(x))) and np.ptp(x) > 10
+
+
 def in_millivolts(recording: Recording) -> Recording:
     """Convert leads in V, µV or nV to mV and say so in ``notes``; other units stay."""
     factors = [MILLIVOLTS.get(unit.strip().lower(), 1.0) for unit in recording.units]
