@@ -4,7 +4,7 @@ import logging
 
 import pandas as pd
 
-from medanomaly.core.cases import check_cases
+from medanomaly.core.cases import DIVIDED_IN_TIME, check_cases
 from medanomaly.core.errors import ConfigurationError, MedanomalyError
 from medanomaly.core.splits import SplitParams
 from medanomaly.datasets.ecg5000 import CutBeats
@@ -87,7 +87,7 @@ def cut_windows(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     """Windows of every series, cases, what is set aside and why, and counts that add up.
 
-    A series teaches and calibrates its own detectors, so the person is in every part; patient ids name the part.
+    A series teaches and calibrates its own detectors, so the person is in every part, which the case table says.
     """
     from medanomaly.signals.beats.table import quarantined_beats
     from medanomaly.signals.series.windows import series_windows
@@ -108,10 +108,11 @@ def cut_windows(
     cases = pd.DataFrame(
         {
             "case_id": windows["case_id"],
-            "patient_id": windows["source"] + " (" + windows["split"] + ")",
+            "patient_id": windows["source"],
             "label": windows["label"],
             "kind": pd.NA,
             "split": windows["split"],
+            DIVIDED_IN_TIME: True,
         }
     )
     quarantine = quarantined_beats(

@@ -15,7 +15,13 @@ import wfdb
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.signals.beats.aami import mitbih_patient
 from medanomaly.signals.readers.atr import decode_atr
-from medanomaly.signals.readers.wfdb_segments import Leads, join_segments, single_segment
+from medanomaly.signals.readers.wfdb_segments import (
+    Leads,
+    join_segments,
+    nested_header,
+    nested_signals,
+    single_segment,
+)
 from medanomaly.signals.recordings.annotation_order import in_time_order
 from medanomaly.signals.recordings.annotation_text import QUALITY, quality_text
 from medanomaly.signals.recordings.common_rate import at_common_rate
@@ -52,8 +58,15 @@ def read_header(path: str | Path) -> wfdb.Record | wfdb.MultiRecord:
             source=header_file,
         )
     _check_lines(header_file)
+    segments = segment_names(header_file)
+    for name in segments:
+        if (file := path.parent / f"{name}.hea").is_file():
+            _check_lines(file)
     try:
-        header = wfdb.rdheader(str(path), rd_segments=True)
+        if any("/" in name for name in segments):
+            header = nested_header(path, _lines(header_file))
+        else:
+            header = wfdb.rdheader(str(path), rd_segments=True)
     except FileNotFoundError as error:
         raise _absent(path, error) from None
     except Exception as error:  # the parser raises any error of its regular expressions and casts
@@ -171,7 +184,7 @@ def read_wfdb(
     # leads are read by number: of two leads with one name, a name would find only the first
     wanted = list(range(len(names))) if channels is None else [names.index(c) for c in channels]
     first, last = _frames(header, path, start_s, stop_s)
-    leads = _signals(path, wanted, [stored[j] for j in wanted], first, last)
+    leads = _signals(path, header, wanted, [stored[j] for j in wanted], first, last)
     signal, fs, notes = at_common_rate(
         leads.columns, [float(header.fs) * s for s in leads.samples_per_frame], [names[j] for j in wanted]
     )
@@ -223,19 +236,29 @@ def _frames(header, path: Path, start_s: float, stop_s: float | None) -> tuple[i
     return first, last
 
 
-def _signals(path: Path, wanted: list[int], names: list[str], first: int, last: int | None) -> Leads:
+def _signals(
+    path: Path,
+    header: wfdb.Record | wfdb.MultiRecord,
+    wanted: list[int],
+    names: list[str],
+    first: int,
+    last: int | None,
+) -> Leads:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            record = wfdb.rdrecord(
-                str(path),
-                sampfrom=first,
-                sampto=last,
-                channels=wanted,
-                smooth_frames=False,
-                m2s=False,
-                return_res=32,
-            )
+            if any("/" in name for name in getattr(header, "seg_name", None) or ()):
+                record = nested_signals(path, header, wanted, first, last)
+            else:
+                record = wfdb.rdrecord(
+                    str(path),
+                    sampfrom=first,
+                    sampto=last,
+                    channels=wanted,
+                    smooth_frames=False,
+                    m2s=False,
+                    return_res=32,
+                )
         if isinstance(record, wfdb.MultiRecord):
             return join_segments(record, names)
         return single_segment(record, names)
