@@ -1,6 +1,7 @@
 """A user's own folder of recordings."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from io import StringIO
@@ -81,6 +82,7 @@ class SignalFolderDataset(RecordingsDataset):
                 remedy="Put recordings into the folder, or correct folder in the catalog entry.",
                 source=self.folder,
             )
+        _check_names(known, readers, self.folder / "patients.csv")
         absent = sorted(set(known) - set(readers))
         notes = [f"{len(readers)} recordings of {len(set(patients.values()))} patients"]
         if not known:
@@ -162,6 +164,31 @@ class SignalFolderDataset(RecordingsDataset):
             attributes=recording.attributes
             | {key: value for key, value in known.items() if key not in {"record", "patient_id"}},
         )
+
+
+def _check_names(known: Mapping[str, object], readers: Mapping[str, object], source: Path) -> None:
+    """Refuse a table of patients that names none of the recordings, or some of them in another spelling."""
+    free = {_plain(record): record for record in readers if record not in known}
+    pairs = [(name, free[_plain(name)]) for name in known if name not in readers and _plain(name) in free]
+    if pairs:
+        raise InputError(
+            f"record '{pairs[0][0]}' is called '{pairs[0][1]}' in the folder ({len(pairs)} such names)",
+            remedy="Give the path of the file in the folder, with . for / and without its suffix.",
+            source=source,
+        )
+    if known and not set(known) & set(readers):
+        raise InputError(
+            f"none of its records is in the folder: it has '{next(iter(known))}', the folder has '{next(iter(readers))}'",
+            remedy="Give the path of the file in the folder, with . for / and without its suffix.",
+            source=source,
+        )
+
+
+def _plain(name: str) -> str:
+    """A name without suffix, case, folder marks and leading zeros, to find what was meant."""
+    name = name.strip().lower().replace("\\", "/").replace("/", ".")
+    name = name.removesuffix(next((suffix for suffix in READERS if name.endswith(suffix)), ""))
+    return re.sub(r"\b0+(?=\d)", "", name.removesuffix(".0"))
 
 
 def _stated_patient(path: Path) -> str | None:

@@ -46,9 +46,9 @@ def find_beats(
                 raise recording
             ecg = ecg_of(recording)
             of_record, quality = beats_of(ecg, params)
-        except MedanomalyError as error:
-            refused.append((record, str(error)))
-            logger.warning("%s is left out: %s", record, error)
+        except Exception as error:  # one recording costs itself alone, whatever is wrong with it
+            refused.append((record, _why(error)))
+            logger.warning("%s is left out: %s", record, refused[-1][1])
             continue
         notes += [f"{record}: {note}" for note in ecg.notes]
         beats.append(of_record)
@@ -98,9 +98,9 @@ def cut_windows(
             if isinstance(recording, MedanomalyError):
                 raise recording
             tables.append(series_windows(recording, raw.patients.get(record, record), params))
-        except MedanomalyError as error:
-            refused.append((record, str(error)))
-            logger.warning("%s is left out: %s", record, error)
+        except Exception as error:
+            refused.append((record, _why(error)))
+            logger.warning("%s is left out: %s", record, refused[-1][1])
     _some(tables, refused, raw, run)
     windows = pd.concat(tables, ignore_index=True).astype(
         {"record": "string", "source": "string", "split": "string"}
@@ -137,6 +137,10 @@ def cut_windows(
         "notes": notes,
     }
     return windows, check_cases(cases), quarantine, summary
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, MedanomalyError) else f"{type(error).__name__}: {error}"
 
 
 def _some(found: list, refused: list[tuple[str, str]], raw: RecordingSet, run: RunParams) -> None:

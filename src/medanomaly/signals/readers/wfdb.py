@@ -27,6 +27,7 @@ from medanomaly.signals.recordings.annotation_text import QUALITY, quality_text
 from medanomaly.signals.recordings.common_rate import at_common_rate
 from medanomaly.signals.recordings.leads import unique_names
 from medanomaly.signals.recordings.recording import Annotations, Recording
+from medanomaly.signals.recordings.time_axis import LONGEST_GAP_SAMPLES
 
 _LONGEST_LINE = 1000
 # a rate, with the rate of its counter where it has one: 360, 62.5, 360/1(0)
@@ -112,6 +113,14 @@ def _check_lines(header_file: Path) -> None:
             f"the first line promises {n_lines[0] if n_lines else words[1]} lines, and {len(lines) - 1} follow",
             "Give one line per lead, or per segment.",
         )
+    if "/" in words[0]:
+        segments = [line.split() for line in lines[1 : 1 + int(n_lines[0])]]
+        if any(len(segment) < 2 or not segment[1].isdigit() for segment in segments):
+            refuse("a segment has no length", "Give its name and its number of samples.")
+        gaps = sum(int(length) for name, length, *_ in segments if name == "~")
+        held = sum(int(length) for name, length, *_ in segments if name != "~")
+        if gaps > max(LONGEST_GAP_SAMPLES, 2 * held):
+            refuse(f"gaps of {gaps:,} samples between {held:,}", "Divide the record there.")
     for line in lines:
         name = line.split()[0]
         # a segment of a multi-segment record may lie in a folder below

@@ -23,7 +23,7 @@ SECONDS = {
 # seconds since 1970 have ten digits; what is larger counts in smaller units
 _EPOCHS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"))
 # a gap has at most this many samples, or twice as many as there are: a longer one is a damaged file or two recordings
-_LONGEST_GAP_SAMPLES = 25_000_000
+LONGEST_GAP_SAMPLES = 25_000_000
 _IRREGULAR_SHARE = 0.02
 _ROUNDED_SAMPLES = 2.0
 _CLOCK = r"(?:\d+:)?\d+:\d+(?:\.\d+)?"
@@ -174,7 +174,7 @@ def on_grid(values: np.ndarray, at: np.ndarray, path: Path) -> tuple[np.ndarray,
             source=path,
         )
     index = np.concatenate([[0], np.cumsum(steps)])
-    if index[-1] > len(at) + max(_LONGEST_GAP_SAMPLES, 2 * len(at)):
+    if index[-1] > len(at) + max(LONGEST_GAP_SAMPLES, 2 * len(at)):
         raise InputError(
             f"time jumps by {np.diff(at).max():g} s", remedy="Split the file there.", source=path
         )
