@@ -101,6 +101,37 @@ def test_lead_off_is_not_made_an_ecg(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("scales", "units", "right"),
+    [
+        ((1000.0, 1.0), ("mV", "mV"), (1.0, 1.0)),
+        # a lead across the heart is small, and stays so beside one that is not
+        ((1.0, 0.01), ("mV", "mV"), (1.0, 0.01)),
+        ((1.0, 1.0), ("", ""), (1.0, 1.0)),
+        ((0.001, 1.0), ("V", "mV"), (1.0, 1.0)),
+    ],
+)
+def test_a_wrong_unit_is_that_of_its_lead(scales, units, right):
+    signal = (ECG[:, None] * scales).astype(np.float32)
+    got = ecg_of(Recording("r", "p", signal, FS, ("II", "V1"), units))
+    np.testing.assert_allclose(got.signal, ECG[:, None] * right, rtol=1e-4, atol=1e-6)
+    assert got.units == ("mV", "mV")
+
+
+def test_leads_of_an_unknown_unit_keep_their_ratio():
+    signal = (ECG[:, None] * [4000, 1000]).astype(np.float32)
+    got = ecg_of(Recording("r", "p", signal, FS, ("II", "V1"), ("NU", "NU"))).signal
+    np.testing.assert_allclose(got[:, 0], 4 * got[:, 1], rtol=1e-5)
+    assert 0.5 < got[:, 0].max() < 3
+
+
+def test_a_lead_that_was_never_connected_goes_behind_the_others():
+    signal = np.stack([np.zeros(N), ECG, np.full(N, np.nan)], axis=1).astype(np.float32)
+    assert ecg_of(Recording("r", "p", signal, FS, ("I", "II", "V1"), ("mV",) * 3)).leads == ("II",)
+    flat = Recording("r", "p", signal[:, :1], FS, ("I",), ("mV",))
+    assert ecg_of(flat) is flat
+
+
+@pytest.mark.parametrize(
     ("name", "values"),
     [
         ("", np.arange(N)),

@@ -28,7 +28,7 @@ _LONGEST_HEADER = 65_536
 # rates that are given and measured may differ by this share
 _SAME_RATE = 0.01
 # a decimal comma between commas that separate fields: 0,0146
-_CUT_DECIMALS = re.compile(r"(?:^|,)-?\d+,0\d+(?=,|$)", re.MULTILINE)
+_CUT_DECIMALS = re.compile(r"(?:^|,)-?(?:0|[1-9]\d*),0\d+(?=,|$)", re.MULTILINE)
 # "II [mV]", "PLETH (NU)"
 _WITH_UNIT = re.compile(r"^(?P<name>.*?)\s*[\[(](?P<unit>[^\])]*)[\])]$")
 

@@ -42,10 +42,11 @@ _STANDARD = {alias: name for name, aliases in ALIASES.items() for alias in alias
 _ECG = frozenset({*ALIASES} - {"PPG", "RESP", "ABP"})
 _KINDS = {"PPG": "ppg", "RESP": "resp", "ABP": "abp"}
 # electrodes of an EEG (10-20 system) are named by their place: C3, Fp1, O2-A1
-_ELECTRODE = re.compile(r"(FP|AF|FC|FT|CP|TP|PO|[FCTPOAM])(\d{1,2}|Z)( |$)")
+_ELECTRODE = re.compile(r"((FP|AF|FC|FT|CP|TP|PO|[FCTPOAM])(\d{1,2}|Z)|E[12])( |$)")
 # what else is recorded beside an ECG; found by the beginnings of words
 _OTHER = re.compile(
-    r"\b(EEG|EMG|EOG|ECOG|CHIN|LEG|LOC|ROC|AIRFLOW|FLOW|NASAL|CANNULA|ABD|EFFORT|SNORE|MIC|SPO2|SAO2|OSAT|PULSE|HR|BPM|"
+    r"\b(EEG|EMG|EOG|ECOG|CHIN|[LR]?LEG|[LR]AT|LOC|ROC|AIRFLOW|C?FLOW|NASAL|CANNULA|PTAF|CPAP|TIDAL|CHEST|THO|ABD|EFFORT|"
+    r"SNORE|MIC|SPO2|SAO2|OSAT|PULSE|HR|BPM|"
     r"TEMP|LIGHT|POSITION|BODY|ACC|GYRO|MAG|CVP|PAP|ICP|CO2|ETCO2|PRESSURE|EDA|GSR|BATTERY)"
 )
 # what counts, times or labels samples
@@ -95,7 +96,8 @@ def kind_of_name(lead: str) -> str | None:
             return kind
     if _ELECTRODE.match(name) or _OTHER.search(name) or is_bookkeeping(name):
         return "other"
-    return "ecg" if re.search(r"\b(ECG|EKG)", name) else None
+    # leads further round the chest: V7, V4R
+    return "ecg" if re.search(r"\b(ECG|EKG)", name) or re.fullmatch(r"V\d{1,2}R?", name) else None
 
 
 def is_bookkeeping(name: str) -> bool:

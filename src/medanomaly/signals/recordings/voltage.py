@@ -18,6 +18,7 @@ _LONGEST_SAMPLE = 200_000
 # of the index of quality that does not look at the amplitude; an ECG has more
 _LIKE_AN_ECG = 0.55
 _LOOKED_AT_S, _SLOWEST_HZ = 60.0, 50.0
+_SCALED = "scaled to a usual swing of 1 mV, so amplitudes mean nothing"
 
 
 def ecg_of(recording: Recording) -> Recording:
@@ -25,7 +26,8 @@ def ecg_of(recording: Recording) -> Recording:
 
     Leads that are called ECG are taken. Where there is none, leads of unknown names in volts are, and where there is none
     of these, leads of which neither name nor unit says anything. A column that is constant, only rises, or has a few
-    values is no lead unless its name is that of one. Every choice and every scale that is assumed stands in ``notes``.
+    values is no lead unless its name is that of one. A constant lead is not used where there is another. Every choice and
+    every scale that is assumed stands in ``notes``.
 
     Raises:
         InputError: there is no ECG lead.
@@ -35,6 +37,8 @@ def ecg_of(recording: Recording) -> Recording:
     usable = [j for j, kind in enumerate(kinds) if kind is None and not no_waveform(recording.signal[:, j])]
     in_volts = [j for j in usable if recording.units[j].strip().lower() in MILLIVOLTS]
     chosen = [j for j, kind in enumerate(kinds) if kind == "ecg"] or in_volts or usable
+    # a lead that was never connected goes behind those that were
+    chosen = [j for j in chosen if not _dead(recording.signal[:, j])] or chosen
     if not chosen:
         raise InputError(
             f"there is no ECG among the leads {', '.join(leads)}",
@@ -56,40 +60,51 @@ def ecg_of(recording: Recording) -> Recording:
     return _to_scale(in_millivolts(recording))
 
 
+def _dead(x: np.ndarray) -> bool:
+    known = x[np.isfinite(x)]
+    return not len(known) or known.min() == known.max()
+
+
 def _to_scale(recording: Recording) -> Recording:
     """Scale leads whose unit is no voltage, or whose amplitude cannot be that of an ECG in mV, and say so."""
-    signal, units, notes = recording.signal, list(recording.units), []
-    for unit in dict.fromkeys(recording.units):
-        columns = [j for j, own in enumerate(recording.units) if own == unit]
-        names = ", ".join(recording.leads[j] for j in columns)
-        swings = [ecg_swing(signal[:, j], recording.fs) for j in columns]
-        swings = [swing for swing in swings if np.isfinite(swing) and swing > 0]
-        if not swings:
+    fs, units, factors, notes = recording.fs, list(recording.units), np.ones(len(recording.leads)), []
+    columns = recording.signal.T
+    swings = np.array([ecg_swing(x, fs) for x in columns])
+    in_volts = np.array([unit.strip().lower() in MILLIVOLTS for unit in units])
+    # a single small lead may be one that lies across the heart; where all are small, the unit is wrong
+    too_small = bool(in_volts.any()) and np.nanmax(swings[in_volts], initial=0.0) < SMALLEST_ECG_SWING
+    for j in np.flatnonzero(in_volts & ((swings > LARGEST_ECG_SWING) | (too_small & (swings > 0)))):
+        if not _like_an_ecg(columns[j], fs):
             continue
-        swing = float(np.median(swings))
-        known = unit.strip().lower() in MILLIVOLTS
-        if known and (
-            SMALLEST_ECG_SWING <= swing <= LARGEST_ECG_SWING
-            or not any(_like_an_ecg(signal[:, j], recording.fs) for j in columns)
-        ):
-            continue
-        factor, said = 1.0 / swing, "scaled to a usual swing of 1 mV, so amplitudes mean nothing"
-        if known:
-            wrong = {1e-3: "divided by 1,000", 1e3: "multiplied by 1,000"}
-            found = [f for f in wrong if SMALLEST_ECG_SWING <= swing * f <= LARGEST_ECG_SWING]
-            if found:
-                factor, said = found[0], f"the unit is wrong by a factor of 1,000: {wrong[found[0]]}"
-            notes.append(f"{names}: beats of {swing:.3g} mV are impossible: {said}")
+        large = swings[j] > LARGEST_ECG_SWING
+        factors[j] = 1e-3 if large else 1e3
+        said = f"the unit is wrong by a factor of 1,000: {'divided' if large else 'multiplied'} by 1,000"
+        if not SMALLEST_ECG_SWING <= swings[j] * factors[j] <= LARGEST_ECG_SWING:
+            factors[j], said = 1.0 / swings[j], _SCALED
+        notes.append(f"{recording.leads[j]}: beats of {swings[j]:.3g} mV are impossible: {said}")
+    for unit in dict.fromkeys(unit for unit, volts in zip(units, in_volts, strict=True) if not volts):
+        own = [j for j in range(len(units)) if recording.units[j] == unit]
+        names = ", ".join(recording.leads[j] for j in own)
+        seen = swings[own][swings[own] > 0]
+        usual = float(np.median(seen)) if len(seen) else 1.0
+        plausible = SMALLEST_ECG_SWING <= usual <= LARGEST_ECG_SWING
+        if not unit and plausible and not whole_numbers(recording.signal[:, own]):
+            notes.append(f"{names}: no unit is stated: mV was taken")
         else:
+            # one factor for all leads of one unit, so that they can still be compared
+            factors[own] = 1.0 / usual
             name = "counts of an ADC" if unit == COUNTS else f"unit '{unit}'" if unit else "no unit"
-            notes.append(f"{names}: the scale is unknown ({name}): {said}")
-        signal = signal.copy() if signal is recording.signal else signal
-        signal[:, columns] *= np.float32(factor)
-        for j in columns:
+            notes.append(f"{names}: the scale is unknown ({name}): {_SCALED}")
+        for j in own:
             units[j] = "mV"
     if not notes:
         return recording
-    return replace(recording, signal=signal, units=tuple(units), notes=(*recording.notes, *notes))
+    return replace(
+        recording,
+        signal=recording.signal * factors.astype(np.float32),
+        units=tuple(units),
+        notes=(*recording.notes, *notes),
+    )
 
 
 def _like_an_ecg(x: np.ndarray, fs: float) -> bool:
