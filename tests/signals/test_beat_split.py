@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from medanomaly.core.cases import check_cases
+from medanomaly.core.errors import InputError
 from medanomaly.core.splits import SplitParams
+from medanomaly.evaluation.audit.leaks import patients_across_split
 from medanomaly.signals.beats.split import split_beat_cases
 
 
@@ -31,12 +33,19 @@ def test_three_patients_or_more_fill_every_part_and_nobody_is_in_two(n, seed):
 
 
 @pytest.mark.parametrize("n", [1, 2])
-def test_one_or_two_patients_are_divided_in_time_and_their_ids_say_so(n):
+def test_one_or_two_patients_are_divided_in_time_and_stay_who_they_are(n):
     split = split_beat_cases(cases([f"p{i}" for i in range(n)]), {}, SplitParams())
     check_cases(split.drop(columns="record"))
     for _, rows in split.groupby("record"):
         assert rows["split"].tolist() == ["train"] * 10 + ["calibration"] * 4 + ["test"] * 6
-    assert split["patient_id"].str.endswith(("(train)", "(calibration)", "(test)")).all()
+    assert set(split["patient_id"]) == {f"p{i}" for i in range(n)}
+    assert split["divided_in_time"].all()
+    check = patients_across_split(split)
+    assert check.verdict == "warn"
+    assert f"{n} of {n} patients" in check.figure
+    assert "divided in time" in check.figure
+    with pytest.raises(InputError, match="more than one part"):
+        check_cases(split.drop(columns=["record", "divided_in_time"]))
 
 
 def test_official_test_records_stay_test_and_no_other_is():

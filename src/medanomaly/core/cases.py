@@ -2,7 +2,9 @@
 
 Columns, in this order: ``case_id`` (str, unique), ``patient_id`` (str), ``label`` (Int8: 0 normal, 1 anomalous, NA
 unknown), ``kind`` (str: the label in the words of the data set, empty where it says nothing more), ``split``
-(``train`` | ``calibration`` | ``test``), then any subgroup columns (``sex``, ``age_band``, ``site``, ...).
+(``train`` | ``calibration`` | ``test``), then any subgroup columns (``sex``, ``age_band``, ``site``, ...). Where there
+are too few patients for a split by patient, a last column ``divided_in_time`` (bool) says that the same people are in
+every part.
 """
 
 from itertools import pairwise
@@ -13,13 +15,14 @@ from medanomaly.core.errors import InputError
 
 SPLITS = ("train", "calibration", "test")
 CASE_COLUMNS = ("case_id", "patient_id", "label", "kind", "split")
+DIVIDED_IN_TIME = "divided_in_time"
 
 AGE_BAND_EDGES = (0, 18, 40, 65, 80)
 
 
 def subgroup_columns(cases: pd.DataFrame) -> list[str]:
     """Names of the subgroup columns of a case table."""
-    return [column for column in cases.columns if column not in CASE_COLUMNS]
+    return [column for column in cases.columns if column not in (*CASE_COLUMNS, DIVIDED_IN_TIME)]
 
 
 def age_band(age: pd.Series) -> pd.Series:
@@ -61,13 +64,13 @@ def check_cases(cases: pd.DataFrame, source: object = "case table") -> pd.DataFr
             f"unknown splits {sorted(map(str, unknown))}", remedy=f"Expected {SPLITS}.", source=source
         )
     crossing = cases.groupby("patient_id")["split"].nunique()
-    if (crossing > 1).any():
+    if DIVIDED_IN_TIME not in cases and (crossing > 1).any():
         raise InputError(
             f"patient '{crossing.idxmax()}' is in more than one part",
             remedy="Split by patient (medanomaly.core.splits).",
             source=source,
         )
-    return cases[[*CASE_COLUMNS, *subgroup_columns(cases)]]
+    return cases[[*CASE_COLUMNS, *subgroup_columns(cases), *(c for c in (DIVIDED_IN_TIME,) if c in cases)]]
 
 
 def reference_cases(cases: pd.DataFrame, split: str) -> pd.Series:

@@ -121,7 +121,8 @@ class SVDBDataset(RecordingsDataset):
 
 
 def _labelled_values(path: Path, fs: float) -> Recording:
-    table = read_csv(path, fs=fs, units="mV")
+    # columns are called by their number; the second holds labels, which are no lead
+    table = read_csv(path, fs=fs, units="mV", channels=["lead 1", "lead 2"])
     if table.signal.shape[1] != 2:
         raise InputError(
             f"{table.signal.shape[1]} columns", remedy="Give two columns, value and label.", source=path

@@ -1,8 +1,10 @@
 """A user's own folder of recordings."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
@@ -13,9 +15,12 @@ from medanomaly.signals.readers.annotation_files import read_annotations_csv
 from medanomaly.signals.readers.csv import read_csv
 from medanomaly.signals.readers.edf import edf_patient, read_edf
 from medanomaly.signals.readers.npz import npz_patient, read_npz
-from medanomaly.signals.readers.wfdb import read_wfdb
+from medanomaly.signals.readers.text import read_text
+from medanomaly.signals.readers.wfdb import read_wfdb, segment_names
+from medanomaly.signals.recordings.patient_ids import stated_id
 from medanomaly.signals.recordings.recording import Recording
 from medanomaly.signals.recordings.recording_set import RecordingSet
+from medanomaly.signals.recordings.resampling import resample
 from medanomaly.signals.recordings.voltage import in_millivolts, voltage_doubts
 
 READERS = {".hea": "wfdb", ".edf": "edf", ".bdf": "edf", ".csv": "csv", ".tsv": "csv", ".npz": "npz"}
@@ -34,6 +39,7 @@ class SignalFolderDataset(RecordingsDataset):
         fs: rate in Hz of CSV and npz files that state none.
         units: of the leads of CSV files that state none: one for all, or one per lead.
         csv: further options of :func:`medanomaly.signals.readers.csv.read_csv` (``delimiter``, ``decimal``, ``time``).
+        resample: rate in Hz that every recording is brought to, 50 to 1000; None keeps their own. Beats need 100 Hz.
     """
 
     def __init__(
@@ -44,10 +50,11 @@ class SignalFolderDataset(RecordingsDataset):
         fs: float | None = None,
         units: str | dict[str, str] | None = None,
         csv: dict | None = None,
+        resample: float | None = None,
         metadata: dict | None = None,
     ):
         super().__init__(folder=folder, leads=leads, metadata=metadata)
-        self.fs, self.units, self.csv = fs, units, dict(csv or {})
+        self.fs, self.units, self.csv, self.resample = fs, units, dict(csv or {}), resample
 
     def recordings(self) -> RecordingSet:
         """One recording per file of a known format; segments of a multi-segment WFDB record belong to that record."""
@@ -58,14 +65,16 @@ class SignalFolderDataset(RecordingsDataset):
         known = self._known()
         parts = self._segments()
         readers, patients, left_out = {}, {}, {}
-        for path in sorted(p for p in self.folder.rglob("*") if p.is_file() and p.suffix.lower() in READERS):
+        for path in self._files():
             if path.name == "patients.csv" or path.name.endswith(".annotations.csv") or path in parts:
                 continue
             record = ".".join(path.relative_to(self.folder).with_suffix("").parts)
             if record in readers:
                 left_out[f"{record}{path.suffix}"] = f"another file is called {record}"
                 continue
-            patients[record] = known.get(record, {}).get("patient_id") or _stated_patient(path) or record
+            patients[record] = (
+                stated_id(known.get(record, {}).get("patient_id", "")) or _stated_patient(path) or record
+            )
             readers[record] = partial(self._read, path, record, patients[record], known.get(record, {}))
         if not readers:
             raise DataNotFoundError(
@@ -73,6 +82,7 @@ class SignalFolderDataset(RecordingsDataset):
                 remedy="Put recordings into the folder, or correct folder in the catalog entry.",
                 source=self.folder,
             )
+        _check_names(known, readers, self.folder / "patients.csv")
         absent = sorted(set(known) - set(readers))
         notes = [f"{len(readers)} recordings of {len(set(patients.values()))} patients"]
         if not known:
@@ -97,7 +107,16 @@ class SignalFolderDataset(RecordingsDataset):
         path = self.folder / "patients.csv"
         if not path.is_file():
             return {}
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        text = read_text(path)
+        delimiter = max(",;\t", key=text.partition("\n")[0].count)
+        try:
+            table = pd.read_csv(
+                StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, index_col=False
+            )
+        except (ValueError, pd.errors.ParserError) as error:
+            raise InputError(f"the file is not a CSV table: {error}", source=path) from error
+        table.columns = [str(column).strip() for column in table.columns]
+        table = table.apply(lambda column: column.str.strip())
         if not {"record", "patient_id"} <= set(table.columns):
             raise InputError(
                 f"columns are {list(table.columns)}", remedy="Give record and patient_id.", source=path
@@ -112,16 +131,11 @@ class SignalFolderDataset(RecordingsDataset):
 
     def _segments(self) -> set[Path]:
         """Headers that are segments of a multi-segment record."""
-        parts = set()
-        for path in self.folder.rglob("*.hea"):
-            lines = [
-                line.split()
-                for line in path.read_text("utf-8", errors="replace").splitlines()
-                if line.split() and not line.startswith("#")
-            ]
-            if lines and "/" in lines[0][0]:
-                parts |= {path.with_name(f"{words[0]}.hea") for words in lines[1:] if words[0] != "~"}
-        return parts
+        headers = [path for path in self._files() if path.suffix.lower() == ".hea"]
+        return {path.parent / f"{name}.hea" for path in headers for name in segment_names(path)}
+
+    def _files(self) -> list[Path]:
+        return sorted(p for p in self.folder.rglob("*") if p.suffix.lower() in READERS and p.is_file())
 
     def _read(self, path: Path, record: str, patient: str, known: dict[str, str]) -> Recording:
         kind = READERS[path.suffix.lower()]
@@ -137,6 +151,8 @@ class SignalFolderDataset(RecordingsDataset):
         marks = path.with_name(f"{path.stem}.annotations.csv")
         if marks.is_file():
             recording = replace(recording, annotations=read_annotations_csv(marks, recording.fs))
+        if self.resample is not None:
+            recording = resample(recording, self.resample)
         recording = in_millivolts(recording)
         doubts = (f"lead {lead}: {doubt}" for lead, doubt in voltage_doubts(recording).items())
         return replace(
@@ -148,6 +164,31 @@ class SignalFolderDataset(RecordingsDataset):
             attributes=recording.attributes
             | {key: value for key, value in known.items() if key not in {"record", "patient_id"}},
         )
+
+
+def _check_names(known: Mapping[str, object], readers: Mapping[str, object], source: Path) -> None:
+    """Refuse a table of patients that names none of the recordings, or some of them in another spelling."""
+    free = {_plain(record): record for record in readers if record not in known}
+    pairs = [(name, free[_plain(name)]) for name in known if name not in readers and _plain(name) in free]
+    if pairs:
+        raise InputError(
+            f"record '{pairs[0][0]}' is called '{pairs[0][1]}' in the folder ({len(pairs)} such names)",
+            remedy="Give the path of the file in the folder, with . for / and without its suffix.",
+            source=source,
+        )
+    if known and not set(known) & set(readers):
+        raise InputError(
+            f"none of its records is in the folder: it has '{next(iter(known))}', the folder has '{next(iter(readers))}'",
+            remedy="Give the path of the file in the folder, with . for / and without its suffix.",
+            source=source,
+        )
+
+
+def _plain(name: str) -> str:
+    """A name without suffix, case, folder marks and leading zeros, to find what was meant."""
+    name = name.strip().lower().replace("\\", "/").replace("/", ".")
+    name = name.removesuffix(next((suffix for suffix in READERS if name.endswith(suffix)), ""))
+    return re.sub(r"\b0+(?=\d)", "", name.removesuffix(".0"))
 
 
 def _stated_patient(path: Path) -> str | None:

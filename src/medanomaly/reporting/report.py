@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from medanomaly.core.cases import DIVIDED_IN_TIME
 from medanomaly.core.errors import InputError
 from medanomaly.evaluation.known_metrics import METRICS
 from medanomaly.reporting import tables
@@ -276,6 +277,8 @@ def _data(r: ModalityResults) -> Section:
     if counts["unexplained"]:
         lost = counted(counts["unexplained"], r.noun)
         doubts.append(f"These counts do not add up: {lost} cannot be accounted for.")
+    elif DIVIDED_IN_TIME in r.cases:
+        text += " The parts are divided in time: the same patients are in all of them. Figures come from test alone."
     else:
         text += f" A patient's {plural(r.noun)} are all in one part; figures come from test alone."
     summary = r.summary or {}

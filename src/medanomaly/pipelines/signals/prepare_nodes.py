@@ -4,7 +4,7 @@ import logging
 
 import pandas as pd
 
-from medanomaly.core.cases import check_cases
+from medanomaly.core.cases import DIVIDED_IN_TIME, check_cases
 from medanomaly.core.errors import ConfigurationError, MedanomalyError
 from medanomaly.core.splits import SplitParams
 from medanomaly.datasets.ecg5000 import CutBeats
@@ -27,6 +27,7 @@ def find_beats(
     """Beats of every recording, quality of every window, what is set aside and why, and counts that add up."""
     from medanomaly.signals.beats.split import divided_in_time
     from medanomaly.signals.beats.table import beats_of, cut_beats, quarantined_beats
+    from medanomaly.signals.recordings.voltage import ecg_of
 
     if isinstance(raw, CutBeats):
         beats = cut_beats(raw.cases)
@@ -43,12 +44,13 @@ def find_beats(
         try:
             if isinstance(recording, MedanomalyError):
                 raise recording
-            of_record, quality = beats_of(recording, params)
-        except MedanomalyError as error:
-            refused.append((record, str(error)))
-            logger.warning("%s is left out: %s", record, error)
+            ecg = ecg_of(recording)
+            of_record, quality = beats_of(ecg, params)
+        except Exception as error:  # one recording costs itself alone, whatever is wrong with it
+            refused.append((record, _why(error)))
+            logger.warning("%s is left out: %s", record, refused[-1][1])
             continue
-        notes += [f"{record}: {note}" for note in recording.notes]
+        notes += [f"{record}: {note}" for note in ecg.notes]
         beats.append(of_record)
         windows.append(quality)
     _some(beats, refused, raw, run)
@@ -85,7 +87,7 @@ def cut_windows(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     """Windows of every series, cases, what is set aside and why, and counts that add up.
 
-    A series teaches and calibrates its own detectors, so the person is in every part; patient ids name the part.
+    A series teaches and calibrates its own detectors, so the person is in every part, which the case table says.
     """
     from medanomaly.signals.beats.table import quarantined_beats
     from medanomaly.signals.series.windows import series_windows
@@ -96,9 +98,9 @@ def cut_windows(
             if isinstance(recording, MedanomalyError):
                 raise recording
             tables.append(series_windows(recording, raw.patients.get(record, record), params))
-        except MedanomalyError as error:
-            refused.append((record, str(error)))
-            logger.warning("%s is left out: %s", record, error)
+        except Exception as error:
+            refused.append((record, _why(error)))
+            logger.warning("%s is left out: %s", record, refused[-1][1])
     _some(tables, refused, raw, run)
     windows = pd.concat(tables, ignore_index=True).astype(
         {"record": "string", "source": "string", "split": "string"}
@@ -106,10 +108,11 @@ def cut_windows(
     cases = pd.DataFrame(
         {
             "case_id": windows["case_id"],
-            "patient_id": windows["source"] + " (" + windows["split"] + ")",
+            "patient_id": windows["source"],
             "label": windows["label"],
             "kind": pd.NA,
             "split": windows["split"],
+            DIVIDED_IN_TIME: True,
         }
     )
     quarantine = quarantined_beats(
@@ -134,6 +137,10 @@ def cut_windows(
         "notes": notes,
     }
     return windows, check_cases(cases), quarantine, summary
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, MedanomalyError) else f"{type(error).__name__}: {error}"
 
 
 def _some(found: list, refused: list[tuple[str, str]], raw: RecordingSet, run: RunParams) -> None:

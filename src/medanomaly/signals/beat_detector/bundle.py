@@ -15,10 +15,12 @@ from medanomaly.signals.beat_detector.params import BeatDetectorParams
 from medanomaly.signals.beat_detector.series import BeatSeries
 from medanomaly.signals.beats.table import case_id
 from medanomaly.signals.recordings.recording import Recording
+from medanomaly.signals.recordings.voltage import ecg_of
 
 
 def series_of(recording: Recording, beats: pd.DataFrame) -> BeatSeries:
-    """What the beat detector takes: a recording and its own rows of the beats table."""
+    """What the beat detector takes: the ECG of a recording and its own rows of the beats table."""
+    recording = ecg_of(recording)
     return BeatSeries(
         record=recording.record,
         patient_id=recording.patient_id,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medanomaly.core.errors import InputError
-from medanomaly.signals.beats.params import MIN_BEATS
+from medanomaly.signals.beats.params import LOWEST_RATE, MIN_BEATS
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class BeatSeries:
                 f"the signal has shape {self.signal.shape}",
                 "Give one row per sample and one column per lead.",
             )
-        if not (np.isfinite(self.fs) and self.fs >= 100):
+        if not (np.isfinite(self.fs) and self.fs >= LOWEST_RATE):
             refuse(
                 f"the sampling rate is {self.fs} Hz",
                 "Beats are scored at 100 Hz or more; resample the recording.",

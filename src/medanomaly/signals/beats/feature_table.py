@@ -9,6 +9,7 @@ from medanomaly.signals.features import catalogue
 from medanomaly.signals.features.morphology import RHYTHM_FEATURES, SHAPE_FEATURES, beat_features
 from medanomaly.signals.features.windows import column_names, feature_matrix
 from medanomaly.signals.recordings.recording import Recording
+from medanomaly.signals.recordings.voltage import ecg_of
 
 # leads differ between recordings of one data set: their position names them, so that all beats share columns
 LEAD_COLUMNS = ("lead_1", "lead_2")
@@ -19,7 +20,8 @@ SHARED = tuple(name for name in SHAPE_FEATURES if not name.startswith("pc_") or 
 def recording_features(recording: Recording, sample: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
     """Features of rhythm and shape, and the waveform, of each beat of one recording.
 
-    The first two leads are used. With a single lead the features of the second are missing, and both waveforms are equal.
+    The first two ECG leads are used. With a single lead the features of the second are missing, and both waveforms are
+    equal.
 
     Args:
         recording: 100 Hz or more.
@@ -29,6 +31,7 @@ def recording_features(recording: Recording, sample: np.ndarray) -> tuple[pd.Dat
         (n_beats, ...) features, NaN where a beat lacks them, and (n_beats, 60, 2) float32 waveforms at 120 Hz from R -
         250 ms on, each lead minus its median. Missing samples count as that median.
     """
+    recording = ecg_of(recording)
     signal = linear_phase(recording.signal[:, :2], recording.fs)
     names = LEAD_COLUMNS[: signal.shape[1]]
     features = beat_features(signal, recording.fs, sample, leads=names).drop(

@@ -7,6 +7,8 @@ from medanomaly.signals.quality.assessment import QualityParams
 
 # a recording with fewer beats says nothing about its patient
 MIN_BEATS = 16
+# rates in Hz at which beats are found, measured and scored
+LOWEST_RATE, HIGHEST_RATE = 100.0, 10_000.0
 
 
 class BeatParams(Params):

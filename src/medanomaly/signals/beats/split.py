@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.cases import SPLITS
+from medanomaly.core.cases import DIVIDED_IN_TIME, SPLITS
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.splits import SplitParams, patient_position, split_by_patient, split_outside_test
 
@@ -20,8 +20,8 @@ def divided_in_time(n_patients: int) -> bool:
 def split_beat_cases(cases: pd.DataFrame, official: Mapping[str, str], params: SplitParams) -> pd.DataFrame:
     """Cases with a column ``split`` after ``kind``.
 
-    The data set's own test records stay test. With one or two patients every recording is divided in time, and the
-    patient's id names the part (``805 (test)``): the same person is then in all three parts.
+    The data set's own test records stay test. With one or two patients every recording is divided in time: the same
+    person is then in all three parts, which a column ``divided_in_time`` says.
 
     Args:
         cases: ``case_id, patient_id, label, kind``, subgroups, ``record``; in order of time within a record.
@@ -34,7 +34,7 @@ def split_beat_cases(cases: pd.DataFrame, official: Mapping[str, str], params: S
     cases = cases.copy()
     if divided_in_time(cases["patient_id"].nunique()):
         part = _by_time(cases["record"], params)
-        cases["patient_id"] = cases["patient_id"] + " (" + part + ")"
+        cases[DIVIDED_IN_TIME] = True
     else:
         part = _by_patient(cases, official, params)
     cases.insert(4, "split", part)

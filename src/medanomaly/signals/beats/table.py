@@ -8,7 +8,7 @@ import pandas as pd
 from medanomaly.core.cases import age_band
 from medanomaly.core.errors import InputError
 from medanomaly.signals.beats.aami import aami_class, is_beat, label_of_class
-from medanomaly.signals.beats.params import MIN_BEATS, BeatParams
+from medanomaly.signals.beats.params import HIGHEST_RATE, LOWEST_RATE, MIN_BEATS, BeatParams
 from medanomaly.signals.peaks.r_peaks import detect_r_peaks
 from medanomaly.signals.quality.assessment import assess_quality, quality_at
 from medanomaly.signals.recordings.annotated_intervals import interval_mask, intervals
@@ -24,7 +24,7 @@ def beats_of(recording: Recording, params: BeatParams) -> tuple[pd.DataFrame, pd
     """Beats and quality windows of one recording.
 
     Args:
-        recording: with or without annotations.
+        recording: ECG leads in mV (:func:`~medanomaly.signals.recordings.voltage.ecg_of`), with or without annotations.
         params: which marks are taken, and the limits of good signal.
 
     Returns:
@@ -34,8 +34,16 @@ def beats_of(recording: Recording, params: BeatParams) -> tuple[pd.DataFrame, pd
         :func:`~medanomaly.signals.quality.assessment.assess_quality`.
 
     Raises:
-        InputError: there are fewer than 16 beats, too few to say anything about a patient.
+        InputError: the rate is not one at which beats can be scored, or there are fewer than 16 beats, too few to say
+            anything about a patient.
     """
+    if not LOWEST_RATE <= recording.fs <= HIGHEST_RATE:
+        raise InputError(
+            f"the sampling rate is {recording.fs:g} Hz",
+            record=recording.record,
+            remedy=f"Beats need {LOWEST_RATE:g} to {HIGHEST_RATE:,.0f} Hz. Correct the unit of the times, or set resample "
+            "in the catalog entry.",
+        )
     windows = assess_quality(recording, params.quality)
     marks = recording.annotations
     reference = is_beat(marks.symbol) if marks is not None else np.zeros(0, dtype=bool)

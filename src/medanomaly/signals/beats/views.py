@@ -10,7 +10,7 @@ from medanomaly.signals.beats.table import case_id
 from medanomaly.signals.features.heart_rate_variability import nn_intervals
 from medanomaly.signals.peaks.r_peaks import detect_r_peaks
 from medanomaly.signals.recordings.recording import Recording
-from medanomaly.signals.recordings.voltage import MILLIVOLTS
+from medanomaly.signals.recordings.voltage import ecg_of
 
 SHOWN_HZ = 180.0
 
@@ -73,12 +73,12 @@ def strip_around(
         sample: R peak of the beat.
         length_s: length of the strip in seconds.
     """
+    recording = ecg_of(recording)
     fs = recording.fs
     n = min(recording.n_samples, round(length_s * fs))
     first = int(np.clip(sample - n // 2, 0, recording.n_samples - n))
     step = max(1, int(fs // SHOWN_HZ))
-    scale = [MILLIVOLTS.get(unit.strip().lower(), 1.0) for unit in recording.units[:2]]
-    signal = recording.signal[first : first + n : step, :2].astype(np.float64) * scale
+    signal = recording.signal[first : first + n : step, :2].astype(np.float64)
     inside = beats[(beats["sample"] >= first) & (beats["sample"] < first + n)]
     marks = inside["aami"].fillna("").where(inside["aami"].notna(), "·")
     return Strip(
@@ -142,7 +142,7 @@ def flutter(recording: Recording) -> list[tuple[int, int]]:
 
 def detected_beats(recording: Recording) -> np.ndarray:
     """Samples of the R peaks that the detector of this project finds."""
-    return detect_r_peaks(recording.signal, recording.fs)
+    return detect_r_peaks(ecg_of(recording).signal, recording.fs)
 
 
 def bad_signal(windows: pd.DataFrame) -> pd.DataFrame:

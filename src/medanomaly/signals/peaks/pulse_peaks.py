@@ -6,6 +6,10 @@ gets two moving averages, one as long as a systole (111 ms), one as long as a be
 lies above the second by 2 % of the mean, and which last at least 111 ms, hold a systole. Added here: the mean is local
 (10 s), so that a burst of movement does not hide the rest; of two peaks closer than 300 ms the larger stays; a constant
 or missing stretch has no peak.
+
+Those lengths hold for about 30 to 185 pulses per minute. The period of every 10 s is therefore looked up in the
+autocorrelation. Where it is shorter, all lengths are halved; where it is longer, of two peaks closer than 0.6 periods the
+larger stays.
 """
 
 import numpy as np
@@ -17,6 +21,8 @@ from medanomaly.core.errors import ConfigurationError, InputError
 BAND = (0.5, 8.0)  # Hz
 SYSTOLE_S, BEAT_S, LOCAL_S, SHORTEST_S = 0.111, 0.667, 10.0, 0.300
 OFFSET = 0.02
+FASTEST_S, FAST_S, SLOW_S, SLOWEST_S = 0.2, 0.325, 1.9, 4.0  # periods
+SAME_PERIOD, LEAST_PERIODIC = 0.9, 0.3  # of the largest autocorrelation; of 1
 LOWEST_FS = 20.0
 
 
@@ -46,17 +52,64 @@ def detect_pulse_peaks(signal: np.ndarray, fs: float) -> np.ndarray:
     at = np.arange(len(signal))
     filled = np.interp(at, at[known], signal[known])
     pulse = sosfiltfilt(sos, filled - filled.mean(), padlen=min(len(filled) - 1, int(2 * fs)))
+    scale = 1e-12 * np.ptp(filled) ** 2
+    peaks = _systoles(pulse, filled, fs, scale, 1.0)
+    starts, period = _periods(pulse, fs)
+    block = np.clip(np.searchsorted(starts, np.arange(len(signal)), side="right") - 1, 0, None)
+    fast = period < FAST_S
+    if fast.any():
+        more = _systoles(pulse, filled, fs, scale, 0.5)
+        peaks = np.sort(np.concatenate([peaks[~fast[block[peaks]]], more[fast[block[more]]]]))
+    slow = np.flatnonzero(period > SLOW_S)
+    for k in slow:
+        inside = block[peaks] == k
+        kept = _apart(peaks[inside], filled, round(0.6 * period[k] * fs))
+        peaks = np.sort(np.concatenate([peaks[~inside], kept]))
+    peaks = peaks[known[peaks]]
+    # blocks may each keep a peak at their common edge
+    return _apart(peaks, filled, round(SHORTEST_S * (0.5 if fast.any() else 1.0) * fs))
+
+
+def _systoles(pulse: np.ndarray, filled: np.ndarray, fs: float, least: float, scale: float) -> np.ndarray:
+    """Peaks by two moving averages, with all lengths times ``scale``."""
     energy = np.clip(pulse, 0.0, None) ** 2
-    systole, beat, local = (
-        uniform_filter1d(energy, max(1, round(s * fs)), mode="nearest") for s in (SYSTOLE_S, BEAT_S, LOCAL_S)
-    )
+    lengths = (scale * SYSTOLE_S, scale * BEAT_S, LOCAL_S)
+    systole, beat, local = (uniform_filter1d(energy, max(1, round(s * fs)), mode="nearest") for s in lengths)
     # the rounding error of a constant is not a pulse
-    inside = (systole > beat + OFFSET * local) & (energy > 1e-12 * np.ptp(filled) ** 2)
+    inside = (systole > beat + OFFSET * local) & (energy > least)
     edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]))).reshape(-1, 2)
-    edges = edges[edges[:, 1] - edges[:, 0] >= round(SYSTOLE_S * fs)]
-    peaks = [start + int(np.argmax(filled[start:end])) for start, end in edges]
-    peaks = np.array([p for p in peaks if known[p]], dtype=np.int64)
-    return _apart(peaks, filled, round(SHORTEST_S * fs))
+    edges = edges[edges[:, 1] - edges[:, 0] >= round(scale * SYSTOLE_S * fs)]
+    peaks = np.array([start + int(np.argmax(filled[start:end])) for start, end in edges], dtype=np.int64)
+    return _apart(peaks, filled, round(scale * SHORTEST_S * fs))
+
+
+def _periods(pulse: np.ndarray, fs: float) -> tuple[np.ndarray, np.ndarray]:
+    """Period of every half of ``LOCAL_S``, seen in a window of that length around it.
+
+    Returns:
+        ``(starts, period)``: first sample of each stretch, and its period in s, NaN where nothing repeats itself. The
+        period is the shortest lag with an autocorrelation near the largest one.
+    """
+    width, hop = round(LOCAL_S * fs), round(LOCAL_S * fs / 2)
+    starts = np.arange(0, max(1, len(pulse)), hop)
+    period = np.full(len(starts), np.nan)
+    lags = slice(max(1, round(FASTEST_S * fs)), round(SLOWEST_S * fs))
+    for k, start in enumerate(starts):
+        low = int(np.clip(start - (width - hop) // 2, 0, max(0, len(pulse) - width)))
+        x = pulse[low : low + width]
+        x = x - x.mean()
+        power = float(x @ x)
+        if len(x) < 2 * lags.stop or power == 0:
+            continue
+        spectrum = np.fft.rfft(x, 2 * len(x))
+        likeness = np.fft.irfft(spectrum * np.conj(spectrum))[: lags.stop + 1] / power
+        # fewer samples overlap at a longer lag
+        likeness *= len(x) / (len(x) - np.arange(len(likeness)))
+        tops = np.flatnonzero((likeness[1:-1] >= likeness[:-2]) & (likeness[1:-1] > likeness[2:])) + 1
+        tops = tops[tops >= lags.start]
+        if len(tops) and (largest := likeness[tops].max()) > LEAST_PERIODIC:
+            period[k] = tops[likeness[tops] >= SAME_PERIOD * largest][0] / fs
+    return starts, period
 
 
 def _apart(peaks: np.ndarray, height: np.ndarray, distance: int) -> np.ndarray:

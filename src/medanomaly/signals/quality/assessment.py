@@ -14,9 +14,9 @@ from medanomaly.core.params import Params
 from medanomaly.signals.quality.ecg import ecg_index, ecg_measures
 from medanomaly.signals.quality.faults import bridged, flat_samples, in_windows, saturated_samples
 from medanomaly.signals.quality.ppg import LEAST_CORRELATION, LEAST_SKEWNESS, ppg_index, ppg_measures
-from medanomaly.signals.recordings.leads import lead_kind
+from medanomaly.signals.recordings.leads import MILLIVOLTS, lead_kind
 from medanomaly.signals.recordings.recording import Recording
-from medanomaly.signals.recordings.voltage import LARGEST_ECG_SWING, MILLIVOLTS
+from medanomaly.signals.recordings.voltage import LARGEST_ECG_SWING
 
 GOOD, BAD = "good", "bad"
 QUALITY_COLUMNS = ("record", "lead", "kind", "start_s", "end_s", "quality", "sqi", "reasons")

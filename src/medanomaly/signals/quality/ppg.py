@@ -53,15 +53,18 @@ def ppg_measures(x: np.ndarray, fs: float, width: int) -> dict[str, np.ndarray]:
 
 
 def _rate_and_pause(peaks, first, last, starts, width, fs):
-    count = last - first
-    span = np.zeros(len(starts))
-    pause = np.empty(len(starts))
+    rate, pause = np.zeros(len(starts)), np.empty(len(starts))
     for i, start in enumerate(starts):
         inside = peaks[first[i] : last[i]]
         # the edges of a window also bound a pause
-        pause[i] = np.diff(inside, prepend=start, append=start + width).max()
-        span[i] = inside[-1] - inside[0] if count[i] > 1 else 0
-    return np.where(count > 1, 60.0 * fs * (count - 1) / np.maximum(span, 1), 0.0), pause / fs
+        pause[i] = np.diff(inside, prepend=start, append=start + width).max() / fs
+        if len(inside) == 1:
+            # of a slow pulse the window holds one peak: the one before or after tells its rate
+            near = np.diff(peaks[max(first[i] - 1, 0) : last[i] + 1])
+            inside = np.array([0, near.min()]) if len(near) and near.min() <= LONGEST_PAUSE * fs else inside
+        if len(inside) > 1:
+            rate[i] = 60.0 * fs * (len(inside) - 1) / max(inside[-1] - inside[0], 1)
+    return rate, pause
 
 
 def _template_correlation(band, peaks, first, last, fs):

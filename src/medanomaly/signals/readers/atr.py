@@ -16,6 +16,10 @@ SYMBOL_OF_NUMBER = {number: symbol for symbol, number in CODE_NUMBERS.items()}
 _SKIP, _NUM, _SUB, _CHN, _AUX = 59, 60, 61, 62, 63
 _RATE = re.compile(r"^## time resolution: ([\d.]+)")
 _BEGIN, _END = "## annotation type definitions", "## end of definitions"
+# codes that a file can define for itself
+_OWN_CODES = range(42, 50)
+# a week of beats with everything that can be said of them; more is no annotation file
+_LARGEST_BYTES = 8 * 2**20
 _DEFINITION = re.compile(r"^(\d+)\s+(\S+)\s*(.*)$")
 
 
@@ -37,8 +41,14 @@ def decode_atr(path: str | Path) -> StoredMarks:
     """Decode an annotation file.
 
     Raises:
-        InputError: the file ends inside a mark, or uses a code that neither the format nor the file defines.
+        InputError: the file ends inside a mark, is too large, or uses a code that neither the format nor the file defines.
     """
+    if (size := Path(path).stat().st_size) > _LARGEST_BYTES:
+        raise InputError(
+            f"the annotation file has {size:,} bytes",
+            remedy=f"Give at most {_LARGEST_BYTES:,}: divide the recording.",
+            source=path,
+        )
     raw = Path(path).read_bytes()
     marks: list[list] = []
     time, at = 0, 0
@@ -99,6 +109,9 @@ def _definitions(marks: list[list]) -> tuple[float | None, dict[int, str], list[
         elif text.startswith(_END):
             inside = False
         elif inside and (found := _DEFINITION.match(text)):
+            own[int(found[1])] = found[2]
+        elif (found := _DEFINITION.match(text)) and int(found[1]) in _OWN_CODES:
+            # old files define codes without saying that they begin to
             own[int(found[1])] = found[2]
         else:
             rest.append(mark)

@@ -8,6 +8,9 @@ annotation ``padding`` says from where, and reading cuts there.
 Source: Kemp, Olivan 2003, "European data format 'plus' (EDF+)", Clinical Neurophysiology 114; edfplus.info.
 """
 
+import re
+import unicodedata
+import warnings
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +23,8 @@ from medanomaly.signals.recordings.annotated_intervals import runs
 from medanomaly.signals.recordings.annotation_order import in_time_order
 from medanomaly.signals.recordings.annotation_text import from_text, to_text
 from medanomaly.signals.recordings.common_rate import at_common_rate
+from medanomaly.signals.recordings.leads import unique_names
+from medanomaly.signals.recordings.patient_ids import free_text_id, stated_id
 from medanomaly.signals.recordings.recording import Annotations, Recording
 
 MISSING, PADDING = "missing", "padding"
@@ -27,6 +32,10 @@ _DIGITAL_MAX = 32767
 # limits of the format and of the library that writes it, in bytes
 _LABEL, _DIMENSION, _TEXT = 16, 8, 40
 _LONGEST_RECORD_S = 60
+_LONGEST_CODE, _LARGEST_NUMBER = 60, 99_999_999
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
+# code, sex, birth date and name, as EDF+ wants the field of the patient
+_EDF_PLUS_FIELD = re.compile(r"\S+ [MFX] (X|\d{2}-[A-Z]{3}-\d{4})( .*)?")
 # EDF+ writes X for what is unknown
 _NO_CODE = frozenset({"", "X"})
 _ANNOTATION_SIGNALS = 64
@@ -53,11 +62,17 @@ def _marks(file: pyedflib.EdfReader) -> list[tuple[float, float, str]]:
 
 
 def edf_patient(path: str | Path) -> str | None:
-    """Patient code of a file (the first word of the patient identification in its header), or None where it has none."""
+    """Patient code of a file, or None where it has none.
+
+    In EDF+ it is the first word of the patient field. In plain EDF that field is free text: it counts only where it has the
+    form of EDF+, or is one word with a digit in it. Placeholders (``X``, ``anonymous``) are no codes.
+    """
     with Path(path).open("rb") as file:
-        header = file.read(88)
-    words = header[8:].decode("ascii", errors="replace").split()
-    return words[0] if words and words[0] not in _NO_CODE else None
+        header = file.read(256)
+    text = header[8:88].decode("ascii", errors="replace").strip()
+    if header[192:197] in (b"EDF+C", b"EDF+D", b"BDF+C", b"BDF+D") or _EDF_PLUS_FIELD.fullmatch(text):
+        return stated_id(text.partition(" ")[0])
+    return free_text_id(text)
 
 
 def read_edf(
@@ -82,38 +97,68 @@ def read_edf(
     path = Path(path)
     file = _open(path)
     try:
-        labels = [label.strip() for label in file.getSignalLabels()]
+        labels, notes = unique_names([label.strip() for label in file.getSignalLabels()])
         if not labels:
             raise InputError(
                 "the file holds only annotations", remedy="Read them by read_edf_annotations.", source=path
             )
         wanted = list(labels) if channels is None else list(channels)
         if unknown := [name for name in wanted if name not in labels]:
-            raise InputError(f"there is no signal {unknown}", remedy=f"There are {labels}.", source=path)
+            raise InputError(
+                f"there is no signal {unknown}", remedy=f"There are {list(labels)}.", source=path
+            )
+        if not file.datarecord_duration > 0:
+            raise InputError(
+                f"data records last {file.datarecord_duration:g} s",
+                remedy="Write the length of a data record in seconds into the header.",
+                source=path,
+            )
         numbers = list(range(len(labels))) if channels is None else [labels.index(name) for name in wanted]
         rates = [float(file.getSampleFrequency(j)) for j in numbers]
         if not min(rates) > 0:
             raise InputError(f"sampling rates are {rates}", source=path)
         columns = [file.readSignal(j) for j in numbers]
-        signal, fs, notes = at_common_rate(columns, rates, tuple(wanted))
+        signal, fs, changed = at_common_rate(columns, rates, tuple(wanted))
         units = tuple(file.getPhysicalDimension(j).strip() for j in numbers)
         marks, header = _marks(file), file.getHeader()
+        behind = _behind(path, file.datarecords_in_file, file.datarecord_duration)
     finally:
         file.close()
+    if patient_id is None and (patient_id := edf_patient(path)) is None:
+        notes += (
+            "the patient field of the file is empty, free text or a placeholder: it was not taken as an id",
+        )
     signal, marks, gaps = _with_gaps(signal, fs, wanted, marks)
     annotations, sorted_note = _annotations(marks, fs, path) if marks else (None, ())
     code = str(header.get("patientcode", "")).strip()
     known = {"sex": str(header.get("sex", ""))[:1].upper(), "patient_code": code}
     return Recording(
         record=path.stem,
-        patient_id=patient_id or edf_patient(path) or path.stem,
+        patient_id=path.stem if patient_id is None else patient_id,
         signal=signal,
         fs=fs,
         leads=tuple(wanted),
         units=units,
         annotations=annotations,
         attributes={name: value for name, value in known.items() if value not in _NO_CODE},
-        notes=(*notes, *gaps, *sorted_note),
+        notes=(*notes, *behind, *changed, *gaps, *sorted_note),
+    )
+
+
+def _behind(path: Path, n_records: int, seconds: float) -> tuple[str, ...]:
+    """A note on what lies in the file behind the data records that its header counts."""
+    with path.open("rb") as file:
+        fixed = file.read(256)
+        n_signals = int(fixed[252:256])
+        file.seek(256 + 216 * n_signals)
+        samples = sum(int(file.read(8)) for _ in range(n_signals))
+    size = samples * (3 if fixed[:1] == b"\xff" else 2)
+    left = path.stat().st_size - int(fixed[184:192]) - n_records * size
+    if left < size:
+        return ()
+    return (
+        f"the header counts {n_records * seconds:g} s; {left // size * seconds:g} s behind them were not read: correct "
+        "the number of data records in the header",
     )
 
 
@@ -161,11 +206,38 @@ def read_edf_annotations(path: str | Path, fs: float) -> Annotations:
 
 
 def _outward(low: float, high: float) -> tuple[float, float]:
-    """Limits with four digits that include every value; EDF writes them in eight characters."""
+    """Limits with four digits, or fewer, that include every value and that EDF can write in eight characters."""
     widest = max(abs(low), abs(high), 1e-3)
-    step = 10.0 ** (np.floor(np.log10(widest)) - 3)
-    low, high = np.floor(low / step) * step, np.ceil(high / step) * step
-    return float(f"{low:.4g}"), float(f"{max(high, low + 2 * step):.4g}")
+    for digits in (4, 3, 2, 1):
+        step = 10.0 ** (np.floor(np.log10(widest)) - digits + 1)
+        bottom, top = np.floor(low / step) * step, np.ceil(high / step) * step
+        limits = float(f"{bottom:.{digits}g}"), float(f"{max(top, bottom + 2 * step):.{digits}g}")
+        if all(len(_number(limit)) <= _DIMENSION for limit in limits):
+            break
+    return limits
+
+
+def _number(x: float) -> str:
+    """A number in as few characters as it needs, without an exponent where eight are enough."""
+    plain = np.format_float_positional(x, trim="-")
+    return plain if len(plain) <= _DIMENSION else np.format_float_scientific(x, trim="-", exp_digits=1)
+
+
+def _patient_code(patient: str, record: str) -> str:
+    """The id in ASCII, as EDF+ wants it: Mueller for Müller, e for é, _ for a blank.
+
+    Raises:
+        InputError: a letter has no ASCII form, or the id is too long.
+    """
+    plain = unicodedata.normalize("NFC", patient).translate(_UMLAUTS).replace(" ", "_")
+    plain = "".join(c for c in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(c))
+    if not plain.isascii() or len(plain) > _LONGEST_CODE:
+        raise InputError(
+            f"the patient id is no ASCII text of at most {_LONGEST_CODE} characters",
+            record=record,
+            remedy="Give the recording a patient_id of Latin letters and digits.",
+        )
+    return plain
 
 
 def _record_seconds(fs: float, record: str) -> int:
@@ -210,6 +282,12 @@ def write_edf(recording: Recording, path: str | Path) -> Path:
         marks += [(a / recording.fs, (b - a) / recording.fs, f"{MISSING}@@{lead}") for a, b in runs(missing)]
         values[missing] = 0.0
         low, high = _outward(values.min(), values.max())
+        if max(abs(low), abs(high)) > _LARGEST_NUMBER:
+            raise InputError(
+                f"lead {lead} reaches from {low:g} to {high:g} {unit}",
+                record=name,
+                remedy=f"EDF holds numbers up to {_LARGEST_NUMBER:,}: convert the lead to a larger unit.",
+            )
         headers.append(
             {
                 "label": lead,
@@ -255,15 +333,31 @@ def _write(path, recording, headers, columns, marks, seconds, n_records):
             record=recording.record,
             remedy="Write the annotations as CSV.",
         )
-    file = pyedflib.EdfWriter(str(path), len(headers), file_type=pyedflib.FILETYPE_EDFPLUS)
-    try:
-        if seconds != 1:
-            file.setDatarecordDuration(seconds)
-        file.setSignalHeaders(headers)
-        file.setPatientCode(recording.patient_id.replace(" ", "_"))
-        file.set_number_of_annotation_signals(needed)
-        file.writeSamples(columns)
-        for onset, duration, text in marks:
-            file.writeAnnotation(onset, duration, text)
-    finally:
-        file.close()
+    code = _patient_code(recording.patient_id, recording.record)
+    with warnings.catch_warnings():
+        # the library cuts limits off after eight characters; they are written again below
+        warnings.simplefilter("ignore", UserWarning)
+        file = pyedflib.EdfWriter(str(path), len(headers), file_type=pyedflib.FILETYPE_EDFPLUS)
+        try:
+            if seconds != 1:
+                file.setDatarecordDuration(seconds)
+            file.setSignalHeaders(headers)
+            file.setPatientCode(code)
+            file.set_number_of_annotation_signals(needed)
+            file.writeSamples(columns)
+            for onset, duration, text in marks:
+                file.writeAnnotation(onset, duration, text)
+        finally:
+            file.close()
+    _write_limits(path, headers)
+
+
+def _write_limits(path: Path, headers: list[dict]) -> None:
+    """Write the physical limits of every signal in eight characters that say the same number."""
+    with path.open("r+b") as file:
+        file.seek(252)
+        n_signals = int(file.read(4))
+        for j, header in enumerate(headers):
+            for k, limit in enumerate((header["physical_min"], header["physical_max"])):
+                file.seek(256 + n_signals * (104 + 8 * k) + 8 * j)
+                file.write(_number(limit).ljust(_DIMENSION).encode())

@@ -1,15 +1,23 @@
 """Recordings as ``.npz``: arrays only, nothing pickled."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import ZipFile
 
 import numpy as np
 
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.signals.recordings.annotation_order import in_time_order
+from medanomaly.signals.recordings.leads import unique_names
+from medanomaly.signals.recordings.patient_ids import stated_id
 from medanomaly.signals.recordings.recording import Annotations, Recording
+from medanomaly.signals.recordings.voltage import COUNTS, whole_numbers
 
 _MARKS = ("annotation_sample", "annotation_symbol", "annotation_text")
+_TEXTS = ("leads", "units", "patient_id", "attribute_names", "attribute_values")
+# arrays that become more than this, and more than so many times the file, are damaged or meant to fill the memory
+_LARGEST_BYTES, _LARGEST_RATIO = 64 * 2**20, 30
+_LONGEST_TEXTS = 2**20
 
 
 def write_npz(recording: Recording, path: str | Path) -> Path:
@@ -40,7 +48,7 @@ def write_npz(recording: Recording, path: str | Path) -> Path:
 
 
 def read_npz(
-    path: str | Path, *, fs: float | None = None, units: str = "mV", patient_id: str | None = None
+    path: str | Path, *, fs: float | None = None, units: str | None = None, patient_id: str | None = None
 ) -> Recording:
     """Read a recording.
 
@@ -48,7 +56,7 @@ def read_npz(
         path: a file with ``signal`` (n,) or (n_samples, n_leads) and, where known, ``fs``, ``leads``, ``units``,
             ``patient_id``, ``annotation_sample``, ``annotation_symbol``, ``annotation_text``.
         fs: rate in Hz where the file states none.
-        units: of every lead where the file states none.
+        units: of every lead where the file states none; None takes mV, or counts of an ADC for whole numbers.
         patient_id: whose it is; None takes ``patient_id`` of the file, or the name of the file.
 
     Raises:
@@ -58,16 +66,12 @@ def read_npz(
     path = Path(path)
     if not path.is_file():
         raise DataNotFoundError("the file does not exist", source=path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, BadZipFile, OSError, EOFError, AttributeError) as error:
-        raise InputError(f"the file is not an npz of plain arrays: {error}", source=path) from error
+    arrays = _arrays(path, ("signal", "fs", *_TEXTS, *_MARKS))
     signal = arrays.get("signal")
     if signal is None or signal.dtype.kind not in "fiu" or signal.ndim not in {1, 2}:
-        found = {name: value.shape for name, value in arrays.items()}
+        found = "none" if signal is None else f"{signal.dtype} {signal.shape}"
         raise InputError(
-            f"there is no array signal of numbers with one or two dimensions: {found}",
+            f"there is no array signal of numbers with one or two dimensions, but {found}",
             remedy="Add an array signal with one row per sample and one column per lead.",
             source=path,
         )
@@ -79,24 +83,38 @@ def read_npz(
             source=path,
         )
     rate = _rate(arrays, fs, path)
-    notes = [] if "units" in arrays else [f"the file states no units: {units} was taken"]
-    leads = _texts(arrays, "leads", [f"lead {j + 1}" for j in range(signal.shape[1])])
+    notes = []
+    if "units" not in arrays and units is None:
+        units = COUNTS if whole_numbers(signal) else "mV"
+        counts = ", and the values are whole numbers: counts of an ADC, whose scale is unknown"
+        notes = [f"the file states no units{counts if units == COUNTS else ': mV was taken'}"]
+    names = _texts(arrays, "leads", [f"lead {j + 1}" for j in range(signal.shape[1])])
+    leads, numbered = unique_names(names)
+    notes += numbered
     marks = None
     if _MARKS[0] in arrays:
         marks, more = _annotations(arrays, path)
         notes += more
-    patient = _texts(arrays, "patient_id", [path.stem])[0]
+    if patient_id is None and (patient_id := _stated(arrays)) is None:
+        patient_id = path.stem
+        if "patient_id" in arrays:
+            notes.append("patient_id of the file is empty or a placeholder: it was not taken as an id")
+    keys, values = (_texts(arrays, f"attribute_{part}", []) for part in ("names", "values"))
+    if len(keys) != len(values):
+        raise InputError(
+            f"{len(keys)} attribute_names and {len(values)} attribute_values",
+            remedy="Give one value per name.",
+            source=path,
+        )
     return Recording(
         record=path.stem,
-        patient_id=patient if patient_id is None else patient_id,
+        patient_id=patient_id,
         signal=signal,
         fs=rate,
-        leads=tuple(leads),
+        leads=leads,
         units=tuple(_texts(arrays, "units", [units] * signal.shape[1])),
         annotations=marks,
-        attributes=dict(
-            zip(_texts(arrays, "attribute_names", []), _texts(arrays, "attribute_values", []), strict=True)
-        ),
+        attributes=dict(zip(keys, values, strict=True)),
         notes=tuple(notes),
     )
 
@@ -104,10 +122,38 @@ def read_npz(
 def npz_patient(path: str | Path) -> str | None:
     """The patient that a file names, read without its signal; None where it names none or is not an npz."""
     try:
-        with np.load(Path(path), allow_pickle=False) as file:
-            return str(file["patient_id"]) if "patient_id" in file.files else None
-    except (ValueError, BadZipFile, OSError, EOFError, AttributeError):
+        return _stated(_arrays(Path(path), ("patient_id",)))
+    except InputError:
         return None
+
+
+def _arrays(path: Path, wanted: Sequence[str]) -> dict[str, np.ndarray]:
+    """The arrays of these names that are there; sizes are looked at before anything is decoded."""
+    try:
+        with ZipFile(path) as file:
+            sizes = {info.filename.removesuffix(".npy"): info.file_size for info in file.infolist()}
+        total = sum(sizes.get(name, 0) for name in wanted)
+        if total > max(_LARGEST_BYTES, _LARGEST_RATIO * path.stat().st_size):
+            raise InputError(
+                f"its arrays have {total:,} bytes, {total // max(1, path.stat().st_size):,} times those of the file",
+                remedy="Store the arrays without compression.",
+                source=path,
+            )
+        if long := [name for name in _TEXTS if name in wanted and sizes.get(name, 0) > _LONGEST_TEXTS]:
+            raise InputError(
+                f"array {long[0]} has {sizes[long[0]]:,} bytes", remedy="Give short names.", source=path
+            )
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in wanted if name in file.files}
+    except InputError:
+        raise
+    except Exception as error:  # a damaged file can raise any error of zipfile, zlib or numpy
+        raise InputError(f"the file is not an npz of plain arrays: {error}", source=path) from error
+
+
+def _stated(arrays: dict[str, np.ndarray]) -> str | None:
+    texts = _texts(arrays, "patient_id", [])
+    return stated_id(texts[0]) if texts else None
 
 
 def _texts(arrays: dict[str, np.ndarray], name: str, default: list[str]) -> list[str]:

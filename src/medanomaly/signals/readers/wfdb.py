@@ -3,6 +3,7 @@
 Skew is removed, segments are joined with gaps between them, and leads stored at different rates are brought to one.
 """
 
+import re
 import warnings
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,12 +15,24 @@ import wfdb
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.signals.beats.aami import mitbih_patient
 from medanomaly.signals.readers.atr import decode_atr
-from medanomaly.signals.readers.wfdb_segments import Leads, join_segments, single_segment
+from medanomaly.signals.readers.wfdb_segments import (
+    Leads,
+    join_segments,
+    nested_header,
+    nested_signals,
+    single_segment,
+)
 from medanomaly.signals.recordings.annotation_order import in_time_order
 from medanomaly.signals.recordings.annotation_text import QUALITY, quality_text
 from medanomaly.signals.recordings.common_rate import at_common_rate
+from medanomaly.signals.recordings.leads import unique_names
 from medanomaly.signals.recordings.recording import Annotations, Recording
+from medanomaly.signals.recordings.time_axis import LONGEST_GAP_SAMPLES
 
+_LONGEST_LINE = 1000
+# a rate, with the rate of its counter where it has one: 360, 62.5, 360/1(0)
+_RATE = re.compile(r"(\d+\.?\d*|\.\d+)(/\S*)?")
+_FASTEST = 1e7
 # the spellings of age and sex in PhysioNet's comment lines
 _SEXES = {"m": "M", "male": "M", "f": "F", "female": "F"}
 
@@ -45,9 +58,16 @@ def read_header(path: str | Path) -> wfdb.Record | wfdb.MultiRecord:
             remedy="A WFDB record is a .hea file and the signal files that it names, in one folder.",
             source=header_file,
         )
-    _check_names(header_file)
+    _check_lines(header_file)
+    segments = segment_names(header_file)
+    for name in segments:
+        if (file := path.parent / f"{name}.hea").is_file():
+            _check_lines(file)
     try:
-        header = wfdb.rdheader(str(path), rd_segments=True)
+        if any("/" in name for name in segments):
+            header = nested_header(path, _lines(header_file))
+        else:
+            header = wfdb.rdheader(str(path), rd_segments=True)
     except FileNotFoundError as error:
         raise _absent(path, error) from None
     except Exception as error:  # the parser raises any error of its regular expressions and casts
@@ -61,20 +81,68 @@ def read_header(path: str | Path) -> wfdb.Record | wfdb.MultiRecord:
     return header
 
 
-def _check_names(header_file: Path) -> None:
-    """Refuse a header that names files outside its folder: a file from elsewhere must not open others."""
+def _lines(header_file: Path) -> list[str]:
+    """Lines of a header that are not empty and no comments."""
     lines = header_file.read_text("utf-8", errors="replace").splitlines()
+    return [line for line in lines if line.split() and not line.startswith("#")]
+
+
+def _check_lines(header_file: Path) -> None:
+    """Refuse a header that the parser would read as something else, or that names files outside its folder."""
+    lines = _lines(header_file)
+
+    def refuse(problem: str, remedy: str):
+        raise InputError(problem, remedy=remedy, source=header_file)
+
+    if not lines or len(lines[0].split()) < 2:
+        refuse(
+            "the header has no record line",
+            "Its first line gives the record, the number of leads and the rate.",
+        )
+    if (longest := max(map(len, lines))) > _LONGEST_LINE:
+        refuse(f"a line has {longest:,} characters", f"Give at most {_LONGEST_LINE:,}.")
+    words = lines[0].split()
+    rate = _RATE.fullmatch(words[2]) if len(words) > 2 else None
+    if len(words) > 2 and (rate is None or not 0 < float(rate[1]) <= _FASTEST):
+        refuse(f"the sampling rate is '{words[2]}'", "Give a number of Hz above 0, without an exponent.")
+    if len(words) > 3 and not words[3].isdigit() and ":" not in words[3]:
+        refuse(f"the number of samples is '{words[3]}'", "Give a whole number.")
+    n_lines = re.fullmatch(r"\d+", words[0].rpartition("/")[2] if "/" in words[0] else words[1])
+    if n_lines is None or len(lines) - 1 < int(n_lines[0]):
+        refuse(
+            f"the first line promises {n_lines[0] if n_lines else words[1]} lines, and {len(lines) - 1} follow",
+            "Give one line per lead, or per segment.",
+        )
+    if "/" in words[0]:
+        segments = [line.split() for line in lines[1 : 1 + int(n_lines[0])]]
+        if any(len(segment) < 2 or not segment[1].isdigit() for segment in segments):
+            refuse("a segment has no length", "Give its name and its number of samples.")
+        gaps = sum(int(length) for name, length, *_ in segments if name == "~")
+        held = sum(int(length) for name, length, *_ in segments if name != "~")
+        if gaps > max(LONGEST_GAP_SAMPLES, 2 * held):
+            refuse(f"gaps of {gaps:,} samples between {held:,}", "Divide the record there.")
     for line in lines:
-        name = line.split()[0] if line.split() else ""
-        if name.startswith("#"):
-            continue
+        name = line.split()[0]
         # a segment of a multi-segment record may lie in a folder below
         if name.startswith(("/", "\\")) or ".." in PurePosixPath(name).parts or ":" in name or "\\" in name:
-            raise InputError(
-                f"the header names '{name}'",
-                remedy="The files of a record lie in the folder of its header.",
-                source=header_file,
-            )
+            refuse(f"the header names '{name}'", "The files of a record lie in the folder of its header.")
+
+
+def segment_names(header_file: Path) -> list[str]:
+    """Names of the segments of a multi-segment record, relative to its folder; none for another record."""
+    lines = [line.split() for line in _lines(header_file)]
+    return [words[0] for words in lines[1:] if words[0] != "~"] if lines and "/" in lines[0][0] else []
+
+
+def _defaults(header_file: Path) -> tuple[str, ...]:
+    """Notes on what the header does not state: the format then takes 250 Hz and 200 counts per mV, which may be wrong."""
+    lines = [line.split() for line in _lines(header_file)]
+    if len(lines[0]) < 3:
+        return ("the header states no sampling rate: 250 Hz were taken",)
+    if "/" in lines[0][0]:
+        return ()
+    n = sum(len(words) < 3 or bool(re.match(r"0+(\.0*)?($|[(/])", words[2])) for words in lines[1:])
+    return (f"{n} lead(s) have no gain in the header: 200 counts per mV were taken",) if n else ()
 
 
 def _absent(path: Path, error: FileNotFoundError) -> DataNotFoundError:
@@ -116,21 +184,23 @@ def read_wfdb(
     """
     path = record_path(path)
     header = read_header(path)
-    names = _names(header)
+    stored = _names(header)
+    names, numbered = unique_names(stored)
     if channels is not None and (unknown := [c for c in channels if c not in names]):
         raise InputError(
-            f"there is no lead {unknown}", remedy=f"There are {names}.", source=path, record=path.name
+            f"there is no lead {unknown}", remedy=f"There are {list(names)}.", source=path, record=path.name
         )
     # leads are read by number: of two leads with one name, a name would find only the first
     wanted = list(range(len(names))) if channels is None else [names.index(c) for c in channels]
     first, last = _frames(header, path, start_s, stop_s)
-    leads = _signals(path, wanted, [names[j] for j in wanted], first, last)
+    leads = _signals(path, header, wanted, [stored[j] for j in wanted], first, last)
     signal, fs, notes = at_common_rate(
-        leads.columns, [float(header.fs) * s for s in leads.samples_per_frame], leads.names
+        leads.columns, [float(header.fs) * s for s in leads.samples_per_frame], [names[j] for j in wanted]
     )
+    notes += numbered + _defaults(path.with_name(path.name + ".hea"))
     notes += tuple(
-        f"lead {n}: a skew of {s} frames was taken out"
-        for n, s in zip(leads.names, leads.skew, strict=True)
+        f"lead {names[j]}: a skew of {s} frames was taken out"
+        for j, s in zip(wanted, leads.skew, strict=True)
         if s
     )
     marks, marked = None, ()
@@ -143,7 +213,7 @@ def read_wfdb(
         patient_id=path.name if patient_id is None else patient_id,
         signal=signal,
         fs=fs,
-        leads=tuple(leads.names),
+        leads=tuple(names[j] for j in wanted),
         units=tuple(leads.units),
         annotations=marks,
         attributes=_attributes(header),
@@ -175,19 +245,29 @@ def _frames(header, path: Path, start_s: float, stop_s: float | None) -> tuple[i
     return first, last
 
 
-def _signals(path: Path, wanted: list[int], names: list[str], first: int, last: int | None) -> Leads:
+def _signals(
+    path: Path,
+    header: wfdb.Record | wfdb.MultiRecord,
+    wanted: list[int],
+    names: list[str],
+    first: int,
+    last: int | None,
+) -> Leads:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            record = wfdb.rdrecord(
-                str(path),
-                sampfrom=first,
-                sampto=last,
-                channels=wanted,
-                smooth_frames=False,
-                m2s=False,
-                return_res=32,
-            )
+            if any("/" in name for name in getattr(header, "seg_name", None) or ()):
+                record = nested_signals(path, header, wanted, first, last)
+            else:
+                record = wfdb.rdrecord(
+                    str(path),
+                    sampfrom=first,
+                    sampto=last,
+                    channels=wanted,
+                    smooth_frames=False,
+                    m2s=False,
+                    return_res=32,
+                )
         if isinstance(record, wfdb.MultiRecord):
             return join_segments(record, names)
         return single_segment(record, names)

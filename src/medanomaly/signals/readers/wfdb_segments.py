@@ -1,6 +1,8 @@
 """Segments of a multi-segment WFDB record, joined in time; times that no segment covers are missing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import wfdb
@@ -39,6 +41,56 @@ def single_segment(record: wfdb.Record, names: list[str]) -> Leads:
     )
 
 
+def nested_header(path: Path, lines: Sequence[str]) -> wfdb.MultiRecord:
+    """Header of a multi-segment record some of whose segments lie in folders below, which ``wfdb`` does not read.
+
+    Args:
+        path: the record, without ``.hea``.
+        lines: of its header: the record line, then one line per segment.
+    """
+    first, *rest = [line.split() for line in lines]
+    names, lengths = [words[0] for words in rest], [int(words[1]) for words in rest]
+    return wfdb.MultiRecord(
+        record_name=path.name,
+        n_sig=int(first[1]),
+        fs=float(first[2].partition("/")[0]) if len(first) > 2 else 250.0,
+        sig_len=sum(lengths),
+        seg_name=names,
+        seg_len=lengths,
+        segments=[None if name == "~" else wfdb.rdheader(str(path.parent / name)) for name in names],
+        # the first segment of a variable layout describes the leads and has no samples
+        layout="variable" if lengths[0] == 0 else "fixed",
+        comments=[],
+    )
+
+
+def nested_signals(
+    path: Path, header: wfdb.MultiRecord, wanted: list[int], first: int, last: int | None
+) -> wfdb.MultiRecord:
+    """The record of :func:`nested_header` with the samples of frames ``first`` to ``last``."""
+    segments, lengths, start = [], [], 0
+    for name, segment, length in zip(header.seg_name, header.segments, header.seg_len, strict=True):
+        low, high = max(0, first - start), min(length, length if last is None else last - start)
+        start += length
+        lengths.append(max(0, high - low))
+        if segment is None or high <= low:
+            segments.append(None)
+            continue
+        segments.append(
+            wfdb.rdrecord(
+                str(path.parent / name),
+                sampfrom=low,
+                sampto=high,
+                channels=None if header.layout == "variable" else wanted,
+                smooth_frames=False,
+                return_res=32,
+            )
+        )
+    return wfdb.MultiRecord(
+        record_name=header.record_name, segments=segments, seg_len=lengths, layout=header.layout
+    )
+
+
 def join_segments(record: wfdb.MultiRecord, names: list[str]) -> Leads:
     """Leads of a multi-segment record, read with ``m2s=False`` and ``smooth_frames=False``.
 
@@ -63,7 +115,7 @@ def join_segments(record: wfdb.MultiRecord, names: list[str]) -> Leads:
     frame = 0
     for segment, length in segments:
         for j, name in enumerate(names):
-            column = _column(segment, name, j, variable)
+            column = _column(segment, name, names[:j].count(name) if variable else j, variable)
             if column is None:
                 continue
             rate = max(1, int((segment.samps_per_frame or [1] * segment.n_sig)[column] or 1))
@@ -98,4 +150,6 @@ def _column(segment: wfdb.Record | None, name: str, number: int, variable: bool)
         return None
     if not variable:
         return number
-    return segment.sig_name.index(name) if name in segment.sig_name else None
+    # of several leads of one name, the first is the first in every segment
+    found = [column for column, own in enumerate(segment.sig_name) if own == name]
+    return found[number] if number < len(found) else None

@@ -9,6 +9,18 @@ import numpy as np
 from medanomaly.core.errors import InputError
 from medanomaly.signals.recordings.recording import Recording
 
+# unit of voltage -> mV
+MILLIVOLTS = {
+    unit: factor
+    for factor, units in (
+        (1e3, ("v", "volt", "volts")),
+        (1.0, ("mv", "millivolt", "millivolts", "mvolt")),
+        (1e-3, ("uv", "µv", "μv", "microvolt", "microvolts", "uvolt")),
+        (1e-6, ("nv", "nanovolt", "nanovolts")),
+    )
+    for unit in units
+}
+
 # names of one lead in different systems; a modified lead (MLII, MCL1) counts as the lead that it imitates
 ALIASES = {
     "I": ("I", "MLI", "D1", "DI"),
@@ -23,11 +35,28 @@ ALIASES = {
     "PPG": ("PPG", "PLETH", "PLETHYSMOGRAM", "SPO2 WAVE"),
     "RESP": ("RESP", "RESPIRATION", "THORAX", "IMPEDANCE"),
     "ABP": ("ABP", "ART", "BP", "IBP"),
+    # orthogonal leads of Frank
+    **{f"V{axis}": (f"V{axis}",) for axis in "XYZ"},
 }
 _STANDARD = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
-_ECG = frozenset({"I", "II", "III", "AVR", "AVL", "AVF", "V", "ECG", *(f"V{j}" for j in range(1, 7))})
+_ECG = frozenset({*ALIASES} - {"PPG", "RESP", "ABP"})
 _KINDS = {"PPG": "ppg", "RESP": "resp", "ABP": "abp"}
-_VOLTS = frozenset({"v", "mv", "uv", "µv", "μv", "nv"})
+# electrodes of an EEG (10-20 system) are named by their place: C3, Fp1, O2-A1
+_ELECTRODE = re.compile(r"((FP|AF|FC|FT|CP|TP|PO|[FCTPOAM])(\d{1,2}|Z)|E[12])( |$)")
+# what else is recorded beside an ECG; found by the beginnings of words
+_OTHER = re.compile(
+    r"\b(EEG|EMG|EOG|ECOG|CHIN|[LR]?LEG|[LR]AT|LOC|ROC|AIRFLOW|C?FLOW|NASAL|CANNULA|PTAF|CPAP|TIDAL|CHEST|THO|ABD|EFFORT|"
+    r"SNORE|MIC|SPO2|SAO2|OSAT|PULSE|HR|BPM|"
+    r"TEMP|LIGHT|POSITION|BODY|ACC|GYRO|MAG|CVP|PAP|ICP|CO2|ETCO2|PRESSURE|EDA|GSR|BATTERY)"
+)
+# what counts, times or labels samples
+_BOOKKEEPING = re.compile(
+    r"\b(MARKER|EVENT|TRIGGER|STATUS|STIM|LABEL|CLASS|TARGET|ANN|SYMBOL|BEAT|RHYTHM|QUALITY|"
+    r"INDEX|IDX|SAMPLE|ROW|COUNT|FRAME|TIME|TIMESTAMP|DATE|ELAPSED)"
+)
+_PREFIXES = {"PPG": "ppg", "PLETH": "ppg", "RESP": "resp", "THOR": "resp", "ABP": "abp"}
+_LONGEST_NAME = 100
+_FEWEST_VALUES, _LEAST_SAMPLES = 10, 100
 # similar leads, which are tried first where a lead is missing
 _NEIGHBOURS = {
     "I": ("AVL", "II"),
@@ -43,7 +72,9 @@ _NEIGHBOURS = {
 
 def standard_name(lead: str) -> str:
     """Standard name of a lead (``MLII``, ``ECG II``, ``lead ii`` -> ``II``; ``Pleth`` -> ``PPG``), else its own name."""
-    name = re.sub(r"[\s_\-.:]+", " ", str(lead)).strip().upper()
+    name = re.sub(r"[\s_\-.:]+", " ", str(lead)[:_LONGEST_NAME]).strip().upper()
+    # the number that tells leads of one name apart
+    name = re.sub(r" \(\d+\)$", "", name)
     if name in _STANDARD:
         return _STANDARD[name]
     shorter = re.sub(r"^(ECG|EKG|LEAD|CHANNEL|CH)\s*\d*\s+(LEAD\s+)?", "", name)
@@ -53,15 +84,67 @@ def standard_name(lead: str) -> str:
     return _STANDARD[numbered[1]] if numbered else name
 
 
-def lead_kind(lead: str, unit: str = "") -> str:
-    """``ecg``, ``ppg``, ``resp``, ``abp`` or ``other``; an unknown name in volts is an ECG."""
+def kind_of_name(lead: str) -> str | None:
+    """``ecg``, ``ppg``, ``resp``, ``abp`` or ``other`` as the name says; None where the name says nothing."""
     name = standard_name(lead)
+    if name in _ECG:
+        return "ecg"
     if name in _KINDS:
         return _KINDS[name]
-    # the unit of EEG, EMG and EOG is volts too
-    if name.startswith(("EEG", "EMG", "EOG")):
+    for prefix, kind in _PREFIXES.items():
+        if name.startswith(prefix):
+            return kind
+    if _ELECTRODE.match(name) or _OTHER.search(name) or is_bookkeeping(name):
         return "other"
-    return "ecg" if name in _ECG or unit.strip().lower() in _VOLTS else "other"
+    # leads further round the chest: V7, V4R
+    return "ecg" if re.search(r"\b(ECG|EKG)", name) or re.fullmatch(r"V\d{1,2}R?", name) else None
+
+
+def is_bookkeeping(name: str) -> bool:
+    """Whether a name is that of a column that counts, times or labels samples."""
+    return bool(_BOOKKEEPING.search(standard_name(name)))
+
+
+def lead_kind(lead: str, unit: str = "") -> str:
+    """``ecg``, ``ppg``, ``resp``, ``abp`` or ``other``; a name that says nothing, in volts, is an ECG."""
+    return kind_of_name(lead) or ("ecg" if unit.strip().lower() in MILLIVOLTS else "other")
+
+
+def unique_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of leads of which no two are equal, and a note where some were: ``II, II`` becomes ``II, II (2)``."""
+    seen: dict[str, int] = {}
+    taken, out = set(names), []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        own = name
+        while seen[name] > 1 and own in taken:
+            own = f"{name} ({seen[name]})"
+            seen[name] += own in taken
+        taken.add(own)
+        out.append(own)
+    twice = [name for name, n in seen.items() if n > 1]
+    return tuple(out), (
+        (f"several leads are called {', '.join(twice)}: they were numbered",) if twice else ()
+    )
+
+
+def no_waveform(x: np.ndarray) -> str:
+    """Why a column cannot be a waveform: it is empty, constant, only rises, or has a few values alone; else ``""``.
+
+    Args:
+        x: (n,) float, NaN = missing.
+    """
+    x = x[np.isfinite(x)]
+    if not len(x):
+        return "no value"
+    if len(x) < _LEAST_SAMPLES:
+        return ""
+    if x.min() == x.max():
+        return "one value"
+    if np.all(np.diff(x) >= 0):
+        return "values that only rise"
+    values = len(np.unique(x))
+    return f"{values} different values" if values <= _FEWEST_VALUES else ""
 
 
 def lead_index(leads: Sequence[str], wanted: str) -> int | None:
@@ -131,4 +214,10 @@ def _replacement(recording: Recording, name: str, taken: set[int]) -> int | None
     ]
     near = _NEIGHBOURS.get(standard_name(name), ())
     rank = {n: r for r, n in enumerate(near)}
-    return min(free, key=lambda j: (rank.get(standard_name(recording.leads[j]), len(near)), j), default=None)
+
+    def order(j: int) -> tuple[bool, int, int]:
+        # a name that says what the lead is goes before an unknown one in volts
+        lead = recording.leads[j]
+        return kind_of_name(lead) != kind, rank.get(standard_name(lead), len(near)), j
+
+    return min(free, key=order, default=None)

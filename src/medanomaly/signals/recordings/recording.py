@@ -6,6 +6,9 @@ import numpy as np
 
 from medanomaly.core.errors import InputError
 
+# more than any recorder has; a file that says more is damaged
+MOST_LEADS, LONGEST_NAME = 1000, 200
+
 
 @dataclass(frozen=True)
 class Annotations:
@@ -73,6 +76,12 @@ class Recording:
                 f"{self.signal.shape[1]} columns, {len(self.leads)} lead names and {len(self.units)} units",
                 record=self.record,
                 remedy="Give one name and one unit per column.",
+            )
+        if len(self.leads) > MOST_LEADS or any(len(lead) > LONGEST_NAME for lead in self.leads):
+            raise InputError(
+                f"{len(self.leads):,} leads, with names of up to {max(map(len, self.leads)):,} characters",
+                record=self.record,
+                remedy=f"Give at most {MOST_LEADS:,} leads with names of at most {LONGEST_NAME} characters.",
             )
         if not (np.isfinite(self.fs) and self.fs > 0):
             raise InputError(

@@ -38,7 +38,7 @@ class RecordingSet(Mapping[str, Recording]):
                 f"there is no record {record} in {self.name}{why}",
                 remedy=f"There are {list(self.readers)[:40]}.",
             ) from None
-        return read()
+        return _read(record, read)
 
     def __contains__(self, record: object) -> bool:
         return record in self.readers
@@ -53,7 +53,7 @@ class RecordingSet(Mapping[str, Recording]):
         """Every record in turn, or the error that says why it cannot be read; no record is dropped silently."""
         for record, read in self.readers.items():
             try:
-                yield record, read()
+                yield record, _read(record, read)
             except MedanomalyError as error:
                 yield record, error
 
@@ -80,3 +80,21 @@ class RecordingSet(Mapping[str, Recording]):
             "left_out": dict(self.left_out),
             "notes": list(self.notes),
         }
+
+
+def _read(record: str, read: Callable[[], Recording]) -> Recording:
+    """Read a recording; whatever a damaged file does to a decoder becomes an error that names the recording."""
+    try:
+        return read()
+    except MedanomalyError:
+        raise
+    except MemoryError as error:
+        raise InputError(
+            "the recording does not fit into the memory", record=record, remedy="Divide it."
+        ) from error
+    except Exception as error:
+        raise InputError(
+            f"the recording cannot be read: {type(error).__name__}: {error}",
+            record=record,
+            remedy="Get the file again, or remove it.",
+        ) from error

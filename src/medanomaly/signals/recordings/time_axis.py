@@ -1,5 +1,6 @@
 """From a column of times to a sampling rate and a regular grid; jumps in time become gaps."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,39 +8,87 @@ import pandas as pd
 
 from medanomaly.core.errors import InputError
 
-SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "min": 60.0, "h": 3600.0}
-# a file that spans years at one sample per second is damaged, not long
-_LONGEST_GAP_SAMPLES = 200_000_000
+SECONDS = {
+    unit: factor
+    for factor, units in (
+        (1.0, ("s", "sec", "secs", "second", "seconds")),
+        (1e-3, ("ms", "msec", "msecs", "millisecond", "milliseconds")),
+        (1e-6, ("us", "µs", "μs", "usec", "µsec", "μsec", "microsecond", "microseconds")),
+        (1e-9, ("ns", "nsec", "nanosecond", "nanoseconds")),
+        (60.0, ("min", "mins", "minute", "minutes")),
+        (3600.0, ("h", "hr", "hrs", "hour", "hours")),
+    )
+    for unit in units
+}
+# seconds since 1970 have ten digits; what is larger counts in smaller units
+_EPOCHS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"))
+# a gap has at most this many samples, or twice as many as there are: a longer one is a damaged file or two recordings
+LONGEST_GAP_SAMPLES = 25_000_000
 _IRREGULAR_SHARE = 0.02
 _ROUNDED_SAMPLES = 2.0
+_CLOCK = r"(?:\d+:)?\d+:\d+(?:\.\d+)?"
 
 
-def seconds(column: pd.Series, unit: str, decimal: str, path: Path, skip: int) -> np.ndarray:
-    """Times in seconds: numbers in ``unit``, ``hh:mm:ss.sss`` or ``mm:ss.sss``, or dates.
+def seconds(
+    column: pd.Series, unit: str, decimal: str, path: Path, line_of: Callable[[int], int]
+) -> np.ndarray:
+    """Times in seconds: numbers in ``unit``, ``hh:mm:ss.sss`` or ``mm:ss.sss``, or dates, with their time zones.
+
+    A clock that starts again (at midnight, or after an hour where it shows no hours) goes on.
+
+    Args:
+        column: times as they stand in the file.
+        unit: of numbers; empty where the file states none, which means seconds.
+        decimal: decimal mark.
+        path: the file, for errors.
+        line_of: row -> its line in the file.
 
     Raises:
-        InputError: a time cannot be read; the error names its line.
+        InputError: a time cannot be read, or its unit is not known; the error names its line.
     """
     if column.dtype.kind in "fiu":
-        at = column.to_numpy(dtype=np.float64) * SECONDS.get(unit.lower(), 1.0)
+        return _in_seconds(column.to_numpy(dtype=np.float64), unit, column, path, line_of)
+    text = column.astype("string").str.strip().str.strip("'\"[]")
+    dotted = text.str.replace(decimal, ".", regex=False)
+    numbers = pd.to_numeric(dotted, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+    if 2 * np.count_nonzero(np.isfinite(numbers)) >= len(numbers):
+        return _in_seconds(numbers, unit, column, path, line_of)
+    clock = dotted.where(dotted.str.fullmatch(_CLOCK).fillna(False))
+    if 2 * clock.notna().sum() >= len(clock):
+        hours = bool(clock.dropna().iloc[0].count(":") == 2)
+        at = pd.to_timedelta(clock if hours else "0:" + clock, errors="coerce").dt.total_seconds()
+        at, around = at.to_numpy(dtype=np.float64), 86400.0 if hours else 3600.0
+        steps = np.diff(at, prepend=at[:1])
+        at = at + around * np.cumsum(steps < -around / 2)
     else:
-        text = column.astype("string").str.strip().str.strip("'\"[]")
-        numbers = pd.to_numeric(text.str.replace(decimal, ".", regex=False), errors="coerce")
-        if numbers.notna().all():
-            at = numbers.to_numpy(dtype=np.float64) * SECONDS.get(unit.lower(), 1.0)
-        elif text.str.fullmatch(r"(\d+:)?\d+:\d+(\.\d+)?").fillna(False).all():
-            full = text.where(text.str.count(":") == 2, "0:" + text)
-            at = pd.to_timedelta(full).dt.total_seconds().to_numpy(dtype=np.float64)
-        else:
-            stamps = pd.to_datetime(text, errors="coerce", format="ISO8601")
-            at = (stamps - stamps.min()).dt.total_seconds().to_numpy(dtype=np.float64)
+        # one clock for all rows: the offset of a zone may change within a file
+        stamps = pd.to_datetime(text, errors="coerce", format="ISO8601", utc=True)
+        at = (stamps - stamps.min()).dt.total_seconds().to_numpy(dtype=np.float64)
+    return _finite(at, column, path, line_of)
+
+
+def _in_seconds(at, unit, column, path, line_of) -> np.ndarray:
+    _finite(at, column, path, line_of)
+    if not unit:
+        unit = next((u for least, u in _EPOCHS if len(at) and at[0] >= least), "s")
+    if unit.lower() not in SECONDS:
+        raise InputError(
+            f"the unit of time '{unit}' is not known",
+            remedy=f"Known are {', '.join(SECONDS)}.",
+            source=path,
+            column=column.name,
+        )
+    return at * SECONDS[unit.lower()]
+
+
+def _finite(at, column, path, line_of) -> np.ndarray:
     wrong = np.flatnonzero(~np.isfinite(at))
     if len(wrong):
         raise InputError(
             f"'{column.iloc[wrong[0]]}' is not a time",
             remedy="Give seconds, mm:ss.sss or ISO dates; or remove the column and pass fs.",
             source=path,
-            record=f"line {wrong[0] + skip + 1}",
+            record=f"line {line_of(wrong[0])}",
             column=column.name,
         )
     return at
@@ -125,7 +174,7 @@ def on_grid(values: np.ndarray, at: np.ndarray, path: Path) -> tuple[np.ndarray,
             source=path,
         )
     index = np.concatenate([[0], np.cumsum(steps)])
-    if index[-1] > max(_LONGEST_GAP_SAMPLES, 10 * len(at)):
+    if index[-1] > len(at) + max(LONGEST_GAP_SAMPLES, 2 * len(at)):
         raise InputError(
             f"time jumps by {np.diff(at).max():g} s", remedy="Split the file there.", source=path
         )

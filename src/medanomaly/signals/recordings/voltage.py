@@ -4,13 +4,126 @@ from dataclasses import replace
 
 import numpy as np
 
-from medanomaly.signals.recordings.leads import lead_kind
+from medanomaly.core.errors import InputError
+from medanomaly.signals.quality.ecg import ecg_index, ecg_measures
+from medanomaly.signals.quality.faults import bridged
+from medanomaly.signals.recordings.leads import MILLIVOLTS, kind_of_name, lead_kind, no_waveform
 from medanomaly.signals.recordings.recording import Recording
 
-MILLIVOLTS = {"v": 1e3, "mv": 1.0, "uv": 1e-3, "µv": 1e-3, "μv": 1e-3, "nv": 1e-6}
+# unit of numbers as an analogue-to-digital converter (ADC) gives them, without a scale
+COUNTS = "adu"
 # swing of a surface ECG in mV: QRS complexes have 0.1 to 5; with wander and artefacts it is more
 LARGEST_ECG_SWING, SMALLEST_ECG_SWING = 30.0, 0.02
 _LONGEST_SAMPLE = 200_000
+# of the index of quality that does not look at the amplitude; an ECG has more
+_LIKE_AN_ECG = 0.55
+_LOOKED_AT_S, _SLOWEST_HZ = 60.0, 50.0
+_SCALED = "scaled to a usual swing of 1 mV, so amplitudes mean nothing"
+
+
+def ecg_of(recording: Recording) -> Recording:
+    """The ECG leads of a recording in mV: what R peaks, features and scores of beats are made of.
+
+    Leads that are called ECG are taken. Where there is none, leads of unknown names in volts are, and where there is none
+    of these, leads of which neither name nor unit says anything. A column that is constant, only rises, or has a few
+    values is no lead unless its name is that of one. A constant lead is not used where there is another. Every choice and
+    every scale that is assumed stands in ``notes``.
+
+    Raises:
+        InputError: there is no ECG lead.
+    """
+    leads = recording.leads
+    kinds = [kind_of_name(lead) for lead in leads]
+    usable = [j for j, kind in enumerate(kinds) if kind is None and not no_waveform(recording.signal[:, j])]
+    in_volts = [j for j in usable if recording.units[j].strip().lower() in MILLIVOLTS]
+    chosen = [j for j, kind in enumerate(kinds) if kind == "ecg"] or in_volts or usable
+    # a lead that was never connected goes behind those that were
+    chosen = [j for j in chosen if not _dead(recording.signal[:, j])] or chosen
+    if not chosen:
+        raise InputError(
+            f"there is no ECG among the leads {', '.join(leads)}",
+            record=recording.record,
+            remedy="Beats need an ECG; call its leads ECG, II, V1 and so on.",
+        )
+    if len(chosen) < len(leads):
+        rest = ", ".join(lead for j, lead in enumerate(leads) if j not in chosen)
+        recording = replace(
+            recording,
+            signal=np.ascontiguousarray(recording.signal[:, chosen]),
+            leads=tuple(leads[j] for j in chosen),
+            units=tuple(recording.units[j] for j in chosen),
+            notes=(
+                *recording.notes,
+                f"beats are those of {', '.join(leads[j] for j in chosen)}; not used: {rest}",
+            ),
+        )
+    return _to_scale(in_millivolts(recording))
+
+
+def _dead(x: np.ndarray) -> bool:
+    known = x[np.isfinite(x)]
+    return not len(known) or known.min() == known.max()
+
+
+def _to_scale(recording: Recording) -> Recording:
+    """Scale leads whose unit is no voltage, or whose amplitude cannot be that of an ECG in mV, and say so."""
+    fs, units, factors, notes = recording.fs, list(recording.units), np.ones(len(recording.leads)), []
+    columns = recording.signal.T
+    swings = np.array([ecg_swing(x, fs) for x in columns])
+    in_volts = np.array([unit.strip().lower() in MILLIVOLTS for unit in units])
+    # a single small lead may be one that lies across the heart; where all are small, the unit is wrong
+    too_small = bool(in_volts.any()) and np.nanmax(swings[in_volts], initial=0.0) < SMALLEST_ECG_SWING
+    for j in np.flatnonzero(in_volts & ((swings > LARGEST_ECG_SWING) | (too_small & (swings > 0)))):
+        if not _like_an_ecg(columns[j], fs):
+            continue
+        large = swings[j] > LARGEST_ECG_SWING
+        factors[j] = 1e-3 if large else 1e3
+        said = f"the unit is wrong by a factor of 1,000: {'divided' if large else 'multiplied'} by 1,000"
+        if not SMALLEST_ECG_SWING <= swings[j] * factors[j] <= LARGEST_ECG_SWING:
+            factors[j], said = 1.0 / swings[j], _SCALED
+        notes.append(f"{recording.leads[j]}: beats of {swings[j]:.3g} mV are impossible: {said}")
+    for unit in dict.fromkeys(unit for unit, volts in zip(units, in_volts, strict=True) if not volts):
+        own = [j for j in range(len(units)) if recording.units[j] == unit]
+        names = ", ".join(recording.leads[j] for j in own)
+        seen = swings[own][swings[own] > 0]
+        usual = float(np.median(seen)) if len(seen) else 1.0
+        plausible = SMALLEST_ECG_SWING <= usual <= LARGEST_ECG_SWING
+        if not unit and plausible and not whole_numbers(recording.signal[:, own]):
+            notes.append(f"{names}: no unit is stated: mV was taken")
+        else:
+            # one factor for all leads of one unit, so that they can still be compared
+            factors[own] = 1.0 / usual
+            name = "counts of an ADC" if unit == COUNTS else f"unit '{unit}'" if unit else "no unit"
+            notes.append(f"{names}: the scale is unknown ({name}): {_SCALED}")
+        for j in own:
+            units[j] = "mV"
+    if not notes:
+        return recording
+    return replace(
+        recording,
+        signal=recording.signal * factors.astype(np.float32),
+        units=tuple(units),
+        notes=(*recording.notes, *notes),
+    )
+
+
+def _like_an_ecg(x: np.ndarray, fs: float) -> bool:
+    """Whether a lead has the shape of an ECG, whatever its amplitude."""
+    if fs < _SLOWEST_HZ or len(x) < 2 * fs:
+        return False
+    start = max(0, len(x) // 2 - round(_LOOKED_AT_S * fs / 2))
+    x = bridged(x[start : start + round(_LOOKED_AT_S * fs)])
+    spread = float(np.std(x))
+    if not spread > 0:
+        return False
+    index, _ = ecg_index(ecg_measures(x / spread, fs, round(5 * fs)), volts=False)
+    return float(np.median(index)) >= _LIKE_AN_ECG
+
+
+def whole_numbers(x: np.ndarray) -> bool:
+    """Whether values are whole numbers alone, and more than a few: counts of an ADC, or a unit that is not stated."""
+    x = x[np.isfinite(x)]
+    return bool(len(x)) and bool(np.all(x == np.rint(x))) and np.ptp(x) > 10
 
 
 def in_millivolts(recording: Recording) -> Recording:
