@@ -154,3 +154,15 @@ def test_the_data_root_can_be_set_by_the_environment_variable(monkeypatch, tmp_p
     assert context("adbench").catalog["tabular.raw"].folder == ROOT / "data" / "01_raw" / "adbench" or (
         os.fspath(context("adbench").catalog["tabular.raw"].folder) == "data/01_raw/adbench"
     )
+
+
+def test_where_nothing_can_be_written_compiled_code_is_kept_for_the_process_alone():
+    code = (
+        "import os; may = os.access; os.access = lambda *a, **k: False; import medanomaly; os.access = may;"
+        "from medanomaly.detectors.kinds import denoising_autoencoder; print(os.environ['NUMBA_CACHE_DIR'])"
+    )
+    free = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    done = subprocess.run([sys.executable, "-c", code], env=free, capture_output=True, text=True, check=True)
+    folder = Path(done.stdout.strip())
+    assert folder.name.startswith("medanomaly-")
+    assert not folder.exists()

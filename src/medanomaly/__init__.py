@@ -1,6 +1,10 @@
 """medanomaly: find what is unusual in medical data, and say how sure one can be."""
 
+import atexit
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 __version__ = "0.1.0"
 
@@ -12,3 +16,11 @@ for _name, _value in {
     "ORT_DISABLE_TELEMETRY": "1",
 }.items():
     os.environ.setdefault(_name, _value)
+
+# Compiled code is kept beside the source or in the home folder. Where neither can be written, as in a container that runs
+# as nobody, it is kept for this process alone: a folder that others can write to could hand it other code.
+if "NUMBA_CACHE_DIR" not in os.environ and not any(
+    os.access(folder, os.W_OK) for folder in (Path(__file__).parent, Path("~").expanduser())
+):
+    os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="medanomaly-")
+    atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)

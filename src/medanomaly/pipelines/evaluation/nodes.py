@@ -107,6 +107,14 @@ def list_cases(
     return case_table(results)
 
 
+def draw_figures(alarm: AlarmParams, **parts: object) -> dict[str, str]:
+    """The standard figures of one modality; parts as of :func:`write_report`."""
+    from medanomaly.reporting.figures.standard import standard_figures
+
+    (results,) = _results(alarm, parts)
+    return standard_figures(results)
+
+
 def write_report(
     params: EvaluationParams, alarm: AlarmParams, run: RunParams, **parts: object
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict, dict, str]:
@@ -153,9 +161,6 @@ def write_modality_report(
 
 
 def _results(alarm: AlarmParams, parts: dict[str, object]) -> list:
-    from dataclasses import replace
-
-    from medanomaly.reporting.figures.standard import standard_figures
     from medanomaly.reporting.report import ModalityResults
     from medanomaly.reporting.sections import from_json
 
@@ -170,8 +175,7 @@ def _results(alarm: AlarmParams, parts: dict[str, object]) -> list:
         noun = of["summary"]["noun"]
         listed = of.pop("case_list")
         of["case_names"] = dict(zip(listed["case_id"], listed["case"], strict=True))
-        result = ModalityResults(name=modality, alpha=alarm.alpha, noun=noun, **of)
-        results.append(replace(result, figures=standard_figures(result)))
+        results.append(ModalityResults(name=modality, alpha=alarm.alpha, noun=noun, **of))
     return results
 
 

@@ -8,6 +8,7 @@ from medanomaly.pipelines.environment import Environment
 from medanomaly.pipelines.evaluation.nodes import (
     audit_results,
     choose_alarms,
+    draw_figures,
     list_cases,
     measure,
     score_baselines,
@@ -46,7 +47,7 @@ def evaluation(environment: Environment) -> Pipeline:
     for modality in environment.modalities:
         sections = cases_of(environment, modality).sections(environment.models[modality])
         listed = _listed(modality, cases_of(environment, modality))
-        parts.append(Pipeline([_measures(modality), listed, sections], tags=modality))
+        parts.append(Pipeline([_measures(modality), listed, sections, _drawn(modality)], tags=modality))
     if len(environment.modalities) > 1:
         parts += [_page(modality) for modality in environment.modalities]
     return Pipeline([*parts, _report(environment)])
@@ -110,9 +111,19 @@ def _listed(modality: str, cases: Cases) -> Pipeline:
     return Pipeline([node])
 
 
+def _drawn(modality: str) -> Pipeline:
+    """The figures of a modality, which its own page and that of all modalities share."""
+    read = {"alarm": "params:alarm"} | _results(modality)
+    return Pipeline([Node(draw_figures, read, f"{modality}.figures", name=f"{modality}.draw_figures")])
+
+
 def _results(modality: str) -> dict[str, str]:
     """Argument of a report's node -> dataset."""
     return {f"{modality}__{what}": f"{modality}.{what}" for what in REPORTED}
+
+
+def _figures(modality: str) -> dict[str, str]:
+    return {f"{modality}__figures": f"{modality}.figures"}
 
 
 def _settings() -> dict[str, str]:
@@ -122,7 +133,7 @@ def _settings() -> dict[str, str]:
 def _page(modality: str) -> Pipeline:
     node = Node(
         write_modality_report,
-        _settings() | _results(modality),
+        _settings() | _results(modality) | _figures(modality),
         f"{modality}.report",
         name=f"write_{modality}_report",
         tags=modality,
@@ -132,7 +143,7 @@ def _page(modality: str) -> Pipeline:
 
 def _report(environment: Environment) -> Pipeline:
     modalities = environment.modalities
-    results = {name: of for m in modalities for name, of in _results(m).items()}
+    results = {name: of for m in modalities for name, of in (_results(m) | _figures(m)).items()}
     bundles = [f"{m}.{model.name}.bundle" for m in modalities for model in environment.models[m]]
     return Pipeline(
         [
