@@ -30,7 +30,8 @@ def measure(command: str) -> tuple[float, float, float]:
         done = subprocess.run(
             [sys.executable, "-c", watch, Path(sys.executable).parent / program, *arguments],
             cwd=ROOT,
-            env=os.environ | {"MEDANOMALY_OUTPUTS": folder},
+            env={k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+            | {"MEDANOMALY_OUTPUTS": folder},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -90,7 +90,7 @@ class AutoencoderDetector(ReconstructionDetector):
         return [*nodes, node("Identity", ["sum_3"], ["reconstruction"])], constants
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def _linear(rows, weight, bias, rectified):
     """``rows @ weight + bias``, added in the order of the inputs; a matrix product would round with the number of rows."""
     out = np.empty((rows.shape[0], weight.shape[1]))

@@ -207,7 +207,7 @@ class ExtendedIsolationForest(OcclusionDetector):
             at, depth = self.children_[at].ravel(), depth + 1
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def _grow(X, random, n_trees, sample, ndim, max_depth, path_lengths):
     n, d = X.shape
     capacity = n_trees * (2 * sample - 1)
@@ -269,7 +269,7 @@ def _grow(X, random, n_trees, sample, ndim, max_depth, path_lengths):
     )
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def _draw_split(X, random, rows, columns, feature, coefficient, along):
     """Fill in the split of a node; returns its threshold and whether the rows can be split at all."""
     found = 0
@@ -306,7 +306,7 @@ def _draw_split(X, random, rows, columns, feature, coefficient, along):
     return threshold, low < high
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def _path_lengths(X, roots, features, coefficients, thresholds, children, lengths):
     """(n,) path lengths, summed over the trees in order."""
     total = np.zeros(X.shape[0])

@@ -88,7 +88,7 @@ class LocalOutlierFactor(OcclusionDetector):
         }
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def _nearest(X, train, k, leave_self_out):
     """(n, k) training rows nearest to each row, and their distances, nearest first, earlier rows first in a tie."""
     n, d = X.shape

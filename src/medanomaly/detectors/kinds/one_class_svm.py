@@ -90,7 +90,7 @@ class OneClassSVMDetector(OcclusionDetector):
         return nodes, constants | {"one": np.float64(1.0)}
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def _kernel_sums(X, centres, weights, gamma):
     """(n,) sum_i weight_i exp(-gamma |x - centre_i|^2), added in the order of the centres."""
     sums = np.zeros(X.shape[0])

@@ -144,7 +144,7 @@ class TransformerAutoencoderDetector(ReconstructionDetector):
         return nodes, constants | norm_constants
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def _reconstructions(rows, hidden, scale, shift, n_heads, layers, last):
     """(n, v) reconstructions, each from the pass that hides it; every sum is added in one fixed order."""
     norm_weight, norm_bias, read, bias = last
@@ -164,7 +164,7 @@ def _reconstructions(rows, hidden, scale, shift, n_heads, layers, last):
     return out
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def _encode(tokens, k, n_heads, layers):
     """One encoder layer, in place."""
     n_tokens, width = tokens.shape
@@ -194,7 +194,7 @@ def _encode(tokens, k, n_heads, layers):
     tokens += _times(np.maximum(wide, 0.0), layers[10][k], layers[11][k])
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def _normalised(tokens, weight, bias):
     """Layer normalisation (Ba et al. 2016)."""
     out = np.empty(tokens.shape)
@@ -213,7 +213,7 @@ def _normalised(tokens, weight, bias):
     return out
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def _times(tokens, weight, bias):
     """``tokens @ weight + bias`` in the order of the inputs."""
     out = np.empty((tokens.shape[0], weight.shape[1]))

@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numba import njit
 
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.evaluation.known_metrics import METRICS
 from medanomaly.evaluation.probability_calibration import equal_mass_bins
-from medanomaly.evaluation.resampling.draws import draw_weights
+from medanomaly.evaluation.resampling.draws import probability_kernel, rank_kernel
 from medanomaly.evaluation.resampling.ranking import fold
 
 
@@ -92,82 +91,6 @@ class Resamples:
         return np.divide(above, below, out=np.full(above.shape, np.nan), where=below > 0)
 
 
-@njit(nogil=True)
-def _rank_kernel(
-    seed, start, stop, n_cases, n_positives, patient, cell, n_levels, has_ties, flagged, offsets, split,
-    total, positive, u2, ap, flagged_positive, flagged_negative,
-):  # fmt: skip
-    n, n_models = cell.shape[1], cell.shape[0]
-    weight = np.zeros(n_cases.size, dtype=np.uint8)
-    counts = np.zeros(3 * n_levels.max() + 1, dtype=np.int32)
-    one_each = n == n_cases.size
-    for r in range(start, stop):
-        # row 0 is the sample itself: every patient once
-        if r == 0:
-            weight[:] = 1
-            total[r], positive[r] = n_cases.sum(), n_positives.sum()
-        else:
-            total[r], positive[r] = draw_weights(seed, r, n_cases, n_positives, weight)
-        for m in range(n_models):
-            levels = n_levels[m]
-            last = 3 * levels + 1 if has_ties[m] else 2 * levels + 1
-            counts[:last] = 0
-            cells = cell[m]
-            if one_each:
-                for i in range(n):
-                    counts[cells[i]] += weight[i]
-            else:
-                for i in range(n):
-                    counts[cells[i]] += weight[patient[i]]
-            negatives = total[r] - positive[r]
-            above, hits, wins, precision_sum = np.int64(0), np.int64(0), np.int64(0), 0.0
-            for k in range(levels):
-                above += counts[levels + k]
-                tied = np.int64(counts[2 * levels + 1 + k]) if has_ties[m] else np.int64(0)
-                p = np.int64(counts[k])
-                if p > 0:
-                    wins += p * (2 * (negatives - above) - tied)
-                    hits += p
-                    precision_sum += p * (hits / (hits + above + tied))
-                above += tied
-            u2[r, m], ap[r, m] = wins, precision_sum
-            # flagged cases are few, so they are listed: positives up to split, negatives after it
-            s = np.int64(0)
-            for i in range(offsets[m], split[m]):
-                s += weight[flagged[i]]
-            flagged_positive[r, m] = s
-            s = np.int64(0)
-            for i in range(split[m], offsets[m + 1]):
-                s += weight[flagged[i]]
-            flagged_negative[r, m] = s
-
-
-@njit(nogil=True)
-def _probability_kernel(
-    seed, start, stop, n_cases, n_positives, patient, squared, gap, bins, n_bins, brier, ece
-):
-    n_models, n = squared.shape
-    weight = np.zeros(n_cases.size, dtype=np.uint8)
-    gaps = np.zeros(n_bins, dtype=np.int64)
-    for r in range(start, stop):
-        if r == 0:
-            weight[:] = 1
-        else:
-            draw_weights(seed, r, n_cases, n_positives, weight)
-        for m in range(n_models):
-            gaps[:] = 0
-            s = np.int64(0)
-            for i in range(n):
-                w = np.int64(weight[patient[i]])
-                s += w * squared[m, i]
-                gaps[bins[m, i]] += w * gap[m, i]
-            brier[r, m] = s
-            s = np.int64(0)
-            for b in range(n_bins):
-                s += abs(gaps[b])
-            ece[r, m] = s
-
-
 def _fixed_point(x: np.ndarray, largest_total: int) -> tuple[np.ndarray, float]:
     """Values in [-1, 1] as int64 with as many bits as cannot overflow when ``largest_total`` of them are added."""
     one = float(1 << min(50, 62 - int(largest_total).bit_length()))
@@ -218,7 +141,7 @@ def bootstrap(
     levels = np.array([f.n_levels for f in folded], dtype=np.int64)
     ties = np.array([f.has_ties for f in folded])
     inputs = (n_cases, n_positives, patient, cell, levels, ties, *_join(lists))
-    _spread(_rank_kernel, seed, rows, threads, (*inputs, *outputs))
+    _spread(rank_kernel, seed, rows, threads, (*inputs, *outputs))
 
     brier, ece = np.full((rows, n_models), np.nan), np.full((rows, n_models), np.nan)
     if sample.probability is not None:
@@ -232,7 +155,7 @@ def bootstrap(
             gap, _ = _fixed_point(probability - positive, largest)
             sums = np.zeros((2, rows, int(given.sum())), dtype=np.int64)
             inputs = (n_cases, n_positives, patient, squared, gap, bins, int(bins.max()) + 1)
-            _spread(_probability_kernel, seed, rows, threads, (*inputs, sums[0], sums[1]))
+            _spread(probability_kernel, seed, rows, threads, (*inputs, sums[0], sums[1]))
             brier[:, given], ece[:, given] = sums / one / total[None, :, None]
     return Resamples(*outputs, brier, ece)
 

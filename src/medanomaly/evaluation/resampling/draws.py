@@ -8,6 +8,8 @@ rejection step: a patient's chance is off by at most n / 2^32 of itself).
 
 A resample in which a class is empty has no AUROC. It is drawn again from its next sub-stream (seed, r, attempt + 1):
 bootstrap conditional on both classes being there.
+
+Everything that is compiled stands in this file, because the cache of compiled code notices changes of one file only.
 """
 
 import numpy as np
@@ -20,14 +22,14 @@ GAMMA, MIX_A, MIX_B = (np.uint64(v) for v in (0x9E3779B97F4A7C15, 0xBF58476D1CE4
 S27, S30, S31, S32, LOW32 = (np.uint64(v) for v in (27, 30, 31, 32, 0xFFFFFFFF))
 
 
-@njit(nogil=True, inline="always")
+@njit(nogil=True, inline="always", cache=True)
 def _mix(z):
     z = (z ^ (z >> S30)) * MIX_A
     z = (z ^ (z >> S27)) * MIX_B
     return z ^ (z >> S31)
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def _hash_block(key, block, n, low, high):
     for i in range(block):
         z = _mix(key + np.uint64(i) * GAMMA)
@@ -35,7 +37,7 @@ def _hash_block(key, block, n, low, high):
         high[i] = ((z >> S32) * n) >> S32
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def _draw(seed, resample, attempt, weight):
     n = np.uint64(weight.size)
     key = _mix(_mix(seed + GAMMA) + np.uint64(resample) * GAMMA)
@@ -54,7 +56,7 @@ def _draw(seed, resample, attempt, weight):
         weight[((_mix(key + np.uint64(pairs + 1) * GAMMA) & LOW32) * n) >> S32] += 1
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def draw_weights(seed, resample, n_cases, n_positives, weight):
     """Fill ``weight`` with how often each patient is drawn in resample ``resample``.
 
@@ -84,7 +86,7 @@ def draw_weights(seed, resample, n_cases, n_positives, weight):
     return total, positive
 
 
-@njit(nogil=True)
+@njit(nogil=True, cache=True)
 def _fill(seed, first, n_cases, n_positives, weights):
     for r in range(weights.shape[0]):
         draw_weights(seed, first + r, n_cases, n_positives, weights[r])
@@ -109,3 +111,81 @@ def patient_weights(
     weights = np.zeros((len(resamples), n_cases.size), dtype=np.uint8)
     _fill(np.uint64(seed), resamples.start, n_cases, n_positives, weights)
     return weights
+
+
+@njit(nogil=True, cache=True)
+def rank_kernel(
+    seed, start, stop, n_cases, n_positives, patient, cell, n_levels, has_ties, flagged, offsets, split,
+    total, positive, u2, ap, flagged_positive, flagged_negative,
+):  # fmt: skip
+    """Sums behind ranking and decisions, of resamples ``start`` to ``stop``; the last arguments are filled."""
+    n, n_models = cell.shape[1], cell.shape[0]
+    weight = np.zeros(n_cases.size, dtype=np.uint8)
+    counts = np.zeros(3 * n_levels.max() + 1, dtype=np.int32)
+    one_each = n == n_cases.size
+    for r in range(start, stop):
+        # row 0 is the sample itself: every patient once
+        if r == 0:
+            weight[:] = 1
+            total[r], positive[r] = n_cases.sum(), n_positives.sum()
+        else:
+            total[r], positive[r] = draw_weights(seed, r, n_cases, n_positives, weight)
+        for m in range(n_models):
+            levels = n_levels[m]
+            last = 3 * levels + 1 if has_ties[m] else 2 * levels + 1
+            counts[:last] = 0
+            cells = cell[m]
+            if one_each:
+                for i in range(n):
+                    counts[cells[i]] += weight[i]
+            else:
+                for i in range(n):
+                    counts[cells[i]] += weight[patient[i]]
+            negatives = total[r] - positive[r]
+            above, hits, wins, precision_sum = np.int64(0), np.int64(0), np.int64(0), 0.0
+            for k in range(levels):
+                above += counts[levels + k]
+                tied = np.int64(counts[2 * levels + 1 + k]) if has_ties[m] else np.int64(0)
+                p = np.int64(counts[k])
+                if p > 0:
+                    wins += p * (2 * (negatives - above) - tied)
+                    hits += p
+                    precision_sum += p * (hits / (hits + above + tied))
+                above += tied
+            u2[r, m], ap[r, m] = wins, precision_sum
+            # flagged cases are few, so they are listed: positives up to split, negatives after it
+            s = np.int64(0)
+            for i in range(offsets[m], split[m]):
+                s += weight[flagged[i]]
+            flagged_positive[r, m] = s
+            s = np.int64(0)
+            for i in range(split[m], offsets[m + 1]):
+                s += weight[flagged[i]]
+            flagged_negative[r, m] = s
+
+
+@njit(nogil=True, cache=True)
+def probability_kernel(
+    seed, start, stop, n_cases, n_positives, patient, squared, gap, bins, n_bins, brier, ece
+):
+    """Sums behind Brier score and calibration error, of resamples ``start`` to ``stop``; the last two are filled."""
+    n_models, n = squared.shape
+    weight = np.zeros(n_cases.size, dtype=np.uint8)
+    gaps = np.zeros(n_bins, dtype=np.int64)
+    for r in range(start, stop):
+        if r == 0:
+            weight[:] = 1
+        else:
+            draw_weights(seed, r, n_cases, n_positives, weight)
+        for m in range(n_models):
+            gaps[:] = 0
+            s = np.int64(0)
+            for i in range(n):
+                w = np.int64(weight[patient[i]])
+                s += w * squared[m, i]
+                gaps[bins[m, i]] += w * gap[m, i]
+            brier[r, m] = s
+            s = np.int64(0)
+            for b in range(n_bins):
+                s += abs(gaps[b])
+            ece[r, m] = s

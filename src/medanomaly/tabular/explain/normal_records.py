@@ -119,7 +119,9 @@ class NormalRecords:
         Numbers differ in standard deviations of the normal records, categories by 1 (Gower 1971). A missing value counts
         as the median, and differs by at least 1 from a known one.
         """
-        matrix = self.preprocessor.transform(features).astype(np.float64)
+        return self._differences(self.preprocessor.transform(features).astype(np.float64))
+
+    def _differences(self, matrix: np.ndarray) -> np.ndarray:
         out = np.zeros((len(matrix), len(self.matrix), len(self.columns_of)))
         for k, columns in enumerate(self.columns_of.values()):
             for j in columns:
@@ -135,8 +137,9 @@ class NormalRecords:
         """
         k = min(k, len(self.normals))
         where, distance = np.empty((len(features), k), dtype=np.int64), np.empty((len(features), k))
+        matrix = self.preprocessor.transform(features).astype(np.float64)
         for i in range(len(features)):
-            squares = (self.differences(features.iloc[[i]])[0] ** 2).sum(axis=1)
+            squares = (self._differences(matrix[[i]])[0] ** 2).sum(axis=1)
             where[i] = np.argsort(squares, kind="stable")[:k]
             distance[i] = np.sqrt(squares[where[i]])
         return where, distance

@@ -61,7 +61,7 @@ class SmallestChange:
         self.ratios = dict(ratios or {})
         self.orders = [pair for pair in orders if all(part in table.columns for part in pair)]
         self.features = list(normals.columns_of)
-        self.scale, self.bounds, self.decimals, self.levels = {}, {}, {}, {}
+        self.scale, self.bounds, self.decimals, self.levels, self.middle = {}, {}, {}, {}, {}
         for column in normals.preprocessor.columns:
             if column.op == "value":
                 seen = table[column.feature].dropna().to_numpy(dtype=np.float64)
@@ -69,10 +69,13 @@ class SmallestChange:
                 self.scale[column.feature] = column.sd
                 self.bounds[column.feature] = max(low, seen.min()), min(high, seen.max())
                 self.decimals[column.feature] = _decimals(seen, column.sd)
+                self.middle[column.feature] = column.fill
         for name in self.features:
             if name not in self.scale:
                 counts = table[name].value_counts()
                 self.levels[name] = list(counts.index[:LEVELS])
+        # looked up many thousand times: plain lists, with None for what is missing
+        self.known = {name: _plain(table[name]) for name in self.features}
 
     def search(self, rows: pd.DataFrame, threshold: np.ndarray, model: str) -> pd.DataFrame:
         """Search for every record.
@@ -125,30 +128,29 @@ class SmallestChange:
         nearest, _ = self.normals.nearest(rows.loc[list(beams)], NEAREST)
         like = dict(zip(beams, nearest, strict=True))
         trials: dict[tuple[int, frozenset], tuple[int, Changes]] = {}
+        own = {name: _plain(rows[name]) for name in self.features}
         for k, (i, changes) in enumerate(states):
             taken = {name for name, _ in changes}
-            twins = self.normals.normals.iloc[like[i]]
             for name in self.features:
                 if name in taken:
                     continue
-                for value in self._candidates(name, expected, k, twins, rows[name].iloc[i]):
+                twins = [v for j in like[i] if (v := self.known[name][j]) is not None]
+                for value in self._candidates(name, expected, k, twins, own[name][i]):
                     extended = (*changes, (name, value))
                     trials[i, frozenset(extended)] = (i, extended)
         return list(trials.values())
 
-    def _candidates(self, name: str, expected: dict, k: int, twins: pd.DataFrame, own: object) -> list:
+    def _candidates(self, name: str, expected: dict, k: int, twins: list, own: object) -> list:
         if name in self.levels:
-            values = [*self.levels[name], *twins[name].dropna()]
+            values = [*self.levels[name], *twins]
         else:
-            usual = self.normals.preprocessor
-            middle = next(c.fill for c in usual.columns if c.feature == name and c.op == "value")
-            values = [self._rounded(name, v) for v in (expected[name][k], middle, *twins[name].dropna())]
-        return [value for value in dict.fromkeys(values) if pd.isna(own) or value != own]
+            values = [self._rounded(name, v) for v in (expected[name][k], self.middle[name], *twins)]
+        return [value for value in dict.fromkeys(values) if own is None or value != own]
 
     def _rounded(self, name: str, value: float) -> float:
         low, high = self.bounds[name]
         rounded = round(float(value), self.decimals[name])
-        return rounded if low <= rounded <= high else float(np.clip(value, low, high))
+        return rounded if low <= rounded <= high else float(min(max(value, low), high))
 
     def _applied(self, rows: pd.DataFrame, trials: list[tuple[int, Changes]]) -> pd.DataFrame:
         """Feature table with one row per trial."""
@@ -256,6 +258,11 @@ class SmallestChange:
 
     def _shown(self, name: str, value: object) -> str:
         return shown_value(value) if name in self.levels else f"{value:.{self.decimals[name]}f}"
+
+
+def _plain(column: pd.Series) -> list:
+    """Values as Python's own, None where missing."""
+    return [None if missing else value for value, missing in zip(column.tolist(), column.isna(), strict=True)]
 
 
 def _decimals(values: np.ndarray, sd: float) -> int:
