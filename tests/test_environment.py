@@ -1,5 +1,7 @@
 """What an environment of ``conf`` wants, and that it is what its session gets: modalities, cases, models."""
 
+import subprocess
+import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -231,6 +233,17 @@ def test_a_packed_configuration_gives_the_same_pipelines_as_its_folder(tmp_path,
 def pipelines_of(of):
     stages = ("data_processing", "feature_engineering", "evaluation", "risk_models", "tuning")
     return (*stages, "tabular_models", "signal_models", "imaging_models")
+
+
+@pytest.mark.parametrize("word", [["run"], []])
+def test_the_package_runs_with_a_packed_configuration_where_there_is_no_checkout(tmp_path, word):
+    packed = tmp_path / "conf-medanomaly.tar.gz"
+    with tarfile.open(packed, "w:gz") as archive:
+        archive.add(ROOT / "conf", arcname="conf")
+    options = ["--conf-source", packed, "--env", "wdbc", "--pipelines", "data_processing"]
+    command = [sys.executable, "-m", "medanomaly", *word, *options]
+    subprocess.run(command, cwd=tmp_path, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    assert (tmp_path / "data" / "02_intermediate" / "wdbc" / "tabular" / "records.parquet").is_file()
 
 
 # sessions
