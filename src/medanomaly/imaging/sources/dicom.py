@@ -26,7 +26,7 @@ from medanomaly.imaging.sources.pseudonyms import pseudonym
 from medanomaly.imaging.sources.raw_image import LARGEST_PIXELS, RawImage, is_dicom, notes_on_range
 
 _CODECS = "Install the extra: pip install 'medanomaly[dicom]'."
-LARGEST_INFLATED = 256 * 2**20  # bytes of a deflated file; a radiograph has 2 to 50 MB
+LARGEST_INFLATED = 128 * 2**20  # bytes of a deflated file; a radiograph has 2 to 50 MB
 # what an image of a stream begins with: JPEG and JPEG-LS, JPEG 2000
 _STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")
 
@@ -104,15 +104,23 @@ def _decoded(dataset: Dataset, name: str, window: str) -> RawImage:
     if colours:
         # pydicom converts YBR to RGB; weights of ITU-R BT.601
         stored = stored @ np.array([0.299, 0.587, 0.114])
-    padding = _padding(dataset, stored, name)
-    values = _rescaled(dataset, stored, name, notes)
-    shown, applied = _window(values, dataset, window, ~padding, name, notes)
+    # values of at most 16 bits are transformed once each, not once per pixel
+    low, high = (int(stored.min()), int(stored.max())) if stored.dtype.kind in "iu" else (0, 2**16)
+    few = high - low < 2**16
+    places = (stored.astype(np.int64) - low).astype(np.uint16) if few else slice(None)
+    levels = np.arange(low, high + 1) if few else stored
+    occurs = np.zeros(levels.shape, dtype=bool)
+    occurs[places] = True
+    padding = _padding(dataset, levels, name)
+    values = _rescaled(dataset, levels, name, notes)
+    shown, applied = _window(values, dataset, window, occurs & ~padding, name, notes)
     inverse = _text(dataset, "PresentationLUTShape").upper() == "INVERSE"
     if photometric == "MONOCHROME1" or inverse:
         shown = 1.0 - shown
-    notes += notes_on_range(shown[~padding])
     shown[padding] = 0.0
-    return RawImage(shown.astype(np.float32), attributes | {"window": applied, "notes": tuple(notes)})
+    pixels = shown.astype(np.float32)[places]
+    notes += notes_on_range(pixels[~padding[places]])
+    return RawImage(pixels, attributes | {"window": applied, "notes": tuple(notes)})
 
 
 def _dataset(content: bytes, name: str, **options) -> Dataset:
