@@ -325,6 +325,11 @@ def test_nested_sequences_and_unknown_types_cost_only_their_file(depth, closed):
                 read(damaged, "a")
 
 
+@pytest.mark.parametrize("placeholder", ["", "ANONYMOUS", "-1", "X "])
+def test_a_placeholder_is_no_patient(placeholder):
+    assert header(dicom(ramp(), PatientID=placeholder), "a")["patient_id"] is None
+
+
 def test_pseudonyms_depend_on_the_key():
     one, same, other = (
         header(dicom(ramp()), "a", key)["patient_id"] for key in (b"1" * 16, b"1" * 16, b"2" * 16)

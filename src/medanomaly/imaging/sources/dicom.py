@@ -29,6 +29,8 @@ _CODECS = "Install the extra: pip install 'medanomaly[dicom]'."
 LARGEST_INFLATED = 128 * 2**20  # bytes of a deflated file; a radiograph has 2 to 50 MB
 # what an image of a stream begins with: JPEG and JPEG-LS, JPEG 2000
 _STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")
+# what programs write in place of a patient id; all people of an archive would become one
+_NO_PATIENT = ("anonymous", "anonymized", "anonymised", "anon", "unknown", "none", "removed", "x", "-1")
 
 
 def header(content: bytes, name: str, key: bytes | None = None) -> dict:
@@ -431,7 +433,7 @@ def _attributes(dataset: Dataset, name: str, key: bytes | None = None) -> dict:
     years = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
     burned = _text(dataset, "BurnedInAnnotation").upper()
     return {
-        "patient_id": pseudonym(patient, "D", key) if patient else None,
+        "patient_id": pseudonym(patient, "D", key) if patient.lower() not in ("", *_NO_PATIENT) else None,
         "sex": _text(dataset, "PatientSex") or None,
         "age": int(age[:3]) * years[age[3]] if age[:3].isdecimal() and age[3:] in years else None,
         "view": _text(dataset, "ViewPosition") or None,

@@ -274,6 +274,8 @@ def dicom_folder(
         frame, missing = _with_labels(frame, labels, root, url)
         rejected += [(m, f"{root}/{m}", "in the label table, but the file does not exist") for m in missing]
         rejected += _mask_paths(frame, names, root)
+    unknown = int(frame["patient_id"].isna().sum())
+    notes += [f"{unknown} images show no patient; each counts as its own patient."] if unknown else []
     burned = int((frame["burned_in"] == "YES").sum())
     notes += [f"{burned} images say that text is burned into their pixels."] if burned else []
     frame = frame.drop(columns=["_name", "_listed"], errors="ignore")
