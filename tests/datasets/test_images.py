@@ -4,17 +4,22 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from tests.imaging.dicom_files import dicom, ramp
 
-from medanomaly.core.errors import DataNotFoundError, InputError
+from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError
+from medanomaly.core.splits import SplitParams
 from medanomaly.datasets.images import (
     ClassFoldersDataset,
     DicomFolderDataset,
     LabelledImagesDataset,
     MedMNISTDataset,
 )
+from medanomaly.datasets.pseudonym_key import FILE, VARIABLE, project_key
 from medanomaly.datasets.synthetic_chest import SyntheticChestDataset
 from medanomaly.imaging.sources.contract import InputContract
+from medanomaly.imaging.sources.image_cases import image_cases
 from medanomaly.imaging.sources.store import load_masks, open_store
+from medanomaly.pipelines.imaging.modality import file_names
 
 
 def png() -> bytes:
@@ -86,3 +91,81 @@ def test_phantoms_are_read_only():
     with pytest.raises(Exception, match="read only") as caught:
         SyntheticChestDataset(n_patients=1).save(object())
     assert isinstance(caught.value.__cause__ or caught.value, InputError)
+
+
+@pytest.mark.parametrize("names", [[f"{i:06d}" for i in range(6)], [f"{i:06d}.dcm" for i in range(6)]])
+def test_names_of_a_label_table_are_text(tmp_path, monkeypatch, names):
+    monkeypatch.setenv(VARIABLE, "k" * 32)
+    (tmp_path / "raw").mkdir()
+    for i in range(6):
+        (tmp_path / "raw" / f"{i:06d}").write_bytes(dicom(ramp(), PatientID=f"H-{i}"))
+    pd.DataFrame({"path": names, "label": [0, 1] * 3}).to_csv(tmp_path / "labels.csv", index=False)
+    source = DicomFolderDataset(url=str(tmp_path / "raw"), labels=str(tmp_path / "labels.csv")).load()
+    assert source.manifest.sort_values("path")["label"].tolist() == [0, 1] * 3
+    assert source.quarantine.empty
+
+
+def test_a_label_table_whose_rows_are_longer_than_its_header_is_an_error(tmp_path):
+    (tmp_path / "a.png").write_bytes(png())
+    (tmp_path / "labels.csv").write_text("path,label\na.png,1,\n")
+    with pytest.raises(Exception, match="more values than the header"):
+        LabelledImagesDataset(url=str(tmp_path), labels=str(tmp_path / "labels.csv")).load()
+
+
+def test_neither_names_of_files_nor_patients_leave_a_dicom_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "k" * 32)
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for i in range(40):
+        (raw / f"DOE_JOHN_{i}.dcm").write_bytes(dicom(ramp(), PatientID=f"H-{i // 2}"))
+    (raw / "DOE_JANE.dcm").write_bytes(dicom(ramp())[:300])
+    (raw / "DOE_JIM.dcm").write_bytes(dicom(ramp(), WindowCenter=1, WindowWidth=-1))
+    # a table may name patients too, and must then mean the same people
+    pd.DataFrame(
+        {
+            "path": [f"DOE_JOHN_{i}.dcm" for i in range(40)],
+            "label": 0,
+            "patient_id": [f"H-{i // 2}" for i in range(40)],
+        }
+    ).to_csv(tmp_path / "labels.csv", index=False)
+    source = DicomFolderDataset(url=str(raw), labels=str(tmp_path / "labels.csv")).load()
+    plain = DicomFolderDataset(url=str(raw)).load()
+    columns = ["case_id", "patient_id"]
+    assert source.manifest[columns].equals(plain.manifest[columns])
+    store = open_store(source, InputContract(size=16), tmp_path / "store")
+    manifest, cases, quarantine, summary = image_cases(source, store, SplitParams())
+    assert cases["patient_id"].nunique() == 20
+    assert len(quarantine) == 2
+    assert file_names(manifest) == {}
+    shown = cases.to_csv() + quarantine.drop(columns="path").to_csv() + str(summary)
+    assert not any(word in shown for word in ("DOE", "H-", "4711", "JANE"))
+    # the intermediate tables say which file it is
+    assert quarantine["path"].str.contains("DOE").all()
+    monkeypatch.setenv(VARIABLE, "another key of the project")
+    assert not set(DicomFolderDataset(url=str(raw)).load().manifest["case_id"]) & set(manifest["case_id"])
+
+
+def test_names_of_other_images_are_hidden_where_it_is_wanted(tmp_path, monkeypatch):
+    monkeypatch.setenv(VARIABLE, "k" * 32)
+    for name in ("normal/DOE.png", "ill/ROE.png"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(png())
+    open_names = ClassFoldersDataset(url=str(tmp_path)).load().manifest
+    assert open_names["case_id"].tolist() == ["ill/ROE", "normal/DOE"]
+    hidden = ClassFoldersDataset(url=str(tmp_path), pseudonyms=True).load().manifest
+    assert not hidden[["case_id", "patient_id"]].to_csv().count("OE")
+    assert (hidden["case_id"] == hidden["patient_id"]).all()
+
+
+def test_the_key_of_a_project_is_made_once_and_only_its_owner_may_read_it(tmp_path, monkeypatch):
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    key = project_key()
+    assert len(key) == 64
+    assert project_key() == key
+    assert (tmp_path / FILE).stat().st_mode & 0o077 == 0
+    (tmp_path / FILE).write_text("short")
+    with pytest.raises(ConfigurationError, match="fewer than 16"):
+        project_key()
+    monkeypatch.setenv(VARIABLE, "a key of the hospital")
+    assert project_key() == b"a key of the hospital"

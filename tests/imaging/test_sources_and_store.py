@@ -1,5 +1,7 @@
 import io
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import fsspec
@@ -13,10 +15,12 @@ from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.core.splits import SplitParams
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.folders import class_folders, dicom_folder, labelled_folder, medmnist
+from medanomaly.imaging.sources.image_cases import ImageParams
 from medanomaly.imaging.sources.manifest import assign_split
 from medanomaly.imaging.sources.raw_image import decode
 from medanomaly.imaging.sources.store import load_masks, open_store
 from medanomaly.imaging.sources.subjects import subject_from_name, subtype_from_name
+from medanomaly.pipelines.imaging.prepare_nodes import read_masks
 
 CONTRACT = InputContract(size=16)
 
@@ -327,3 +331,274 @@ def test_sixteen_bits_palette_colour_and_transparency_become_grey_in_range():
         pixels = decode(buffer.getvalue(), "x").pixels
         assert pixels.shape == (4, 5)
         assert pixels.max() <= 1
+
+
+MVTEC = (
+    *(f"train/good/{i}.png" for i in range(3)),
+    *(f"test/good/{i}.png" for i in range(2)),
+    *(f"test/nodule/{i}.png" for i in range(2)),
+)
+
+
+@pytest.mark.parametrize(
+    "masks",
+    [
+        ("ground_truth/nodule/0_mask.png", "ground_truth/nodule/1_mask.png"),
+        ("ground_truth/nodule/0.png", "ground_truth/nodule/1.png"),
+        ("test/nodule/masks/0.png", "test/nodule/masks/1.png"),
+    ],
+)
+@pytest.mark.parametrize("above", ["", "lung/"])
+def test_masks_in_a_folder_of_their_own_are_masks_and_no_images(tmp_path, masks, above):
+    folder(tmp_path, [above + name for name in MVTEC])
+    mask = np.zeros((20, 30), np.uint8)
+    mask[5:15, 10:20] = 255
+    for name in (*masks, masks[0].replace("0", "7")):
+        (tmp_path / above / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(tmp_path / above / name)
+    source = class_folders(str(tmp_path))
+    assert len(source.manifest) == len(MVTEC)
+    assert (source.manifest["label"] == 1).sum() == 2
+    assert source.manifest.loc[source.manifest["mask_path"].notna(), "case_id"].tolist() == [
+        f"{above}test/nodule/0",
+        f"{above}test/nodule/1",
+    ]
+    assert source.quarantine["reason"].tolist() == ["a mask that belongs to no image"]
+    store = open_store(source, CONTRACT, tmp_path.parent / "mvtec_store")
+    drawn, known = load_masks(source, store.manifest, CONTRACT)
+    assert known.sum() == 2
+    assert 60 <= drawn[known][0].sum() <= 70
+
+
+def six(root: Path) -> Path:
+    for i in range(6):
+        (root / f"00000{i}.png").write_bytes(png(seed=i))
+    return root
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "00000{}.png",
+        "./00000{}.png",
+        "00000{}",
+        " 00000{}.PNG",
+        ".\\00000{}.png",
+        "{folder}/00000{}.png",
+        "{folder}\\00000{}.png",
+        "C:\\scans\\{folder}\\00000{}.png",
+        "00000{}.dcm",
+    ],
+)
+def test_spellings_of_a_path_find_the_same_file(tmp_path, spelling):
+    table = pd.DataFrame(
+        {"path": [spelling.format(i, folder=six(tmp_path).name) for i in range(6)], "label": [0, 1] * 3}
+    )
+    source = labelled_folder(str(tmp_path), table)
+    assert source.manifest["label"].tolist() == [0, 1] * 3
+    assert source.quarantine.empty
+
+
+def test_a_name_without_folders_fits_the_one_file_that_has_it(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    for name in ("a/1.png", "a/2.png", "b/2.png", "b/3.png"):
+        (tmp_path / name).write_bytes(png())
+    table = pd.DataFrame({"path": ["1.png", "3.png", "2.png"], "label": [1, 0, 1]})
+    source = labelled_folder(str(tmp_path), table)
+    assert source.manifest["case_id"].tolist() == ["a/1", "b/3"]
+    assert len(source.quarantine) == 3
+
+
+@pytest.mark.parametrize(
+    ("paths", "shown"),
+    [
+        ([str(i) for i in range(6)], "00000"),
+        (
+            [*(f"00000{i}.png" for i in range(3)), *(f"x0000{i}.png" for i in range(3, 6))],
+            "000003.png.*x00003.png",
+        ),
+    ],
+)
+def test_a_table_that_fits_nothing_or_half_is_an_error_with_a_pair(tmp_path, paths, shown):
+    table = pd.DataFrame({"path": paths, "label": [0, 1] * 3})
+    with pytest.raises(InputError, match=shown):
+        labelled_folder(str(six(tmp_path)), table)
+    for file in tmp_path.iterdir():
+        file.write_bytes(dicom(ramp()))
+    with pytest.raises(InputError, match=shown):
+        dicom_folder(str(tmp_path), table)
+
+
+def test_a_table_of_many_more_files_than_are_there_is_fine(tmp_path):
+    table = pd.DataFrame({"path": [f"{i:06d}.png" for i in range(60)], "label": [0, 1] * 30})
+    source = labelled_folder(str(six(tmp_path)), table)
+    assert len(source.manifest) == 6
+    assert len(source.quarantine) == 54
+
+
+def test_columns_keep_their_own_values(tmp_path):
+    table = pd.DataFrame(
+        {
+            "path": ["other"] * 6,
+            "label": ["word"] * 6,
+            "file": [f"00000{i}.png" for i in range(6)],
+            "abnormal": ["0", "1", "NA", "1.0", "", "1"],
+            "patient": [*(str(10**17 + i) for i in range(5)), ""],
+            "site": ["01", "02", "01", "02", "01", "02"],
+            "dose": ["1.5", "2", "", "3", "4", "5"],
+        }
+    )
+    source = labelled_folder(
+        str(six(tmp_path)), table, "file", "abnormal", patient_column="patient", kind_column="abnormal"
+    )
+    m = source.manifest
+    assert m["label"].tolist()[:2] == [0, 1]
+    assert m["label"].isna().tolist() == [False, False, True, False, True, False]
+    assert m["kind"].tolist()[:2] == ["0", "1"]
+    assert m["patient_id"].tolist() == [*(str(10**17 + i) for i in range(5)), "000005"]
+    assert m["site"].tolist() == ["01", "02"] * 3
+    assert m["dose"].sum() == 15.5
+    assert len(source.notes) == 2
+    assert "Column 'path'" in source.notes[0]
+
+
+def test_a_mask_that_does_not_exist_costs_only_the_mask(tmp_path):
+    table = pd.DataFrame(
+        {
+            "path": [f"00000{i}.png" for i in range(4)],
+            "label": [1, 1, 0, 0],
+            "m": [".\\000005.png", "gone.png", None, "none"],
+        }
+    )
+    source = labelled_folder(str(six(tmp_path)), table, mask_column="m")
+    assert source.manifest["mask_path"].notna().tolist() == [True, False, False, False]
+    assert source.quarantine.set_index("case_id")["reason"]["gone.png"].startswith(
+        "a mask in the label table"
+    )
+    store = open_store(source, CONTRACT, tmp_path.parent / "gone_store")
+    assert load_masks(source, store.manifest, CONTRACT)[1].tolist() == [True, False, False, False]
+    (tmp_path / "000005.png").write_bytes(b"damaged")
+    assert not load_masks(source, store.manifest, CONTRACT)[1].any()
+    params = ImageParams(contract=CONTRACT, store="")
+    assert read_masks(source, store.manifest, params)["rows"].tolist() == []
+
+
+def test_named_pipes_and_broken_links_are_set_aside_and_links_to_files_are_read(tmp_path):
+    six(tmp_path)
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "broken.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "link.png").symlink_to(tmp_path / "000000.png")
+    (tmp_path / ".DS_Store").write_bytes(b"x")
+    table = pd.DataFrame({"path": [*(f"00000{i}.png" for i in range(6)), "link.png"], "label": [0] * 7})
+    source = labelled_folder(str(tmp_path), table)
+    assert len(source.manifest) == 7
+    assert source.quarantine["reason"].tolist() == ["it is no regular file"] * 2
+
+
+def test_a_hidden_file_of_the_desktop_does_not_stop_a_store(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / ".DS_Store").write_bytes(b"x")
+    source = class_folders(str(folder(tmp_path / "raw", KERMANY)))
+    assert len(open_store(source, CONTRACT, tmp_path / "store").images) == len(KERMANY)
+
+
+def test_one_bad_dicom_file_costs_only_itself(tmp_path):
+    (tmp_path / "a.dcm").write_bytes(dicom(ramp()))
+    (tmp_path / "b.dcm").write_bytes(dicom(ramp(), WindowCenter=0, WindowWidth=-3))
+    (tmp_path / "c.dcm").write_bytes(dicom(ramp())[:400])
+    (tmp_path / "d.dcm").write_bytes(dicom(ramp()).replace(b"\x28\0\x10\0US", b"\x28\0\x10\0ZZ"))
+    source = dicom_folder(str(tmp_path))
+    store = open_store(source, CONTRACT, tmp_path.parent / "bad_store")
+    assert store.manifest["case_id"].tolist() == ["a.dcm"]
+    assert sorted(store.quarantine["case_id"]) == ["b.dcm", "c.dcm", "d.dcm"]
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RecursionError("deep"), PermissionError(13, "Permission denied", "/x/DOE")]
+)
+def test_whatever_a_file_raises_it_is_that_files_quarantine(tmp_path, monkeypatch, error):
+    source = class_folders(str(folder(tmp_path / "raw", KERMANY)))
+    whole = type(source.reader).decode
+
+    def decode_or_fail(self, content, path):
+        if path.endswith(KERMANY[2]):
+            raise error
+        return whole(self, content, path)
+
+    monkeypatch.setattr(type(source.reader), "decode", decode_or_fail)
+    store = open_store(source, CONTRACT, tmp_path / "store")
+    assert len(store.images) == len(KERMANY) - 1
+    (reason,) = store.quarantine["reason"]
+    assert reason.startswith("cannot be read: ")
+    assert "DOE" not in reason
+
+
+def test_a_small_file_of_many_pixels_is_refused_before_it_is_decoded():
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    size = struct.pack(">IIBBBBB", 9000, 8000, 8, 0, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", size) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    with pytest.raises(InputError, match="9000 x 8000 px are too many"):
+        decode(bomb, "x.png")
+
+
+@pytest.mark.parametrize(
+    "content", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", b"GIF89a" + bytes(40), b"text"]
+)
+def test_other_formats_are_refused_whatever_their_name(content):
+    with pytest.raises(InputError, match="no PNG, JPEG, BMP, TIFF or DICOM file"):
+        decode(content, "image.png")
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_images_are_turned_as_exif_says(kind, orientation):
+    upright = np.zeros((24, 40), np.uint8)
+    upright[:8, :16], upright[8:, :8] = 255, 128
+    # how a camera that is held like this stores the picture
+    stored = {
+        1: upright, 2: upright[:, ::-1], 3: upright[::-1, ::-1], 4: upright[::-1],
+        5: upright.T, 6: np.rot90(upright), 7: upright[::-1, ::-1].T, 8: np.rot90(upright, -1),
+    }[orientation]  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(stored)).save(
+        buffer, kind, exif=exif, **({"quality": 100} if kind == "JPEG" else {})
+    )
+    pixels = decode(buffer.getvalue(), "x").pixels
+    assert pixels.shape == upright.shape
+    assert np.abs(pixels - upright / 255).max() < 0.03
+
+
+@pytest.mark.parametrize(("white_is_zero", "bits"), [(False, 16), (True, 16), (True, 8), (False, 8)])
+def test_a_tiff_whose_white_is_zero_is_inverted(white_is_zero, bits):
+    values = np.arange(600).reshape(20, 30) * (100 if bits == 16 else 255 / 599)
+    values = values.astype(np.uint16 if bits == 16 else np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, "TIFF")
+    content = bytearray(buffer.getvalue())
+    # PhotometricInterpretation (262) as a SHORT: 1 is black is zero
+    place = content.find(struct.pack("<HHIH", 262, 3, 1, 1)) + 8
+    content[place] = 0 if white_is_zero else 1
+    shown = values / (2**bits - 1)
+    assert np.allclose(decode(bytes(content), "x").pixels, 1 - shown if white_is_zero else shown, atol=1e-6)
+
+
+def test_an_image_that_uses_almost_nothing_of_its_range_is_noted(tmp_path):
+    root = folder(tmp_path / "raw", KERMANY)
+    dark = np.random.default_rng(0).integers(0, 9, (20, 30)).astype(np.uint8)
+    Image.fromarray(dark).save(root / KERMANY[0], "PNG")
+    for _ in range(2):
+        store = open_store(class_folders(str(root)), CONTRACT, tmp_path / "store")
+        assert store.notes == ("1 images use less than 5 % of the range of grey values.",)
+
+
+def test_two_images_of_one_stem_are_two_cases(tmp_path):
+    for name in ("n/a.png", "n/a.jpeg", "p/b.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(png())
+    source = class_folders(str(tmp_path), normal=("n",))
+    assert source.manifest["case_id"].tolist() == ["n/a.jpeg", "n/a.png", "p/b"]

@@ -18,6 +18,7 @@ from medanomaly.training.checkpoints import read_checkpoint, run_hash
 from medanomaly.training.params import TrainingParams
 from medanomaly.training.run_keeper import RunKeeper
 from medanomaly.training.seeding import EpochSeeds, EpochShuffle, seeded
+from medanomaly.training.strided_convolutions import pixels_picked_first
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +139,8 @@ def _run(module, train, validation, params, precision, seed, keeper, loggers) ->
         default_root_dir=keeper.folder,
     )
     module.train()
-    trainer.fit(module, *loaders)
+    with pixels_picked_first(module):
+        trainer.fit(module, *loaders)
     # otherwise the module keeps data and optimisers alive
     module.trainer = None
 

@@ -1,34 +1,62 @@
 """Manifests of image data sets: class folders, MedMNIST files, DICOM folders, folders with a table of labels."""
 
+import difflib
 from pathlib import PurePosixPath
 
 import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError
-from medanomaly.imaging.sources.manifest import ImageSource, manifest_table, quarantine_table
+from medanomaly.imaging.sources.manifest import (
+    MANIFEST_COLUMNS,
+    ImageSource,
+    manifest_table,
+    quarantine_table,
+)
+from medanomaly.imaging.sources.pseudonyms import pseudonym
 from medanomaly.imaging.sources.raw_image import DICOM_SUFFIXES, SUFFIXES
 from medanomaly.imaging.sources.readers import FileReader, NpzReader, split_url
 from medanomaly.imaging.sources.subjects import subject_from_name, subtype_from_name
 
 PARTS = {"train": "train", "val": "train", "valid": "train", "validation": "train", "test": "test"}
 NORMAL_CLASSES = ("normal", "healthy", "no_finding", "good")
+# folders of masks, as in MVTec AD and anomalib: ground_truth/<class>/<image>_mask.png
+MASK_FOLDERS = ("ground_truth", "groundtruth", "gt", "masks", "mask")
+_MASK_ENDINGS = ("_mask", "_gt", "-mask", "-gt")
+_MISSING = ("", "na", "n/a", "nan", "none", "null", "<na>")
 
 
-def _files(url: str, **storage_options) -> tuple[FileReader, str, list[PurePosixPath]]:
-    """Every file below a folder except hidden ones (a name or a folder that begins with a dot, ``__MACOSX``)."""
+Rejected = list[tuple[str, str, str]]
+
+
+def _files(url: str, **storage_options) -> tuple[FileReader, str, list[PurePosixPath], Rejected]:
+    """Every file below a folder except hidden ones (a name or a folder that begins with a dot, ``__MACOSX``).
+
+    Returns:
+        ``(reader, root, names, rejected)``: the reader, the root folder, names below it, and what is no regular file, such
+        as a named pipe, which would be read for ever.
+    """
     filesystem, root = split_url(url, **storage_options)
     if not filesystem.isdir(root):
         raise DataNotFoundError(
             "the folder does not exist", remedy="Correct the path, or set MEDANOMALY_DATA.", source=url
         )
     root = root.rstrip("/")
-    names = [PurePosixPath(path[len(root) :].lstrip("/")) for path in sorted(filesystem.find(root))]
-    shown = [n for n in names if not any(part.startswith(".") or part == "__MACOSX" for part in n.parts)]
-    return FileReader(filesystem), root, shown
+    kinds = {
+        PurePosixPath(path[len(root) :].lstrip("/")): info.get("type", "file")
+        for path, info in sorted(filesystem.find(root, detail=True).items())
+    }
+    shown = [n for n in kinds if not any(part.startswith(".") or part == "__MACOSX" for part in n.parts)]
+    # a link is neither a file nor a folder here
+    names = [n for n in shown if kinds[n] == "file" or filesystem.isfile(f"{root}/{n}")]
+    rejected = [(str(n), f"{root}/{n}", "it is no regular file") for n in shown if n not in set(names)]
+    return FileReader(filesystem), root, names, rejected
 
 
 def class_folders(url: str, normal: tuple[str, ...] = NORMAL_CLASSES, **storage_options) -> ImageSource:
     """Images in one folder per class, with or without folders ``train``, ``test`` and ``val`` (used as train) above them.
+
+    Files in a folder of ``MASK_FOLDERS`` (``ground_truth/<class>/<image>_mask.png`` in the layout of MVTec AD and anomalib)
+    are the masks of the images of that class and name. One that fits no image, or several, goes to quarantine.
 
     Subject and subtype come from ``subjects*.csv`` at the root if there is one (columns ``path``, ``subject``,
     ``subtype``, and ``aspect_confidence``, which is kept), else from the file names. An image whose name shows no
@@ -43,14 +71,17 @@ def class_folders(url: str, normal: tuple[str, ...] = NORMAL_CLASSES, **storage_
         DataNotFoundError: the folder does not exist.
         InputError: no class folder holds an image, or no class folder is normal.
     """
-    reader, root, names = _files(url, **storage_options)
-    rows, rejected, tables = [], [], []
+    reader, root, names, rejected = _files(url, **storage_options)
+    rows, tables, masks = [], [], []
     for name in names:
         if name.suffix.lower() not in SUFFIXES + DICOM_SUFFIXES:
             if name.suffix.lower() == ".csv" and name.name.startswith("subjects"):
                 tables.append(name)
             else:
                 rejected.append((str(name), f"{root}/{name}", "its name is not that of an image"))
+            continue
+        if any(part.lower() in MASK_FOLDERS for part in name.parts[:-1]):
+            masks.append(name)
             continue
         if len(name.parts) < 2:
             rejected.append((str(name), f"{root}/{name}", "not in a class folder"))
@@ -71,6 +102,7 @@ def class_folders(url: str, normal: tuple[str, ...] = NORMAL_CLASSES, **storage_
                 "split_official": part,
                 "path": f"{root}/{name}",
                 "_key": "/".join(name.parts[-3:]).lower(),
+                "_name": str(name),
             }
         )
     frame = pd.DataFrame(rows)
@@ -83,18 +115,54 @@ def class_folders(url: str, normal: tuple[str, ...] = NORMAL_CLASSES, **storage_
             remedy=f"Name it in 'normal' (now {normal}).",
             source=url,
         )
+    # a.png and a.jpeg are two images
+    same = frame["case_id"].duplicated(keep=False)
+    frame.loc[same, "case_id"] = frame.loc[same, "_name"]
     for table in tables:
         frame = _with_subjects(frame, reader, f"{root}/{table}")
+    if masks:
+        rejected += _with_masks(frame, masks, root)
     unknown = int(frame["patient_id"].isna().sum())
     notes = [f"{unknown} images show no subject; each counts as its own patient."] if unknown else []
     return ImageSource(
-        manifest_table(frame.drop(columns="_key"), url), reader, quarantine_table(rejected), tuple(notes), url
+        manifest_table(frame.drop(columns=["_key", "_name"]), url),
+        reader,
+        quarantine_table(rejected),
+        tuple(notes),
+        url,
     )
+
+
+def _with_masks(frame: pd.DataFrame, masks: list[PurePosixPath], root: str) -> Rejected:
+    """Give images their masks, by class and name; returns the masks that belong to no image."""
+
+    def key(name: PurePosixPath, stem: str) -> tuple[str, ...]:
+        folders = (part.lower() for part in name.parts[:-1])
+        return (*(part for part in folders if part not in PARTS and part not in MASK_FOLDERS), stem)
+
+    images: dict[tuple, list[int]] = {}
+    # a test part is where masks are: its images go before those of train with the same name
+    for row in sorted(frame.index, key=lambda i: frame["split_official"].eq("test").fillna(False)[i]):
+        name = PurePosixPath(frame["_name"][row])
+        images.setdefault(key(name, name.stem.lower()), []).append(row)
+    frame["mask_path"] = pd.array([pd.NA] * len(frame), dtype="string")
+    rejected = []
+    for name in masks:
+        stem = name.stem.lower()
+        bare = next((stem.removesuffix(end) for end in _MASK_ENDINGS if stem.endswith(end)), stem)
+        rows = images.get(key(name, bare)) or images.get(key(name, stem)) or []
+        if not rows:
+            rejected.append((str(name), f"{root}/{name}", "a mask that belongs to no image"))
+        elif pd.notna(frame.loc[rows[-1], "mask_path"]):
+            rejected.append((str(name), f"{root}/{name}", "a second mask of one image"))
+        else:
+            frame.loc[rows[-1], "mask_path"] = f"{root}/{name}"
+    return rejected
 
 
 def _with_subjects(frame: pd.DataFrame, reader: FileReader, path: str) -> pd.DataFrame:
     with reader.filesystem.open(path) as stream:
-        table = pd.read_csv(stream, dtype={"subject": "string", "subtype": "string"})
+        table = pd.read_csv(stream, dtype={"path": "string", "subject": "string", "subtype": "string"})
     if not {"path", "subject"} <= set(table.columns):
         raise InputError("columns 'path' and 'subject' are missing", source=path)
     key = table["path"].str.split("/").str[-3:].str.join("/").str.lower()
@@ -155,38 +223,62 @@ def medmnist(url: str, normal: tuple[int, ...] = (0,), **storage_options) -> Ima
     return ImageSource(manifest_table(pd.concat(frames), url), reader, notes=(note,), name=url)
 
 
-def dicom_folder(url: str, labels: pd.DataFrame | None = None, **storage_options) -> ImageSource:
+def dicom_folder(
+    url: str, labels: pd.DataFrame | None = None, key: bytes | None = None, **storage_options
+) -> ImageSource:
     """Every DICOM file below a folder, with any name. Only headers are read.
 
     Args:
         url: root folder.
         labels: columns ``path`` (relative to the folder) and ``label``, optionally ``kind``, ``split_official``,
-            ``mask_path``. Without this table, labels are unknown.
+            ``mask_path``, ``patient_id``. Without this table, labels are unknown. Paths are compared as in
+            :func:`labelled_folder`.
+        key: of the pseudonyms; None for a random one of this process.
         storage_options: of the file system.
 
     Returns:
         The source. Its manifest also has ``sex``, ``age``, ``view``, ``photometric``, ``bits``, ``transfer_syntax`` and
         ``burned_in``; patient ids are pseudonyms. A note counts images with burned-in text.
+
+    Raises:
+        InputError: no file is a readable DICOM file, or the table fits half of the files or less.
     """
     from medanomaly.imaging.sources.dicom import header
 
-    reader, root, names = _files(url, **storage_options)
-    rows, rejected = [], []
+    reader, root, names, rejected = _files(url, **storage_options)
+    rows = []
     for name in names:
         path = f"{root}/{name}"
         if name.suffix.lower() in (".csv", ".txt", ".md") or name.name.upper() == "DICOMDIR":
             rejected.append((str(name), path, "its name is not that of an image"))
             continue
         try:
-            rows.append({"case_id": str(name), "path": path} | header(reader.content(path), path))
+            row = header(reader.content(path), path, key)
         except InputError as error:
             rejected.append((str(name), path, error.problem))
-    frame = pd.DataFrame(rows).drop(columns=["width", "height"], errors="ignore")
-    if labels is not None and len(frame):
-        frame, missing = _with_labels(frame, labels, "path", url)
+        except OSError as error:
+            rejected.append((str(name), path, f"cannot be read: {error.strerror or type(error).__name__}"))
+        else:
+            rows.append({"case_id": str(name), "path": path, "_name": str(name)} | row)
+    if not rows:
+        why = f": {rejected[0][2]}" if rejected else ""
+        raise InputError(f"none of {len(rejected)} files is a DICOM image{why}", source=url)
+    frame, notes = pd.DataFrame(rows).drop(columns=["width", "height"]), []
+    if labels is not None:
+        given = {c: c for c in MANIFEST_COLUMNS if c != "case_id" and (c in labels or c in ("path", "label"))}
+        labels, notes = _columns(labels, given)
+        if "patient_id" in labels:
+            labels["patient_id"] = [
+                pd.NA if pd.isna(p) else pseudonym(p, "D", key) for p in labels["patient_id"]
+            ]
+        frame, missing = _with_labels(frame, labels, root, url)
         rejected += [(m, f"{root}/{m}", "in the label table, but the file does not exist") for m in missing]
-    burned = int((frame["burned_in"] == "YES").sum()) if len(frame) else 0
-    notes = [f"{burned} images say that text is burned into their pixels."] if burned else []
+        rejected += _mask_paths(frame, names, root)
+    unknown = int(frame["patient_id"].isna().sum())
+    notes += [f"{unknown} images show no patient; each counts as its own patient."] if unknown else []
+    burned = int((frame["burned_in"] == "YES").sum())
+    notes += [f"{burned} images say that text is burned into their pixels."] if burned else []
+    frame = frame.drop(columns=["_name", "_listed"], errors="ignore")
     return ImageSource(manifest_table(frame, url), reader, quarantine_table(rejected), tuple(notes), url)
 
 
@@ -203,6 +295,9 @@ def labelled_folder(
 ) -> ImageSource:
     """PNG or JPEG files with a table of labels; each image may have a mask.
 
+    Paths are compared as text. Backslashes, ``./``, the name of the root folder in front, a missing suffix and the case of
+    letters make no difference; a name without folders fits the one file that has it.
+
     Args:
         url: root folder that the paths of the table are relative to.
         table: one row per image.
@@ -214,6 +309,10 @@ def labelled_folder(
     Returns:
         The source. Rows without a file and images without a row go to quarantine. Files that a row names as its mask are
         not images. Other columns of the table become subgroup columns.
+
+    Raises:
+        ConfigurationError: a column is not in the table.
+        InputError: the table fits half of the files or less, or an image has two rows.
     """
     given = {
         "path": path_column,
@@ -223,15 +322,10 @@ def labelled_folder(
         "split_official": split_column,
         "mask_path": mask_column,
     }
-    absent = [column for column in given.values() if column is not None and column not in table]
-    if absent:
-        raise ConfigurationError(
-            f"columns {absent} are not in the label table", remedy=f"There are {list(table.columns)}."
-        )
-    table = table.rename(columns={old: new for new, old in given.items() if old is not None})
-    reader, root, names = _files(url, **storage_options)
-    masks = set(table["mask_path"].dropna()) if "mask_path" in table else set()
-    rows, rejected = [], []
+    table, notes = _columns(table, {new: old for new, old in given.items() if old is not None})
+    reader, root, names, rejected = _files(url, **storage_options)
+    masks = set(_matches(table["mask_path"], names, root)) if "mask_path" in table else set()
+    rows = []
     for name in names:
         if str(name) in masks:
             continue
@@ -240,34 +334,169 @@ def labelled_folder(
         else:
             rejected.append((str(name), f"{root}/{name}", "its name is not that of an image"))
     frame = pd.DataFrame(rows, columns=["case_id", "path", "_name"])
-    known = set(table["path"].astype(str))
-    unlisted = frame[~frame["_name"].isin(known)]
-    rejected += [(r.case_id, r.path, "has no row in the label table") for r in unlisted.itertuples()]
-    frame, missing = _with_labels(frame[frame["_name"].isin(known)], table, "_name", url)
+    same = frame["case_id"].duplicated(keep=False)
+    frame.loc[same, "case_id"] = frame.loc[same, "_name"]
+    frame, missing = _with_labels(frame, table, root, url)
+    unlisted = ~frame.pop("_listed").astype(bool)
+    rejected += [(r.case_id, r.path, "has no row in the label table") for r in frame[unlisted].itertuples()]
     rejected += [(m, f"{root}/{m}", "in the label table, but the file does not exist") for m in missing]
-    if "mask_path" in frame:
-        frame["mask_path"] = [pd.NA if pd.isna(m) else f"{root}/{m}" for m in frame["mask_path"]]
+    frame = frame[~unlisted].reset_index(drop=True)
+    rejected += _mask_paths(frame, names, root)
     return ImageSource(
-        manifest_table(frame.drop(columns="_name"), url), reader, quarantine_table(rejected), (), url
+        manifest_table(frame.drop(columns="_name"), url),
+        reader,
+        quarantine_table(rejected),
+        tuple(notes),
+        url,
     )
 
 
+def _columns(table: pd.DataFrame, given: dict[str, str]) -> tuple[pd.DataFrame, list[str]]:
+    """A label table under the names of a manifest, and notes.
+
+    Paths, ids, kinds and parts are text as it stands in the file. Other columns keep their names; they are numbers where all
+    of their values are.
+
+    Args:
+        table: as it was read.
+        given: name in the manifest to name in the table; one column may be used twice.
+    """
+    absent = [column for column in given.values() if column not in table]
+    if absent:
+        raise ConfigurationError(
+            f"columns {absent} are not in the label table", remedy=f"There are {list(table.columns)}."
+        )
+    result = pd.DataFrame({new: _as_text(table[old]) for new, old in given.items()})
+    if "split_official" in result:
+        part = result["split_official"].str.lower().map(PARTS)
+        strange = result["split_official"][part.isna() & result["split_official"].notna()]
+        if len(strange):
+            raise InputError(
+                f"part '{strange.iloc[0]}' of the data set is unknown",
+                remedy=f"Expected one of {list(PARTS)}, or nothing.",
+                column=given["split_official"],
+            )
+        result["split_official"] = part
+    unused = [c for c in table if c not in given.values() and c in MANIFEST_COLUMNS]
+    for column in table.columns.difference([*given.values(), *unused], sort=False):
+        text = _as_text(table[column])
+        number = pd.to_numeric(text, errors="coerce")
+        padded = text.str.match(r"0\d", na=False).any()
+        result[column] = text if padded or (number.isna() & text.notna()).any() else number
+    notes = [
+        f"Column '{c}' of the label table is not used: another one was chosen in its place." for c in unused
+    ]
+    return result, notes
+
+
+def _as_text(values: pd.Series) -> pd.Series:
+    """Text without blanks around it; words for "missing" become NA."""
+    if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all():
+        values = values.astype("Int64")
+    text = values.astype("string").str.strip()
+    return text.mask(text.str.lower().isin(_MISSING))
+
+
+def _plain(path: str) -> str:
+    return "/".join(part for part in path.replace("\\", "/").split("/") if part not in ("", "."))
+
+
+def _without_suffix(path: str) -> str:
+    """Without the suffix of an image; what follows a dot may be part of a name, as in 1.2.840."""
+    ending = PurePosixPath(path).suffix
+    return path[: -len(ending)] if ending.lower() in SUFFIXES + DICOM_SUFFIXES else path
+
+
+def _matches(paths: pd.Series, names: list, root: str) -> list[str | None]:
+    """The file of each path of a table, None without one; the nearest spelling wins, and it must fit one file only."""
+    names = [str(name) for name in names]
+    folder = root.rsplit("/", 1)[-1]
+    spellings = (
+        lambda n: n,
+        lambda n: n.casefold(),
+        lambda n: _without_suffix(n).casefold(),
+        lambda n: n.rsplit("/", 1)[-1].casefold(),
+        lambda n: _without_suffix(n.rsplit("/", 1)[-1]).casefold(),
+    )
+    known = []
+    for spelling in spellings:
+        files: dict[str, str | None] = {}
+        for name in names:
+            key = spelling(name)
+            files[key] = None if key in files else name
+        known.append(files)
+
+    def match(path) -> str | None:
+        if pd.isna(path):
+            return None
+        plain = _plain(path)
+        parts = plain.split("/")
+        below = "/".join(parts[parts.index(folder) + 1 :]) if folder in parts[:-1] else plain
+        for number, (spelling, files) in enumerate(zip(spellings, known, strict=True)):
+            for candidate in dict.fromkeys((plain, below)):
+                # the last two spellings leave out folders, which is right only for a name without any
+                if number < 3 or "/" not in candidate:
+                    found = files.get(spelling(candidate))
+                    if found is not None:
+                        return found
+        return None
+
+    return [match(path) for path in paths]
+
+
 def _with_labels(
-    frame: pd.DataFrame, labels: pd.DataFrame, name_column: str, source: str
+    frame: pd.DataFrame, labels: pd.DataFrame, root: str, source: str
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Join a label table by relative path; returns the rows, and the paths in the table that have no file."""
-    labels = labels.assign(path=labels["path"].astype(str))
-    twice = labels["path"][labels["path"].duplicated()]
+    """Join a label table by path.
+
+    Args:
+        frame: ``_name`` and other columns of n files.
+        labels: ``path`` and other columns.
+        root: folder of the files.
+        source: shown in errors.
+
+    Returns:
+        The n files with the columns of the table and ``_listed``, and the paths of the table that have no file.
+
+    Raises:
+        InputError: a file has two rows, or nothing or only half fits (of the files or of the rows, whichever are fewer).
+    """
+    names = frame["_name"].tolist()
+    labels = labels.assign(_name=_matches(labels["path"], names, root))
+    listed = labels["_name"].notna()
+    # a table may list more than is in the folder, or less; a single row without a file costs only itself
+    few, fit = min(len(names), len(labels)), labels["_name"].nunique()
+    if few and (not fit or (2 * fit <= few and (~listed).sum() > 1)):
+        raise _no_fit(
+            labels.loc[~listed, "path"].dropna().tolist(), sorted(set(names) - set(labels["_name"])), source
+        )
+    twice = labels["path"][listed & labels["_name"].duplicated()]
     if len(twice):
         raise InputError("an image has two rows in the label table", source=source, record=twice.iloc[0])
-    name = frame["case_id"] if name_column == "path" else frame[name_column]
-    joined = labels.set_index("path").reindex(name).reset_index(drop=True)
-    frame = frame.reset_index(drop=True)
-    for column in joined.columns:
-        if column not in ("case_id", "path"):
-            frame[column] = (
-                joined[column].to_numpy()
-                if column not in frame
-                else joined[column].combine_first(frame[column])
-            )
-    return frame, sorted(set(labels["path"]) - set(name))
+    joined = labels[listed].set_index("_name").reindex(names).reset_index(drop=True)
+    frame = frame.reset_index(drop=True).assign(_listed=joined["path"].notna())
+    for column in joined.columns.drop("path"):
+        frame[column] = joined[column] if column not in frame else joined[column].combine_first(frame[column])
+    return frame, sorted(set(labels.loc[~listed, "path"].dropna()))
+
+
+def _no_fit(paths: list[str], names: list[str], source: str) -> InputError:
+    """The error for a label table that does not fit its files; it shows two that should have fitted."""
+    path = paths[0] if paths else "nothing"
+    near = difflib.get_close_matches(path, names[:2000], n=1, cutoff=0.0) or ["nothing"]
+    return InputError(
+        f"the label table does not fit the files: half of them or more have no row, such as '{near[0]}', "
+        f"where the table has '{path}'",
+        remedy="Write paths relative to the folder, as text: a program may have cut the zeros of 000012.",
+        source=source,
+    )
+
+
+def _mask_paths(frame: pd.DataFrame, names: list[PurePosixPath], root: str) -> Rejected:
+    """Replace the masks that a table names by their paths; returns those that do not exist."""
+    if "mask_path" not in frame:
+        return []
+    found = pd.Series(_matches(frame["mask_path"], names, root), index=frame.index, dtype="string")
+    absent = sorted(set(frame["mask_path"][found.isna() & frame["mask_path"].notna()]))
+    frame["mask_path"] = root + "/" + found
+    return [(m, f"{root}/{m}", "a mask in the label table, but the file does not exist") for m in absent]

@@ -31,6 +31,13 @@ class ImageParams(Params):
     store: str
 
 
+def shown_names(table: pd.DataFrame) -> pd.Series:
+    """(n,) name of the file of each row with ``case_id`` and ``path``, NA where the id is a pseudonym that hides it."""
+    name = table["path"].astype("string").str.rsplit("/", n=1).str[-1]
+    case = table["case_id"].astype("string").str.rsplit("/", n=1).str[-1]
+    return name.where((case == name) | (case == name.str.rsplit(".", n=1).str[0]))
+
+
 def image_cases(
     source: ImageSource, store: ImageStore, split: SplitParams
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
@@ -43,7 +50,7 @@ def image_cases(
 
     Returns:
         ``(manifest, cases, quarantine, summary)``. Row i of the manifest is row i of the case table; its ``row`` is the row
-        in the store. The quarantine has ``record, column, value, reason``. The counts of the summary add up.
+        in the store. The quarantine has ``record, case_id, column, value, reason, path``. The counts of the summary add up.
 
     Raises:
         ConfigurationError: a part of the split is empty.
@@ -67,14 +74,17 @@ def image_cases(
     if "age" in manifest:
         cases["age_band"] = age_band(pd.to_numeric(manifest["age"], errors="coerce"))
     rejected = pd.concat([store.quarantine, crossing], ignore_index=True)
+    # only the name: folders describe the machine, not the image
+    shown = shown_names(rejected).fillna(rejected["case_id"])
     quarantine = pd.DataFrame(
         {
             "record": rejected["case_id"],
             "case_id": rejected["case_id"],
             "column": "file",
-            # only the name: folders describe the machine, not the image
-            "value": rejected["path"].str.rsplit("/", n=1).str[-1],
+            "value": shown,
             "reason": rejected["reason"],
+            # stays in the intermediate table, so that the file can be found
+            "path": rejected["path"],
         },
         dtype="string",
     )
@@ -87,6 +97,6 @@ def image_cases(
             {"column": "file", "reason": reason, "n_records": int(n)}
             for reason, n in quarantine["reason"].value_counts().items()
         ],
-        "notes": [note, *source.notes],
+        "notes": [note, *source.notes, *store.notes],
     }
     return manifest, check_cases(cases), quarantine, summary

@@ -5,12 +5,13 @@ words of the data set), ``split_official`` (``train``, ``test`` or NA), ``path``
 ``mask_path`` (NA without a mask), then subgroup columns. A store adds ``width``, ``height`` and ``aspect`` (width / height).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
 from medanomaly.core.errors import InputError
 from medanomaly.core.splits import SplitParams, split_by_patient, split_outside_test
+from medanomaly.imaging.sources.pseudonyms import pseudonym
 from medanomaly.imaging.sources.readers import Reader
 
 MANIFEST_COLUMNS = ("case_id", "patient_id", "label", "kind", "split_official", "path", "mask_path")
@@ -69,6 +70,30 @@ def manifest_table(rows: pd.DataFrame, source: object) -> pd.DataFrame:
     if len(repeated):
         raise InputError("two images have one case_id", source=source, record=repeated.iloc[0])
     return rows[[*MANIFEST_COLUMNS, *(c for c in rows.columns if c not in MANIFEST_COLUMNS)]]
+
+
+def with_pseudonyms(source: ImageSource, key: bytes | None, *, patients: bool = True) -> ImageSource:
+    """The source under ids that show neither files nor patients; paths stay, because the reader needs them.
+
+    Args:
+        source: with names of files as case ids.
+        key: of the pseudonyms; None for a random one of this process.
+        patients: whether patient ids are replaced too; those of DICOM headers are pseudonyms already.
+    """
+
+    def hidden(ids: pd.Series, prefix: str) -> pd.Series:
+        return ids.map(lambda value: pseudonym(value, prefix, key)).astype("string")
+
+    manifest = source.manifest
+    case = hidden(manifest["case_id"], "I")
+    # an image without a patient counts as its own
+    alone = manifest["patient_id"] == manifest["case_id"]
+    patient = hidden(manifest["patient_id"], "D") if patients else manifest["patient_id"]
+    return replace(
+        source,
+        manifest=manifest.assign(case_id=case, patient_id=patient.mask(alone, case)),
+        quarantine=source.quarantine.assign(case_id=hidden(source.quarantine["case_id"], "I")),
+    )
 
 
 def assign_split(manifest: pd.DataFrame, params: SplitParams) -> tuple[pd.Series, pd.DataFrame, str]:

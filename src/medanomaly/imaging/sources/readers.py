@@ -13,6 +13,7 @@ from medanomaly.imaging.sources.raw_image import RawImage, decode
 
 # names for the time or the version of a file: local, memory, S3, Google, Azure, HTTP
 _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "updated", "created", "md5Hash")
+LARGEST_FILE = 512 * 2**20  # bytes; files are read whole
 
 
 class Reader(Protocol):
@@ -58,7 +59,14 @@ class FileReader:
         return "|".join([str(info.get("size")), *(str(info[key]) for key in _VERSIONS if key in info)])
 
     def content(self, path: str) -> bytes:
-        """The whole file."""
+        """The whole file.
+
+        Raises:
+            InputError: the file is larger than an image is.
+        """
+        size = self.filesystem.size(path)
+        if size is not None and size > LARGEST_FILE:
+            raise InputError(f"a file of {size / 2**20:.0f} MiB is too large for an image", source=path)
         return self.filesystem.cat_file(path)
 
     def decode(self, content: bytes, path: str) -> RawImage:

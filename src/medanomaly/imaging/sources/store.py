@@ -1,9 +1,9 @@
 """A store of prepared images: one memory-mapped array, built once; it may be larger than memory.
 
 The folder holds ``images.npy`` (n, size, size), ``index.parquet`` and ``store.json`` (contract, fingerprint). The index has
-one row per image: path, stamp, SHA-256 of its bytes, row of the array or the reason why there is none, width, height. The
-next call compares only stamps. An image whose stamp differs is hashed, and read again if its bytes differ. Rows of
-unchanged images are copied.
+one row per image: path, stamp, SHA-256 of its bytes, row of the array or the reason why there is none, width, height,
+notes. The next call compares only stamps. An image whose stamp differs is hashed, and read again if its bytes differ. Rows
+of unchanged images are copied.
 """
 
 import hashlib
@@ -27,8 +27,10 @@ from medanomaly.imaging.sources.readers import content_hash
 
 logger = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2  # goes up where the same file gives other grey values than before
 _CHUNK = 256  # images between two reports of progress
+# columns of the index besides path and stamp
+_NOT_READ = {"sha256": "", "row": -1, "reason": "", "width": 0, "height": 0, "notes": ""}
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class ImageStore:
         fingerprint: SHA-256 over contract, paths and the bytes of every image.
         contract: that the images were prepared to.
         n_decoded: images that this call had to decode; 0 if all came from the store.
+        notes: sentences about how images were read that a reader of the results should know.
     """
 
     manifest: pd.DataFrame
@@ -50,6 +53,7 @@ class ImageStore:
     fingerprint: str
     contract: InputContract
     n_decoded: int
+    notes: tuple[str, ...] = ()
 
     def batch(self, rows: np.ndarray) -> np.ndarray:
         """(len(rows), size, size) float32 that keeps the contract, in memory."""
@@ -104,7 +108,14 @@ def open_store(
         _fingerprint(contract, dtype, index),
         contract,
         len(jobs),
+        _notes(index.loc[good, "notes"]),
     )
+
+
+def _notes(of_images: pd.Series) -> tuple[str, ...]:
+    """One sentence per note that images have, with their number."""
+    counts = of_images[of_images != ""].str.split("\n").explode().value_counts()
+    return tuple(f"{number} images {note}." for note, number in counts.items())
 
 
 def _fingerprint(contract: InputContract, dtype: str, index: pd.DataFrame) -> str:
@@ -120,7 +131,8 @@ def _identity(contract: InputContract, dtype: str) -> str:
 
 def _read(folder: Path, contract: InputContract, dtype: str) -> tuple[pd.DataFrame | None, np.ndarray | None]:
     """Index and images of an earlier call; (None, None) if they are absent or were made with other settings."""
-    if not folder.exists() or not any(folder.iterdir()):
+    # desktops leave hidden files such as .DS_Store in every folder that they show
+    if not folder.exists() or all(file.name.startswith(".") for file in folder.iterdir()):
         return None, None
     described = folder / "store.json"
     if not described.exists():
@@ -145,7 +157,7 @@ def _compare(source: ImageSource, old: pd.DataFrame | None, verify: str, threads
     with ThreadPoolExecutor(threads) as pool:
         index["stamp"] = list(pool.map(lambda p: _quietly(source.reader.stamp, p), paths))
         if old is None:
-            return index.assign(sha256="", row=-1, reason="", width=0, height=0), list(range(len(paths)))
+            return index.assign(**_NOT_READ), list(range(len(paths)))
         known = old.drop_duplicates("path").set_index("path").reindex(paths).reset_index(drop=True)
         doubtful = (known["stamp"] != index["stamp"]).to_numpy() | (verify == "content") | known["row"].isna()
         doubtful |= (index["stamp"] == "").to_numpy()
@@ -157,8 +169,7 @@ def _compare(source: ImageSource, old: pd.DataFrame | None, verify: str, threads
 
         now = dict(zip(numbers, pool.map(hashed, numbers), strict=True))
     jobs = [int(i) for i in numbers if not now[i] or known["sha256"].iloc[i] != now[i]]
-    known = known.fillna({"sha256": "", "row": -1, "reason": "", "width": 0, "height": 0})
-    index = index.join(known[["sha256", "row", "reason", "width", "height"]])
+    index = index.join(known.fillna(_NOT_READ)[list(_NOT_READ)])
     return index.astype({"row": "int64", "width": "int64", "height": "int64"}), jobs
 
 
@@ -166,23 +177,27 @@ def _quietly(call, path: str):
     """The result, or "" if the file cannot be read: the decoding step then says why."""
     try:
         return call(path)
-    except (OSError, MedanomalyError):
+    except Exception:
         return ""
 
 
 def _decode(source: ImageSource, contract: InputContract, path: str):
-    """(sha256, prepared image or None, reason, width, height) of one image."""
+    """(sha256, prepared image or None, reason, width, height, notes) of one image."""
     digest = ""
     try:
         content = source.reader.content(path)
         digest = content_hash(content)
         raw = source.reader.decode(content, path)
         height, width = raw.pixels.shape
-        return digest, contract.prepare(raw.pixels), "", width, height
+        notes = "\n".join(raw.attributes.get("notes", ()))
+        return digest, contract.prepare(raw.pixels), "", width, height, notes
     except MedanomalyError as error:
-        return digest, None, error.problem, 0, 0
-    except OSError as error:
-        return digest, None, f"cannot be read: {error}", 0, 0
+        return digest, None, error.problem, 0, 0, ""
+    # whatever is wrong with one image, memory that it needs included, costs only this image
+    except Exception as error:
+        # without the path, which may name a person
+        words = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return digest, None, f"cannot be read: {words}", 0, 0, ""
 
 
 def _build(source, contract, folder, dtype, index, jobs, old_images, threads) -> pd.DataFrame:
@@ -196,7 +211,7 @@ def _build(source, contract, folder, dtype, index, jobs, old_images, threads) ->
         array = np.lib.format.open_memmap(
             building / "all.npy", mode="w+", dtype=dtype, shape=(len(index), *shape)
         )
-        taken, columns = 0, {c: index[c].tolist() for c in ("sha256", "row", "reason", "width", "height")}
+        taken, columns = 0, {c: index[c].tolist() for c in _NOT_READ}
         with ThreadPoolExecutor(threads) as pool:
             for start in range(0, len(index), _CHUNK):
                 numbers = range(start, min(start + _CHUNK, len(index)))
@@ -207,12 +222,9 @@ def _build(source, contract, folder, dtype, index, jobs, old_images, threads) ->
                 )
                 for i in numbers:
                     if i in decoded:
-                        digest, image, reason, width, height = decoded[i]
-                        for name, value in (
-                            ("sha256", digest),
-                            ("reason", reason),
-                            ("width", width),
-                            ("height", height),
+                        digest, image, *facts = decoded[i]
+                        for name, value in zip(
+                            ("sha256", "reason", "width", "height", "notes"), (digest, *facts), strict=True
                         ):
                             columns[name][i] = value
                     else:
@@ -269,16 +281,24 @@ def load_masks(
         contract: of the store.
 
     Returns:
-        ``(masks, known)``: (n, size, size) bool, and (n,) bool that is False where there is no mask.
+        ``(masks, known)``: (n, size, size) bool, and (n,) bool that is False where there is no mask, or none that can be
+        read: a warning then names the image.
 
     Raises:
-        InputError: a mask cannot be read, or has another shape than its image.
+        InputError: a mask has another shape than its image.
     """
     masks = np.zeros((len(manifest), contract.size, contract.size), dtype=bool)
-    known = manifest["mask_path"].notna().to_numpy()
+    known = manifest["mask_path"].notna().to_numpy(copy=True)
     for i in np.flatnonzero(known):
         row = manifest.iloc[i]
-        mask = source.reader.decode(source.reader.content(row["mask_path"]), row["mask_path"]).pixels
+        try:
+            mask = source.reader.decode(source.reader.content(row["mask_path"]), row["mask_path"]).pixels
+        # a damaged mask costs only itself
+        except Exception as error:
+            words = getattr(error, "problem", "") or getattr(error, "strerror", "") or type(error).__name__
+            logger.warning("The mask of image %s is not used: %s", row["case_id"], words)
+            known[i] = False
+            continue
         if mask.shape != (row["height"], row["width"]):
             raise InputError(
                 f"a mask of {mask.shape[1]} x {mask.shape[0]} px for an image of {row['width']} x {row['height']} px",

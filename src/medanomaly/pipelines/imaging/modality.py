@@ -5,7 +5,7 @@ import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from medanomaly.core.models import ModelInput
-from medanomaly.imaging.sources.image_cases import ImageParams
+from medanomaly.imaging.sources.image_cases import ImageParams, shown_names
 from medanomaly.pipelines.environment import Model
 from medanomaly.pipelines.imaging.check_nodes import check_model, score_baselines
 from medanomaly.pipelines.imaging.feature_nodes import measure_acquisition
@@ -97,8 +97,11 @@ def sections(models: tuple[Model, ...]) -> Pipeline:
 
 
 def file_names(manifest: pd.DataFrame) -> dict[str, str]:
-    """case_id of each image to the name of its file; images that share a name, or come from an array, keep their id."""
-    name = manifest["path"].astype("string").str.rsplit("/", n=1).str[-1]
+    """case_id of each image to the name of its file.
+
+    Images that share a name, come from an array or have a pseudonym keep their id.
+    """
+    name = shown_names(manifest)
     own = name.str.contains(r"\.[A-Za-z]", na=False) & ~name.duplicated(keep=False)
     return dict(zip(manifest.loc[own, "case_id"], name[own], strict=True))
 

@@ -25,5 +25,5 @@ def read_masks(raw: ImageSource, manifest: pd.DataFrame, params: ImageParams) ->
     from medanomaly.imaging.sources.store import load_masks
 
     rows = np.flatnonzero(manifest["mask_path"].notna())
-    masks, _ = load_masks(raw, manifest.iloc[rows].reset_index(drop=True), params.contract)
-    return {"masks": masks, "rows": rows}
+    masks, known = load_masks(raw, manifest.iloc[rows].reset_index(drop=True), params.contract)
+    return {"masks": masks[known], "rows": rows[known]}
