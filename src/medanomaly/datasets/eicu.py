@@ -7,6 +7,7 @@ import pandas as pd
 from medanomaly.core.errors import InputError
 from medanomaly.datasets.raw import RawDataset
 from medanomaly.datasets.sources import not_found
+from medanomaly.datasets.table import read_parquet
 from medanomaly.tabular.features.event_statistics import STATISTICS, aggregate_events, events_from_grid
 
 CASE, TIME = "stay_id", "time"
@@ -38,11 +39,17 @@ class EICUDataset(RawDataset[pd.DataFrame]):
         path = self.folder / f"{name}.parquet"
         if not path.is_file():
             raise not_found(path)
-        table = pd.read_parquet(path)
+        table = read_parquet(path)
         if missing := needed - set(table.columns):
             raise InputError(
                 f"columns {sorted(missing)} are missing",
                 remedy=f"The table has {list(table.columns)}.",
+                source=path,
+            )
+        if name != "dyn" and (again := table[CASE].duplicated()).any():
+            raise InputError(
+                f"stay {table.loc[again, CASE].iloc[0]} has two rows",
+                remedy="Keep one row per stay.",
                 source=path,
             )
         return table

@@ -191,10 +191,10 @@ class PhysioNet2012Dataset(RawDataset[pd.DataFrame]):
         columns = ["RecordID", "SAPS-I", "SOFA", "Length_of_stay", "Survival", "In-hospital_death"]
         if not path.is_file():
             return stays.assign(**dict.fromkeys(columns[1:], np.nan))
-        outcomes = pd.read_csv(path)
+        outcomes = pd.read_csv(path, dtype={"RecordID": "string"})
         if "RecordID" not in outcomes or "In-hospital_death" not in outcomes:
             raise InputError(f"columns are {list(outcomes)}", remedy=f"Expected {columns}.", source=path)
-        outcomes["RecordID"] = outcomes["RecordID"].astype("string")
+        outcomes["RecordID"] = outcomes["RecordID"].str.strip()
         scores = outcomes.columns.drop(["RecordID"])
         outcomes[scores] = outcomes[scores].mask(outcomes[scores] == MISSING)
         return stays.merge(outcomes, on="RecordID", how="left", validate="one_to_one")
