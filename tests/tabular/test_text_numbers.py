@@ -59,7 +59,7 @@ def test_cleaning_and_the_plausibility_check_read_the_same_number(name, unit, te
         ("hemolysed", "not a number"),
         ("HI", "not a number (a word for beyond the range of the device)"),
         ("4.1 mg/dL", "the unit 'mg/dL' cannot be converted to mmol/L"),
-        ("4 haemolysed", "the text 'haemolysed' behind the number is not understood"),
+        ("4 haemolysed", "a number with text behind it that is neither a known unit nor a flag"),
         ("12 of 15", "not a number"),
         ("120/80", "not a number"),
     ],

@@ -87,13 +87,27 @@ class MEDSDataset(RawDataset[pd.DataFrame]):
             raise InputError("a label has no subject_id", remedy="MEDS requires it.", source=self.labels)
         return labels
 
+    def _check_labels(self, labels: pd.DataFrame, seen: set) -> None:
+        """Raise where half of the labelled subjects or more have no event: the ids are probably written in another way."""
+        subjects = labels["subject_id"].drop_duplicates()
+        strange = subjects[~subjects.isin(seen)]
+        if len(strange) >= len(subjects) / 2:
+            raise InputError(
+                f"{len(strange)} of {len(subjects)} labelled subjects have no event: the labels name subject "
+                f"{strange.tolist()[0]!r}, the events {min(seen)!r}"
+                if len(strange)
+                else "the label table is empty",
+                remedy="Labels and events must write subject_id alike.",
+                source=self.labels,
+            )
+
     def load(self) -> pd.DataFrame:
         """Choose the codes in a first pass over the shards, and aggregate in a second."""
         labels, shards = self._read_labels(), self._shards()
         counts, n_windows, seen = Counter(), 0, set()
         for path in shards:
             events, windows = self._shard(path, labels)
-            subjects = set(events["subject_id"].unique())
+            subjects = set(events["subject_id"].unique().tolist())
             if again := subjects & seen:
                 raise InputError(
                     f"subject {min(again)} is in two shards, so a window would be counted in parts",
@@ -106,13 +120,14 @@ class MEDSDataset(RawDataset[pd.DataFrame]):
                 inside = inside[meds_windows.starts_with(inside["code"], self.codes)]
             counts.update(inside.drop_duplicates(["case_id", "code"])["code"].value_counts().to_dict())
             n_windows += len(windows)
+        if labels is not None:
+            self._check_labels(labels, seen)
         if n_windows == 0:
-            wanted = f"no event begins with '{self.start}'" if self.start else "no event has a time"
-            if labels is not None and len(labels):
-                pair = f"the labels name subject {labels['subject_id'].iloc[0]!r}, the events {min(seen, default='none')!r}"
-                wanted = f"no subject has both, for example {pair}"
+            wanted = f"begins with '{self.start}'" if self.start else "has a time"
             raise InputError(
-                f"there is no window: {wanted}", remedy="Correct start or labels.", source=self.folder
+                f"there is no window: no event {wanted}",
+                remedy="Correct start or labels.",
+                source=self.folder,
             )
         codes = meds_windows.codes_of(counts, n_windows, self.min_share)
         if not codes:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import pandas as pd
 from kedro.io import DatasetError
 from kedro_datasets import pandas as kedro_pandas
+from kedro_datasets._typing import TablePreview
 
 from medanomaly.core.errors import InputError
 from medanomaly.datasets.sources import not_found
@@ -28,7 +29,7 @@ _READABLE = "Check the delimiter, the quotes and the encoding (load_args: sep, q
 class _HeaderPreview:
     """A preview with the names of columns only: the rows of a raw table are patients."""
 
-    def preview(self, nrows: int = 0) -> dict:
+    def preview(self, nrows: int = 0) -> TablePreview:
         """Names of columns, without any row."""
         columns = [str(name) for name in self.load().columns]
         return {"index": [], "columns": columns, "data": []}

@@ -318,7 +318,13 @@ def subgroup_table(r: ModalityResults) -> Table | None:
         )
         previous = column
     columns = ("By", "Group", plural(r.noun).capitalize(), "Anomalous", "AUROC", "Caught", "False alarms")
-    return Table("", columns, rows) if rows else None
+    few = any(cell == Cell(DASH) for row in rows for cell in row[4:])
+    note = (
+        f"A dash stands where a group has fewer anomalous or normal {plural(r.noun)} than evaluation.min_class_size."
+        if few
+        else ""
+    )
+    return Table("", columns, rows, note) if rows else None
 
 
 def suppressed_groups(r: ModalityResults, kinds: bool) -> list[tuple[str, int]]:

@@ -19,7 +19,7 @@ from medanomaly.tabular.table.units import is_known_unit
 NUMBER_SHARE = 0.95
 MANY_LEVELS, FEW_LEVELS = 50, 5
 # whole numbers of so many digits, or with leading zeros, that hardly ever repeat are numbers of persons or of records
-MOSTLY_UNIQUE, ID_PATTERN = 0.9, r"\+?\d{7,}|0\d{2,}"
+ID_PATTERN = r"\+?\d{7,}|0\d{2,}"
 LOST_DIGITS = "the last digits of the id are gone: a program read or saved it as a number; keep ids as text"
 SHOWN_LABELS = 6
 # larger than any measurement in any unit; models may square the numbers and use float32
@@ -141,27 +141,22 @@ def _numbers(
     return numbers, column
 
 
-def _is_identifying(
-    values: pd.Series, typed: pd.Series, column: Column, patients: pd.Series, least: int
-) -> bool:
+def _is_identifying(values: pd.Series, column: Column, patients: pd.Series, least: int) -> bool:
     """Whether an undeclared column looks like an id, a name or free text, which says who somebody is and nothing else."""
     known = _known(values)
     distinct = known.nunique()
-    if column.kind == "number":
-        text = plain_text(known)
-        coded = text.str.fullmatch(ID_PATTERN).fillna(False).all()
-        return (
-            bool(len(known))
-            and distinct > MANY_LEVELS
-            and distinct >= MOSTLY_UNIQUE * len(known)
-            and bool(coded)
-        )
-    if column.kind != "category" or not len(known):
+    if not len(known) or column.kind not in ("category", "number"):
         return False
-    if distinct > MANY_LEVELS and distinct > 0.5 * len(known):
+    text = plain_text(known)
+    if column.kind == "number":
+        # counts per litre have many digits as well, but end with zeros
+        coded = text.str.fullmatch(ID_PATTERN).fillna(False).all() and text.str.endswith("00").mean() < 0.5
+        if not coded or distinct <= MANY_LEVELS:
+            return False
+    elif distinct > MANY_LEVELS and distinct > 0.5 * len(known):
         return True
-    rare = rare_levels(typed, patients, least)
-    return distinct > FEW_LEVELS and bool(typed.isin(rare).sum() > 0.5 * typed.notna().sum())
+    rare = rare_levels(text, patients[known.index], least)
+    return distinct > FEW_LEVELS and bool(text.isin(rare).sum() > 0.5 * len(text))
 
 
 def rare_levels(levels: pd.Series, patients: pd.Series, least: int) -> list[str]:
@@ -280,7 +275,7 @@ def _columns(
                 about.append(f"column '{name}' holds times: models use only durations between times")
         else:
             read = plain_text(values)
-        if not declared and _is_identifying(values, read, column, patients, spec.min_patients):
+        if not declared and _is_identifying(values, column, patients, spec.min_patients):
             notes.append(
                 f"column '{name}' looks like an id or free text and is left out; declare it to keep it"
             )

@@ -19,6 +19,7 @@ MISSING_WORDS = frozenset((
     ".", "nd", "n.d.", "not done", "not measured", "#n/a", "#value!", "#div/0!", "#null!", "#ref!", "#num!",
 ))  # fmt: skip
 NO_NUMBER = "not a number"
+STRANGE_TEXT = "a number with text behind it that is neither a known unit nor a flag"
 TWO_NUMBERS = (
     "a number that can be read in two ways (a comma or a point may stand for decimals or for thousands)"
 )
@@ -287,4 +288,5 @@ class _Units:
                 np.nan,
                 f"the unit '{text}' cannot be converted to {self.column or 'that of the column'}",
             )
-        return text, np.nan, f"the text '{text}' behind the number is not understood"
+        # the text itself may be the name of a person, and reasons stand in reports
+        return text, np.nan, STRANGE_TEXT
