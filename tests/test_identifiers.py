@@ -17,8 +17,8 @@ DECISIONS = {
     "canarynurse": set(),
     "49151777": set(),
     "canarymrn": set(),
-    # patients are named in the case table, which the split needs
-    "canarypatient": RECORDS,
+    # patients are named in the case table, which the split needs, and in the list for those who look them up
+    "canarypatient": RECORDS | {"cases.csv"},
     # a level of one patient is written as a rare one
     "canaryward": set(),
     "canarysite": set(),

@@ -14,8 +14,8 @@ from medanomaly.reporting.wording import percent, plural, short_number, signed
 SUSPICIOUS, CONTRIBUTING, DIFFERENCES = 5, 3, 4
 EVIDENCE_NOTE = (
     "Expected: what the other values of the same {noun} lead one to expect, a dash where they do not say. Out of place: if "
-    "exactly one value is wrong, how likely it is this one; a value of an impossible sign always is. An unusual value is not "
-    "necessarily a wrong or a dangerous one. A change says what the model would pass, not what to treat."
+    "exactly one value is wrong, how likely it is this one; a value of an impossible sign always is. An unusual value is "
+    "not necessarily a wrong or a dangerous one. A change says what the model would pass, not what to treat."
 )
 
 
