@@ -21,7 +21,7 @@ MANY_LEVELS, FEW_LEVELS = 50, 5
 # whole numbers of so many digits, or with leading zeros, that hardly ever repeat are numbers of persons or of records
 ID_PATTERN = r"\+?\d{7,}|0\d{2,}"
 LOST_DIGITS = "the last digits of the id are gone: a program read or saved it as a number; keep ids as text"
-SHOWN_LABELS = 6
+SHOWN_LABELS, SHOWN_NAMES = 6, 20
 # larger than any measurement in any unit; models may square the numbers and use float32
 NUMBER_LIMIT = 1e30
 QUARANTINE_COLUMNS = ("record", "case_id", "column", "value", "reason")
@@ -159,6 +159,12 @@ def _is_identifying(values: pd.Series, column: Column, patients: pd.Series, leas
     return distinct > FEW_LEVELS and bool(text.isin(rare).sum() > 0.5 * len(text))
 
 
+def listed(names: list[str]) -> str:
+    """Names of columns for a reader, the first of many."""
+    more = f" and {len(names) - SHOWN_NAMES} others" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(names[:SHOWN_NAMES]) + more
+
+
 def rare_levels(levels: pd.Series, patients: pd.Series, least: int) -> list[str]:
     """Levels of a category that fewer than ``least`` patients have."""
     counts = patients.groupby(levels, observed=True).nunique()
@@ -172,9 +178,9 @@ def _without_rare(
     rare = rare_levels(levels, patients, least)
     if not rare:
         return levels
-    notes.append(
-        f"column '{name}': {len(rare)} levels that fewer than {least} patients have are written as one (min_patients)"
-    )
+    levels_are = "1 level that fewer than" if len(rare) == 1 else f"{len(rare)} levels that fewer than"
+    end = "is written as rare" if len(rare) == 1 else "are written as one"
+    notes.append(f"column '{name}': {levels_are} {least} patients have {end} (min_patients)")
     return levels.mask(levels.isin(rare), f"(fewer than {least} patients)")
 
 
@@ -283,7 +289,6 @@ def _columns(
             continue
         if column.kind == "category":
             about += _words_as_values(name, read)
-            read = _without_rare(name, read, patients, spec.min_patients, about)
         typed[name], kinds[name] = read, column.model_dump()
         notes += about
         faults.rows += found.rows
@@ -326,11 +331,14 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
         )
     undeclared = [name for name in typed if name not in spec.columns]
     if undeclared and spec.columns:
-        notes.append(f"used although not described (declared_only leaves them out): {', '.join(undeclared)}")
+        notes.append(f"used although not described (declared_only leaves them out): {listed(undeclared)}")
     if left_out and spec.declared_only:
-        notes.append(f"not described and left out: {', '.join(left_out)}")
+        notes.append(f"not described and left out: {listed(left_out)}")
 
     patient_id = plain_text(raw[spec.patient_id]) if spec.patient_id is not None else _content_hash(records)
+    # after the ids of records that have none, which depend on what each record says alone
+    for name in (name for name, column in kinds.items() if column["kind"] == "category"):
+        records[name] = _without_rare(name, records[name], patients, spec.min_patients, notes)
     label, kind, label_notes = _labels(raw, spec)
     notes += label_notes
     cases = pd.DataFrame({"case_id": case_id, "patient_id": patient_id, "label": label, "kind": kind})
