@@ -29,7 +29,7 @@ def _sorted_calibration(calibration: np.ndarray) -> np.ndarray:
     return calibration
 
 
-def _finite_scores(scores: np.ndarray) -> np.ndarray:
+def finite_scores(scores: np.ndarray) -> np.ndarray:
     """Scores as they are compared; NaN would sort behind every calibration score and get the smallest p-value."""
     scores = np.asarray(scores, dtype=np.float64)
     if not np.isfinite(scores).all():
@@ -62,7 +62,7 @@ def p_values(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
         InputError: a score is not finite, or the calibration is empty, not finite or not (m,).
     """
     calibration = _sorted_calibration(calibration)
-    below = np.searchsorted(calibration, _finite_scores(scores), side="left")
+    below = np.searchsorted(calibration, finite_scores(scores), side="left")
     return (1.0 + calibration.size - below) / (calibration.size + 1.0)
 
 
