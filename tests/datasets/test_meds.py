@@ -123,11 +123,10 @@ def test_a_label_that_stands_twice_counts_nothing_twice(root):
     labels.assign(boolean_value=[True, False, False]).to_parquet(root / "labels.parquet")
     with refused(InputError, match="subject 1 has two different labels at 2180-01-01 03:00:00"):
         load(root, labels="labels.parquet", hours=24)
-    labels.assign(subject_id=[9, 9, 8]).to_parquet(root / "labels.parquet")
-    with refused(
-        InputError, match="2 of 2 labelled subjects have no event: the labels name subject 9, the events 1"
-    ):
-        load(root, labels="labels.parquet", hours=24)
+    for subjects, first in (([9, 9, 8], "9"), (["1", "1", "2"], "'1'")):
+        labels.assign(subject_id=subjects).to_parquet(root / "labels.parquet")
+        with refused(InputError, match=f"2 of 2 ids have no row in it: {first} is not there, it has 1"):
+            load(root, labels="labels.parquet", hours=24)
 
 
 def test_a_subject_in_two_shards_is_refused(root):

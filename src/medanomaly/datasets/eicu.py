@@ -7,7 +7,7 @@ import pandas as pd
 from medanomaly.core.errors import InputError
 from medanomaly.datasets.raw import RawDataset
 from medanomaly.datasets.sources import not_found
-from medanomaly.datasets.table import read_parquet
+from medanomaly.datasets.table import check_matches, read_parquet
 from medanomaly.tabular.features.event_statistics import STATISTICS, aggregate_events, events_from_grid
 
 CASE, TIME = "stay_id", "time"
@@ -57,9 +57,10 @@ class EICUDataset(RawDataset[pd.DataFrame]):
     def load(self) -> pd.DataFrame:
         """Read and aggregate the stays, in the order of ``sta``."""
         grid = self._read("dyn", {CASE, TIME})
-        stays = self._read("sta", {CASE}).merge(
-            self._read("outc", {CASE, "label"}), on=CASE, how="left", validate="one_to_one"
-        )
+        stays, outcomes = self._read("sta", {CASE}), self._read("outc", {CASE, "label"})
+        check_matches(stays[CASE], outcomes[CASE], self.folder / "outc.parquet")
+        check_matches(stays[CASE], grid[CASE].drop_duplicates(), self.folder / "dyn.parquet")
+        stays = stays.merge(outcomes, on=CASE, how="left", validate="one_to_one")
         events = events_from_grid(grid, CASE, TIME)
         aggregates = aggregate_events(
             events[events["hours"] <= self.hours],

@@ -7,7 +7,7 @@ import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError
 from medanomaly.datasets.raw import RawDataset
-from medanomaly.datasets.table import read_parquet
+from medanomaly.datasets.table import check_matches, read_parquet
 from medanomaly.tabular.features import meds_windows
 from medanomaly.tabular.features.event_statistics import STATISTICS
 
@@ -87,20 +87,6 @@ class MEDSDataset(RawDataset[pd.DataFrame]):
             raise InputError("a label has no subject_id", remedy="MEDS requires it.", source=self.labels)
         return labels
 
-    def _check_labels(self, labels: pd.DataFrame, seen: set) -> None:
-        """Raise where half of the labelled subjects or more have no event: the ids are probably written in another way."""
-        subjects = labels["subject_id"].drop_duplicates()
-        strange = subjects[~subjects.isin(seen)]
-        if len(strange) >= len(subjects) / 2:
-            raise InputError(
-                f"{len(strange)} of {len(subjects)} labelled subjects have no event: the labels name subject "
-                f"{strange.tolist()[0]!r}, the events {min(seen)!r}"
-                if len(strange)
-                else "the label table is empty",
-                remedy="Labels and events must write subject_id alike.",
-                source=self.labels,
-            )
-
     def load(self) -> pd.DataFrame:
         """Choose the codes in a first pass over the shards, and aggregate in a second."""
         labels, shards = self._read_labels(), self._shards()
@@ -121,7 +107,9 @@ class MEDSDataset(RawDataset[pd.DataFrame]):
             counts.update(inside.drop_duplicates(["case_id", "code"])["code"].value_counts().to_dict())
             n_windows += len(windows)
         if labels is not None:
-            self._check_labels(labels, seen)
+            check_matches(
+                labels["subject_id"].drop_duplicates(), pd.Series(sorted(seen)), self.folder / "data"
+            )
         if n_windows == 0:
             wanted = f"begins with '{self.start}'" if self.start else "has a time"
             raise InputError(

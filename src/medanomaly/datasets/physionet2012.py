@@ -10,6 +10,7 @@ import pandas as pd
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.datasets.raw import RawDataset
 from medanomaly.datasets.sources import not_found
+from medanomaly.datasets.table import check_matches
 from medanomaly.tabular.features.event_statistics import STATISTICS, aggregate_events
 
 HEADER = b"Time,Parameter,Value"
@@ -197,6 +198,7 @@ class PhysioNet2012Dataset(RawDataset[pd.DataFrame]):
         outcomes["RecordID"] = outcomes["RecordID"].str.strip()
         scores = outcomes.columns.drop(["RecordID"])
         outcomes[scores] = outcomes[scores].mask(outcomes[scores] == MISSING)
+        check_matches(stays["RecordID"], outcomes["RecordID"], path)
         return stays.merge(outcomes, on="RecordID", how="left", validate="one_to_one")
 
     def _exists(self) -> bool:

@@ -280,3 +280,24 @@ class SQLQueryDataset(kedro_pandas.SQLQueryDataset):
 def read_parquet(path: object) -> pd.DataFrame:
     """A Parquet file; ids that are whole numbers keep all digits where some are missing."""
     return pd.read_parquet(path, **ParquetDataset.DEFAULT_LOAD_ARGS)
+
+
+def check_matches(ids: pd.Series, named: pd.Series, source: object) -> None:
+    """Raise where most of the ids have no row in another table: the two tables probably write ids differently.
+
+    Args:
+        ids: of the cases.
+        named: ids of the other table, such as one of labels.
+        source: the other table.
+
+    Raises:
+        InputError: with an id of each table, as an example of what should have matched.
+    """
+    strange = ids[~ids.isin(named)].tolist()
+    if 2 * len(strange) > len(ids):
+        there = f"it has {named.tolist()[0]!r}" if len(named) else "it is empty"
+        raise InputError(
+            f"{len(strange)} of {len(ids)} ids have no row in it: {strange[0]!r} is not there, {there}",
+            remedy="Both tables must write ids alike, with the same zeros, and as text or as numbers.",
+            source=source,
+        )

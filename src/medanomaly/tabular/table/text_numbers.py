@@ -16,7 +16,7 @@ from medanomaly.tabular.table.units import convert_written, is_known_unit, unit_
 # words that people and programs write for a missing value, in lower case
 MISSING_WORDS = frozenset((
     "", "?", "na", "n/a", "n.a.", "nan", "<na>", "nil", "null", "none", "unknown", "unk", "missing", "-", "--", "–", "—",
-    ".", "nd", "n.d.", "not done", "not measured", "#n/a", "#value!", "#div/0!", "#null!", "#ref!", "#num!",
+    "−", ".", "nd", "n.d.", "not done", "not measured", "#n/a", "#value!", "#div/0!", "#null!", "#ref!", "#num!",
 ))  # fmt: skip
 NO_NUMBER = "not a number"
 STRANGE_TEXT = "a number with text behind it that is neither a known unit nor a flag"

@@ -123,7 +123,7 @@ def unit_key(unit: str) -> str:
         text = text.replace(micro, micro.replace("u", "µ", 1))
     # "12 x 10^9/L" counts in 10^9/L
     text = text[1:] if text.startswith(("x10", "×10")) else text
-    return _SPELLINGS.get(text, text)
+    return _SPELLINGS.get(text) or _SPELLINGS.get(text.rstrip("."), text.rstrip("."))
 
 
 def conversion(quantity: str, unit: str) -> tuple[float, float]:
