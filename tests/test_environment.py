@@ -357,6 +357,13 @@ def test_a_block_of_yaml_alone_can_be_tuned(ward):
     assert 5 <= catalog["tabular.lof.best_parameters"].load()["options"]["n_neighbors"] <= 15
 
 
+@pytest.mark.parametrize("written", ["pandas.CSVDataset", "kedro_datasets.pandas.ExcelDataset"])
+def test_a_reader_that_turns_ids_into_numbers_is_refused_with_the_one_to_take(conf, written):
+    take = f"Set type: medanomaly.datasets.table.{written.rpartition('.')[2]}"
+    with pytest.raises(ConfigurationError, match=f"tabular.raw: {written} reads ids as numbers.*{take}"):
+        wanted(conf, catalog={"tabular.raw": CSV | {"type": written}})
+
+
 # kinds
 
 

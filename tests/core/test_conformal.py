@@ -15,7 +15,7 @@ from medanomaly.core.conformal import (
     p_values,
     score_threshold,
 )
-from medanomaly.core.errors import InputError
+from medanomaly.core.errors import ConfigurationError, InputError
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)
 # few distinct values, so that ties are common
@@ -148,3 +148,23 @@ def test_false_alarm_rate_at_5_percent_holds_on_real_normals(name):
         p = p_values(-forest.score_samples(normal[test]), -forest.score_samples(normal[calibration]))
         realised.append((p <= 0.05).mean())
     assert 0.04 <= np.mean(realised) <= 0.06
+
+
+@pytest.mark.parametrize(
+    ("scores", "calibration", "said"),
+    [
+        ([0.0, np.nan], [1.0, 2.0], "record 2: a score is NaN or infinite"),
+        ([np.inf], [1.0, 2.0], "a score is NaN or infinite"),
+        ([0.0], [[1.0, 2.0]], r"calibration scores have the shape \(1, 2\)"),
+        ([0.0], 1.0, r"calibration scores have the shape \(\)"),
+    ],
+)
+def test_scores_that_cannot_be_compared_are_refused(scores, calibration, said):
+    with pytest.raises(InputError, match=said):
+        p_values(np.array(scores), np.array(calibration))
+
+
+@pytest.mark.parametrize("alpha", [-5, 1.5, np.nan])
+def test_an_alpha_that_is_no_share_is_refused(alpha):
+    with pytest.raises(ConfigurationError, match="Give a share from 0 to 1"):
+        score_threshold(np.arange(10.0), alpha)

@@ -164,6 +164,16 @@ def test_a_score_that_is_not_finite_names_its_case():
         score_table(case_table(), score, "m", 0.05)
 
 
+def test_another_number_of_scores_than_cases_is_refused():
+    cases = case_table()
+    with pytest.raises(
+        InputError, match=rf"scores of the shape \({len(cases) + 2},\) for {len(cases)} cases"
+    ):
+        score_table(cases, np.zeros(len(cases) + 2), "m", 0.05)
+    with pytest.raises(ConfigurationError, match="alpha is -5"):
+        score_table(cases, np.zeros(len(cases)), "m", -5)
+
+
 def test_a_name_has_one_role():
     cases = case_table()
     tables = [score_table(cases, np.arange(len(cases)), "pca", 0.05, role=r) for r in ("model", "baseline")]

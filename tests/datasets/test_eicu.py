@@ -59,3 +59,19 @@ def test_an_absent_file_or_column_is_named(folder):
     (folder / "dyn.parquet").unlink()
     with refused(DataNotFoundError, match="dyn.parquet"):
         EICUDataset(folder=str(folder)).load()
+
+
+@pytest.mark.parametrize("name", ["dyn", "outc"])
+def test_ids_that_one_table_writes_as_text_match_nothing_and_that_is_said(folder, name):
+    path = folder / f"{name}.parquet"
+    pd.read_parquet(path).astype({"stay_id": str}).to_parquet(path)
+    with refused(InputError, match=f"{name}.parquet: 3 of 3 ids have no row in it: 8 is not there, it has '"):
+        EICUDataset(folder=str(folder)).load()
+
+
+def test_a_stay_with_two_rows_is_refused(folder):
+    path = folder / "outc.parquet"
+    table = pd.read_parquet(path)
+    pd.concat([table, table.iloc[:1]]).to_parquet(path)
+    with refused(InputError, match="outc.parquet: stay 3 has two rows"):
+        EICUDataset(folder=str(folder)).load()

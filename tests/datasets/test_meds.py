@@ -113,6 +113,28 @@ def test_labels_give_windows_before_their_prediction_time_and_nothing_later(root
     assert table.loc[2, "LAB//50971//mEq/L_count"] == 0
 
 
+def test_a_label_that_stands_twice_counts_nothing_twice(root):
+    rows = [(1, at(3), True), (1, at(3), True), (2, at(50), False)]
+    labels = pd.DataFrame(rows, columns=["subject_id", "prediction_time", "boolean_value"])
+    labels.to_parquet(root / "labels.parquet")
+    table = load(root, labels="labels.parquet", hours=24)
+    assert len(table) == 2
+    assert table.set_index("subject_id").loc[1, "LAB//50971//mEq/L_count"] == 2
+    labels.assign(boolean_value=[True, False, False]).to_parquet(root / "labels.parquet")
+    with refused(InputError, match="subject 1 has two different labels at 2180-01-01 03:00:00"):
+        load(root, labels="labels.parquet", hours=24)
+    for subjects, first in (([9, 9, 8], "9"), (["1", "1", "2"], "'1'")):
+        labels.assign(subject_id=subjects).to_parquet(root / "labels.parquet")
+        with refused(InputError, match=f"2 of 2 ids have no row in it: {first} is not there, it has 1"):
+            load(root, labels="labels.parquet", hours=24)
+
+
+def test_a_subject_in_two_shards_is_refused(root):
+    shard(root / "data" / "more.parquet", [r for r in EVENTS if r[0] == 2])
+    with refused(InputError, match="subject 2 is in two shards"):
+        load(root)
+
+
 def test_rare_codes_are_left_out(root):
     table = load(root, min_share=0.8)
     assert {c.rpartition("_")[0] for c in table if c.endswith("_mean")} == {"LAB//50971//mEq/L"}

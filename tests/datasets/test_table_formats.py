@@ -48,13 +48,15 @@ def test_csv(table, tmp_path):
 
 def test_parquet(table, tmp_path):
     table.to_parquet(tmp_path / "t.parquet")
-    assert_same_records(table, {"type": "pandas.ParquetDataset", "filepath": str(tmp_path / "t.parquet")})
+    assert_same_records(
+        table, {"type": "medanomaly.datasets.table.ParquetDataset", "filepath": str(tmp_path / "t.parquet")}
+    )
 
 
 def test_excel(table, tmp_path):
     table.to_excel(tmp_path / "t.xlsx", index=False, sheet_name="visits")
     entry = {
-        "type": "pandas.ExcelDataset",
+        "type": "medanomaly.datasets.table.ExcelDataset",
         "filepath": str(tmp_path / "t.xlsx"),
         "load_args": {"sheet_name": "visits"},
     }
@@ -65,10 +67,14 @@ def assert_same_records_from(url, table):
     engine = create_engine(url)
     table.to_sql("visits", engine, index=False, if_exists="replace")
     engine.dispose()
-    whole = {"type": "pandas.SQLTableDataset", "table_name": "visits", "credentials": {"con": url}}
+    whole = {
+        "type": "medanomaly.datasets.table.SQLTableDataset",
+        "table_name": "visits",
+        "credentials": {"con": url},
+    }
     assert_same_records(table, whole)
     query = {
-        "type": "pandas.SQLQueryDataset",
+        "type": "medanomaly.datasets.table.SQLQueryDataset",
         "sql": "SELECT * FROM visits ORDER BY record_id",
         "credentials": {"con": url},
     }

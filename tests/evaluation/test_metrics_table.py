@@ -273,3 +273,21 @@ def test_models_that_scored_different_cases_are_compared_on_what_both_scored(cas
     table = compare_models(cases, pd.concat([scores, other]), "tabular", PARAMS)
     assert table["n"].unique().tolist() == [300]
     assert pick(evaluate(cases, pd.concat([scores, other]), "tabular", PARAMS), "auroc")["n"] == 400
+
+
+def test_a_group_with_three_anomalies_is_not_measured_as_if_it_told_something(cases_of, scores_of):
+    cases = cases_of()
+    test = np.flatnonzero((cases["split"] == "test") & (cases["label"] == 1))
+    normal = np.flatnonzero((cases["split"] == "test") & (cases["label"] == 0))
+    cases["site"] = "large"
+    cases.loc[cases.index[[*test[:3], *normal[:20]]], "site"] = "few"
+    table = evaluate(cases, scores_of(cases), "tabular", PARAMS)
+    for metric in ("auroc", "auprc", "sensitivity"):
+        few = pick(table, metric, "site=few")
+        assert np.isnan([few["value"], few["ci_low"], few["ci_high"]]).all()
+        assert (few["n"], few["n_positive"]) == (23, 3)
+        assert np.isfinite(pick(table, metric, "site=large")["value"])
+    # 20 normal cases are enough for the share that is flagged
+    assert np.isfinite(pick(table, "false_alarm_rate", "site=few")["value"])
+    told = evaluate(cases, scores_of(cases), "tabular", PARAMS.model_copy(update={"min_class_size": 3}))
+    assert np.isfinite(pick(told, "auroc", "site=few")["value"])

@@ -188,3 +188,17 @@ def test_the_risk_page_puts_both_aurocs_beside_each_other(run_record):
     assert "blood urea 7.1 mmol/L (+1.25)" in html
     assert "Research use only" in html
     assert not re.findall(r'(?:src|href)="(?!#|data:)[^"]+"', html)
+
+
+def test_nobody_is_told_that_a_value_is_certainly_wrong_or_what_the_others_do_not_say(make_results, first):
+    _, explanations, known = first
+    sure = np.r_[
+        0.9999, np.full(len(known.unexpected_values) - 1, 0.0001 / (len(known.unexpected_values) - 1))
+    ]
+    unsaid = known.unexpected_values.assign(suspicion=sure, expected="")
+    results = make_results(figures={}, explanations=explanations)
+    (card,) = why_unusual(results, replace(known, unexpected_values=unsaid)).cards
+    shown = [[getattr(cell, "text", cell) for cell in row] for row in card.table.rows]
+    place, expected = COLUMNS.index("Out of place"), COLUMNS.index("Expected")
+    assert [row[place] for row in shown] == [">\u00a099\u00a0%", *["<\u00a01\u00a0%"] * (len(shown) - 1)]
+    assert {row[expected] for row in shown} == {"–"}

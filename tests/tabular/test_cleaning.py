@@ -8,6 +8,7 @@ from medanomaly.core.errors import InputError
 from medanomaly.tabular.features.record_features import record_features
 from medanomaly.tabular.table.cleaning import clean_table
 from medanomaly.tabular.table.description import Column, Duration, TableSpec
+from medanomaly.tabular.table.quality import check_table
 
 
 def table(n=60, seed=0):
@@ -286,3 +287,50 @@ def test_a_ratio_is_missing_where_a_part_is_missing_or_zero():
 def test_a_duration_needs_declared_times():
     with pytest.raises(ValueError, match="kind: time"):
         TableSpec(durations={"stay": Duration(start="a", end="b")})
+
+
+def test_open_end_and_unknown_dates_are_missing_and_flagged():
+    raw = table().astype({"admitted": object, "discharged": object})
+    raw.loc[3, "discharged"], raw.loc[4, "admitted"] = "9999-12-31", "1900-01-01"
+    raw.loc[5, "discharged"] = "0204-01-03"
+    clean = clean_table(raw, SPEC)
+    stay = record_features(clean.records, clean.cases, SPEC).set_index("case_id")["stay"]
+    assert stay[["r3", "r4"]].isna().all()
+    assert stay.dropna().eq(48.0).all()
+    assert any("such as 9999-12-31 stand for an open end" in note for note in clean.summary["notes"])
+    assert clean.quarantine["reason"].tolist() == ["not a possible time (expected a year from 1850 to 2899)"]
+    flags = check_table(raw, SPEC).flags.set_index("record")
+    assert flags.loc[["4", "5"], "rule"].tolist() == ["sentinel", "sentinel"]
+    assert flags.loc[["4", "5"], "suggested_value"].tolist() == ["missing", "missing"]
+
+
+def test_a_far_first_of_january_is_a_placeholder_only_where_it_repeats():
+    born = [f"19{40 + i % 50}-0{1 + i % 9}-1{i % 9}" for i in range(60)]
+    raw = pd.DataFrame({"born": born, "x": range(60)})
+    spec = TableSpec(columns={"born": Column(kind="time")})
+    raw.loc[:1, "born"] = "2099-12-31"
+    assert clean_table(raw, spec).records["born"].isna().sum() == 2
+    raw.loc[0, "born"] = "1970-01-01"
+    assert clean_table(raw, spec).records["born"].notna().all()
+
+
+def test_levels_of_few_patients_are_one_and_columns_that_name_people_are_left_out():
+    raw = table(300).assign(
+        ward=["A", "B"] * 150,
+        doctor=[f"Dr {i % 40}" for i in range(300)],
+        mrn=[f"{1000000 + 7 * (i // 2)}" for i in range(300)],
+        count=[f"{(i % 90) * 100_000_000 + 7_200_000_000}" for i in range(300)],
+    )
+    raw.loc[:1, "ward"] = "Dr Lovelace"
+    columns = SPEC.columns | {"ward": Column(kind="category"), "sex": Column(kind="ignore")}
+    spec = SPEC.model_copy(update={"columns": columns, "subgroups": {"ward": "ward"}})
+    clean = clean_table(raw, spec)
+    assert set(clean.records["ward"]) == set(clean.cases["ward"]) == {"A", "B", "(fewer than 5 patients)"}
+    assert {"mrn", "sex"}.isdisjoint(clean.records)
+    assert {"count", "doctor"} <= set(clean.records)
+    assert clean.summary["left_out"] == ["mrn"]
+    assert clean.summary["undeclared"] == ["doctor", "count"]
+    only = clean_table(raw, spec.model_copy(update={"declared_only": True}))
+    assert set(only.records) == {"case_id", "age", "potassium", "admitted", "discharged", "ward"}
+    every = clean_table(raw, spec.model_copy(update={"min_patients": 1}))
+    assert "Dr Lovelace" in set(every.records["ward"])

@@ -114,3 +114,31 @@ def test_derived_values_are_left_out():
 def test_no_normal_record_is_refused():
     with pytest.raises(InputError, match="no normal record"):
         NormalRecords(panel(5).iloc[:0], [])
+
+
+def stays(n, seed=0):
+    """Urea has a long tail and nothing to do with the stay, which is never negative."""
+    random = np.random.default_rng(seed)
+    table = panel(n, seed)
+    return table.assign(stay=random.exponential(70, n), urea=random.lognormal(1.7, 0.4, n))
+
+
+def test_a_stay_that_ends_before_it_begins_is_out_of_place_and_a_high_urea_beside_it_is_not():
+    normals = NormalRecords(stays(600), CONTRACT)
+    record = stays(1, seed=3).assign(stay=-188.7, urea=19.1)
+    first, *others = normals.unexpected(record).itertuples()
+    assert first.feature == "stay"
+    assert first.suspicion > 0.99
+    assert all(row.suspicion < 0.01 for row in others)
+    # a stay that can be is judged by how well it fits
+    usual = normals.unexpected(record.assign(stay=60.0)).set_index("feature")["suspicion"]
+    assert usual["urea"] > 0.99
+    assert usual["stay"] < 0.01
+
+
+def test_an_expected_value_is_shown_only_where_the_others_tell_it():
+    normals = NormalRecords(stays(600), CONTRACT)
+    table = normals.unexpected(stays(60, seed=1)).set_index("feature")["expected"]
+    # nothing tells potassium, urea or stay, so the mean of all would stand at every record
+    assert table[["potassium", "urea", "stay"]].eq("").all()
+    assert table["chloride"].nunique() > 8

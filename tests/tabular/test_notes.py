@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from medanomaly.core.errors import DataNotFoundError, InputError
+from medanomaly.tabular.features.notes import fit_text
 from medanomaly.tabular.features.record_features import feature_units, fit_features, record_features
 from medanomaly.tabular.table.description import Column, GroupDeviation, TableSpec, Text
 
@@ -63,7 +64,7 @@ def test_tfidf_equals_scikit_learn(tables):
     ours = record_features(records, cases, spec(n_components=3), learned)
     known = records["note"].notna()
     train = known & cases["split"].eq("train")
-    vectoriser = TfidfVectorizer(ngram_range=(1, 2), min_df=2, max_features=5000, sublinear_tf=True)
+    vectoriser = TfidfVectorizer(ngram_range=(1, 2), min_df=5, max_features=5000, sublinear_tf=True)
     svd = TruncatedSVD(3, random_state=0).fit(vectoriser.fit_transform(records.loc[train, "note"]))
     expected = svd.transform(vectoriser.transform(records.loc[known, "note"]))
     np.testing.assert_allclose(ours.loc[known].filter(regex="^note ").to_numpy(), expected, atol=1e-10)
@@ -151,3 +152,29 @@ def test_a_local_sentence_model_embeds_notes_without_a_network(tables, sentence_
 def test_a_folder_without_a_model_is_named(tables, tmp_path):
     with pytest.raises(DataNotFoundError, match=r"config\.json"):
         fit_features(*tables, spec(embedding=str(tmp_path)))
+
+
+def test_few_phrases_that_repeat_give_no_directions_of_noise():
+    phrases = ["no complaints today", "slight headache", "chest pain on exertion"]
+    rng = np.random.default_rng(0)
+    notes = pd.Series([phrases[i % 3] for i in range(90)], name="note", dtype="string")
+    shuffled = notes.iloc[rng.permutation(90)]
+    model, again = fit_text(notes, Text(n_components=16)), fit_text(shuffled, Text(n_components=16))
+    assert len(model.components) == len(again.components) == 3
+    np.testing.assert_allclose(
+        model.transform(notes).to_numpy(), again.transform(notes).to_numpy(), atol=1e-9
+    )
+
+
+def test_words_of_fewer_than_five_patients_are_not_learned(tables):
+    records, cases = tables
+    records.loc[:3, "note"] = "seen with Lovelace and " + records["note"].loc[:3]
+    # one patient with many notes that name him
+    records.loc[10:25, "note"] = "Turing has " + records["note"].loc[10:25]
+    cases.loc[10:25, "patient_id"] = "p10"
+    learned = fit_features(records, cases, spec())
+    text = json.dumps(learned.manifest["text"]) + str(list(record_features(records, cases, spec(), learned)))
+    assert "fever" in text
+    assert not {"lovelace", "turing"} & set(text.lower().replace('"', " ").split())
+    with_two = fit_features(records, cases, spec().model_copy(update={"min_patients": 2}))
+    assert "lovelace" in json.dumps(with_two.manifest["text"])

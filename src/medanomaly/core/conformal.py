@@ -10,11 +10,16 @@ below this value.
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.errors import InputError
+from medanomaly.core.errors import ConfigurationError, InputError
 
 
 def _sorted_calibration(calibration: np.ndarray) -> np.ndarray:
-    calibration = np.sort(np.asarray(calibration, dtype=np.float64).ravel())
+    calibration = np.asarray(calibration, dtype=np.float64)
+    if calibration.ndim != 1:
+        raise InputError(
+            f"calibration scores have the shape {calibration.shape}", remedy="Expected one score per case."
+        )
+    calibration = np.sort(calibration)
     if calibration.size == 0:
         raise InputError("there is no calibration score", remedy="Keep normal cases for calibration.")
     if not np.isfinite(calibration).all():
@@ -22,6 +27,25 @@ def _sorted_calibration(calibration: np.ndarray) -> np.ndarray:
             "a calibration score is NaN or infinite", remedy="Detectors must give finite scores."
         )
     return calibration
+
+
+def finite_scores(scores: np.ndarray) -> np.ndarray:
+    """Scores as they are compared; NaN would sort behind every calibration score and get the smallest p-value."""
+    scores = np.asarray(scores, dtype=np.float64)
+    if not np.isfinite(scores).all():
+        raise InputError(
+            "a score is NaN or infinite",
+            remedy="Detectors must give finite scores.",
+            record=int(np.flatnonzero(~np.isfinite(scores.ravel()))[0]) + 1,
+        )
+    return scores
+
+
+def checked_alpha(alpha: float) -> float:
+    """A share of cases from 0 to 1, or :class:`ConfigurationError`."""
+    if not 0 <= alpha <= 1:
+        raise ConfigurationError(f"alpha is {alpha}", remedy="Give a share from 0 to 1, such as 0.05.")
+    return alpha
 
 
 def p_values(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
@@ -33,9 +57,12 @@ def p_values(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
 
     Returns:
         (n,) in [1 / (m + 1), 1].
+
+    Raises:
+        InputError: a score is not finite, or the calibration is empty, not finite or not (m,).
     """
     calibration = _sorted_calibration(calibration)
-    below = np.searchsorted(calibration, np.asarray(scores, dtype=np.float64), side="left")
+    below = np.searchsorted(calibration, finite_scores(scores), side="left")
     return (1.0 + calibration.size - below) / (calibration.size + 1.0)
 
 
@@ -58,7 +85,7 @@ def score_threshold(calibration: np.ndarray, alpha: float) -> float:
 
     A score equal to the threshold is not flagged: ``score > threshold`` is the same as ``p_values(score) <= alpha``.
     """
-    calibration = _sorted_calibration(calibration)
+    calibration, alpha = _sorted_calibration(calibration), checked_alpha(alpha)
     # the small addition keeps floor(0.05 * 20) at 1 where rounding makes the product slightly smaller
     allowed = int(np.floor(alpha * (calibration.size + 1) + 1e-9))
     if allowed < 1:
@@ -102,6 +129,12 @@ def group_p_values(
         np.asarray(calibration, dtype=np.float64),
         _without_na(calibration_groups),
     )
+    if len(scores) != len(groups) or len(calibration) != len(calibration_groups):
+        raise InputError(
+            f"{len(scores)} scores for {len(groups)} groups, {len(calibration)} calibration scores for "
+            f"{len(calibration_groups)}",
+            remedy="Give every score its group.",
+        )
     p, own_group = p_values(scores, calibration), np.zeros(len(scores), dtype=bool)
     for group in set(groups) - {None}:
         inside = calibration_groups == group
@@ -126,7 +159,7 @@ def benjamini_hochberg(p: np.ndarray, fdr: float) -> np.ndarray:
     Returns:
         (n,) bool.
     """
-    p = np.asarray(p, dtype=np.float64)
+    p, fdr = np.asarray(p, dtype=np.float64), checked_alpha(fdr)
     if p.size == 0:
         return np.zeros(0, dtype=bool)
     ordered = np.sort(p)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from medanomaly.core.cases import reference_cases, subgroup_columns
 from medanomaly.core.conformal import (
+    checked_alpha,
     group_p_values,
     leave_one_out_p_values,
     p_values,
@@ -48,10 +49,15 @@ def score_table(
         Score table of n rows, in the order of ``cases``.
 
     Raises:
-        InputError: a score is not finite.
-        ConfigurationError: there is no calibration normal, or no such subgroup.
+        InputError: a score is not finite, or there is not one score per case.
+        ConfigurationError: there is no calibration normal, no such subgroup, or alpha is no share.
     """
-    score = np.asarray(score, dtype=np.float64)
+    score, alpha = np.asarray(score, dtype=np.float64), checked_alpha(alpha)
+    if score.shape != (len(cases),):
+        raise InputError(
+            f"model '{model}' gave scores of the shape {score.shape} for {len(cases)} cases",
+            remedy="A model gives one score per case.",
+        )
     if not np.isfinite(score).all():
         first = cases["case_id"].iloc[int(np.flatnonzero(~np.isfinite(score))[0])]
         raise InputError(

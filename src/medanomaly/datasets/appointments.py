@@ -56,9 +56,13 @@ class AppointmentsDataset(RawDataset[pd.DataFrame]):
     def load(self) -> pd.DataFrame:
         """Read the table."""
         path = self._path()
-        table = CSVDataset(filepath=path.as_posix(), load_args={"dtype": str}).load()
+        table = CSVDataset(filepath=path.as_posix()).load()
         wanted = {_key(name): name for name in ORIGINAL_NAMES} | _SPELLINGS
         table = table.rename(columns={name: wanted[_key(name)] for name in table if _key(name) in wanted})
+        if (twice := table.columns[table.columns.duplicated()]).size:
+            raise InputError(
+                f"two columns mean '{twice[0]}'", remedy="Keep one of the two spellings.", source=path
+            )
         missing = [name for name in ORIGINAL_NAMES if name not in table]
         if missing:
             raise InputError(

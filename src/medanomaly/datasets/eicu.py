@@ -7,6 +7,7 @@ import pandas as pd
 from medanomaly.core.errors import InputError
 from medanomaly.datasets.raw import RawDataset
 from medanomaly.datasets.sources import not_found
+from medanomaly.datasets.table import check_matches, read_parquet
 from medanomaly.tabular.features.event_statistics import STATISTICS, aggregate_events, events_from_grid
 
 CASE, TIME = "stay_id", "time"
@@ -38,11 +39,17 @@ class EICUDataset(RawDataset[pd.DataFrame]):
         path = self.folder / f"{name}.parquet"
         if not path.is_file():
             raise not_found(path)
-        table = pd.read_parquet(path)
+        table = read_parquet(path)
         if missing := needed - set(table.columns):
             raise InputError(
                 f"columns {sorted(missing)} are missing",
                 remedy=f"The table has {list(table.columns)}.",
+                source=path,
+            )
+        if name != "dyn" and (again := table[CASE].duplicated()).any():
+            raise InputError(
+                f"stay {table.loc[again, CASE].iloc[0]} has two rows",
+                remedy="Keep one row per stay.",
                 source=path,
             )
         return table
@@ -50,9 +57,10 @@ class EICUDataset(RawDataset[pd.DataFrame]):
     def load(self) -> pd.DataFrame:
         """Read and aggregate the stays, in the order of ``sta``."""
         grid = self._read("dyn", {CASE, TIME})
-        stays = self._read("sta", {CASE}).merge(
-            self._read("outc", {CASE, "label"}), on=CASE, how="left", validate="one_to_one"
-        )
+        stays, outcomes = self._read("sta", {CASE}), self._read("outc", {CASE, "label"})
+        check_matches(stays[CASE], outcomes[CASE], self.folder / "outc.parquet")
+        check_matches(stays[CASE], grid[CASE].drop_duplicates(), self.folder / "dyn.parquet")
+        stays = stays.merge(outcomes, on=CASE, how="left", validate="one_to_one")
         events = events_from_grid(grid, CASE, TIME)
         aggregates = aggregate_events(
             events[events["hours"] <= self.hours],

@@ -7,6 +7,7 @@ import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError
 from medanomaly.datasets.raw import RawDataset
+from medanomaly.datasets.table import check_matches, read_parquet
 from medanomaly.tabular.features import meds_windows
 from medanomaly.tabular.features.event_statistics import STATISTICS
 
@@ -63,7 +64,7 @@ class MEDSDataset(RawDataset[pd.DataFrame]):
 
     def _shard(self, path: Path, labels: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Events of a shard and its windows."""
-        events = meds_windows.check_meds_events(pd.read_parquet(path), source=path)
+        events = meds_windows.check_meds_events(read_parquet(path), source=path)
         if labels is not None:
             own = labels[labels["subject_id"].isin(events["subject_id"])]
             return events, meds_windows.windows_before(own, self.hours)
@@ -81,19 +82,34 @@ class MEDSDataset(RawDataset[pd.DataFrame]):
                 remedy="Expected a Parquet file, or a folder of them.",
                 source=self.labels,
             )
-        return pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)
+        labels = pd.concat([read_parquet(path) for path in paths], ignore_index=True)
+        if "subject_id" not in labels or labels["subject_id"].isna().any():
+            raise InputError("a label has no subject_id", remedy="MEDS requires it.", source=self.labels)
+        return labels
 
     def load(self) -> pd.DataFrame:
         """Choose the codes in a first pass over the shards, and aggregate in a second."""
         labels, shards = self._read_labels(), self._shards()
-        counts, n_windows = Counter(), 0
+        counts, n_windows, seen = Counter(), 0, set()
         for path in shards:
             events, windows = self._shard(path, labels)
+            subjects = set(events["subject_id"].unique().tolist())
+            if again := subjects & seen:
+                raise InputError(
+                    f"subject {min(again)} is in two shards, so a window would be counted in parts",
+                    remedy="MEDS keeps all events of a subject in one shard.",
+                    source=path,
+                )
+            seen |= subjects
             inside = meds_windows.inside_windows(events, windows)
             if self.codes:
                 inside = inside[meds_windows.starts_with(inside["code"], self.codes)]
             counts.update(inside.drop_duplicates(["case_id", "code"])["code"].value_counts().to_dict())
             n_windows += len(windows)
+        if labels is not None:
+            check_matches(
+                labels["subject_id"].drop_duplicates(), pd.Series(sorted(seen)), self.folder / "data"
+            )
         if n_windows == 0:
             wanted = f"begins with '{self.start}'" if self.start else "has a time"
             raise InputError(
@@ -119,7 +135,7 @@ class MEDSDataset(RawDataset[pd.DataFrame]):
         table = table.drop(columns=[name for name in aggregates if table[name].isna().all()])
         splits = self.folder / "metadata" / "subject_splits.parquet"
         if splits.is_file():
-            of_subject = pd.read_parquet(splits).set_index("subject_id")["split"]
+            of_subject = read_parquet(splits).set_index("subject_id")["split"]
             table.insert(2, SPLIT, table["subject_id"].map(of_subject).astype("string"))
         return table
 

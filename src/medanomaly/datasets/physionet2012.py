@@ -10,6 +10,7 @@ import pandas as pd
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.datasets.raw import RawDataset
 from medanomaly.datasets.sources import not_found
+from medanomaly.datasets.table import check_matches
 from medanomaly.tabular.features.event_statistics import STATISTICS, aggregate_events
 
 HEADER = b"Time,Parameter,Value"
@@ -191,12 +192,13 @@ class PhysioNet2012Dataset(RawDataset[pd.DataFrame]):
         columns = ["RecordID", "SAPS-I", "SOFA", "Length_of_stay", "Survival", "In-hospital_death"]
         if not path.is_file():
             return stays.assign(**dict.fromkeys(columns[1:], np.nan))
-        outcomes = pd.read_csv(path)
+        outcomes = pd.read_csv(path, dtype={"RecordID": "string"})
         if "RecordID" not in outcomes or "In-hospital_death" not in outcomes:
             raise InputError(f"columns are {list(outcomes)}", remedy=f"Expected {columns}.", source=path)
-        outcomes["RecordID"] = outcomes["RecordID"].astype("string")
+        outcomes["RecordID"] = outcomes["RecordID"].str.strip()
         scores = outcomes.columns.drop(["RecordID"])
         outcomes[scores] = outcomes[scores].mask(outcomes[scores] == MISSING)
+        check_matches(stays["RecordID"], outcomes["RecordID"], path)
         return stays.merge(outcomes, on="RecordID", how="left", validate="one_to_one")
 
     def _exists(self) -> bool:

@@ -9,7 +9,8 @@ Intervals are percentile intervals of the patient-level bootstrap, except where 
 - rank metrics of a class with a single patient have no interval (NaN): nothing shows how patients of that class differ;
 - the expected calibration error is recentred, since resampling adds noise that shifts every resample upwards.
 
-A metric that is undefined (one class only, nothing flagged, flags missing) stands in the table with value NaN and its n.
+A metric that is undefined (one class only, nothing flagged, flags missing), or that rests on fewer than ``min_class_size``
+cases of a group, stands in the table with value NaN and its n.
 """
 
 import numpy as np
@@ -88,7 +89,8 @@ def _measure(
             if metric.needs == "probabilities" and not np.isfinite(of_model[0]):
                 continue
             value, low, high = np.nan, np.nan, np.nan
-            if not (metric.needs == "flags" and no_flags):
+            too_few = name and _fewest(metric, sample) < params.min_class_size
+            if not (metric.needs == "flags" and no_flags) and not too_few:
                 value = of_model[0]
                 low, high = metric_interval(metric.name, of_model, sample, j, params.confidence)
             rows.append(_row(matrix, name, column, sample, metric.name, value, low, high))
@@ -118,6 +120,15 @@ def _row(
         "n": sample.positive.size,
         "n_positive": int(sample.positive.sum()) if matrix.labelled else pd.NA,
     }
+
+
+def _fewest(metric: Metric, sample: ResampledCases) -> int:
+    """Cases of the class that a metric rests on: the rarer one of a ranking, that of the denominator of a proportion."""
+    if metric.interval in ("ranking", "delong"):
+        return min(int(sample.positive.sum()), int((~sample.positive).sum()))
+    # how many are flagged is a finding; how many of a class there are is not
+    either = [metric.behind(sample.positive, np.full(sample.positive.size, flag)) for flag in (True, False)]
+    return max(int(inside.sum()) for inside in either)
 
 
 def _patients_behind(metric: Metric, sample: ResampledCases, model: int) -> int:

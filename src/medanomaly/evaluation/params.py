@@ -14,6 +14,8 @@ class EvaluationParams(Params):
         seed: of everything that is drawn.
         confidence: level of every interval.
         min_subgroup_size: a group with fewer cases is named as suppressed instead of being measured.
+        min_class_size: within a group, a metric of fewer anomalous or normal cases is left empty: a value of three cases
+            reads as knowledge.
         max_subgroup_levels: a column with more levels is not a grouping and is named as suppressed as a whole.
         n_bins: equal-mass bins of the expected calibration error.
         group_by: the subgroup column of group-conditional p-values, None where one calibration set serves all.
@@ -26,6 +28,7 @@ class EvaluationParams(Params):
     seed: int = Field(0, ge=0)
     confidence: float = Field(0.95, gt=0.5, lt=1)
     min_subgroup_size: int = Field(10, ge=2)
+    min_class_size: int = Field(5, ge=1)
     max_subgroup_levels: int = Field(30, ge=2)
     n_bins: int = Field(10, ge=2, le=100)
     group_by: str | None = None

@@ -16,7 +16,7 @@ import numpy as np
 from scipy import stats
 from sklearn.mixture import GaussianMixture
 
-from medanomaly.core.conformal import p_values, score_threshold
+from medanomaly.core.conformal import finite_scores, p_values, score_threshold
 from medanomaly.core.errors import InputError
 
 SMALLEST_BATCH = 50
@@ -154,6 +154,7 @@ def weighted_p_values(
     Returns:
         (n,) in (0, 1]; valid if the ratio is correct and covers the new site.
     """
+    scores, calibration = finite_scores(scores), finite_scores(calibration)
     order = np.argsort(calibration, kind="stable")
     ordered, w = np.asarray(calibration)[order], np.asarray(calibration_weights, dtype=np.float64)[order]
     at_least = np.append(np.cumsum(w[::-1])[::-1], 0.0)[np.searchsorted(ordered, scores, side="left")]

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 # only these run on the embedded cohort without a raw entry of their own
 EMBEDDED = ("base", "local")
+# readers of tables that the project has in a form that leaves ids as they are written
+READ_AS_WRITTEN = ("CSVDataset", "ExcelDataset", "ParquetDataset", "SQLTableDataset", "SQLQueryDataset")
 RENAMED = {
     "tabular_models": "models.tabular",
     "signal_models": "models.signals",
@@ -169,7 +171,15 @@ def _modalities(named: str, chosen: list[str] | None, catalog: Mapping[str, Any]
 
 def _cases(modality: str, entry: Mapping[str, Any]) -> str:
     """What the cases are: as the entry's metadata says, else its dataset, else the first that the modality knows."""
-    said = (entry.get("metadata") or {}).get("cases") or _declared_by(str(entry.get("type", "")))
+    written = str(entry.get("type", ""))
+    if written.removeprefix("kedro_datasets.") in (f"pandas.{name}" for name in READ_AS_WRITTEN):
+        name = written.rpartition(".")[2]
+        raise ConfigurationError(
+            f"{written} reads ids as numbers, so 0012 becomes 12 and long ids lose their last digits",
+            source=f"{modality}.raw",
+            remedy=f"Set type: medanomaly.datasets.table.{name}; its other options are the same.",
+        )
+    said = (entry.get("metadata") or {}).get("cases") or _declared_by(written)
     known = known_modalities()[modality].cases
     cases = said or next(iter(known))
     if cases not in known:

@@ -30,6 +30,8 @@ from medanomaly.reporting.wording import (
 
 SUBGROUP_METRICS = ("auroc", "sensitivity", "false_alarm_rate")
 MANY_COMPARISONS = 12
+# so many records have a text that stands in a report as an example
+SHARED = 5
 SPLIT_USES = {
     "train": "fitting the models",
     "calibration": "p-values and thresholds",
@@ -75,8 +77,18 @@ def counts(r: ModalityResults) -> dict[str, int]:
     return {"read": read, "used": len(r.cases), "set_aside": set_aside, "unexplained": unexplained}
 
 
+def _example(values: pd.Series) -> str:
+    """A value as an example: a number, a time, a code, or text that several records have; other text may name a person."""
+    text = values.dropna().astype(str)
+    shared = text.map(text.value_counts()).ge(SHARED)
+    shown = text[shared | ~text.str.contains(r"[^\W\d_]{2}") | text.str.fullmatch(r"\S*\d\S*")]
+    if len(shown):
+        return shown.iloc[0]
+    return "" if text.empty else "text, see the quarantine"
+
+
 def quarantine_table(r: ModalityResults) -> Table | None:
-    """One row per column and reason: how many records, and one value as an example."""
+    """One row per column and reason: how many records, and one value as an example that names nobody."""
     if r.quarantine is None or r.quarantine.empty:
         return None
     found = [
@@ -84,7 +96,7 @@ def quarantine_table(r: ModalityResults) -> Table | None:
             "" if pd.isna(column) else str(column),
             reason,
             int(part["record"].nunique()),
-            Cell("" if pd.isna(part["value"].iloc[0]) else str(part["value"].iloc[0])),
+            Cell(_example(part["value"])),
         )
         for (column, reason), part in r.quarantine.groupby(["column", "reason"], sort=False, dropna=False)
     ]
@@ -318,7 +330,13 @@ def subgroup_table(r: ModalityResults) -> Table | None:
         )
         previous = column
     columns = ("By", "Group", plural(r.noun).capitalize(), "Anomalous", "AUROC", "Caught", "False alarms")
-    return Table("", columns, rows) if rows else None
+    few = any(cell == Cell(DASH) for row in rows for cell in row[4:])
+    note = (
+        f"A dash stands where a group has fewer anomalous or normal {plural(r.noun)} than evaluation.min_class_size."
+        if few
+        else ""
+    )
+    return Table("", columns, rows, note) if rows else None
 
 
 def suppressed_groups(r: ModalityResults, kinds: bool) -> list[tuple[str, int]]:

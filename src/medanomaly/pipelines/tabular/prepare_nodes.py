@@ -1,5 +1,7 @@
 """Nodes of data processing."""
 
+import logging
+
 import pandas as pd
 
 from medanomaly.core.cases import SPLITS, check_cases
@@ -8,6 +10,8 @@ from medanomaly.core.params import Params
 from medanomaly.core.splits import SplitParams, split_by_patient
 from medanomaly.parameters import RunParams
 from medanomaly.tabular.table.description import TableSpec
+
+logger = logging.getLogger(__name__)
 
 
 class DataProcessingParams(Params):
@@ -29,10 +33,16 @@ def clean_records(
     raw: pd.DataFrame, params: DataProcessingParams, run: RunParams
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     """Records, cases without a split, quarantine and summary of the raw table."""
-    from medanomaly.tabular.table.cleaning import clean_table
+    from medanomaly.tabular.table.cleaning import clean_table, listed
 
     table = clean_table(raw, params.table(run.table), source=run.dataset)
     summary = table.summary | {"cases": "records", "noun": "record"}
+    used, undeclared, left_out = summary["columns"], summary["undeclared"], summary["left_out"]
+    logger.info("columns used: %s", listed(list(used)))
+    if undeclared:
+        logger.info("used although not described (declared_only leaves them out): %s", listed(undeclared))
+    if left_out:
+        logger.info("left out: %s", listed(left_out))
     return table.records, table.cases, table.quarantine, summary
 
 

@@ -13,9 +13,9 @@ from medanomaly.reporting.wording import percent, plural, short_number, signed
 
 SUSPICIOUS, CONTRIBUTING, DIFFERENCES = 5, 3, 4
 EVIDENCE_NOTE = (
-    "Expected: what the other values of the same {noun} lead one to expect. Out of place: if exactly one value is wrong, "
-    "how likely it is this one. An unusual value is not necessarily a wrong or a dangerous one. A change says what the "
-    "model would pass, not what to treat."
+    "Expected: what the other values of the same {noun} lead one to expect, a dash where they do not say. Out of place: if "
+    "exactly one value is wrong, how likely it is this one; a value of an impossible sign always is. An unusual value is "
+    "not necessarily a wrong or a dangerous one. A change says what the model would pass, not what to treat."
 )
 
 
@@ -83,7 +83,9 @@ def _contributions(r: ModalityResults, case_id: str) -> pd.Series:
 
 
 def _cells(row) -> list[Cell]:
-    suspicion = "<\u00a01\u00a0%" if row.suspicion < 0.01 else percent(row.suspicion, 0)
+    suspicion = percent(row.suspicion, 0)
+    if not 0.01 <= row.suspicion <= 0.99:
+        suspicion = "<\u00a01\u00a0%" if row.suspicion < 0.01 else ">\u00a099\u00a0%"
     return [
         Cell(_words(row.feature)),
         value_cell(row),

@@ -20,6 +20,10 @@ NEAREST_COLUMNS = (
 # larger differences count as this one: a single extreme value must not decide which records are similar
 FARTHEST = 3.0
 MOST_DIFFERENCES = 5
+# log odds of a value of the wrong sign: a number that is never negative in normal records cannot be true below zero
+CERTAIN = 20.0
+# an expected value is shown where the other values explain at least this share of the variance; else it is the mean for all
+EXPLAINED = 0.1
 
 
 class NormalRecords:
@@ -59,7 +63,7 @@ class NormalRecords:
         unknown = np.zeros(matrix.shape, dtype=bool)
         first = self._odds(matrix).argmax(axis=1)
         for k, (name, columns) in enumerate(self.columns_of.items()):
-            hidden = features[name].isna().to_numpy() | (first == k)
+            hidden = features[name].isna().to_numpy() | (first == k) | self._impossible(features, name)
             unknown[np.ix_(hidden, columns)] = True
         means = self.explainer.expected(matrix, unknown)
         out = {}
@@ -70,9 +74,33 @@ class NormalRecords:
                 out[column.feature] = np.clip(value, float(seen.min()), float(seen.max()))
         return out
 
+    def _impossible(self, features: pd.DataFrame, name: str) -> np.ndarray:
+        """(n,) bool: negative values of a number that no normal record has below zero, such as a stay of -188 hours."""
+        values = features[name]
+        if not pd.api.types.is_numeric_dtype(values) or not self.normals[name].min() >= 0:
+            return np.zeros(len(features), dtype=bool)
+        return (values < 0).to_numpy(dtype=bool, na_value=False)
+
     def odds(self, features: pd.DataFrame) -> np.ndarray:
-        """(n, n_features) log odds that each feature is the wrong one, in the order of ``columns_of``."""
-        return self._odds(self.preprocessor.transform(features))
+        """(n, n_features) log odds that each feature is the wrong one, in the order of ``columns_of``.
+
+        A value of the wrong sign is certainly wrong, however well it fits the relations between the others.
+        """
+        odds = self._odds(self.preprocessor.transform(features))
+        impossible = np.stack([self._impossible(features, name) for name in self.columns_of], axis=1)
+        return np.where(impossible, odds.max(axis=1, keepdims=True) + CERTAIN, odds)
+
+    def _telling(self, expected: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """(n,) bool per number: whether its expected value says something of this record, and not the same of every one."""
+        explained = 1 - 1 / np.diag(self.explainer.precision_)
+        out = {}
+        for j, column in enumerate(self.preprocessor.columns):
+            if column.op == "value":
+                seen, value = self.normals[column.feature], expected[column.feature]
+                # at an end of the range, the mean lies beyond what normal records have
+                inside = (value > float(seen.min())) & (value < float(seen.max()))
+                out[column.feature] = inside & (explained[j] >= EXPLAINED)
+        return out
 
     def _odds(self, matrix: np.ndarray) -> np.ndarray:
         odds = self.explainer.explain(matrix)
@@ -89,11 +117,13 @@ class NormalRecords:
             features: feature table of n records.
 
         Returns:
-            ``UNEXPECTED_COLUMNS``, one row per record and feature, the most suspicious feature first.
+            ``UNEXPECTED_COLUMNS``, one row per record and feature, the most suspicious feature first. ``expected`` is empty
+            where the other values do not say what to expect.
         """
         odds = self.odds(features)
         suspicion = np.exp(odds - logsumexp(odds, axis=1, keepdims=True))
         expected, names = self.expected(features), list(self.columns_of)
+        telling = self._telling(expected)
         rows = []
         for i in range(len(features)):
             for j in np.argsort(-odds[i], kind="stable"):
@@ -106,7 +136,7 @@ class NormalRecords:
                         entry.get("unit", ""),
                         entry.get("usual_low", np.nan),
                         entry.get("usual_high", np.nan),
-                        shown_value(expected[name][i]) if name in expected else "",
+                        shown_value(expected[name][i]) if name in expected and telling[name][i] else "",
                         suspicion[i, j],
                         odds[i, j],
                     )

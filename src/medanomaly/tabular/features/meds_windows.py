@@ -74,7 +74,16 @@ def windows_before(labels: pd.DataFrame, hours: float) -> pd.DataFrame:
             remedy="A label table has subject_id, prediction_time, boolean_value.",
             source="MEDS labels",
         )
-    labels = labels.sort_values(["subject_id", "prediction_time"])
+    key = ["subject_id", "prediction_time"]
+    # a repeated row must not open a second window, in which every event would count again
+    labels = labels.drop_duplicates([*key, "boolean_value"]).sort_values(key)
+    if (twice := labels.duplicated(key)).any():
+        subject, time = labels.loc[twice, key].iloc[0]
+        raise InputError(
+            f"subject {subject} has two different labels at {time}",
+            remedy="Keep one row per subject and prediction time.",
+            source="MEDS labels",
+        )
     at = pd.to_datetime(labels["prediction_time"])
     out = _windows(labels["subject_id"], at - pd.Timedelta(hours=hours), at, "window_end")
     return out.assign(label=labels["boolean_value"].astype("boolean").astype("Int8").to_numpy())

@@ -16,7 +16,8 @@ from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputE
 from medanomaly.tabular.table.description import Text
 
 NAMED_BY = 3
-MIN_RECORDS_WITH_TERM = 2
+# singular values this much below the first are rounding errors: their directions are noise
+RANK_TOLERANCE = 1e-6
 BATCH = 64
 MAX_TOKENS = 512
 
@@ -91,41 +92,67 @@ class TextModel:
         return cls(name, terms=tuple(described["terms"]), embedding=described["embedding"], **arrays)
 
 
-def fit_text(notes: pd.Series, params: Text, seed: int = 0) -> TextModel:
+def fit_text(
+    notes: pd.Series, params: Text, seed: int = 0, patients: pd.Series | None = None, min_patients: int = 2
+) -> TextModel:
     """Learn the vocabulary and directions of one column of notes.
 
     Args:
         notes: (n,) notes of train cases; missing ones are skipped.
         params: number of directions, size of the vocabulary, folder of a sentence model.
         seed: of the randomised SVD.
+        patients: (n,) whose note it is; None counts every note as another patient.
+        min_patients: words in the notes of fewer patients are not learned: two notes may share the name of a person.
 
     Raises:
-        InputError: no word occurs in two train cases.
+        InputError: no word occurs in the notes of ``min_patients`` train patients.
         DataNotFoundError: the folder holds no sentence model.
         ConfigurationError: the extra ``text`` is not installed.
     """
     text = notes.dropna().astype("string")
-    text = text[text.str.strip().ne("")]
+    # in an order of their own, so that the order of the records changes no direction
+    text = text[text.str.strip().ne("")].sort_values(kind="stable")
     if params.embedding is not None:
         return _fit_embedding(str(notes.name), text, params)
-    return _fit_tfidf(str(notes.name), text, params, seed)
+    whose = pd.Series(text.index, index=text.index) if patients is None else patients.reindex(text.index)
+    terms = _common_terms(text, whose, max(2, min_patients))
+    if not terms:
+        raise InputError(
+            f"no word occurs in the notes of {max(2, min_patients)} train patients ({len(text)} notes)",
+            column=notes.name,
+            remedy="Bring more notes, or ignore the column.",
+        )
+    return _fit_tfidf(str(notes.name), text, terms, params, seed)
 
 
-def _fit_tfidf(name: str, text: pd.Series, params: Text, seed: int) -> TextModel:
+def _common_terms(text: pd.Series, patients: pd.Series, least: int) -> list[str]:
+    """Words and pairs of words that the notes of at least ``least`` patients have."""
+    from scipy import sparse
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    counter = CountVectorizer(ngram_range=(1, 2))
+    try:
+        counts = counter.fit_transform(text)
+    except ValueError:
+        return []
+    codes = pd.factorize(patients)[0]
+    of_patient = sparse.csr_matrix((np.ones(len(codes)), (codes, np.arange(len(codes)))))
+    n_patients = np.asarray(((of_patient @ counts) > 0).sum(axis=0)).ravel()
+    return list(counter.get_feature_names_out()[n_patients >= least])
+
+
+def _fit_tfidf(name: str, text: pd.Series, terms: list[str], params: Text, seed: int) -> TextModel:
     from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
+    common = set(terms)
+    analyse = TfidfVectorizer(ngram_range=(1, 2)).build_analyzer()
     vectoriser = TfidfVectorizer(
-        ngram_range=(1, 2), min_df=MIN_RECORDS_WITH_TERM, max_features=params.max_terms, sublinear_tf=True
+        analyzer=lambda note: [term for term in analyse(note) if term in common],
+        max_features=params.max_terms,
+        sublinear_tf=True,
     )
-    try:
-        matrix = vectoriser.fit_transform(text)
-    except ValueError as error:
-        raise InputError(
-            f"no word occurs in {MIN_RECORDS_WITH_TERM} of {len(text)} train notes",
-            column=name,
-            remedy="Bring more notes, or ignore the column.",
-        ) from error
+    matrix = vectoriser.fit_transform(text)
     k = min(params.n_components, matrix.shape[0] - 1, matrix.shape[1] - 1)
     if k < 1:
         raise InputError(
@@ -134,16 +161,19 @@ def _fit_tfidf(name: str, text: pd.Series, params: Text, seed: int) -> TextModel
             remedy="Bring more notes, or ignore the column.",
         )
     svd = TruncatedSVD(k, random_state=seed).fit(matrix)
+    # few phrases that repeat have a rank below k; what lies beyond it would depend on the order of the rows
+    kept = svd.singular_values_ > RANK_TOLERANCE * svd.singular_values_[0]
     return TextModel(
-        name, svd.components_, terms=tuple(vectoriser.get_feature_names_out()), idf=vectoriser.idf_
+        name, svd.components_[kept], terms=tuple(vectoriser.get_feature_names_out()), idf=vectoriser.idf_
     )
 
 
 def _fit_embedding(name: str, text: pd.Series, params: Text) -> TextModel:
     vectors = _embed(text, params.embedding)
     centre = vectors.mean(axis=0)
-    _, _, directions = np.linalg.svd(vectors - centre, full_matrices=False)
-    k = min(params.n_components, max(1, len(text) - 1), vectors.shape[1])
+    _, sizes, directions = np.linalg.svd(vectors - centre, full_matrices=False)
+    rank = max(1, int((sizes > RANK_TOLERANCE * sizes[0]).sum()))
+    k = min(params.n_components, rank, vectors.shape[1])
     return TextModel(name, directions[:k], centre=centre, embedding=params.embedding)
 
 

@@ -33,7 +33,9 @@ def fit_features(
     populations = {name: fit_group_deviation(train, of) for name, of in spec.populations.items()}
     texts, files = [], {}
     for name in text_columns(records, spec):
-        described, arrays = fit_text(records.loc[in_train, name], spec.text, seed).to_files()
+        patients = cases["patient_id"][in_train].set_axis(records.index[in_train])
+        model = fit_text(records.loc[in_train, name], spec.text, seed, patients, spec.min_patients)
+        described, arrays = model.to_files()
         texts.append(described)
         files |= arrays
     return make_bundle(

@@ -13,13 +13,14 @@ class Column(Params):
     """One column of the raw table.
 
     Attributes:
-        kind: ``number``, ``category``, ``time`` or ``text`` (words written by a person, such as a clinical note).
+        kind: ``number``, ``category``, ``time``, ``text`` (words written by a person, such as a clinical note) or
+            ``ignore`` (not used, as if it stood under ``ignore``).
         unit: shown after every value (``mmol/L``); empty where there is none.
         possible: lowest and highest possible value; a record with a value outside goes to quarantine. Values that are
             possible but unusual are for the detectors.
     """
 
-    kind: Literal["number", "category", "time", "text"] = "number"
+    kind: Literal["number", "category", "time", "text", "ignore"] = "number"
     unit: str = ""
     possible: tuple[float, float] | None = None
 
@@ -92,9 +93,13 @@ class TableSpec(Params):
         age: column with the age in years; gives the subgroup ``age_band``.
         subgroups: subgroup name to column.
         ignore: columns that are not used.
-        missing_values: values that mean missing, in addition to the empty cell.
+        missing_values: values that mean missing in every column, in addition to the empty cell. Where the table states
+            them, no other word is missing in a category, an id or a label (``None`` may be an answer).
         columns: kinds, units and possible ranges; an undeclared column is a number if at least 95 % of its values are
             numbers, else a time or a category.
+        declared_only: use only the columns that are described; others are left out.
+        min_patients: a level of a category or of a subgroup that fewer patients have is written as "(fewer than 5
+            patients)", so that no name of a person stands in a model or a report.
         durations: features from two times.
         ratios: features from two numbers, first divided by second. A contradiction between two values that are each
             usual shows in their ratio.
@@ -115,8 +120,10 @@ class TableSpec(Params):
     age: str | None = None
     subgroups: dict[str, str] = Field(default_factory=dict)
     ignore: tuple[str, ...] = ()
-    missing_values: tuple[str | float, ...] = ("", "NA", "?")
+    missing_values: tuple[str | float, ...] = ("", "NA", "N/A", "<NA>", "NaN", "nan", "NULL", "null", "?")
     columns: dict[str, Column] = Field(default_factory=dict)
+    declared_only: bool = False
+    min_patients: int = Field(5, ge=1)
     durations: dict[str, Duration] = Field(default_factory=dict)
     ratios: dict[str, tuple[str, str]] = Field(default_factory=dict)
     count_repeats: bool = False
@@ -181,4 +188,5 @@ class TableSpec(Params):
 
     def not_features(self) -> set[str]:
         """Columns that never become features: ids, label, kind, ignored ones."""
-        return {self.case_id, self.patient_id, self.label, self.kind, *self.ignore} - {None}
+        ignored = {name for name, column in self.columns.items() if column.kind == "ignore"}
+        return ({self.case_id, self.patient_id, self.label, self.kind, *self.ignore} | ignored) - {None}

@@ -1,5 +1,6 @@
 """The first step with every raw table: check its header, mark missing values, number its records."""
 
+import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import InputError
@@ -43,13 +44,36 @@ def check_header(raw: pd.DataFrame, spec: TableSpec, source: str) -> None:
 
 
 def prepared(raw: pd.DataFrame, spec: TableSpec, source: str) -> pd.DataFrame:
-    """The raw table with stripped names, a checked header, rows numbered from 0, and missing values as NA."""
+    """The raw table with stripped names, a checked header, rows numbered from 0, and missing values as NA.
+
+    Columns whose cells hold lists, as Parquet allows, are left out.
+    """
     raw = raw.reset_index(drop=True)
     raw.columns = [str(name).strip() for name in raw.columns]
     check_header(raw, spec, source)
+    nested = [name for name in raw.columns if _is_nested(raw[name])]
+    if used := sorted(set(nested) & (spec.named_columns() - set(spec.ignore))):
+        raise InputError(
+            "a cell holds a list",
+            remedy="Give one value per cell, such as a mean or a count, or list the column under ignore.",
+            source=source,
+            column=used[0],
+        )
+    raw = raw.drop(columns=nested)
     stated = list(spec.missing_values)
-    written = raw.apply(plain_text)
-    return raw.mask(raw.isin(stated) | written.isin([str(value) for value in stated]))
+    words = [*plain_text(pd.Series([str(value) for value in stated], dtype="string")), ""]
+    return raw.apply(lambda values: values.mask(values.isin(stated) | plain_text(values).isin(words)))
+
+
+def nested_columns(raw: pd.DataFrame) -> list[str]:
+    """Names of the columns whose cells hold lists."""
+    return [str(name).strip() for name in raw.columns if _is_nested(raw[name])]
+
+
+def _is_nested(values: pd.Series | pd.DataFrame) -> bool:
+    if not isinstance(values, pd.Series) or values.dtype != object:
+        return False
+    return values.map(lambda cell: isinstance(cell, list | tuple | set | dict | np.ndarray)).any()
 
 
 def case_ids(raw: pd.DataFrame, spec: TableSpec) -> pd.Series:

@@ -10,10 +10,11 @@ from medanomaly.tabular.table.cleaning import NUMBER_SHARE
 from medanomaly.tabular.table.description import Column, TableSpec
 from medanomaly.tabular.table.flags import FlagList, QualityReport, as_text
 from medanomaly.tabular.table.prepared_table import case_ids, prepared
-from medanomaly.tabular.table.rules import OrderRule, TableRules, VariableRule, known_quantity
+from medanomaly.tabular.table.rules import OrderRule, TableRules, VariableRule, known_quantity, reading
 from medanomaly.tabular.table.text_numbers import read_numbers
+from medanomaly.tabular.table.times import read_times
 from medanomaly.tabular.table.units import is_unit_of
-from medanomaly.tabular.table.value_checks import as_times, flag_numbers, flag_times, flag_unknown
+from medanomaly.tabular.table.value_checks import flag_numbers, flag_times, flag_unknown
 
 
 def _flag_order(name: str, rule: OrderRule, raw: pd.DataFrame, spec: TableSpec, flags: FlagList) -> None:
@@ -23,9 +24,10 @@ def _flag_order(name: str, rule: OrderRule, raw: pd.DataFrame, spec: TableSpec, 
         timed = spec.columns.get(column, Column()).kind == "time" or pd.api.types.is_datetime64_any_dtype(
             values
         )
-        number = read_numbers(values)["value"] if not timed else None
+        unit, quantity = reading(column, spec.columns.get(column, Column()).unit, spec.rules)
+        number = read_numbers(values, unit, quantity)["value"] if not timed else None
         timed = timed or number.notna().sum() < values.notna().sum() / 2
-        pair.append(as_times(values) if timed else number)
+        pair.append(read_times(values)["time"] if timed else number)
     lower, upper = (values.dt.floor("D") if rule.by_day else values for values in pair)
     wrong = lower > upper if rule.equal else lower >= upper
     shown = as_text(raw[rule.lower])
@@ -99,12 +101,17 @@ def check_table(
             continue
         values, rule = raw[name], by_column.get(name, VariableRule())
         declared = spec.columns.get(name, Column())
+        if name not in spec.columns and name not in by_column and spec.declared_only:
+            continue
+        read_as = reading(name, declared.unit, rules)
         if rule.allowed:
             flag_unknown(name, values, rule, flags)
         elif declared.kind == "time" or pd.api.types.is_datetime64_any_dtype(values):
             flag_times(name, values, flags)
-        elif declared.kind == "number" and (name in spec.columns or name in by_column or _is_number(values)):
-            flag_numbers(name, values, rule, declared.possible, rules.missing_codes, flags)
+        elif declared.kind == "number" and (
+            name in spec.columns or name in by_column or _is_number(values, read_as[1])
+        ):
+            flag_numbers(name, values, rule, declared.possible, rules.missing_codes, flags, read_as)
     for name, rule in rules.order.items():
         for column in {rule.lower, rule.upper} - set(raw.columns):
             raise ConfigurationError(
@@ -118,11 +125,11 @@ def check_table(
     return flags.report(case_id, source)
 
 
-def _is_number(values: pd.Series) -> bool:
+def _is_number(values: pd.Series, quantity: str) -> bool:
     """Whether an undeclared column holds numbers: most values can be read as numbers, and half of them are plain numbers."""
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
         return True
-    read, known = read_numbers(values), values.notna().sum()
+    read, known = read_numbers(values, quantity=quantity), values.notna().sum()
     readable = (read["value"].notna() | read["missing_word"]).sum()
     return bool(known) and readable >= NUMBER_SHARE * known and read["plain"].sum() >= known / 2
 

@@ -3,7 +3,7 @@
 from pydantic import Field, field_validator, model_validator
 
 from medanomaly.core.params import Params
-from medanomaly.tabular.table.units import QUANTITIES, conversion, plausible_range
+from medanomaly.tabular.table.units import QUANTITIES, conversion, is_unit_of, plausible_range
 
 MISSING_CODES = (-1.0, -9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0, 99999.0)
 
@@ -90,3 +90,20 @@ def known_quantity(name: str) -> str:
     """The quantity that a column is named after, or an empty string."""
     key = name.strip().lower().replace(" ", "_")
     return key if key in QUANTITIES else ""
+
+
+def reading(name: str, unit: str, rules: TableRules) -> tuple[str, str]:
+    """Unit and quantity with which the numbers of a column are read; empty where neither description nor name say them.
+
+    Args:
+        name: of the column.
+        unit: that the description of the table gives.
+        rules: of the table; a rule says the quantity, and its unit where the description gives none.
+    """
+    rule = rules.variables.get(name) or rules.variables.get(
+        name.rpartition("_")[0] if rules.statistics else ""
+    )
+    if rule is not None and rule.quantity:
+        return unit or rule.unit or QUANTITIES[rule.quantity].unit, rule.quantity
+    quantity = known_quantity(name)
+    return unit, quantity if quantity and (not unit or is_unit_of(quantity, unit)) else ""

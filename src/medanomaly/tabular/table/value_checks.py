@@ -6,8 +6,9 @@ import pandas as pd
 from medanomaly.tabular.table.flags import FlagList, show
 from medanomaly.tabular.table.intended_values import MISSING, readings
 from medanomaly.tabular.table.rules import VariableRule
-from medanomaly.tabular.table.text_numbers import MISSING_WORDS, read_numbers
-from medanomaly.tabular.table.units import QUANTITIES, convert, is_unit_of
+from medanomaly.tabular.table.text_numbers import MISSING_WORDS, NO_NUMBER, read_numbers
+from medanomaly.tabular.table.times import read_times
+from medanomaly.tabular.table.units import QUANTITIES
 
 # if this share of a column is out of range, its description is probably wrong
 WHOLE_COLUMN = 0.5
@@ -40,34 +41,29 @@ def _out_of_range(
     return found[0].rule, f"{said}: could be {options}", None
 
 
-def flag_text(
-    name: str, values: pd.Series, read: pd.DataFrame, rule: VariableRule, flags: FlagList
-) -> pd.Series:
+def flag_text(name: str, values: pd.Series, read: pd.DataFrame, unit: str, flags: FlagList) -> pd.Series:
     """Flag values that are not plain numbers; returns the numbers to compare with the range."""
-    number = read["value"].copy()
+    number = read["value"]
     flags.add(read["missing_word"], values, name, "sentinel", "text that stands for a missing value", MISSING)
-    unread = values.notna() & number.isna() & ~read["missing_word"]
-    flags.add(unread, values, name, "not_a_number", "no number can be read out of this")
+    message = read["reason"].replace(NO_NUMBER, "no number can be read out of this")
+    flags.add(read["reason"].ne(""), values, name, "not_a_number", message)
     text = number.notna() & ~read["plain"]
     if not text.any():
         return number
-    other = pd.Series(False, index=values.index)
-    for unit in read.loc[text & (read["unit"] != ""), "unit"].unique():
-        has_unit = text & (read["unit"] == unit)
-        if rule.quantity and is_unit_of(rule.quantity, unit):
-            converted = pd.Series(convert(number, rule.quantity, unit, rule.unit), index=number.index)
-            differs = has_unit & ~np.isclose(converted, number, rtol=1e-6)
-            message = f"written in {unit}, the column is in {rule.unit}"
-            flags.add(differs, values, name, "unit_mixup", message, converted.map(show, na_action="ignore"))
-            number = number.mask(differs, converted)
-            other |= differs
     shown = number.map(show, na_action="ignore")
+    converted = text & ~np.isclose(read["as_written"], number, rtol=1e-6, equal_nan=True)
+    message = (
+        "written in "
+        + read["unit"]
+        + (f", the column is in {unit}" if unit else ", unlike most of the column")
+    )
+    flags.add(converted, values, name, "unit_mixup", message, shown)
     censored = text & (read["censored"] != "")
     bound = read["censored"].map({"<": "below", ">": "above"}).fillna("")
     message = bound + " " + shown.fillna("") + ": a limit, not a measured value"
     flags.add(censored, values, name, "censored", message, shown)
     flags.add(
-        text & ~censored & ~other, values, name, "number_in_text", "a number, but written as text", shown
+        text & ~censored & ~converted, values, name, "number_in_text", "a number, but written as text", shown
     )
     return number
 
@@ -79,6 +75,7 @@ def flag_numbers(
     possible: tuple[float, float] | None,
     codes: tuple[float, ...],
     flags: FlagList,
+    read_as: tuple[str, str] | None = None,
 ) -> None:
     """Flag text, fractions and values out of range; if most of a column is out of range, add a note about the column.
 
@@ -89,9 +86,10 @@ def flag_numbers(
         possible: range of possible values; None where there is none.
         codes: numbers that mean missing if they are out of range.
         flags: receives the flags.
+        read_as: unit and quantity with which cleaning reads the column; None for those of the rule.
     """
-    read = read_numbers(values)
-    number = flag_text(name, values, read, rule, flags)
+    unit, quantity = read_as or (rule.unit, rule.quantity)
+    number = flag_text(name, values, read_numbers(values, unit, quantity), unit, flags)
     whole = np.isclose(number, number.round(), rtol=0, atol=1e-9) | number.isna()
     if rule.whole:
         flags.add(~whole, values, name, "not_whole", "a fraction where whole numbers belong")
@@ -132,14 +130,14 @@ def flag_unknown(name: str, values: pd.Series, rule: VariableRule, flags: FlagLi
     )
 
 
-def as_times(values: pd.Series) -> pd.Series:
-    """Times in UTC, so times with and without a zone can be compared; NaT where the text is not an ISO 8601 time."""
-    return pd.to_datetime(values, errors="coerce", format="ISO8601", utc=True)
-
-
 def flag_times(name: str, values: pd.Series, flags: FlagList) -> None:
-    """Flag text that is not a time."""
+    """Flag text that is not a time, and dates that stand for an open end or an unknown time."""
     word = values.astype("string").str.strip().str.lower().isin(MISSING_WORDS)
     flags.add(word, values, name, "sentinel", "text that stands for a missing value", MISSING)
-    wrong = values.notna() & as_times(values).isna() & ~word
-    flags.add(wrong, values, name, "not_a_time", "expected a time as 2024-05-31 or 2024-05-31 14:30")
+    read = read_times(values)
+    flags.add(
+        read["placeholder"], values, name, "sentinel", "an open end or an unknown time, not a date", MISSING
+    )
+    expected = "expected a time as 2024-05-31 or 2024-05-31 14:30"
+    message = read["reason"].where(read["time"].isna() & read["reason"].str.contains("possible"), expected)
+    flags.add(read["reason"].ne("") & ~word, values, name, "not_a_time", message)
