@@ -266,6 +266,16 @@ def test_counts_that_do_not_add_up_are_said(results, run_record):
     assert "590 visits cannot be accounted for" in _Page(render_report(run_record, [lost])).words()
 
 
+def test_a_set_divided_in_time_is_not_said_to_be_divided_by_patient(page, results, run_record):
+    by_patient, in_time = "A patient's visits are all in one part", "The parts are divided in time"
+    assert by_patient in page.words()
+    assert in_time not in page.words()
+    divided = dataclasses.replace(results, cases=results.cases.assign(divided_in_time=True), figures={})
+    words = _Page(render_report(run_record, [divided])).words()
+    assert in_time in words
+    assert by_patient not in words
+
+
 def test_the_leading_model_comes_first_in_its_comparisons(results):
     rows = cells(tables.comparison_table(results))
     turned = results.comparisons.rename(columns={"model_a": "model_b", "model_b": "model_a"})

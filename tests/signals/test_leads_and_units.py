@@ -342,6 +342,14 @@ def test_delimiters_behind_the_last_field_move_nothing(tmp_path):
     np.testing.assert_array_equal(read_csv(path, fs=250).signal, [[1, 2], [3, 4], [5, 6]])
 
 
+@pytest.mark.parametrize("text", ["II,V1", "II,V1\n", "time,II\n", "II\nmV\n", "II,V1\n\n\n"])
+def test_a_header_without_rows_is_refused(tmp_path, text):
+    path = tmp_path / "a.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"a\.csv"):
+        read_csv(path, fs=None if "time" in text else 250)
+
+
 @pytest.mark.parametrize(
     ("header", "match"),
     [

@@ -11,6 +11,8 @@ from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.signals.beats.beat_by_beat import match_beats
 from medanomaly.signals.peaks.pulse_peaks import detect_pulse_peaks
 from medanomaly.signals.peaks.r_peaks import detect_r_peaks
+from medanomaly.signals.quality.assessment import assess_quality
+from medanomaly.signals.recordings.recording import Recording
 
 
 def a_pulse(fs, seconds=40.0, rate=72.0, seed=0):
@@ -34,6 +36,39 @@ def test_every_systole_is_found_and_no_dicrotic_wave(fs, rate):
     assert len(i) == len(beats)
     assert len(found) <= len(beats) + 1
     assert np.abs(found[j] - beats[i]).max() <= max(1, 0.03 * fs)
+
+
+@pytest.mark.parametrize("fs", [50.0, 125.0])
+@pytest.mark.parametrize(
+    ("rate", "good"),
+    [(22, False), (25, False), (28, False), (34, True), (60, True), (120, True), (180, True), (190, True), (210, False),
+     (220, False), (240, False)],
+)  # fmt: skip
+def test_a_pulse_has_its_true_rate_and_is_bad_outside_30_to_200(fs, rate, good):
+    rng = np.random.default_rng(0)
+    t, wave = np.arange(round(60 * fs)) / fs, rng.normal(0, 0.01, round(60 * fs))
+    period = 60 / rate
+    beats = np.arange(0.5, 59.0, period)
+    short = min(1.0, period / 0.8)
+    for beat in beats:
+        wave += np.exp(-0.5 * ((t - beat) / (0.1 * short)) ** 2)
+        wave += 0.35 * np.exp(-0.5 * ((t - beat - 0.28 * short) / (0.08 * short)) ** 2)
+    found = detect_pulse_peaks(wave, fs)
+    assert abs(len(found) - len(beats)) <= 1
+    whole = Recording("r", "p", wave[:, None].astype(np.float32), fs, ("PLETH",), ("NU",))
+    windows = assess_quality(whole)
+    np.testing.assert_allclose(windows["rate"], rate, rtol=0.03)
+    assert (windows["quality"] == ("good" if good else "bad")).all()
+
+
+def test_a_fast_run_changes_nothing_before_it():
+    t = np.arange(60 * 125) / 125
+    phase = 2 * np.pi * np.cumsum(np.where(t < 30, 1.2, 3.6)) / 125
+    wave = np.exp(2 * np.cos(phase))
+    found = detect_pulse_peaks(wave, 125)
+    steps = np.diff(found) / 125
+    np.testing.assert_allclose(steps[found[1:] < 29 * 125], 1 / 1.2, atol=0.02)
+    np.testing.assert_allclose(steps[found[:-1] > 33 * 125], 1 / 3.6, atol=0.02)
 
 
 def test_unit_and_offset_do_not_matter():

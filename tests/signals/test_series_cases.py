@@ -1,12 +1,19 @@
 """Series as cases: windows keep to their part, scores to one scale, and the location rule is that of the archive."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from medanomaly.core.cases import check_cases, subgroup_columns
 from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.evaluation.audit.leaks import patients_across_split
+from medanomaly.pipelines.signals.prepare_nodes import cut_windows
 from medanomaly.signals.recordings.annotated_intervals import interval_annotations
 from medanomaly.signals.recordings.recording import Recording
+from medanomaly.signals.recordings.recording_set import RecordingSet
 from medanomaly.signals.series.params import SeriesDetectorParams, SeriesParams
 from medanomaly.signals.series.windows import (
     build_detector,
@@ -95,3 +102,29 @@ def test_a_series_without_a_beginning_is_refused_with_what_to_do():
 def test_an_unknown_detector_is_refused():
     with pytest.raises(ConfigurationError, match="many_scale_profile"):
         build_detector(SeriesDetectorParams(kind="crystal_ball"))
+
+
+def test_series_of_one_person_are_one_patient_divided_in_time():
+    raw = RecordingSet(
+        name="two series",
+        readers={"001_a": series, "002_DISTORTEDa": lambda: replace(series(), record="d")},
+        patients={"001_a": "a", "002_DISTORTEDa": "a"},
+    )
+    _, cases, _, _ = cut_windows(raw, PARAMS, SimpleNamespace(dataset="case"))
+    assert set(cases["patient_id"]) == {"a"}
+    assert set(cases["split"]) == {"train", "calibration", "test"}
+    check = patients_across_split(check_cases(cases))
+    assert (check.verdict, check.value) == ("warn", 1)
+    assert "1 of 1 patients in more than one part: this set is divided in time" in check.figure
+    assert "divided_in_time" not in subgroup_columns(cases)
+
+
+def test_one_series_that_breaks_costs_only_itself():
+    def broken():
+        raise MemoryError
+
+    raw = RecordingSet(name="two", readers={"bad": broken, "good": series}, patients={"good": "a"})
+    windows, _, quarantine, _ = cut_windows(raw, PARAMS, SimpleNamespace(dataset="case"))
+    assert set(windows["record"]) == {"s"}
+    assert quarantine["record"].tolist() == ["bad"]
+    assert "does not fit into the memory" in quarantine["reason"].item()

@@ -7,9 +7,9 @@ lies above the second by 2 % of the mean, and which last at least 111 ms, hold a
 (10 s), so that a burst of movement does not hide the rest; of two peaks closer than 300 ms the larger stays; a constant
 or missing stretch has no peak.
 
-Those lengths hold for about 30 to 185 pulses per minute. The period of every 10 s is therefore looked up in the
-autocorrelation. Where it is shorter, all lengths are halved; where it is longer, of two peaks closer than 0.6 periods the
-larger stays.
+Those lengths hold for about 30 to 185 pulses per minute. The period is therefore looked up in the autocorrelation of
+short and of long stretches. Where it is shorter, all lengths are halved; where it is longer, of two peaks closer than 0.6
+periods the larger stays.
 """
 
 import numpy as np
@@ -22,7 +22,10 @@ BAND = (0.5, 8.0)  # Hz
 SYSTOLE_S, BEAT_S, LOCAL_S, SHORTEST_S = 0.111, 0.667, 10.0, 0.300
 OFFSET = 0.02
 FASTEST_S, FAST_S, SLOW_S, SLOWEST_S = 0.2, 0.325, 1.9, 4.0  # periods
-SAME_PERIOD, LEAST_PERIODIC = 0.9, 0.3  # of the largest autocorrelation; of 1
+SHORT_S, LONG_S = 4.0, 10.0  # stretches in which fast and slow pulses are looked for
+SAME_PERIOD = 0.9  # of the largest autocorrelation
+# autocorrelation of a fast pulse; of a slow one, which movement can look like
+FAST_LIKENESS, SLOW_LIKENESS = 0.4, 0.8
 LOWEST_FS = 20.0
 
 
@@ -54,14 +57,13 @@ def detect_pulse_peaks(signal: np.ndarray, fs: float) -> np.ndarray:
     pulse = sosfiltfilt(sos, filled - filled.mean(), padlen=min(len(filled) - 1, int(2 * fs)))
     scale = 1e-12 * np.ptp(filled) ** 2
     peaks = _systoles(pulse, filled, fs, scale, 1.0)
-    starts, period = _periods(pulse, fs)
-    block = np.clip(np.searchsorted(starts, np.arange(len(signal)), side="right") - 1, 0, None)
+    block, period = _periods(pulse, fs, SHORT_S, FAST_LIKENESS)
     fast = period < FAST_S
     if fast.any():
         more = _systoles(pulse, filled, fs, scale, 0.5)
         peaks = np.sort(np.concatenate([peaks[~fast[block[peaks]]], more[fast[block[more]]]]))
-    slow = np.flatnonzero(period > SLOW_S)
-    for k in slow:
+    block, period = _periods(pulse, fs, LONG_S, SLOW_LIKENESS)
+    for k in np.flatnonzero(period > SLOW_S):
         inside = block[peaks] == k
         kept = _apart(peaks[inside], filled, round(0.6 * period[k] * fs))
         peaks = np.sort(np.concatenate([peaks[~inside], kept]))
@@ -83,17 +85,17 @@ def _systoles(pulse: np.ndarray, filled: np.ndarray, fs: float, least: float, sc
     return _apart(peaks, filled, round(scale * SHORTEST_S * fs))
 
 
-def _periods(pulse: np.ndarray, fs: float) -> tuple[np.ndarray, np.ndarray]:
-    """Period of every half of ``LOCAL_S``, seen in a window of that length around it.
+def _periods(pulse: np.ndarray, fs: float, length_s: float, least: float) -> tuple[np.ndarray, np.ndarray]:
+    """Period of every half of ``length_s``, seen in a stretch of that length around it.
 
     Returns:
-        ``(starts, period)``: first sample of each stretch, and its period in s, NaN where nothing repeats itself. The
-        period is the shortest lag with an autocorrelation near the largest one.
+        ``(block, period)``: (n,) half that each sample is in, and the period of each half in s, NaN where nothing repeats
+        itself (no autocorrelation above ``least``). The period is the shortest lag with an autocorrelation near the largest.
     """
-    width, hop = round(LOCAL_S * fs), round(LOCAL_S * fs / 2)
+    width, hop = round(length_s * fs), round(length_s * fs / 2)
     starts = np.arange(0, max(1, len(pulse)), hop)
     period = np.full(len(starts), np.nan)
-    lags = slice(max(1, round(FASTEST_S * fs)), round(SLOWEST_S * fs))
+    lags = slice(max(1, round(FASTEST_S * fs)), round(min(SLOWEST_S, length_s / 2.5) * fs))
     for k, start in enumerate(starts):
         low = int(np.clip(start - (width - hop) // 2, 0, max(0, len(pulse) - width)))
         x = pulse[low : low + width]
@@ -107,9 +109,9 @@ def _periods(pulse: np.ndarray, fs: float) -> tuple[np.ndarray, np.ndarray]:
         likeness *= len(x) / (len(x) - np.arange(len(likeness)))
         tops = np.flatnonzero((likeness[1:-1] >= likeness[:-2]) & (likeness[1:-1] > likeness[2:])) + 1
         tops = tops[tops >= lags.start]
-        if len(tops) and (largest := likeness[tops].max()) > LEAST_PERIODIC:
+        if len(tops) and (largest := likeness[tops].max()) > least:
             period[k] = tops[likeness[tops] >= SAME_PERIOD * largest][0] / fs
-    return starts, period
+    return np.arange(len(pulse)) // hop, period
 
 
 def _apart(peaks: np.ndarray, height: np.ndarray, distance: int) -> np.ndarray:

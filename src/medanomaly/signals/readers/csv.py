@@ -81,9 +81,14 @@ def read_csv(
         )
     delimiter = delimiter or max((d for d in ",;\t" if d != decimal), key=first_lines[0].count)
     names, own_units, skip, notes = _header(first_lines, delimiter, decimal, path)
-    body = text.lstrip("\n").split("\n", skip)[-1] if skip else text.lstrip("\n")
+    # nothing follows a header that is alone
+    body = (text.lstrip("\n").split("\n", skip) + [""] * skip)[skip]
     line_of = _checked_rows(body, len(names), delimiter, decimal, blank + skip, path)
     table = _table(body, names, delimiter, path)
+    if not len(table):
+        raise InputError(
+            "there are no rows behind the header", remedy="Give one row per sample.", source=path
+        )
     time = _time_column(names, time, path)
     leads = [n for n in names if n != time] if channels is None else list(channels)
     if unknown := [n for n in leads if n not in names or n == time]:
@@ -109,7 +114,7 @@ def read_csv(
         at = seconds(table[time], _time_unit(time, own_units), decimal, path, line_of)
         values, fs, more = _at_times(values, at, fs, time, path)
         notes += more
-    elif counter is not None and (np.diff(at := _numbers(table[counter], decimal, path, line_of)) > 1).any():
+    elif counter is not None and _misses_samples(at := _numbers(table[counter], decimal, path, line_of)):
         values, _, more = on_grid(values, at / fs, path)
         notes += more
     chosen, assumed = _units(leads, own_units, units, whole)
@@ -263,6 +268,12 @@ def _leads_among(names: list[str], table: pd.DataFrame) -> tuple[list[str], str 
         if rises and counter is None:
             counter = name
     return leads, counter, notes
+
+
+def _misses_samples(count: np.ndarray) -> bool:
+    """Whether a column counts samples one by one, and leaves some out."""
+    steps = np.diff(count)
+    return bool(steps.min() == 1 and steps.max() > 1 and np.all(steps == np.rint(steps)))
 
 
 def _at_times(
