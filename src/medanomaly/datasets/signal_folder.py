@@ -5,15 +5,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
-
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.datasets.recordings import RecordingsDataset
-from medanomaly.signals.readers.annotation_files import read_annotations_csv
+from medanomaly.signals.readers.annotation_files import read_marks
 from medanomaly.signals.readers.csv import read_csv
 from medanomaly.signals.readers.edf import edf_patient, read_edf
 from medanomaly.signals.readers.npz import npz_patient, read_npz
+from medanomaly.signals.readers.text_table import read_text_table
 from medanomaly.signals.readers.wfdb import read_wfdb
+from medanomaly.signals.recordings.leads import lead_index, lead_kind
 from medanomaly.signals.recordings.recording import Recording
 from medanomaly.signals.recordings.recording_set import RecordingSet
 from medanomaly.signals.recordings.voltage import in_millivolts, voltage_doubts
@@ -33,7 +33,8 @@ class SignalFolderDataset(RecordingsDataset):
         leads: as for :class:`RecordingsDataset`.
         fs: rate in Hz of CSV and npz files that state none.
         units: of the leads of CSV files that state none: one for all, or one per lead.
-        csv: further options of :func:`medanomaly.signals.readers.csv.read_csv` (``delimiter``, ``decimal``, ``time``).
+        csv: further options of :func:`medanomaly.signals.readers.csv.read_csv` (``delimiter``, ``decimal``, ``time``);
+            delimiter and decimal hold for annotations and ``patients.csv`` too, unless their first line shows another.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class SignalFolderDataset(RecordingsDataset):
         path = self.folder / "patients.csv"
         if not path.is_file():
             return {}
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table, _ = read_text_table(path, self.csv.get("delimiter"))
         if not {"record", "patient_id"} <= set(table.columns):
             raise InputError(
                 f"columns are {list(table.columns)}", remedy="Give record and patient_id.", source=path
@@ -109,6 +110,19 @@ class SignalFolderDataset(RecordingsDataset):
                 source=path,
             )
         return {row["record"]: {k: v for k, v in row.items() if v} for row in table.to_dict("records")}
+
+    def _table_options(self) -> dict[str, str]:
+        """The options of CSV files that hold for those of annotations too."""
+        return {name: self.csv[name] for name in ("delimiter", "decimal") if name in self.csv}
+
+    def _counted_at(self, recording: Recording) -> float:
+        """Rate at which annotations count samples: that of the leads that are asked for, else of the ECG leads."""
+        names = recording.leads
+        if self.leads is None:
+            wanted = [n for n, u in zip(names, recording.units, strict=True) if lead_kind(n, u) == "ecg"]
+        else:
+            wanted = [names[j] for lead in self.leads if (j := lead_index(names, lead)) is not None]
+        return max((recording.own_rates.get(name, recording.fs) for name in wanted), default=recording.fs)
 
     def _segments(self) -> set[Path]:
         """Headers that are segments of a multi-segment record."""
@@ -136,7 +150,10 @@ class SignalFolderDataset(RecordingsDataset):
             recording = read_csv(path, fs=self.fs, units=self.units, **options)
         marks = path.with_name(f"{path.stem}.annotations.csv")
         if marks.is_file():
-            recording = replace(recording, annotations=read_annotations_csv(marks, recording.fs))
+            found, notes = read_marks(
+                marks, recording.fs, rate=self._counted_at(recording), **self._table_options()
+            )
+            recording = replace(recording, annotations=found, notes=(*recording.notes, *notes))
         recording = in_millivolts(recording)
         doubts = (f"lead {lead}: {doubt}" for lead, doubt in voltage_doubts(recording).items())
         return replace(

@@ -156,6 +156,7 @@ def beat_sections(models: tuple[Model, ...]) -> Pipeline:
             f"signals.{detector.name}.contributions",
             f"signals.{detector.name}.bundle",
             *_signals("episodes", "alarm_burden"),
+            "params:signal_processing",
             *JUDGED,
             *on_features,
         ],

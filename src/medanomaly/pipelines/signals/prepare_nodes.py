@@ -25,8 +25,9 @@ def find_beats(
     raw: RecordingSet | CutBeats, params: BeatParams, run: RunParams
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     """Beats of every recording, quality of every window, what is set aside and why, and counts that add up."""
+    from medanomaly.signals.beats.marks import accounted
     from medanomaly.signals.beats.split import divided_in_time
-    from medanomaly.signals.beats.table import beats_of, cut_beats, quarantined_beats
+    from medanomaly.signals.beats.table import beats_and_marks, cut_beats, quarantined_beats
 
     if isinstance(raw, CutBeats):
         beats = cut_beats(raw.cases)
@@ -37,18 +38,19 @@ def find_beats(
             quarantined_beats(beats),
             _summary(run.dataset, "cut_beats", beats, quarantined_beats(beats), raw.notes),
         )
-    beats, windows, refused = [], [], []
+    beats, windows, refused, accounts = [], [], [], {}
     notes = list(raw.notes)
     for record, recording in raw.each():
         try:
             if isinstance(recording, MedanomalyError):
                 raise recording
-            of_record, quality = beats_of(recording, params)
+            of_record, quality, marks = beats_and_marks(recording, params)
         except MedanomalyError as error:
             refused.append((record, str(error)))
             logger.warning("%s is left out: %s", record, error)
             continue
-        notes += [f"{record}: {note}" for note in recording.notes]
+        notes += [f"{record}: {note}" for note in (*recording.notes, *marks.notes)]
+        accounts[record] = marks.account
         beats.append(of_record)
         windows.append(quality)
     _some(beats, refused, raw, run)
@@ -63,7 +65,13 @@ def find_beats(
         )
     if divided_in_time(table["patient_id"].nunique()):
         notes.append(IN_TIME)
-    summary = _summary(raw.name, "beats", table, quarantine, notes) | {"n_recordings": len(beats)}
+    if said := accounted(accounts.values()):
+        notes.append(said)
+    summary = _summary(raw.name, "beats", table, quarantine, notes) | {
+        "n_recordings": len(beats),
+        "n_refused": len(refused),
+        "marks": {record: account.as_dict() for record, account in accounts.items() if account.read},
+    }
     return table, pd.concat(windows, ignore_index=True), quarantine, summary
 
 

@@ -9,6 +9,7 @@ from medanomaly.core.bundle import Bundle
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.signals.alarms.params import EpisodeParams
+from medanomaly.signals.beats.params import BeatParams
 from medanomaly.signals.recordings.recording_set import RecordingSet
 
 if TYPE_CHECKING:
@@ -182,6 +183,7 @@ def describe_detected_beats(
     bundle: Bundle,
     episodes: pd.DataFrame,
     burden: dict,
+    found_by: BeatParams,
     evaluation: EvaluationParams,
     alarm: AlarmParams,
     run: RunParams,
@@ -191,6 +193,7 @@ def describe_detected_beats(
 
     Args:
         bundle: of the beat detector; ``contributions`` are its terms.
+        found_by: how beats were found, and what classes they have.
         on_features: bundle of a model on features, whose features are shuffled in turn; None leaves that out.
     """
     from medanomaly.reporting.sections import to_json
@@ -202,7 +205,11 @@ def describe_detected_beats(
     strips, rhythm, quality = _of_recordings(raw, beats, quality_windows, tested, alarm)
     sections = [strips]
     if judged:
-        sections.append(_classes(raw, beats, tested, known, contributions, bundle, evaluation, alarm, run))
+        sections.append(
+            _classes(
+                raw, beats, tested, known, contributions, bundle, found_by.classes, evaluation, alarm, run
+            )
+        )
     records = list(burden["hours"])[:40]
     lengths = {r: float(beats.loc[beats["record"] == r, "time_s"].max()) for r in records}
     shown = episodes[episodes["record"].isin(records)]
@@ -239,7 +246,7 @@ def _strips(raw: RecordingSet, beats: pd.DataFrame, tested: pd.DataFrame) -> lis
     return strips
 
 
-def _classes(raw, beats, tested, known, contributions, bundle, evaluation, alarm, run):
+def _classes(raw, beats, tested, known, contributions, bundle, codes, evaluation, alarm, run):
     from medanomaly.evaluation.class_performance import class_performance
     from medanomaly.reporting.signals.beats import classes_section
     from medanomaly.signals.beats.beat_by_beat import record_table
@@ -251,12 +258,12 @@ def _classes(raw, beats, tested, known, contributions, bundle, evaluation, alarm
         seed=run.seed,
     )
     matrices = {
-        record: _matrix(raw[record], beats[beats["record"] == record], rows, contributions, bundle)
+        record: _matrix(raw[record], beats[beats["record"] == record], rows, contributions, bundle, codes)
         for record, rows in tested.groupby("record", sort=False)
     }
     matrices = {record: matrix for record, matrix in matrices.items() if matrix is not None}
     if not matrices:
-        return classes_section(table, "beat detector", alarm.alpha, pd.DataFrame(), pd.DataFrame())
+        return classes_section(table, "beat detector", alarm.alpha, pd.DataFrame(), pd.DataFrame(), codes)
     patients = dict(zip(tested["record"], tested["patient_id"], strict=True))
     own = {r: m[0] for r, m in matrices.items()}, {r: m[1] for r, m in matrices.items()}
     parts = [record_table(m, patients, n_resamples=evaluation.n_resamples, seed=run.seed) for m in own]
@@ -265,20 +272,25 @@ def _classes(raw, beats, tested, known, contributions, bundle, evaluation, alarm
         lines[column] = parts[0][0][column]
         gross = gross[gross["statistic"] != column]
     gross = pd.concat([parts[0][1][parts[0][1]["statistic"].str.startswith("qrs")], gross])
-    return classes_section(table, "beat detector", alarm.alpha, lines, gross)
+    return classes_section(table, "beat detector", alarm.alpha, lines, gross, codes)
 
 
-def _matrix(recording, beats, tested, contributions, bundle):
+def _matrix(recording, beats, tested, contributions, bundle, codes):
     """Beat-by-beat matrices of a recording: own R peaks against the reference, and alarms as classes."""
     from medanomaly.signals.beat_detector.alarm_score import ectopic_shape
     from medanomaly.signals.beats.beat_by_beat import compare_beats
-    from medanomaly.signals.beats.views import detected_beats, flutter, reference_beats
+    from medanomaly.signals.beats.marks import flutter, shutdown
+    from medanomaly.signals.beats.views import detected_beats, reference_beats
 
-    sample, classes = reference_beats(recording)
+    own = detected_beats(recording)
+    sample, classes = reference_beats(recording, own, codes)
     if not len(sample):
         return None
-    own = detected_beats(recording)
-    limits = {"start_s": _learn_s(bundle), "fibrillation": flutter(recording)}
+    limits = {
+        "start_s": _learn_s(bundle),
+        "fibrillation": flutter(recording),
+        "reference_shutdown": shutdown(recording),
+    }
     found = compare_beats(sample, classes, own, np.full(len(own), "N"), recording.fs, **limits).matrix
     terms = contributions.set_index("case_id").loc[tested["case_id"]].to_numpy()
     called = np.where(tested["flagged"].to_numpy(dtype=bool), np.where(ectopic_shape(terms), "V", "S"), "N")

@@ -29,6 +29,10 @@ SHAPE_WORDS = {
     "missed": "Misses",
     "flagged": "Alarms",
 }
+CODES = {
+    "ec57": "Classes of ANSI/AAMI EC57: escape beats of the atria and the node are supraventricular.",
+    "de_chazal": "Classes of de Chazal et al. 2004: as in EC57, but escape beats of the atria and the node are normal.",
+}
 EPISODE_WORDS = {
     "beats": "beats above the alarm threshold",
     "AF": "irregular as in atrial fibrillation, for half a minute or more",
@@ -92,7 +96,12 @@ def strips_section(strips: Sequence[Mapping], alpha: float) -> Section:
 
 
 def classes_section(
-    table: pd.DataFrame, model: str, alpha: float, lines: pd.DataFrame, gross: pd.DataFrame
+    table: pd.DataFrame,
+    model: str,
+    alpha: float,
+    lines: pd.DataFrame,
+    gross: pd.DataFrame,
+    codes: str = "ec57",
 ) -> Section:
     """Figures by class, and the beat-by-beat comparison of EC57.
 
@@ -102,6 +111,7 @@ def classes_section(
         alpha: at which beats were flagged.
         lines: of :func:`medanomaly.signals.beats.beat_by_beat.record_table`.
         gross: likewise; both empty where there are no reference classes.
+        codes: table of classes, see :func:`medanomaly.signals.beats.aami.aami_class`.
     """
     rows = [
         (
@@ -135,7 +145,7 @@ def classes_section(
         tables += _ec57(lines, gross)
     return Section(
         "Found and missed, by class of beat",
-        "Classes of ANSI/AAMI EC57. Beats in bad signal are set aside here."
+        f"{CODES[codes]} Beats in bad signal are set aside here."
         + (
             " The table of the standard has them as shutdown and counts them as missed." if len(lines) else ""
         ),

@@ -7,6 +7,7 @@ import numpy as np
 
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.signals.recordings.annotation_order import in_time_order
+from medanomaly.signals.recordings.annotation_text import as_codes
 from medanomaly.signals.recordings.recording import Annotations, Recording
 
 _MARKS = ("annotation_sample", "annotation_symbol", "annotation_text")
@@ -134,4 +135,6 @@ def _annotations(arrays: dict[str, np.ndarray], path: Path) -> tuple[Annotations
             remedy="Give one of each per mark; positions are integers.",
             source=path,
         )
-    return in_time_order(sample, symbol, text, source=path)
+    symbol, understood = as_codes(symbol)
+    marks, order = in_time_order(sample, symbol, text, source=path)
+    return marks, (*understood, *order)

@@ -125,9 +125,8 @@ def read_wfdb(
     wanted = list(range(len(names))) if channels is None else [names.index(c) for c in channels]
     first, last = _frames(header, path, start_s, stop_s)
     leads = _signals(path, wanted, [names[j] for j in wanted], first, last)
-    signal, fs, notes = at_common_rate(
-        leads.columns, [float(header.fs) * s for s in leads.samples_per_frame], leads.names
-    )
+    rates = [float(header.fs) * s for s in leads.samples_per_frame]
+    signal, fs, notes = at_common_rate(leads.columns, rates, leads.names)
     notes += tuple(
         f"lead {n}: a skew of {s} frames was taken out"
         for n, s in zip(leads.names, leads.skew, strict=True)
@@ -136,7 +135,8 @@ def read_wfdb(
     marks, marked = None, ()
     if annotator is not None:
         marks, marked = read_atr(path, annotator, fs, frame_rate=float(header.fs), default=None)
-        if marks is not None:
+        # those of a whole record are kept, also behind its end: the account of the marks says so
+        if marks is not None and (start_s > 0 or stop_s is not None):
             marks = _within(marks, round(start_s * fs), len(signal))
     return Recording(
         record=path.name,
@@ -148,6 +148,7 @@ def read_wfdb(
         annotations=marks,
         attributes=_attributes(header),
         notes=notes + marked,
+        own_rates=dict(zip(leads.names, rates, strict=True)),
     )
 
 
