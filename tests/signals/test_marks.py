@@ -138,7 +138,7 @@ def test_marks_that_meet_no_r_peak_give_no_labels():
 def test_one_sentence_accounts_for_the_marks_of_all_recordings():
     accounts = [beat_marks(ecg(PEAKS, ["N"] * len(PEAKS)), PEAKS).account, beat_marks(ecg(), PEAKS).account]
     assert accounted(accounts).startswith(
-        f"{len(PEAKS)} marks were read in 1 recordings: {len(PEAKS)} of beats; 100.0 %"
+        f"{len(PEAKS)} marks were read in 1 recording: {len(PEAKS)} of beats; 100.0 %"
     )
     assert accounted(accounts[1:]) == ""
 

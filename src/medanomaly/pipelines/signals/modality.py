@@ -133,6 +133,7 @@ def episodes(models: tuple[Model, ...]) -> Pipeline:
             "params:signal_episodes",
             "params:evaluation",
             "params:run",
+            *_signals("quality_windows", "raw"),
         ],
         _signals("episodes", "alarm_burden"),
         name="signals.find_episodes",

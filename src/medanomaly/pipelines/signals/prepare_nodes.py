@@ -2,6 +2,7 @@
 
 import logging
 
+import numpy as np
 import pandas as pd
 
 from medanomaly.core.cases import check_cases
@@ -25,6 +26,7 @@ def find_beats(
     raw: RecordingSet | CutBeats, params: BeatParams, run: RunParams
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     """Beats of every recording, quality of every window, what is set aside and why, and counts that add up."""
+    from medanomaly.signals.alarms.rhythm_episodes import silences
     from medanomaly.signals.beats.marks import accounted
     from medanomaly.signals.beats.split import divided_in_time
     from medanomaly.signals.beats.table import beats_and_marks, cut_beats, quarantined_beats
@@ -49,7 +51,9 @@ def find_beats(
             refused.append((record, str(error)))
             logger.warning("%s is left out: %s", record, error)
             continue
-        notes += [f"{record}: {note}" for note in (*recording.notes, *marks.notes)]
+        found = np.union1d(of_record["time_s"], marks.r_peaks / recording.fs)
+        silent = silences(found, quality, recording.duration)
+        notes += [f"{record}: {note}" for note in (*recording.notes, *marks.notes, *silent)]
         accounts[record] = marks.account
         beats.append(of_record)
         windows.append(quality)

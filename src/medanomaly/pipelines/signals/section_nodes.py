@@ -27,29 +27,36 @@ def alarm_episodes(
     params: EpisodeParams,
     evaluation: EvaluationParams,
     run: RunParams,
+    quality_windows: pd.DataFrame | None = None,
+    raw: RecordingSet | None = None,
 ) -> tuple[pd.DataFrame, dict]:
     """Episodes of every recording at a threshold from the calibration recordings, and what they cost in the test ones."""
     from medanomaly.signals.alarms.beat_alarms import alarm_threshold, calibration_scores, recording_episodes
 
-    alarms = _alarms(beats, cases, contributions, bundle)
+    alarms = _alarms(beats, cases, contributions, bundle, quality_windows, raw)
     calibration = [a for part, a in alarms if part == "calibration"]
     threshold = alarm_threshold(calibration, params)
     reference = calibration_scores(calibration)
-    table = pd.concat(
-        [recording_episodes(a, threshold, reference, params) for _, a in alarms], ignore_index=True
-    )
-    tested = [a for part, a in alarms if part == "test"]
+    episodes = [recording_episodes(a, threshold, reference, params) for _, a in alarms]
+    tested = [(a, of) for (part, a), of in zip(alarms, episodes, strict=True) if part == "test"]
     burden = {
         "threshold": threshold,
         "per_hour": params.per_hour,
-        "hours": {a.record: a.hours for a in tested},
-        "events": _events(tested, table, threshold, params, evaluation, run),
+        "hours": {a.record: a.hours for a, _ in tested},
+        # of a recording that is divided in time, the test part alone
+        "spans": {a.record: list(a.span) for a, _ in tested},
+        "events": _events(tested, threshold, params, evaluation, run),
     }
-    return table, burden
+    return pd.concat(episodes, ignore_index=True), burden
 
 
 def _alarms(
-    beats: pd.DataFrame, cases: pd.DataFrame, contributions: pd.DataFrame, bundle: Bundle
+    beats: pd.DataFrame,
+    cases: pd.DataFrame,
+    contributions: pd.DataFrame,
+    bundle: Bundle,
+    windows: pd.DataFrame | None,
+    raw: RecordingSet | None,
 ) -> list[tuple[str, "RecordingAlarms"]]:
     """Part of the split, and alarm scores, of every recording, or of every part of one that is divided in time."""
     from medanomaly.signals.alarms.beat_alarms import recording_alarms
@@ -63,19 +70,37 @@ def _alarms(
     part = (
         ids.map(by_case["split"]).groupby(beats["record"], sort=False).transform(lambda p: p.ffill().bfill())
     )
-    found = []
-    for _, rows in beats.groupby("record", sort=False).indices.items():
+    found, learn_s = [], _learn_s(bundle)
+    of_record = {} if windows is None else dict(list(windows.groupby("record", sort=False)))
+    for record, rows in beats.groupby("record", sort=False).indices.items():
+        quality, start = of_record.get(record), 0.0
+        peaks = _peaks_between(raw, str(record), beats["time_s"].iloc[rows].to_numpy())
         for name in part.iloc[rows].dropna().unique():
             mine = rows[part.iloc[rows].eq(name).to_numpy(dtype=bool)]
-            found.append(
-                (str(name), recording_alarms(beats.iloc[mine], terms[mine], label[mine], _learn_s(bundle)))
+            last = float(beats["time_s"].iloc[mine[-1]])
+            # what comes before the first beat of a part belongs to it, and to the last part what comes after its last beat
+            end = float(quality["end_s"].max()) if quality is not None and mine[-1] == rows[-1] else last
+            of_part = recording_alarms(
+                beats.iloc[mine], terms[mine], label[mine], learn_s, quality, (start, end), peaks
             )
+            found.append((str(name), of_part))
+            start = last
     return found
 
 
+def _peaks_between(raw: RecordingSet | None, record: str, time_s: np.ndarray) -> np.ndarray | None:
+    """Seconds of the R peaks that the project finds itself, where beats are so far apart that they matter."""
+    from medanomaly.signals.alarms.rhythm_episodes import PAUSE_S
+    from medanomaly.signals.beats.views import detected_beats
+
+    if raw is None or not (np.diff(time_s) >= PAUSE_S).any():
+        return None
+    recording = raw[record]
+    return detected_beats(recording) / recording.fs
+
+
 def _events(
-    tested: list["RecordingAlarms"],
-    episodes: pd.DataFrame,
+    tested: list[tuple["RecordingAlarms", pd.DataFrame]],
     threshold: float,
     params: EpisodeParams,
     evaluation: EvaluationParams,
@@ -87,14 +112,14 @@ def _events(
     from medanomaly.signals.alarms.episodes import episodes_above
 
     rows, patients = [], []
-    for alarms in tested:
+    for alarms, episodes in tested:
         truth = episodes_above(
             alarms.time_s,
             np.where(np.isfinite(alarms.score), alarms.label, np.nan),
             on=0.5,
             merge_gap_s=params.gap_s,
         )
-        mine = episodes[(episodes["record"] == alarms.record) & (episodes["kind"] == "beats")]
+        mine = episodes[episodes["kind"] == "beats"]
         counts = event_counts(*(t[["start_s", "end_s"]].to_numpy() for t in (truth, mine)), tolerance=0.15)
         abnormal = alarms.label == 1
         rows.append(
@@ -210,11 +235,15 @@ def describe_detected_beats(
                 raw, beats, tested, known, contributions, bundle, found_by.classes, evaluation, alarm, run
             )
         )
-    records = list(burden["hours"])[:40]
-    lengths = {r: float(beats.loc[beats["record"] == r, "time_s"].max()) for r in records}
-    shown = episodes[episodes["record"].isin(records)]
+    spans = burden["spans"]
+    shown = pd.concat(
+        [
+            episodes[episodes["record"].eq(r) & (episodes["start_s"] >= start) & (episodes["end_s"] <= end)]
+            for r, (start, end) in spans.items()
+        ]
+    )
     sections += [
-        beat_report.episodes_section(shown, burden["hours"], lengths, burden, burden["events"]),
+        beat_report.episodes_section(shown, burden["hours"], spans, burden, burden["events"]),
         rhythm,
     ]
     if judged:

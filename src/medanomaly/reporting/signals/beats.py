@@ -39,8 +39,13 @@ EPISODE_WORDS = {
     "bigeminy": "every second beat unusual, four times or more",
     "trigeminy": "every third beat unusual, four times or more",
     "run": "three or more unusual beats in a row",
+    "pause": "3 s or more without a beat, in usable signal",
+    "asystole": "3 s or more without a beat and with hardly any signal; it may be a lead that is off",
+    "lead off": "3 s or more without a beat where every lead is missing or a flat line",
     "noise": "bad signal: neither alarm nor normal",
 }
+# drawn at most
+SHOWN_RECORDINGS = 40
 
 
 def beat_names(beats: pd.DataFrame) -> dict[str, str]:
@@ -195,7 +200,7 @@ def _ec57(lines: pd.DataFrame, gross: pd.DataFrame) -> list[Table]:
 def episodes_section(
     episodes: pd.DataFrame,
     hours: Mapping[str, float],
-    lengths: Mapping[str, float],
+    spans: Mapping[str, tuple[float, float]],
     facts: Mapping,
     events: Mapping | None,
 ) -> Section:
@@ -204,11 +209,12 @@ def episodes_section(
     Args:
         episodes: of the test recordings.
         hours: record -> hours watched.
-        lengths: record -> length in seconds.
+        spans: record -> seconds from which on, and up to which, it was looked at.
         facts: ``threshold``, ``per_hour``.
         events: ``precision``, ``recall`` and ``false_per_hour``, each (value, low, high); None without labels.
     """
     total = sum(hours.values())
+    recorded = sum(end - start for start, end in spans.values())
     rows = []
     for kind, meaning in EPISODE_WORDS.items():
         mine = episodes[episodes["kind"] == kind]
@@ -218,22 +224,25 @@ def episodes_section(
                 kind,
                 meaning,
                 f"{len(mine):,}",
-                f"{len(mine) / total:.1f}",
-                percent(length.sum() / 3600 / total),
+                f"{len(mine) / total:.1f}" if total > 0 else DASH,
+                percent(length.sum() / recorded),
                 DASH if mine.empty else f"{length.median():.1f} s" if length.median() > 0 else "one beat",
             )
         )
     tables = [
         Table(
             "",
-            ("Kind", "What", "Episodes", "Per hour", "Share of time", "Median length"),
+            ("Kind", "What", "Episodes", "Per hour watched", "Share of recorded time", "Median length"),
             rows,
-            f"{len(hours)} test recordings, {total:.1f} hours of good signal after the learning time. Kinds overlap: an "
-            "alarm in a run is counted as both.",
+            f"{counted(len(hours), 'test recording')}, {recorded / 3600:.2f} hours. {total:.2f} hours were watched: "
+            "those of usable signal after the learning time. Kinds overlap: an alarm in a run is counted as both.",
         )
     ]
+    drawn = dict(list(spans.items())[:SHOWN_RECORDINGS])
+    shown = episodes[episodes["record"].isin(list(drawn))]
     text = (
-        "An alarm is raised once and lasts while beats keep alarming (5 s apart at most). The threshold "
+        "An alarm is raised once and lasts while beats keep alarming (5 s apart at most). Three seconds without a beat are "
+        "an alarm too, whatever the beats around them look like. The threshold "
         f"({facts['threshold']:.2f}) is the lowest at which the calibration recordings have {facts['per_hour']:g} false "
         "episodes per hour."
     )
@@ -252,7 +261,7 @@ def episodes_section(
     figure = Figure(
         "Every episode of the test recordings",
         "One line per recording. A short bar is a beat or two, widened to be seen.",
-        episode_timeline(episodes, lengths),
+        episode_timeline(shown, {record: end for record, (_, end) in drawn.items()}),
     )
     return Section("Episodes and what they cost", text, [figure], tables)
 

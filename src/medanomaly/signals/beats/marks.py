@@ -54,6 +54,7 @@ class BeatMarks:
         symbol: (n,) str, codes; also symbols that are no code, where they lie at an R peak.
         is_list: whether they mark every beat, or only some events.
         account: of all marks.
+        r_peaks: (k,) int64, the R peaks that the project finds itself.
         notes: what somebody should know of them.
     """
 
@@ -61,6 +62,7 @@ class BeatMarks:
     symbol: np.ndarray
     is_list: bool
     account: MarkAccount
+    r_peaks: np.ndarray
     notes: tuple[str, ...]
 
 
@@ -86,7 +88,7 @@ def beat_marks(recording: Recording, r_peaks: np.ndarray) -> BeatMarks:
     sample, symbol = sample[first], symbol[first]
     near_peak = _distance(sample, r_peaks) <= window
     # where the source found no beat to mark it does not lack one
-    r_peaks = r_peaks[~_inside(r_peaks, [*flutter(recording), *shutdown(recording)])]
+    found, r_peaks = r_peaks, r_peaks[~_inside(r_peaks, [*flutter(recording), *shutdown(recording)])]
     near_mark = _distance(r_peaks, sample) <= window
     account = MarkAccount(
         read=len(marks.sample),
@@ -100,9 +102,8 @@ def beat_marks(recording: Recording, r_peaks: np.ndarray) -> BeatMarks:
     # where no R peak is found the marks are all there is
     is_list = bool(len(sample)) and not account.marked < LIST_SHARE
     names = sorted(set(marks.symbol[~known]))
-    return BeatMarks(
-        sample, symbol, is_list, account, _notes(recording, account, names, is_list, sample, r_peaks)
-    )
+    notes = _notes(recording, account, names, is_list, sample, r_peaks)
+    return BeatMarks(sample, symbol, is_list, account, found, notes)
 
 
 def _notes(recording, account, names, is_list, sample, r_peaks) -> tuple[str, ...]:
@@ -148,6 +149,7 @@ def accounted(accounts: Iterable[MarkAccount]) -> str:
     r_peaks = sum(a.r_peaks for a in accounts)
     if not read:
         return ""
+    recordings = "1 recording" if len(accounts) == 1 else f"{len(accounts)} recordings"
     marked = sum(a.marked * a.r_peaks for a in accounts if a.r_peaks)
     share = (
         f"; {100 * marked / r_peaks:.1f} % of the project's own R peaks in these recordings have one"
@@ -155,7 +157,7 @@ def accounted(accounts: Iterable[MarkAccount]) -> str:
         else ""
     )
     return (
-        f"{read:,} marks were read in {len(accounts)} recordings: {beats:,} of beats{share}; {unknown:,} with an "
+        f"{read:,} marks were read in {recordings}: {beats:,} of beats{share}; {unknown:,} with an "
         f"unknown symbol; {outside:,} behind the end"
     )
 
@@ -176,14 +178,11 @@ def _distance(sample: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.minimum(left, np.abs(sample - others[np.minimum(after, len(others) - 1)]))
 
 
-def all_beats(
-    marks: BeatMarks, r_peaks: np.ndarray, fs: float, *, detected: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def all_beats(marks: BeatMarks, fs: float, *, detected: bool) -> tuple[np.ndarray, np.ndarray]:
     """Every beat of a recording, and its symbol, empty where nobody marked it.
 
     Args:
         marks: of the recording.
-        r_peaks: (k,) that the project finds itself.
         fs: Hz.
         detected: True takes the R peaks even where marks are the list of all beats.
 
@@ -193,6 +192,7 @@ def all_beats(
         nobody marked. Marks of events are beats even where no R peak was found, and say nothing where R peaks do not
         confirm half of them.
     """
+    r_peaks = marks.r_peaks
     window, trusted = MATCH_S * fs, marks.account.confirmed >= LIST_SHARE
     if marks.is_list and not detected:
         return _joined(marks.sample, marks.symbol, _beyond(marks.sample, r_peaks, window), "")

@@ -43,9 +43,8 @@ def beats_and_marks(recording: Recording, params: BeatParams) -> tuple[pd.DataFr
         InputError: there are fewer than 16 beats, too few to say anything about a patient.
     """
     windows = assess_quality(recording, params.quality)
-    r_peaks = detect_r_peaks(recording.signal, recording.fs)
-    marks = beat_marks(recording, r_peaks)
-    sample, symbol = all_beats(marks, r_peaks, recording.fs, detected=params.marks == "detected")
+    marks = beat_marks(recording, detect_r_peaks(recording.signal, recording.fs))
+    sample, symbol = all_beats(marks, recording.fs, detected=params.marks == "detected")
     if len(sample) < MIN_BEATS:
         raise InputError(
             f"{len(sample)} beat(s) in {recording.duration:.0f} s",
