@@ -266,6 +266,36 @@ def test_counts_that_do_not_add_up_are_said(results, run_record):
     assert "590 visits cannot be accounted for" in _Page(render_report(run_record, [lost])).words()
 
 
+def test_beats_and_recordings_are_not_counted_together(results, run_record):
+    bad = [
+        (record, f"{record}:{sample}", "signal", "1.0 s", "bad signal")
+        for record in "ab"
+        for sample in range(60)
+    ]
+    refused = [(record, record, "recording", "", "cannot be read") for record in "cd"]
+    quarantine = pd.DataFrame(
+        [*bad, *refused], columns=["record", "case_id", "column", "value", "reason"], dtype="string"
+    )
+    n = len(results.cases)
+    summary = {"n_records": n + 120, "n_kept": n, "n_quarantined": 120, "n_refused": 2}
+    beats = dataclasses.replace(results, quarantine=quarantine, summary=summary, noun="beat", figures={})
+    assert tables.counts(beats) == {
+        "read": n + 120,
+        "used": n,
+        "set_aside": 120,
+        "refused": 2,
+        "unexplained": 0,
+    }
+    rows = tables.quarantine_table(beats).rows
+    assert [row[2] for row in rows] == [120, "2\u00a0whole recordings"]
+    words = _Page(render_report(run_record, [beats])).words()
+    assert "cannot be accounted for" not in words
+    assert "2 whole recordings" in words
+    # a beat that is missing is still said
+    lost = dataclasses.replace(beats, quarantine=quarantine.iloc[1:])
+    assert tables.counts(lost)["unexplained"] == 1
+
+
 def test_the_leading_model_comes_first_in_its_comparisons(results):
     rows = cells(tables.comparison_table(results))
     turned = results.comparisons.rename(columns={"model_a": "model_b", "model_b": "model_a"})

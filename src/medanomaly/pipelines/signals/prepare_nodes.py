@@ -142,6 +142,7 @@ def cut_windows(
         "n_kept": len(windows),
         "n_quarantined": 0,
         "n_recordings": len(tables),
+        "n_refused": len(refused),
         "reasons": [],
         "notes": notes,
     }
@@ -159,6 +160,8 @@ def _some(found: list, refused: list[tuple[str, str]], raw: RecordingSet, run: R
 
 def _summary(source: str, cases: str, beats: pd.DataFrame, quarantine: pd.DataFrame, notes) -> dict:
     kept = int(beats["quality"].eq("good").sum())
+    # recordings that are refused whole are counted as recordings, in n_refused
+    of_beats = quarantine[quarantine["column"].ne("recording")]
     return {
         "source": source,
         "cases": cases,
@@ -168,7 +171,7 @@ def _summary(source: str, cases: str, beats: pd.DataFrame, quarantine: pd.DataFr
         "n_quarantined": len(beats) - kept,
         "reasons": [
             {"column": column, "reason": reason, "n_records": int(n)}
-            for (column, reason), n in quarantine.groupby(["column", "reason"]).size().items()
+            for (column, reason), n in of_beats.groupby(["column", "reason"]).size().items()
         ],
         "notes": list(dict.fromkeys(notes)),
     }
