@@ -8,6 +8,7 @@ import pytest
 
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.reporting import cards, tables
+from medanomaly.reporting.findings import ranking
 from medanomaly.reporting.report import render_report
 from medanomaly.reporting.tabular.quality import quality_section
 from medanomaly.reporting.unusual_cases import case_table, unusual_table, why_in_one_line
@@ -294,6 +295,20 @@ def test_beats_and_recordings_are_not_counted_together(results, run_record):
     # a beat that is missing is still said
     lost = dataclasses.replace(beats, quarantine=quarantine.iloc[1:])
     assert tables.counts(lost)["unexplained"] == 1
+
+
+def test_without_labels_the_declared_default_leads_and_the_report_says_so(make_results, results):
+    unlabelled = make_results(n=900, labelled=False, figures={})
+    first, *_, last = unlabelled.contenders
+    assert unlabelled.leading == first
+    declared = dataclasses.replace(unlabelled, default=last)
+    assert declared.leading == last
+    assert set(declared.models) == set(unlabelled.models)
+    assert declared.models[-len(declared.baselines) :] == unlabelled.models[-len(unlabelled.baselines) :]
+    assert "leads it as the declared default" in ranking(declared)[1]
+    assert len(ranking(unlabelled)) == 1
+    # with labels the AUROC decides
+    assert dataclasses.replace(results, default=results.contenders[-1]).models == results.models
 
 
 def test_the_leading_model_comes_first_in_its_comparisons(results):

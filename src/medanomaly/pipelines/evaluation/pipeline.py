@@ -15,7 +15,7 @@ from medanomaly.pipelines.evaluation.nodes import (
     write_modality_report,
     write_report,
 )
-from medanomaly.pipelines.modalities import cases_of
+from medanomaly.pipelines.modalities import cases_of, leading_models
 from medanomaly.pipelines.modality import Cases
 
 JUDGED = ["params:evaluation", "params:alarm", "params:run"]
@@ -42,13 +42,13 @@ def evaluation(environment: Environment) -> Pipeline:
     The report gathers every modality of the environment. Where there are several, each has a page of its own too. A run of
     that modality alone (``--tags signals``) writes it.
     """
-    parts = []
+    parts, defaults = [], leading_models(environment)
     for modality in environment.modalities:
         sections = cases_of(environment, modality).sections(environment.models[modality])
-        listed = _listed(modality, cases_of(environment, modality))
+        listed = _listed(modality, cases_of(environment, modality), defaults.get(modality, ""))
         parts.append(Pipeline([_measures(modality), listed, sections], tags=modality))
     if len(environment.modalities) > 1:
-        parts += [_page(modality) for modality in environment.modalities]
+        parts += [_page(modality, defaults) for modality in environment.modalities]
     return Pipeline([*parts, _report(environment)])
 
 
@@ -89,7 +89,7 @@ def _measures(modality: str) -> Pipeline:
     )
 
 
-def _listed(modality: str, cases: Cases) -> Pipeline:
+def _listed(modality: str, cases: Cases, default: str) -> Pipeline:
     """Every test case with its score and its reasons, as a file beside the report."""
     read = (
         "cases",
@@ -102,7 +102,7 @@ def _listed(modality: str, cases: Cases) -> Pipeline:
         *cases.named_by,
     )
     node = Node(
-        update_wrapper(partial(list_cases, modality, cases.names), list_cases),
+        update_wrapper(partial(list_cases, modality, cases.names, default=default), list_cases),
         [f"{modality}.{name}" for name in read],
         f"{modality}.case_list",
         name=f"{modality}.list_cases",
@@ -119,9 +119,9 @@ def _settings() -> dict[str, str]:
     return dict(zip(("params", "alarm", "run"), JUDGED, strict=True))
 
 
-def _page(modality: str) -> Pipeline:
+def _page(modality: str, defaults: dict[str, str]) -> Pipeline:
     node = Node(
-        write_modality_report,
+        update_wrapper(partial(write_modality_report, defaults=defaults), write_modality_report),
         _settings() | _results(modality),
         f"{modality}.report",
         name=f"write_{modality}_report",
@@ -137,7 +137,7 @@ def _report(environment: Environment) -> Pipeline:
     return Pipeline(
         [
             Node(
-                write_report,
+                update_wrapper(partial(write_report, defaults=leading_models(environment)), write_report),
                 _settings() | results,
                 ["metrics", "comparisons", "audit", "figures", "report"],
                 name="write_report",

@@ -202,6 +202,7 @@ SIGNALS = Modality(
     cases={
         "beats": Cases(
             noun="beat",
+            leading_kind="beat_detector",
             prepare=beats,
             features=beat_features,
             views={
@@ -216,6 +217,7 @@ SIGNALS = Modality(
         ),
         "cut_beats": Cases(
             noun="beat",
+            leading_kind="lstm_autoencoder",
             prepare=beats,
             features=beat_features,
             views={"features": ON_FEATURES, "waveforms": ON_WAVEFORMS},
@@ -223,6 +225,7 @@ SIGNALS = Modality(
         ),
         "windows": Cases(
             noun="window",
+            leading_kind="many_scale_profile",
             prepare=windows,
             features=window_features,
             views={

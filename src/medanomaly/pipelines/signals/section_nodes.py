@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle
+from medanomaly.core.cases import reference_cases
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.signals.alarms.params import EpisodeParams
@@ -397,6 +398,10 @@ def _reliance(cases, features, contributions, on_features, run):
     return parts
 
 
+def _in_words(kind: object, label: object) -> str:
+    return str(kind) if pd.notna(kind) else "no label" if pd.isna(label) else "normal"
+
+
 def describe_cut_beats(
     cases: pd.DataFrame,
     waveforms: dict[str, np.ndarray],
@@ -418,12 +423,11 @@ def describe_cut_beats(
     model = on_waveforms or leading(scores, metrics)
     tested = cases.assign(row=np.arange(len(cases)))
     tested = tested[tested["split"].eq("test")].merge(scores[scores["model"] == model], on="case_id")
-    normal = waveforms["waveforms"][
-        cases["label"].eq(0).fillna(False).to_numpy(bool) & cases["split"].eq("train").to_numpy()
-    ]
+    normal = waveforms["waveforms"][reference_cases(cases, "train").to_numpy()]
     shapes = {
         what: [
-            (str(c.kind), float(c.p_value), waveforms["waveforms"][c.row, :, 0]) for c in rows.itertuples()
+            (_in_words(c.kind, c.label), float(c.p_value), waveforms["waveforms"][c.row, :, 0])
+            for c in rows.itertuples()
         ]
         for what, rows in chosen_beats(tested).items()
     }

@@ -117,6 +117,7 @@ def sections(models: tuple[Model, ...]) -> Pipeline:
 
 RECORDS = Cases(
     noun="record",
+    leading_kind="two_view_ensemble",
     prepare=prepare,
     features=features,
     views={

@@ -350,12 +350,9 @@ def cut_beats_section(
     figures = [
         Figure(
             f"{SHAPE_WORDS[what]}, {model_label(model)}",
-            "Band: where 90 % of the normal train beats lie; grey line: their median.",
+            "Band: where 90 % of the train beats lie that count as normal; grey line: their median.",
             beat_shapes(
-                [
-                    (f"{kind if kind != '<NA>' else 'normal'}, p {equals_p_value(p)}", x)
-                    for kind, p, x in beats
-                ],
+                [(f"{kind}, p {equals_p_value(p)}", x) for kind, p, x in beats],
                 normal,
             ),
         )

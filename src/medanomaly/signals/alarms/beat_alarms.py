@@ -23,6 +23,7 @@ from medanomaly.signals.alarms.rhythm_episodes import (
     silence_episodes,
 )
 from medanomaly.signals.beat_detector.alarm_score import alarm_score, ectopic_shape
+from medanomaly.signals.beat_detector.params import fitting_learn_s
 from medanomaly.signals.quality.assessment import usable_stretches
 
 # step between thresholds that are tried; the alarm score is a sum of tails of at most 7 each
@@ -137,7 +138,7 @@ def alarm_threshold(calibration: Sequence[RecordingAlarms], params: EpisodeParam
     if not hours > 0:
         raise ConfigurationError(
             "the calibration recordings have no good signal after the learning time",
-            remedy="Set models.signals.beat_detector.learn_s lower.",
+            remedy=fitting_learn_s(alarms.span[1] for alarms in calibration),
         )
     highest = max((np.nanmax(a.score) for a in calibration if np.isfinite(a.score).any()), default=0.0)
     chosen = highest

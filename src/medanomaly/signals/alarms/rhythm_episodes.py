@@ -245,9 +245,9 @@ def silences(time_s: np.ndarray, windows: pd.DataFrame, duration: float, most: i
     longest = found.sort_values("peak_score", ascending=False, kind="stable").head(most)
     shown = ", ".join(f"{row.kind} at {row.start_s:.1f} to {row.end_s:.1f} s" for row in longest.itertuples())
     more = f", and {len(found) - most} shorter" if len(found) > most else ""
-    return [
-        f"no beat for {found['peak_score'].sum():.0f} s in {len(found)} stretches of 3 s or more: {shown}{more}"
-    ]
+    stretches = "1 stretch" if len(found) == 1 else f"{len(found)} stretches"
+    seconds = found["peak_score"].sum()
+    return [f"no beat for {seconds:.0f} s in {stretches} of 3 s or more: {shown}{more}"]
 
 
 def _silence(windows: pd.DataFrame | None, start: float, end: float) -> str:
