@@ -93,6 +93,9 @@ def test_marks_behind_the_end_are_counted(tmp_path):
     assert found.account.outside == 2
     assert found.sample.tolist() == PEAKS.tolist()
     assert any(f"2 of {len(sample)} marks lie behind the end" in note for note in found.notes)
+    # the end of a stretch that reaches to the end is no such mark
+    closed = beat_marks(ecg([*PEAKS, int(SECONDS * FS)], ["N"] * len(PEAKS) + ['"']), PEAKS)
+    assert (closed.account.outside, closed.notes) == (0, ())
     # another rate does not bring them back
     slower = resample(ecg(sample, ["N"] * len(sample)), 125.0)
     assert (slower.annotations.sample >= slower.n_samples).sum() == 2

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from medanomaly.signals.beats.aami import BEAT_CODES
-from medanomaly.signals.recordings.annotation_text import QUALITY, WFDB_CODES
+from medanomaly.signals.recordings.annotation_text import COMMENT, QUALITY, WFDB_CODES
 from medanomaly.signals.recordings.recording import Annotations, Recording
 
 # a mark and an R peak at most so far apart are one beat (AAMI EC57)
@@ -77,7 +77,9 @@ def beat_marks(recording: Recording, r_peaks: np.ndarray) -> BeatMarks:
         np.zeros(0, dtype=np.int64), np.array([], str), np.array([], str)
     )
     window = MATCH_S * recording.fs
-    inside = marks.sample < recording.n_samples
+    # a stretch that reaches to the end is closed by a comment at the first sample behind it
+    closing = (marks.sample == recording.n_samples) & (marks.symbol == COMMENT)
+    inside = (marks.sample < recording.n_samples) | closing
     known = np.isin(marks.symbol, list(WFDB_CODES))
     beat = inside & np.isin(marks.symbol, list(BEAT_CODES))
     # a symbol that nobody knows still says that there is a beat, if there is one
