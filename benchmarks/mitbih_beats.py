@@ -25,6 +25,7 @@ from medanomaly.signals.beat_detector.detector import BeatDetector, PatientTerms
 from medanomaly.signals.beat_detector.fusion import VARIANTS
 from medanomaly.signals.beat_detector.series import BeatSeries
 from medanomaly.signals.beats.aami import DS1, aami_class, is_beat
+from medanomaly.signals.beats.marks import flutter
 from medanomaly.signals.peaks.r_peaks import detect_r_peaks
 from medanomaly.signals.quality.assessment import assess_quality, quality_at
 from medanomaly.signals.readers.wfdb import read_mitbih
@@ -62,9 +63,7 @@ def with_own_peaks(series: BeatSeries, recording) -> tuple[BeatSeries, np.ndarra
     nearest -= found - series.samples[nearest - 1] < series.samples[nearest] - found
     distance = np.abs(series.samples[nearest] - found) / series.fs
     classes = np.where(distance <= MATCH_S, series.aami[nearest], "N")
-    marks = recording.annotations
-    starts, ends = (marks.sample[marks.symbol == bracket] for bracket in "[]")
-    for start, end in zip(starts, ends, strict=True):
+    for start, end in flutter(recording):
         classes[(found >= start) & (found <= end) & (distance > MATCH_S)] = "Q"
     own = BeatSeries(series.record, series.patient_id, series.signal, series.fs, found, classes)
     return own, distance <= MATCH_S

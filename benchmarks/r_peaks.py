@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import wfdb
 from wfdb.processing import XQRS
 
 from benchmarks.record import Result, write
 from medanomaly.signals.beats.aami import DS1, DS2, is_beat, mitbih_patient
 from medanomaly.signals.beats.beat_by_beat import BeatComparison, compare_beats, match_beats, record_table
+from medanomaly.signals.beats.marks import flutter, shutdown
 from medanomaly.signals.peaks.pulse_peaks import detect_pulse_peaks
 from medanomaly.signals.peaks.r_peaks import detect_r_peaks
+from medanomaly.signals.readers.wfdb import read_mitbih
 
 FOLDER = Path(os.environ.get("MEDANOMALY_DATA", "data/01_raw"))
 OURS, OURS_ONE, PEER = "ours, two leads", "ours, first lead", "wfdb xqrs, first lead"
@@ -34,25 +35,23 @@ DETECTORS = {OURS: detect_r_peaks, OURS_ONE: lambda x, fs: detect_r_peaks(x[:, 0
 
 def compare(record: str, start_s: float) -> tuple[dict[str, BeatComparison], dict[str, float]]:
     """Comparison and seconds of each detector on one record."""
-    path = str(FOLDER / "mitdb" / record)
-    header = wfdb.rdrecord(path)
-    marks = wfdb.rdann(path, "atr")
-    symbol = np.array(marks.symbol)
-    beats = marks.sample[is_beat(symbol)]
-    flutter = list(zip(marks.sample[symbol == "["], marks.sample[symbol == "]"], strict=True))
+    recording = read_mitbih(FOLDER / "mitdb", record)
+    marks = recording.annotations
+    beats = marks.sample[is_beat(marks.symbol)]
     found, seconds = {}, {}
     for name, detect in DETECTORS.items():
         start = time.perf_counter()
-        peaks = detect(header.p_signal, header.fs)
+        peaks = detect(recording.signal.astype(np.float64), recording.fs)
         seconds[name] = time.perf_counter() - start
         found[name] = compare_beats(
             beats,
             ["N"] * len(beats),
             peaks,
             ["N"] * len(peaks),
-            header.fs,
+            recording.fs,
             start_s=start_s,
-            fibrillation=flutter,
+            fibrillation=flutter(recording),
+            reference_shutdown=shutdown(recording),
         )
     return found, seconds
 

@@ -18,7 +18,7 @@ from medanomaly.core.errors import BundleError, ConfigurationError
 from medanomaly.core.models import kind, kinds
 from medanomaly.pipeline_registry import build
 from medanomaly.pipelines.environment import current
-from medanomaly.pipelines.modalities import ALL
+from medanomaly.pipelines.modalities import ALL, leading_models
 from tests.conftest import ROOT, described_models, environment
 from tests.test_bad_input import Project, good_table
 
@@ -388,3 +388,14 @@ def test_a_kind_refuses_a_bundle_of_another_kind(name):
     other = make_bundle({"kind": "table_features", "name": "features", "modality": "tabular"}, {})
     with pytest.raises(BundleError, match="kind 'table_features'"):
         kind(name).open(other)
+
+
+@pytest.mark.parametrize(
+    ("env", "leading"),
+    [
+        ("base", {"tabular": "two_view_ensemble", "signals": "beat_detector", "imaging": "lbe"}),
+        ("ucr", {"signals": "many_scale_profile"}),
+    ],
+)
+def test_every_modality_declares_which_model_leads_without_labels(env, leading):
+    assert leading_models(environment(env)) == leading

@@ -142,10 +142,14 @@ def _print_summary(catalog, name, title):
     from rich.console import Console
     from rich.table import Table
 
+    from medanomaly.pipelines.environment import current
+    from medanomaly.pipelines.modalities import leading_models
     from medanomaly.reporting.summary import audit_lines, summary_rows
 
     metrics = catalog[name].load()
-    rows = summary_rows(metrics, catalog["params:alarm"].load().alpha)
+    environment = current.get()
+    defaults = leading_models(environment) if environment is not None else {}
+    rows = summary_rows(metrics, catalog["params:alarm"].load().alpha, defaults)
     if not rows:
         return
     table = Table(title=title)

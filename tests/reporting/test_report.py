@@ -8,6 +8,7 @@ import pytest
 
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.reporting import cards, tables
+from medanomaly.reporting.findings import ranking
 from medanomaly.reporting.report import render_report
 from medanomaly.reporting.tabular.quality import quality_section
 from medanomaly.reporting.unusual_cases import case_table, unusual_table, why_in_one_line
@@ -274,6 +275,50 @@ def test_a_set_divided_in_time_is_not_said_to_be_divided_by_patient(page, result
     words = _Page(render_report(run_record, [divided])).words()
     assert in_time in words
     assert by_patient not in words
+
+
+def test_beats_and_recordings_are_not_counted_together(results, run_record):
+    bad = [
+        (record, f"{record}:{sample}", "signal", "1.0 s", "bad signal")
+        for record in "ab"
+        for sample in range(60)
+    ]
+    refused = [(record, record, "recording", "", "cannot be read") for record in "cd"]
+    quarantine = pd.DataFrame(
+        [*bad, *refused], columns=["record", "case_id", "column", "value", "reason"], dtype="string"
+    )
+    n = len(results.cases)
+    summary = {"n_records": n + 120, "n_kept": n, "n_quarantined": 120, "n_refused": 2}
+    beats = dataclasses.replace(results, quarantine=quarantine, summary=summary, noun="beat", figures={})
+    assert tables.counts(beats) == {
+        "read": n + 120,
+        "used": n,
+        "set_aside": 120,
+        "refused": 2,
+        "unexplained": 0,
+    }
+    rows = tables.quarantine_table(beats).rows
+    assert [row[2] for row in rows] == [120, "2\u00a0whole recordings"]
+    words = _Page(render_report(run_record, [beats])).words()
+    assert "cannot be accounted for" not in words
+    assert "2 whole recordings" in words
+    # a beat that is missing is still said
+    lost = dataclasses.replace(beats, quarantine=quarantine.iloc[1:])
+    assert tables.counts(lost)["unexplained"] == 1
+
+
+def test_without_labels_the_declared_default_leads_and_the_report_says_so(make_results, results):
+    unlabelled = make_results(n=900, labelled=False, figures={})
+    first, *_, last = unlabelled.contenders
+    assert unlabelled.leading == first
+    declared = dataclasses.replace(unlabelled, default=last)
+    assert declared.leading == last
+    assert set(declared.models) == set(unlabelled.models)
+    assert declared.models[-len(declared.baselines) :] == unlabelled.models[-len(unlabelled.baselines) :]
+    assert "leads it as the declared default" in ranking(declared)[1]
+    assert len(ranking(unlabelled)) == 1
+    # with labels the AUROC decides
+    assert dataclasses.replace(results, default=results.contenders[-1]).models == results.models
 
 
 def test_the_leading_model_comes_first_in_its_comparisons(results):

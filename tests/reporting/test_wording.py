@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.summary import audit_lines, summary_rows
 from medanomaly.reporting.wording import (
     asked,
@@ -120,6 +121,11 @@ def test_the_summary_of_nothing_is_empty_and_gaps_are_dashes(results):
     assert summary_rows(results.metrics.iloc[:0]) == []
     unlabelled = results.metrics[results.metrics["metric"] == "flagged_share"]
     assert set(summary_rows(unlabelled)[0]) == {"modality", "model", "flagged"}
+    models = [m for m in unlabelled["model"].unique() if m not in results.baselines]
+    for model in models:
+        shown = summary_rows(unlabelled, defaults={unlabelled["modality"].iloc[0]: model})
+        assert shown[0]["model"] == model_label(model)
+    assert summary_rows(results.metrics, defaults={"tabular": models[-1]}) == summary_rows(results.metrics)
     without_flags = results.metrics[results.metrics["metric"] == "auroc"]
     assert summary_rows(without_flags)[0]["anomalies caught"] == "–"
 

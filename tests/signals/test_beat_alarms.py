@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sample_recordings import beats
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.signals.alarms.beat_alarms import (
@@ -12,13 +13,17 @@ from medanomaly.signals.alarms.beat_alarms import (
     recording_episodes,
 )
 from medanomaly.signals.alarms.params import EpisodeParams
+from medanomaly.signals.alarms.rhythm_episodes import silences
+from medanomaly.signals.beats.params import BeatParams
+from medanomaly.signals.beats.table import beats_of
+from medanomaly.signals.recordings.recording import Recording
 
 PARAMS = EpisodeParams(per_hour=5.0, gap_s=5.0)
 
 
 def recording(score, label, quality=None, record="r", learn_s=0.0):
     n = len(score)
-    beats = pd.DataFrame(
+    table = pd.DataFrame(
         {
             "record": record,
             "patient_id": record,
@@ -29,7 +34,7 @@ def recording(score, label, quality=None, record="r", learn_s=0.0):
     # prematurity alone, so that the score is what is given
     terms = np.zeros((n, 7))
     terms[:, 0] = score
-    return recording_alarms(beats, terms, np.asarray(label, dtype=float), learn_s)
+    return recording_alarms(table, terms, np.asarray(label, dtype=float), learn_s)
 
 
 @pytest.fixture
@@ -53,8 +58,8 @@ def test_beats_in_bad_signal_and_in_the_learning_time_raise_nothing():
     quality[50] = "bad"
     alarms = recording(score, np.zeros(100), quality, learn_s=20.0)
     table = recording_episodes(alarms, 10.0, np.arange(99.0), PARAMS)
-    beats = table[table["kind"] == "beats"]
-    assert beats["start_s"].tolist() == pytest.approx([1.0 + 0.8 * 80])
+    alarming = table[table["kind"] == "beats"]
+    assert alarming["start_s"].tolist() == pytest.approx([1.0 + 0.8 * 80])
     assert table[table["kind"] == "noise"]["start_s"].tolist() == pytest.approx([1.0 + 0.8 * 50])
 
 
@@ -91,3 +96,75 @@ def test_reference_scores_are_those_of_normal_beats():
 def test_nothing_to_calibrate_by_is_said():
     with pytest.raises(ConfigurationError, match="calibration"):
         alarm_threshold([], PARAMS)
+
+
+def drawn(minutes, fill=None, start_s=120, stop_s=240, fs=250.0):
+    """A drawn ECG of one lead, a stretch of which is replaced."""
+    signal = beats(int(minutes * 60 * fs), fs)
+    if fill is not None:
+        signal[int(start_s * fs) : int(stop_s * fs)] = fill(int(stop_s * fs) - int(start_s * fs))
+    return Recording("r", "p", signal[:, None].astype(np.float32), fs, ("II",), ("mV",))
+
+
+def alarms_of(recording, learn_s=60.0):
+    table, windows = beats_of(recording, BeatParams())
+    n, span = len(table), (0.0, recording.duration)
+    return recording_alarms(table, np.zeros((n, 7)), np.full(n, np.nan), learn_s, windows, span)
+
+
+@pytest.mark.parametrize(
+    ("fill", "kind"),
+    [
+        (lambda n: np.full(n, np.nan), "lead off"),
+        (np.zeros, "lead off"),
+        (lambda n: 0.004 * np.random.default_rng(0).standard_normal(n), "asystole"),
+    ],
+)
+def test_minutes_without_a_beat_are_an_episode_and_are_not_watched(fill, kind):
+    alarms = alarms_of(drawn(10, fill))
+    assert alarms.hours == pytest.approx((60 + 360) / 3600, abs=0.002)
+    table = recording_episodes(alarms, 1.0, np.zeros(10), PARAMS)
+    assert table["kind"].tolist() == [kind]
+    assert table[["start_s", "end_s"]].to_numpy()[0] == pytest.approx([120, 240], abs=1.5)
+    # without windows the beats alone say how long was watched
+    beats_only, _ = beats_of(drawn(10, fill), BeatParams())
+    n = len(beats_only)
+    alone = recording_alarms(beats_only, np.zeros((n, 7)), np.full(n, np.nan), 60.0)
+    assert alone.hours == pytest.approx((60 + 360) / 3600, abs=0.002)
+    assert alone.silences["kind"].tolist() == ["pause"]
+
+
+def test_a_pause_of_four_seconds_is_an_episode_in_usable_signal():
+    alarms = alarms_of(
+        drawn(5, lambda n: np.zeros(n) + 0.01 * np.random.default_rng(1).standard_normal(n), 120, 123.6)
+    )
+    table = recording_episodes(alarms, 1.0, np.zeros(10), PARAMS)
+    assert table["kind"].tolist() == ["pause"]
+    assert 3.5 < (table["end_s"] - table["start_s"]).iloc[0] < 5.5
+    assert alarms.hours == pytest.approx(240 / 3600, abs=0.003)
+
+
+def test_a_rhythm_without_a_pause_has_no_silence_and_the_end_of_a_recording_has_one():
+    assert alarms_of(drawn(5)).silences.empty
+    assert alarms_of(drawn(5)).hours == pytest.approx(240 / 3600, abs=0.001)
+    ends = alarms_of(drawn(5, np.zeros, 240, 300)).silences
+    assert ends[["start_s", "end_s"]].to_numpy()[0] == pytest.approx([240, 300], abs=1.5)
+
+
+def test_where_r_peaks_are_found_marks_that_pause_are_no_silence():
+    table = pd.DataFrame(
+        {"record": "r", "patient_id": "p", "time_s": [*range(1, 60), *range(90, 150)], "quality": "good"}
+    )
+    zeros, unknown = np.zeros((len(table), 7)), np.full(len(table), np.nan)
+    assert recording_alarms(table, zeros, unknown, 20.0).silences["kind"].tolist() == ["pause"]
+    flutter = np.arange(58.0, 92.0, 0.3)
+    assert recording_alarms(table, zeros, unknown, 20.0, r_peaks_s=flutter).silences.empty
+
+
+def test_silences_are_said_where_no_model_looks_at_them():
+    recording = drawn(5, np.zeros, 120, 150)
+    table, windows = beats_of(recording, BeatParams())
+    (said,) = silences(table["time_s"].to_numpy(), windows, recording.duration)
+    assert said.startswith("no beat for 3")
+    assert "1 stretch of 3 s or more: lead off at 11" in said
+    assert silences(np.arange(0.0, 300.0), windows, 300.0) == []

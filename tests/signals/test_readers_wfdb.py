@@ -179,14 +179,22 @@ def test_a_header_opens_no_file_outside_its_folder(tmp_path, name):
         read_wfdb(tmp_path / "x")
 
 
-def test_aami_classes_are_those_of_de_chazal():
-    symbols = ["N", "L", "R", "e", "j", "A", "a", "J", "S", "V", "E", "F", "/", "f", "Q", "+", "~", "zz"]
-    classes = aami_class(symbols)
-    assert classes[:15].tolist() == list("NNNNNSSSSVVFQQQ")
-    assert classes[15:].isna().all()
-    assert label_of_class(classes)[:15].tolist()[:12] == [0] * 5 + [1] * 7
+@pytest.mark.parametrize(("table", "escape"), [("ec57", "S"), ("de_chazal", "N")])
+def test_aami_classes_are_those_of_the_standard_or_of_de_chazal(table, escape):
+    symbols = ["N", "L", "R", "B", "A", "a", "J", "S", "V", "E", "r", "F", "/", "f", "Q", "?", "+", "~", "zz"]
+    classes = aami_class(symbols, table)
+    assert classes[:16].tolist() == list("NNNNSSSSVVVFQQQQ")
+    assert classes[16:].isna().all()
+    assert label_of_class(classes)[:12].tolist() == [0] * 4 + [1] * 8
     assert label_of_class(classes)[12:].isna().all()
-    assert is_beat(symbols).tolist() == [True] * 15 + [False] * 3
+    assert is_beat(symbols).tolist() == [True] * 16 + [False] * 3
+    # escape beats of the atria and the node: bxb of the WFDB software counts them as supraventricular
+    assert aami_class(["e", "j", "n"], table).tolist() == [escape] * 3
+    assert is_beat(["e", "j", "n"]).all()
+
+
+def test_the_standard_is_the_default():
+    assert aami_class(["e", "j", "n"]).tolist() == ["S"] * 3
 
 
 def test_the_record_lists_cover_the_database_without_overlap():
@@ -202,7 +210,7 @@ def test_beat_counts_of_ds1_are_the_published_ones():
     if not all((folder / f"{r}.atr").is_file() for r in DS1):
         pytest.skip("DS1 is not complete")
     for record in DS1:
-        found = aami_class(wfdb.rdann(str(folder / record), "atr").symbol).value_counts()
+        found = aami_class(wfdb.rdann(str(folder / record), "atr").symbol, "de_chazal").value_counts()
         for name, n in found.items():
             counts[name] += int(n)
     published = {"N": 45844, "S": 943, "V": 3788, "F": 415, "Q": 8}

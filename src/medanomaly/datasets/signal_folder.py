@@ -4,19 +4,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from io import StringIO
 from pathlib import Path
-
-import pandas as pd
 
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.datasets.recordings import RecordingsDataset
-from medanomaly.signals.readers.annotation_files import read_annotations_csv
+from medanomaly.signals.readers.annotation_files import read_marks
 from medanomaly.signals.readers.csv import read_csv
 from medanomaly.signals.readers.edf import edf_patient, read_edf
 from medanomaly.signals.readers.npz import npz_patient, read_npz
-from medanomaly.signals.readers.text import read_text
+from medanomaly.signals.readers.text_table import read_text_table
 from medanomaly.signals.readers.wfdb import read_wfdb, segment_names
+from medanomaly.signals.recordings.leads import lead_index, lead_kind
 from medanomaly.signals.recordings.patient_ids import stated_id
 from medanomaly.signals.recordings.recording import Recording
 from medanomaly.signals.recordings.recording_set import RecordingSet
@@ -38,7 +36,8 @@ class SignalFolderDataset(RecordingsDataset):
         leads: as for :class:`RecordingsDataset`.
         fs: rate in Hz of CSV and npz files that state none.
         units: of the leads of CSV files that state none: one for all, or one per lead.
-        csv: further options of :func:`medanomaly.signals.readers.csv.read_csv` (``delimiter``, ``decimal``, ``time``).
+        csv: further options of :func:`medanomaly.signals.readers.csv.read_csv` (``delimiter``, ``decimal``, ``time``);
+            delimiter and decimal hold for annotations and ``patients.csv`` too, unless their first line shows another.
         resample: rate in Hz that every recording is brought to, 50 to 1000; None keeps their own. Beats need 100 Hz.
     """
 
@@ -107,16 +106,7 @@ class SignalFolderDataset(RecordingsDataset):
         path = self.folder / "patients.csv"
         if not path.is_file():
             return {}
-        text = read_text(path)
-        delimiter = max(",;\t", key=text.partition("\n")[0].count)
-        try:
-            table = pd.read_csv(
-                StringIO(text), sep=delimiter, dtype=str, keep_default_na=False, index_col=False
-            )
-        except (ValueError, pd.errors.ParserError) as error:
-            raise InputError(f"the file is not a CSV table: {error}", source=path) from error
-        table.columns = [str(column).strip() for column in table.columns]
-        table = table.apply(lambda column: column.str.strip())
+        table, _ = read_text_table(path, self.csv.get("delimiter"))
         if not {"record", "patient_id"} <= set(table.columns):
             raise InputError(
                 f"columns are {list(table.columns)}", remedy="Give record and patient_id.", source=path
@@ -128,6 +118,19 @@ class SignalFolderDataset(RecordingsDataset):
                 source=path,
             )
         return {row["record"]: {k: v for k, v in row.items() if v} for row in table.to_dict("records")}
+
+    def _table_options(self) -> dict[str, str]:
+        """The options of CSV files that hold for those of annotations too."""
+        return {name: self.csv[name] for name in ("delimiter", "decimal") if name in self.csv}
+
+    def _counted_at(self, recording: Recording) -> float:
+        """Rate at which annotations count samples: that of the leads that are asked for, else of the ECG leads."""
+        names = recording.leads
+        if self.leads is None:
+            wanted = [n for n, u in zip(names, recording.units, strict=True) if lead_kind(n, u) == "ecg"]
+        else:
+            wanted = [names[j] for lead in self.leads if (j := lead_index(names, lead)) is not None]
+        return max((recording.own_rates.get(name, recording.fs) for name in wanted), default=recording.fs)
 
     def _segments(self) -> set[Path]:
         """Headers that are segments of a multi-segment record."""
@@ -150,7 +153,10 @@ class SignalFolderDataset(RecordingsDataset):
             recording = read_csv(path, fs=self.fs, units=self.units, **options)
         marks = path.with_name(f"{path.stem}.annotations.csv")
         if marks.is_file():
-            recording = replace(recording, annotations=read_annotations_csv(marks, recording.fs))
+            found, notes = read_marks(
+                marks, recording.fs, rate=self._counted_at(recording), **self._table_options()
+            )
+            recording = replace(recording, annotations=found, notes=(*recording.notes, *notes))
         if self.resample is not None:
             recording = resample(recording, self.resample)
         recording = in_millivolts(recording)

@@ -9,6 +9,16 @@ from medanomaly.pipelines.tabular.modality import TABULAR
 ALL: dict[str, Modality] = {modality.name: modality for modality in (TABULAR, SIGNALS, IMAGING)}
 
 
+def leading_models(environment: Environment) -> dict[str, str]:
+    """Modality -> the model that leads where no label says which is best; without one of the declared kind it is absent."""
+    return {
+        modality: model.name
+        for modality in environment.modalities
+        for model in reversed(environment.models[modality])
+        if model.kind.name == cases_of(environment, modality).leading_kind
+    }
+
+
 def cases_of(environment: Environment, modality: str) -> Cases:
     """What the cases of a modality are in this environment."""
     return ALL[modality].cases[environment.cases[modality]]

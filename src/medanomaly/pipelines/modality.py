@@ -41,6 +41,7 @@ class Cases:
         sections: metrics and all else to the sections of the report.
         named_by: names of the datasets that ``names`` takes, in order.
         names: they to case_id -> the name that a reader knows the case by; a case without one goes by its id.
+        leading_kind: kind of the model that leads the report where no label says which model is best.
     """
 
     noun: str
@@ -53,6 +54,7 @@ class Cases:
     also_scored: tuple[str, ...] = ()
     named_by: tuple[str, ...] = ()
     names: Callable[..., Mapping[str, str]] = lambda: {}
+    leading_kind: str = ""
 
 
 @dataclass(frozen=True)

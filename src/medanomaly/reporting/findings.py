@@ -47,10 +47,14 @@ def flagged_details(r: ModalityResults) -> list[str]:
 def ranking(r: ModalityResults) -> list[str]:
     """How well the leading model ranks, what it does at its threshold, and how it compares; without labels, that."""
     if not r.judged:
-        return [
+        said = (
             "There are not enough labels to judge by, so this report says which "
             f"{plural(r.noun)} are unusual, and not how often that is right."
-        ]
+        )
+        if len(r.contenders) > 1 and r.leading == r.default:
+            why = f"the declared default for {plural(r.noun)}: no label says which of {len(r.contenders)} models is best"
+            return [said, f"{model_label(r.leading)} leads it as {why}."]
+        return [said]
     row = r.metric(r.leading, "auroc")
     share, low, high = (percent(row[c], 0, sign=c == "value") for c in ("value", "ci_low", "ci_high"))
     sure = f" (95{_SPACE}% interval {low}–{high})" if not pd.isna(row["ci_low"]) else ""

@@ -273,6 +273,9 @@ def _subgroups(r: ModalityResults) -> Section | None:
 def _data(r: ModalityResults) -> Section:
     counts = tables.counts(r)
     text = f"{counted(counts['read'], r.noun)} read = {counts['used']:,} used + {counts['set_aside']:,} set aside."
+    if counts["refused"]:
+        lost = counted(counts["refused"], "whole recording")
+        text += f" Set aside besides: {lost}, the {plural(r.noun)} of which nobody has counted."
     doubts = []
     if counts["unexplained"]:
         lost = counted(counts["unexplained"], r.noun)

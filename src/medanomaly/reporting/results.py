@@ -39,6 +39,7 @@ class ModalityResults:
         cases_file: address of :func:`medanomaly.reporting.unusual_cases.case_table` as a file, relative to the page;
             empty where nobody writes it.
         page: address of the modality's own page; where given, a page of several modalities leaves the details to it.
+        default: name of the model that leads where no label says which is best; where it is empty the first one does.
 
     Raises:
         InputError: cases or scores break their contract.
@@ -63,6 +64,7 @@ class ModalityResults:
     case_names: Mapping[str, str] = field(default_factory=dict)
     cases_file: str = ""
     page: str = ""
+    default: str = ""
 
     def __post_init__(self):
         if not 0 < self.alpha < 1:
@@ -83,18 +85,22 @@ class ModalityResults:
 
     @cached_property
     def models(self) -> list[str]:
-        """Model names: those to be judged by AUROC, best first, then the baselines likewise."""
+        """Model names: those to be judged by AUROC, best first, then the baselines likewise.
+
+        Models that have no AUROC keep their order, with the default one first.
+        """
         names = [str(model) for model in self.scores["model"].unique()]
 
-        def rank(model: str) -> tuple[bool, float]:
+        def rank(model: str) -> tuple[bool, float, bool]:
             row = self.metric(model, "auroc")
-            return model in self.baselines, -row["value"] if row is not None else 0.0
+            known = row is not None
+            return model in self.baselines, -row["value"] if known else 0.0, known or model != self.default
 
         return sorted(names, key=rank)
 
     @property
     def leading(self) -> str:
-        """The model with the highest test AUROC, baselines aside; without labels the first one."""
+        """The model with the highest test AUROC, baselines aside; without labels the default one, else the first."""
         return self.models[0]
 
     @property

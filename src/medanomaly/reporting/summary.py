@@ -1,6 +1,7 @@
 """The short version of the results, for a terminal."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -14,12 +15,17 @@ _PROBABILITIES = {"auroc": "AUROC", "auprc": "average precision", "ece": "calibr
 _UNLABELLED = {"flagged_share": "flagged"}
 
 
-def summary_rows(metrics: pd.DataFrame | None, alpha: float | None = None) -> list[dict[str, str]]:
+def summary_rows(
+    metrics: pd.DataFrame | None,
+    alpha: float | None = None,
+    defaults: Mapping[str, str] = MappingProxyType({}),
+) -> list[dict[str, str]]:
     """Two rows per modality: the model with the highest AUROC, and the best of its baselines.
 
     Args:
         metrics: metrics table; None or an empty one gives no row.
         alpha: false-alarm rate asked for, said in the column's heading where given.
+        defaults: modality -> the model that is shown where no label says which is best; else it is the first.
 
     Returns:
         Rows with ``modality``, ``model`` and, each with its 95 % interval or ``–`` where there is none: ``AUROC``,
@@ -33,10 +39,12 @@ def summary_rows(metrics: pd.DataFrame | None, alpha: float | None = None) -> li
     columns = _PROBABILITIES if "ece" in known else _FLAGGED if "auroc" in known else _UNLABELLED
     rows = []
     for modality, part in whole.groupby("modality", sort=False):
-        # models before baselines; without labels none is best, so the first of each is shown
+        # models before baselines
         for _, of_role in sorted(part.groupby("role", sort=False), key=lambda group: group[0] == BASELINE):
             auroc = of_role[(of_role["metric"] == "auroc") & of_role["value"].notna()]
             best = auroc.sort_values("value", ascending=False, kind="stable") if len(auroc) else of_role
+            by_default = of_role[of_role["model"] == defaults.get(modality)]
+            best = best if len(auroc) or by_default.empty else by_default
             model = best["model"].iloc[0]
             rows.append(_row(str(modality), of_role[of_role["model"] == model], columns, alpha))
     return rows

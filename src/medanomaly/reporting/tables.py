@@ -67,14 +67,37 @@ def split_table(r: ModalityResults) -> Table:
 
 
 def counts(r: ModalityResults) -> dict[str, int]:
-    """Records read, used and set aside; ``unexplained`` is what does not add up (0 when all is well)."""
-    aside = 0 if r.quarantine is None else int(r.quarantine["record"].nunique())
+    """Cases read, used and set aside, and recordings that could not be read at all.
+
+    ``unexplained`` is what does not add up (0 when all is well).
+    """
+    of_cases, whole = _set_aside(r)
+    aside = _n_cases(of_cases)
     summary = r.summary or {}
     read = int(summary.get("n_records", len(r.cases) + aside))
     set_aside = int(summary.get("n_quarantined", aside))
     # both the summary and the tables themselves are counted, so that one cannot cover for the other
     unexplained = max(abs(read - len(r.cases) - set_aside), abs(set_aside - aside))
-    return {"read": read, "used": len(r.cases), "set_aside": set_aside, "unexplained": unexplained}
+    return {
+        "read": read,
+        "used": len(r.cases),
+        "set_aside": set_aside,
+        "refused": _n_cases(whole),
+        "unexplained": unexplained,
+    }
+
+
+def _set_aside(r: ModalityResults) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Rows of the quarantine about single cases, and those about whole recordings, whose cases nobody has counted."""
+    if r.quarantine is None:
+        return pd.DataFrame({"record": []}), pd.DataFrame({"record": []})
+    whole = r.quarantine["column"].eq("recording").fillna(False) & ("n_refused" in (r.summary or {}))
+    return r.quarantine[~whole], r.quarantine[whole]
+
+
+def _n_cases(rows: pd.DataFrame) -> int:
+    """A record of a table is a row of its file; several beats lie in one recording."""
+    return len(rows[[c for c in ("record", "case_id") if c in rows]].drop_duplicates())
 
 
 def _example(values: pd.Series) -> str:
@@ -88,19 +111,22 @@ def _example(values: pd.Series) -> str:
 
 
 def quarantine_table(r: ModalityResults) -> Table | None:
-    """One row per column and reason: how many records, and one value as an example that names nobody."""
+    """One row per column and reason: how many cases, and one value as an example that names nobody."""
     if r.quarantine is None or r.quarantine.empty:
         return None
-    found = [
-        (
-            "" if pd.isna(column) else str(column),
-            reason,
-            int(part["record"].nunique()),
-            Cell(_example(part["value"])),
-        )
-        for (column, reason), part in r.quarantine.groupby(["column", "reason"], sort=False, dropna=False)
-    ]
-    rows = sorted(found, key=lambda row: -row[2])
+    of_cases, whole = (
+        [
+            (
+                "" if pd.isna(column) else str(column),
+                reason,
+                _n_cases(part),
+                Cell(_example(part["value"])),
+            )
+            for (column, reason), part in table.groupby(["column", "reason"], sort=False, dropna=False)
+        ]
+        for table in _set_aside(r)
+    )
+    rows = sorted(of_cases, key=lambda row: -row[2])
     marks = [""] * len(rows)
     if len(rows) > 1:
         set_aside = counts(r)["set_aside"]
@@ -109,6 +135,9 @@ def quarantine_table(r: ModalityResults) -> Table | None:
         )
         rows.append(("all", several, set_aside, ""))
         marks.append("total")
+    for column, reason, n, value in sorted(whole, key=lambda row: -row[2]):
+        rows.append((column, reason, counted(n, "whole recording"), value))
+        marks.append("")
     columns = ("Column", "Reason", plural(r.noun).capitalize(), "For example")
     return Table("Set aside", columns, rows, marks=marks)
 

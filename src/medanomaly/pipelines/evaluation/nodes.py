@@ -1,6 +1,7 @@
 """Nodes of the evaluation; they speak cases, features and scores, whatever the modality."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import pandas as pd
 
@@ -89,8 +90,12 @@ def list_cases(
     explanations: pd.DataFrame,
     summary: dict,
     *named_by: pd.DataFrame,
+    default: str = "",
 ) -> pd.DataFrame:
-    """Every test case with the leading model's score and its reasons, the most unusual first."""
+    """Every test case with the leading model's score and its reasons, the most unusual first.
+
+    ``default`` leads where no label says which model is best.
+    """
     from medanomaly.reporting.results import ModalityResults
     from medanomaly.reporting.unusual_cases import case_table
 
@@ -103,20 +108,27 @@ def list_cases(
         explanations=explanations,
         noun=summary["noun"],
         case_names=names(*named_by),
+        default=default,
     )
     return case_table(results)
 
 
-def draw_figures(alarm: AlarmParams, **parts: object) -> dict[str, str]:
-    """The standard figures of one modality; parts as of :func:`write_report`."""
+def draw_figures(
+    alarm: AlarmParams, defaults: Mapping[str, str] = MappingProxyType({}), **parts: object
+) -> dict[str, str]:
+    """The standard figures of one modality; defaults and parts as of :func:`write_report`."""
     from medanomaly.reporting.figures.standard import standard_figures
 
-    (results,) = _results(alarm, parts)
+    (results,) = _results(alarm, defaults, parts)
     return standard_figures(results)
 
 
 def write_report(
-    params: EvaluationParams, alarm: AlarmParams, run: RunParams, **parts: object
+    params: EvaluationParams,
+    alarm: AlarmParams,
+    run: RunParams,
+    defaults: Mapping[str, str] = MappingProxyType({}),
+    **parts: object,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict, dict, str]:
     """Metrics, comparisons, audit, figures and the report of every modality.
 
@@ -124,6 +136,7 @@ def write_report(
         params: settings of the evaluation.
         alarm: when a case was flagged.
         run: what was run.
+        defaults: modality -> the model that leads where no label says which is best.
         parts: ``<modality>__<what>``, where what is a part of :class:`~medanomaly.reporting.results.ModalityResults` or
             baselines.
     """
@@ -131,7 +144,7 @@ def write_report(
 
     from medanomaly.reporting.report import render_report
 
-    results = _results(alarm, parts)
+    results = _results(alarm, defaults, parts)
     if len(results) > 1:
         # each has a page of its own, which holds the details
         results = [replace(r, page=f"{r.name}/report.html") for r in results]
@@ -148,19 +161,23 @@ def write_report(
 
 
 def write_modality_report(
-    params: EvaluationParams, alarm: AlarmParams, run: RunParams, **parts: object
+    params: EvaluationParams,
+    alarm: AlarmParams,
+    run: RunParams,
+    defaults: Mapping[str, str] = MappingProxyType({}),
+    **parts: object,
 ) -> str:
     """The report of one modality among several; arguments as of :func:`write_report`."""
     from dataclasses import replace
 
     from medanomaly.reporting.report import render_report
 
-    results = _results(alarm, parts)
+    results = _results(alarm, defaults, parts)
     results = [replace(r, cases_file="cases.csv") for r in results]
     return render_report(_facts(params, alarm, run, results), results)
 
 
-def _results(alarm: AlarmParams, parts: dict[str, object]) -> list:
+def _results(alarm: AlarmParams, defaults: Mapping[str, str], parts: dict[str, object]) -> list:
     from medanomaly.reporting.report import ModalityResults
     from medanomaly.reporting.sections import from_json
 
@@ -175,6 +192,7 @@ def _results(alarm: AlarmParams, parts: dict[str, object]) -> list:
         noun = of["summary"]["noun"]
         listed = of.pop("case_list")
         of["case_names"] = dict(zip(listed["case_id"], listed["case"], strict=True))
+        of["default"] = defaults.get(modality, "")
         results.append(ModalityResults(name=modality, alpha=alarm.alpha, noun=noun, **of))
     return results
 

@@ -16,7 +16,7 @@ from medanomaly.pipelines.evaluation.nodes import (
     write_modality_report,
     write_report,
 )
-from medanomaly.pipelines.modalities import cases_of
+from medanomaly.pipelines.modalities import cases_of, leading_models
 from medanomaly.pipelines.modality import Cases
 
 JUDGED = ["params:evaluation", "params:alarm", "params:run"]
@@ -43,13 +43,15 @@ def evaluation(environment: Environment) -> Pipeline:
     The report gathers every modality of the environment. Where there are several, each has a page of its own too. A run of
     that modality alone (``--tags signals``) writes it.
     """
-    parts = []
+    parts, defaults = [], leading_models(environment)
     for modality in environment.modalities:
         sections = cases_of(environment, modality).sections(environment.models[modality])
-        listed = _listed(modality, cases_of(environment, modality))
-        parts.append(Pipeline([_measures(modality), listed, sections, _drawn(modality)], tags=modality))
+        listed = _listed(modality, cases_of(environment, modality), defaults.get(modality, ""))
+        parts.append(
+            Pipeline([_measures(modality), listed, sections, _drawn(modality, defaults)], tags=modality)
+        )
     if len(environment.modalities) > 1:
-        parts += [_page(modality) for modality in environment.modalities]
+        parts += [_page(modality, defaults) for modality in environment.modalities]
     return Pipeline([*parts, _report(environment)])
 
 
@@ -90,7 +92,7 @@ def _measures(modality: str) -> Pipeline:
     )
 
 
-def _listed(modality: str, cases: Cases) -> Pipeline:
+def _listed(modality: str, cases: Cases, default: str) -> Pipeline:
     """Every test case with its score and its reasons, as a file beside the report."""
     read = (
         "cases",
@@ -103,7 +105,7 @@ def _listed(modality: str, cases: Cases) -> Pipeline:
         *cases.named_by,
     )
     node = Node(
-        update_wrapper(partial(list_cases, modality, cases.names), list_cases),
+        update_wrapper(partial(list_cases, modality, cases.names, default=default), list_cases),
         [f"{modality}.{name}" for name in read],
         f"{modality}.case_list",
         name=f"{modality}.list_cases",
@@ -111,10 +113,11 @@ def _listed(modality: str, cases: Cases) -> Pipeline:
     return Pipeline([node])
 
 
-def _drawn(modality: str) -> Pipeline:
+def _drawn(modality: str, defaults: dict[str, str]) -> Pipeline:
     """The figures of a modality, which its own page and that of all modalities share."""
+    draw = update_wrapper(partial(draw_figures, defaults=defaults), draw_figures)
     read = {"alarm": "params:alarm"} | _results(modality)
-    return Pipeline([Node(draw_figures, read, f"{modality}.figures", name=f"{modality}.draw_figures")])
+    return Pipeline([Node(draw, read, f"{modality}.figures", name=f"{modality}.draw_figures")])
 
 
 def _results(modality: str) -> dict[str, str]:
@@ -130,9 +133,9 @@ def _settings() -> dict[str, str]:
     return dict(zip(("params", "alarm", "run"), JUDGED, strict=True))
 
 
-def _page(modality: str) -> Pipeline:
+def _page(modality: str, defaults: dict[str, str]) -> Pipeline:
     node = Node(
-        write_modality_report,
+        update_wrapper(partial(write_modality_report, defaults=defaults), write_modality_report),
         _settings() | _results(modality) | _figures(modality),
         f"{modality}.report",
         name=f"write_{modality}_report",
@@ -148,7 +151,7 @@ def _report(environment: Environment) -> Pipeline:
     return Pipeline(
         [
             Node(
-                write_report,
+                update_wrapper(partial(write_report, defaults=leading_models(environment)), write_report),
                 _settings() | results,
                 ["metrics", "comparisons", "audit", "figures", "report"],
                 name="write_report",

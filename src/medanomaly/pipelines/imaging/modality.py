@@ -108,6 +108,7 @@ def file_names(manifest: pd.DataFrame) -> dict[str, str]:
 
 IMAGE_CASES = Cases(
     noun="image",
+    leading_kind="lbe",
     prepare=prepare,
     features=features,
     views={"images": View(("images", "manifest"), prepared_images, {"imaging_processing": ImageParams})},

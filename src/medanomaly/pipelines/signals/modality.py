@@ -133,6 +133,7 @@ def episodes(models: tuple[Model, ...]) -> Pipeline:
             "params:signal_episodes",
             "params:evaluation",
             "params:run",
+            *_signals("quality_windows", "raw"),
         ],
         _signals("episodes", "alarm_burden"),
         name="signals.find_episodes",
@@ -156,6 +157,7 @@ def beat_sections(models: tuple[Model, ...]) -> Pipeline:
             f"signals.{detector.name}.contributions",
             f"signals.{detector.name}.bundle",
             *_signals("episodes", "alarm_burden"),
+            "params:signal_processing",
             *JUDGED,
             *on_features,
         ],
@@ -200,6 +202,7 @@ SIGNALS = Modality(
     cases={
         "beats": Cases(
             noun="beat",
+            leading_kind="beat_detector",
             prepare=beats,
             features=beat_features,
             views={
@@ -214,6 +217,7 @@ SIGNALS = Modality(
         ),
         "cut_beats": Cases(
             noun="beat",
+            leading_kind="lstm_autoencoder",
             prepare=beats,
             features=beat_features,
             views={"features": ON_FEATURES, "waveforms": ON_WAVEFORMS},
@@ -221,6 +225,7 @@ SIGNALS = Modality(
         ),
         "windows": Cases(
             noun="window",
+            leading_kind="many_scale_profile",
             prepare=windows,
             features=window_features,
             views={

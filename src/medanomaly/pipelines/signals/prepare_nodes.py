@@ -2,6 +2,7 @@
 
 import logging
 
+import numpy as np
 import pandas as pd
 
 from medanomaly.core.cases import DIVIDED_IN_TIME, check_cases
@@ -25,8 +26,10 @@ def find_beats(
     raw: RecordingSet | CutBeats, params: BeatParams, run: RunParams
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     """Beats of every recording, quality of every window, what is set aside and why, and counts that add up."""
+    from medanomaly.signals.alarms.rhythm_episodes import silences
+    from medanomaly.signals.beats.marks import accounted
     from medanomaly.signals.beats.split import divided_in_time
-    from medanomaly.signals.beats.table import beats_of, cut_beats, quarantined_beats
+    from medanomaly.signals.beats.table import beats_and_marks, cut_beats, quarantined_beats
     from medanomaly.signals.recordings.voltage import ecg_of
 
     if isinstance(raw, CutBeats):
@@ -38,19 +41,22 @@ def find_beats(
             quarantined_beats(beats),
             _summary(run.dataset, "cut_beats", beats, quarantined_beats(beats), raw.notes),
         )
-    beats, windows, refused = [], [], []
+    beats, windows, refused, accounts = [], [], [], {}
     notes = list(raw.notes)
     for record, recording in raw.each():
         try:
             if isinstance(recording, MedanomalyError):
                 raise recording
             ecg = ecg_of(recording)
-            of_record, quality = beats_of(ecg, params)
+            of_record, quality, marks = beats_and_marks(ecg, params)
         except Exception as error:  # one recording costs itself alone, whatever is wrong with it
             refused.append((record, _why(error)))
             logger.warning("%s is left out: %s", record, refused[-1][1])
             continue
-        notes += [f"{record}: {note}" for note in ecg.notes]
+        found = np.union1d(of_record["time_s"], marks.r_peaks / ecg.fs)
+        silent = silences(found, quality, ecg.duration)
+        notes += [f"{record}: {note}" for note in (*ecg.notes, *marks.notes, *silent)]
+        accounts[record] = marks.account
         beats.append(of_record)
         windows.append(quality)
     _some(beats, refused, raw, run)
@@ -65,7 +71,13 @@ def find_beats(
         )
     if divided_in_time(table["patient_id"].nunique()):
         notes.append(IN_TIME)
-    summary = _summary(raw.name, "beats", table, quarantine, notes) | {"n_recordings": len(beats)}
+    if said := accounted(accounts.values()):
+        notes.append(said)
+    summary = _summary(raw.name, "beats", table, quarantine, notes) | {
+        "n_recordings": len(beats),
+        "n_refused": len(refused),
+        "marks": {record: account.as_dict() for record, account in accounts.items() if account.read},
+    }
     return table, pd.concat(windows, ignore_index=True), quarantine, summary
 
 
@@ -133,6 +145,7 @@ def cut_windows(
         "n_kept": len(windows),
         "n_quarantined": 0,
         "n_recordings": len(tables),
+        "n_refused": len(refused),
         "reasons": [],
         "notes": notes,
     }
@@ -154,6 +167,8 @@ def _some(found: list, refused: list[tuple[str, str]], raw: RecordingSet, run: R
 
 def _summary(source: str, cases: str, beats: pd.DataFrame, quarantine: pd.DataFrame, notes) -> dict:
     kept = int(beats["quality"].eq("good").sum())
+    # recordings that are refused whole are counted as recordings, in n_refused
+    of_beats = quarantine[quarantine["column"].ne("recording")]
     return {
         "source": source,
         "cases": cases,
@@ -163,7 +178,7 @@ def _summary(source: str, cases: str, beats: pd.DataFrame, quarantine: pd.DataFr
         "n_quarantined": len(beats) - kept,
         "reasons": [
             {"column": column, "reason": reason, "n_records": int(n)}
-            for (column, reason), n in quarantine.groupby(["column", "reason"]).size().items()
+            for (column, reason), n in of_beats.groupby(["column", "reason"]).size().items()
         ],
         "notes": list(dict.fromkeys(notes)),
     }

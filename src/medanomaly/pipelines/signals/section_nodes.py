@@ -6,9 +6,11 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle
+from medanomaly.core.cases import reference_cases
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.signals.alarms.params import EpisodeParams
+from medanomaly.signals.beats.params import BeatParams
 from medanomaly.signals.recordings.recording_set import RecordingSet
 
 if TYPE_CHECKING:
@@ -26,29 +28,36 @@ def alarm_episodes(
     params: EpisodeParams,
     evaluation: EvaluationParams,
     run: RunParams,
+    quality_windows: pd.DataFrame | None = None,
+    raw: RecordingSet | None = None,
 ) -> tuple[pd.DataFrame, dict]:
     """Episodes of every recording at a threshold from the calibration recordings, and what they cost in the test ones."""
     from medanomaly.signals.alarms.beat_alarms import alarm_threshold, calibration_scores, recording_episodes
 
-    alarms = _alarms(beats, cases, contributions, bundle)
+    alarms = _alarms(beats, cases, contributions, bundle, quality_windows, raw)
     calibration = [a for part, a in alarms if part == "calibration"]
     threshold = alarm_threshold(calibration, params)
     reference = calibration_scores(calibration)
-    table = pd.concat(
-        [recording_episodes(a, threshold, reference, params) for _, a in alarms], ignore_index=True
-    )
-    tested = [a for part, a in alarms if part == "test"]
+    episodes = [recording_episodes(a, threshold, reference, params) for _, a in alarms]
+    tested = [(a, of) for (part, a), of in zip(alarms, episodes, strict=True) if part == "test"]
     burden = {
         "threshold": threshold,
         "per_hour": params.per_hour,
-        "hours": {a.record: a.hours for a in tested},
-        "events": _events(tested, table, threshold, params, evaluation, run),
+        "hours": {a.record: a.hours for a, _ in tested},
+        # of a recording that is divided in time, the test part alone
+        "spans": {a.record: list(a.span) for a, _ in tested},
+        "events": _events(tested, threshold, params, evaluation, run),
     }
-    return table, burden
+    return pd.concat(episodes, ignore_index=True), burden
 
 
 def _alarms(
-    beats: pd.DataFrame, cases: pd.DataFrame, contributions: pd.DataFrame, bundle: Bundle
+    beats: pd.DataFrame,
+    cases: pd.DataFrame,
+    contributions: pd.DataFrame,
+    bundle: Bundle,
+    windows: pd.DataFrame | None,
+    raw: RecordingSet | None,
 ) -> list[tuple[str, "RecordingAlarms"]]:
     """Part of the split, and alarm scores, of every recording, or of every part of one that is divided in time."""
     from medanomaly.signals.alarms.beat_alarms import recording_alarms
@@ -62,19 +71,37 @@ def _alarms(
     part = (
         ids.map(by_case["split"]).groupby(beats["record"], sort=False).transform(lambda p: p.ffill().bfill())
     )
-    found = []
-    for _, rows in beats.groupby("record", sort=False).indices.items():
+    found, learn_s = [], _learn_s(bundle)
+    of_record = {} if windows is None else dict(list(windows.groupby("record", sort=False)))
+    for record, rows in beats.groupby("record", sort=False).indices.items():
+        quality, start = of_record.get(record), 0.0
+        peaks = _peaks_between(raw, str(record), beats["time_s"].iloc[rows].to_numpy())
         for name in part.iloc[rows].dropna().unique():
             mine = rows[part.iloc[rows].eq(name).to_numpy(dtype=bool)]
-            found.append(
-                (str(name), recording_alarms(beats.iloc[mine], terms[mine], label[mine], _learn_s(bundle)))
+            last = float(beats["time_s"].iloc[mine[-1]])
+            # what comes before the first beat of a part belongs to it, and to the last part what comes after its last beat
+            end = float(quality["end_s"].max()) if quality is not None and mine[-1] == rows[-1] else last
+            of_part = recording_alarms(
+                beats.iloc[mine], terms[mine], label[mine], learn_s, quality, (start, end), peaks
             )
+            found.append((str(name), of_part))
+            start = last
     return found
 
 
+def _peaks_between(raw: RecordingSet | None, record: str, time_s: np.ndarray) -> np.ndarray | None:
+    """Seconds of the R peaks that the project finds itself, where beats are so far apart that they matter."""
+    from medanomaly.signals.alarms.rhythm_episodes import PAUSE_S
+    from medanomaly.signals.beats.views import detected_beats
+
+    if raw is None or not (np.diff(time_s) >= PAUSE_S).any():
+        return None
+    recording = raw[record]
+    return detected_beats(recording) / recording.fs
+
+
 def _events(
-    tested: list["RecordingAlarms"],
-    episodes: pd.DataFrame,
+    tested: list[tuple["RecordingAlarms", pd.DataFrame]],
     threshold: float,
     params: EpisodeParams,
     evaluation: EvaluationParams,
@@ -86,14 +113,14 @@ def _events(
     from medanomaly.signals.alarms.episodes import episodes_above
 
     rows, patients = [], []
-    for alarms in tested:
+    for alarms, episodes in tested:
         truth = episodes_above(
             alarms.time_s,
             np.where(np.isfinite(alarms.score), alarms.label, np.nan),
             on=0.5,
             merge_gap_s=params.gap_s,
         )
-        mine = episodes[(episodes["record"] == alarms.record) & (episodes["kind"] == "beats")]
+        mine = episodes[episodes["kind"] == "beats"]
         counts = event_counts(*(t[["start_s", "end_s"]].to_numpy() for t in (truth, mine)), tolerance=0.15)
         abnormal = alarms.label == 1
         rows.append(
@@ -182,6 +209,7 @@ def describe_detected_beats(
     bundle: Bundle,
     episodes: pd.DataFrame,
     burden: dict,
+    found_by: BeatParams,
     evaluation: EvaluationParams,
     alarm: AlarmParams,
     run: RunParams,
@@ -191,6 +219,7 @@ def describe_detected_beats(
 
     Args:
         bundle: of the beat detector; ``contributions`` are its terms.
+        found_by: how beats were found, and what classes they have.
         on_features: bundle of a model on features, whose features are shuffled in turn; None leaves that out.
     """
     from medanomaly.reporting.sections import to_json
@@ -202,12 +231,20 @@ def describe_detected_beats(
     strips, rhythm, quality = _of_recordings(raw, beats, quality_windows, tested, alarm)
     sections = [strips]
     if judged:
-        sections.append(_classes(raw, beats, tested, known, contributions, bundle, evaluation, alarm, run))
-    records = list(burden["hours"])[:40]
-    lengths = {r: float(beats.loc[beats["record"] == r, "time_s"].max()) for r in records}
-    shown = episodes[episodes["record"].isin(records)]
+        sections.append(
+            _classes(
+                raw, beats, tested, known, contributions, bundle, found_by.classes, evaluation, alarm, run
+            )
+        )
+    spans = burden["spans"]
+    shown = pd.concat(
+        [
+            episodes[episodes["record"].eq(r) & (episodes["start_s"] >= start) & (episodes["end_s"] <= end)]
+            for r, (start, end) in spans.items()
+        ]
+    )
     sections += [
-        beat_report.episodes_section(shown, burden["hours"], lengths, burden, burden["events"]),
+        beat_report.episodes_section(shown, burden["hours"], spans, burden, burden["events"]),
         rhythm,
     ]
     if judged:
@@ -239,7 +276,7 @@ def _strips(raw: RecordingSet, beats: pd.DataFrame, tested: pd.DataFrame) -> lis
     return strips
 
 
-def _classes(raw, beats, tested, known, contributions, bundle, evaluation, alarm, run):
+def _classes(raw, beats, tested, known, contributions, bundle, codes, evaluation, alarm, run):
     from medanomaly.evaluation.class_performance import class_performance
     from medanomaly.reporting.signals.beats import classes_section
     from medanomaly.signals.beats.beat_by_beat import record_table
@@ -251,12 +288,12 @@ def _classes(raw, beats, tested, known, contributions, bundle, evaluation, alarm
         seed=run.seed,
     )
     matrices = {
-        record: _matrix(raw[record], beats[beats["record"] == record], rows, contributions, bundle)
+        record: _matrix(raw[record], beats[beats["record"] == record], rows, contributions, bundle, codes)
         for record, rows in tested.groupby("record", sort=False)
     }
     matrices = {record: matrix for record, matrix in matrices.items() if matrix is not None}
     if not matrices:
-        return classes_section(table, "beat detector", alarm.alpha, pd.DataFrame(), pd.DataFrame())
+        return classes_section(table, "beat detector", alarm.alpha, pd.DataFrame(), pd.DataFrame(), codes)
     patients = dict(zip(tested["record"], tested["patient_id"], strict=True))
     own = {r: m[0] for r, m in matrices.items()}, {r: m[1] for r, m in matrices.items()}
     parts = [record_table(m, patients, n_resamples=evaluation.n_resamples, seed=run.seed) for m in own]
@@ -265,20 +302,25 @@ def _classes(raw, beats, tested, known, contributions, bundle, evaluation, alarm
         lines[column] = parts[0][0][column]
         gross = gross[gross["statistic"] != column]
     gross = pd.concat([parts[0][1][parts[0][1]["statistic"].str.startswith("qrs")], gross])
-    return classes_section(table, "beat detector", alarm.alpha, lines, gross)
+    return classes_section(table, "beat detector", alarm.alpha, lines, gross, codes)
 
 
-def _matrix(recording, beats, tested, contributions, bundle):
+def _matrix(recording, beats, tested, contributions, bundle, codes):
     """Beat-by-beat matrices of a recording: own R peaks against the reference, and alarms as classes."""
     from medanomaly.signals.beat_detector.alarm_score import ectopic_shape
     from medanomaly.signals.beats.beat_by_beat import compare_beats
-    from medanomaly.signals.beats.views import detected_beats, flutter, reference_beats
+    from medanomaly.signals.beats.marks import flutter, shutdown
+    from medanomaly.signals.beats.views import detected_beats, reference_beats
 
-    sample, classes = reference_beats(recording)
+    own = detected_beats(recording)
+    sample, classes = reference_beats(recording, own, codes)
     if not len(sample):
         return None
-    own = detected_beats(recording)
-    limits = {"start_s": _learn_s(bundle), "fibrillation": flutter(recording)}
+    limits = {
+        "start_s": _learn_s(bundle),
+        "fibrillation": flutter(recording),
+        "reference_shutdown": shutdown(recording),
+    }
     found = compare_beats(sample, classes, own, np.full(len(own), "N"), recording.fs, **limits).matrix
     terms = contributions.set_index("case_id").loc[tested["case_id"]].to_numpy()
     called = np.where(tested["flagged"].to_numpy(dtype=bool), np.where(ectopic_shape(terms), "V", "S"), "N")
@@ -356,6 +398,10 @@ def _reliance(cases, features, contributions, on_features, run):
     return parts
 
 
+def _in_words(kind: object, label: object) -> str:
+    return str(kind) if pd.notna(kind) else "no label" if pd.isna(label) else "normal"
+
+
 def describe_cut_beats(
     cases: pd.DataFrame,
     waveforms: dict[str, np.ndarray],
@@ -377,12 +423,11 @@ def describe_cut_beats(
     model = on_waveforms or leading(scores, metrics)
     tested = cases.assign(row=np.arange(len(cases)))
     tested = tested[tested["split"].eq("test")].merge(scores[scores["model"] == model], on="case_id")
-    normal = waveforms["waveforms"][
-        cases["label"].eq(0).fillna(False).to_numpy(bool) & cases["split"].eq("train").to_numpy()
-    ]
+    normal = waveforms["waveforms"][reference_cases(cases, "train").to_numpy()]
     shapes = {
         what: [
-            (str(c.kind), float(c.p_value), waveforms["waveforms"][c.row, :, 0]) for c in rows.itertuples()
+            (_in_words(c.kind, c.label), float(c.p_value), waveforms["waveforms"][c.row, :, 0])
+            for c in rows.itertuples()
         ]
         for what, rows in chosen_beats(tested).items()
     }

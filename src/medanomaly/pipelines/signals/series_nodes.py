@@ -23,34 +23,38 @@ def describe_series(
         settings: where beginnings end.
         evaluation: resamples.
         run: seed.
-        points: detector -> record -> score of every sample.
+        points: detector -> record -> score of every sample; empty where no detector of series was chosen.
     """
     from medanomaly.reporting.sections import to_json
-    from medanomaly.reporting.signals.series import series_sections
-    from medanomaly.signals.series.windows import annotated_anomalies, location, parts_of
+    from medanomaly.reporting.signals.series import places_section, series_sections
+    from medanomaly.signals.series.windows import LOCATION_COLUMNS, annotated_anomalies, location, parts_of
 
-    rows, curves = [], []
+    rows, curves, places = [], [], []
     for record, recording in raw.each():
-        if isinstance(recording, Exception) or record not in next(iter(points.values())):
+        scored = {model: of[record] for model, of in points.items() if record in of}
+        if isinstance(recording, Exception) or not scored:
             continue
         begin = parts_of(recording, settings).calibration
         truth = np.zeros(recording.n_samples - begin, dtype=bool)
         for start, end in annotated_anomalies(recording):
             truth[max(0, start - begin) : max(0, end - begin)] = True
-        if not truth.any():
-            continue
-        for model, of_records in points.items():
-            rows.append(
-                location(of_records[record], recording, settings)
-                | {"model": model, "source": raw.patients[record]}
-            )
-            curves.append((model, record, truth, of_records[record][begin:].astype(np.float64)))
-    found = pd.DataFrame(rows)
-    sections = series_sections(
-        found,
-        curves,
-        lambda record: raw[record].signal[:, 0].astype(np.float64),
-        n_resamples=evaluation.n_resamples,
-        seed=run.seed,
-    )
+        for model, score in scored.items():
+            if truth.any():
+                at = location(score, recording, settings)
+                rows.append(at | {"model": model, "source": raw.patients[record]})
+                curves.append((model, record, truth, score[begin:].astype(np.float64)))
+            else:
+                places.append((record, model, begin + int(np.argmax(score[begin:])), recording.fs))
+    found = pd.DataFrame(rows, columns=[*LOCATION_COLUMNS, "model", "source"])
+    sections = []
+    if rows:
+        sections = series_sections(
+            found,
+            curves,
+            lambda record: raw[record].signal[:, 0].astype(np.float64),
+            n_resamples=evaluation.n_resamples,
+            seed=run.seed,
+        )
+    if places:
+        sections.append(places_section(places))
     return found, to_json(sections)

@@ -1,5 +1,7 @@
 """Tables as a modality: a case is a record."""
 
+from functools import partial, update_wrapper
+
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
@@ -18,6 +20,8 @@ from medanomaly.pipelines.tabular.prepare_nodes import (
 from medanomaly.pipelines.tabular.risk import risk_models
 from medanomaly.pipelines.tabular.section_nodes import describe_records
 
+# leads where no label says which model is best
+LEADING_KIND = "two_view_ensemble"
 SETTINGS = ["params:data_processing", "params:run"]
 
 
@@ -112,11 +116,14 @@ def sections(models: tuple[Model, ...]) -> Pipeline:
         "quality_flags",
     )  # fmt: skip
     given = [*(f"tabular.{name}" for name in read), "params:alarm"]
-    return Pipeline([Node(describe_records, given, "tabular.sections", name="tabular.sections")])
+    default = next((model.name for model in models if model.kind.name == LEADING_KIND), "")
+    describe = update_wrapper(partial(describe_records, default=default), describe_records)
+    return Pipeline([Node(describe, given, "tabular.sections", name="tabular.sections")])
 
 
 RECORDS = Cases(
     noun="record",
+    leading_kind=LEADING_KIND,
     prepare=prepare,
     features=features,
     views={

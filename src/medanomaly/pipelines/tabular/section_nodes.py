@@ -16,8 +16,10 @@ def describe_records(
     quality: dict,
     quality_flags: pd.DataFrame,
     alarm: AlarmParams,
+    *,
+    default: str = "",
 ) -> list[dict]:
-    """Why the most unusual records are unusual, and which values look wrong."""
+    """Why the most unusual records are unusual, and which values look wrong; ``default`` leads where there are no labels."""
     from medanomaly.reporting.results import ModalityResults
     from medanomaly.reporting.sections import to_json
     from medanomaly.reporting.tabular.quality import quality_section
@@ -31,6 +33,7 @@ def describe_records(
         explanations=explanations,
         alpha=alarm.alpha,
         noun="record",
+        default=default,
     )
     evidence = Evidence(unexpected_values, nearest_normals, changes, quality_flags)
     why = why_unusual(results, evidence)

@@ -26,10 +26,19 @@ PAPER, THIN, THICK, TRACE, WRITING = "#fff8f6", "#f6d9d4", "#e8aaa0", "#161616",
 ALARM, FOCUS = "#e69f00", "#c04a00"
 CLASS_COLOURS = {"N": "#7f93a8", "S": "#e69f00", "V": "#d55e00", "F": "#009e73", "Q": "#9a9a9a"}
 CLASS_NAMES = {"N": "normal", "S": "supraventricular", "V": "ventricular", "F": "fusion", "Q": "unknown"}
-EPISODE_COLOURS = dict(
-    zip(("beats", "AF", "bigeminy", "trigeminy", "run", "noise"), (*MODEL_COLOURS[1::-1], *MODEL_COLOURS[2:5], "#b8bec6"),
-        strict=True)
-)  # fmt: skip
+EPISODE_COLOURS = {
+    "beats": MODEL_COLOURS[1],
+    "AF": MODEL_COLOURS[0],
+    "bigeminy": MODEL_COLOURS[2],
+    "trigeminy": MODEL_COLOURS[3],
+    "run": MODEL_COLOURS[4],
+    "pause": MODEL_COLOURS[5],
+    "asystole": "#161616",
+    "lead off": "#8a7f70",
+    "noise": "#b8bec6",
+}
+# these last, so they are drawn thinner and behind the others
+LASTING = ("AF", "asystole", "lead off", "noise")
 _PULSE_S = 0.4
 
 
@@ -226,7 +235,7 @@ def episode_timeline(episodes: pd.DataFrame, lengths: Mapping[str, float]) -> Dr
     for kind in kinds:
         mine = episodes[(episodes["kind"] == kind) & episodes["record"].isin(list(rows))]
         # a single beat would be thinner than a hair
-        width = 7.0 if kind in ("AF", "noise") else 12.0
+        width = 7.0 if kind in LASTING else 12.0
         segments = [
             [(e.start_s / 60, rows[e.record]), (max(e.end_s, e.start_s + 2) / 60, rows[e.record])]
             for e in mine.itertuples()
@@ -234,7 +243,7 @@ def episode_timeline(episodes: pd.DataFrame, lengths: Mapping[str, float]) -> Dr
         lines = LineCollection(
             segments, colors=EPISODE_COLOURS[kind], linewidths=width, label=kind, capstyle="butt"
         )
-        lines.set_zorder(2 if kind in ("AF", "noise") else 3)
+        lines.set_zorder(2 if kind in LASTING else 3)
         axes.add_collection(lines)
         handles.append(lines)
     axes.set_yticks(list(rows.values()), list(rows))

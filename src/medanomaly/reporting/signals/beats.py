@@ -29,14 +29,23 @@ SHAPE_WORDS = {
     "missed": "Misses",
     "flagged": "Alarms",
 }
+CODES = {
+    "ec57": "Classes of ANSI/AAMI EC57: escape beats of the atria and the node are supraventricular.",
+    "de_chazal": "Classes of de Chazal et al. 2004: as in EC57, but escape beats of the atria and the node are normal.",
+}
 EPISODE_WORDS = {
     "beats": "beats above the alarm threshold",
     "AF": "irregular as in atrial fibrillation, for half a minute or more",
     "bigeminy": "every second beat unusual, four times or more",
     "trigeminy": "every third beat unusual, four times or more",
     "run": "three or more unusual beats in a row",
+    "pause": "3 s or more without a beat, in usable signal",
+    "asystole": "3 s or more without a beat and with hardly any signal; it may be a lead that is off",
+    "lead off": "3 s or more without a beat where every lead is missing or a flat line",
     "noise": "bad signal: neither alarm nor normal",
 }
+# drawn at most
+SHOWN_RECORDINGS = 40
 
 
 def beat_names(beats: pd.DataFrame) -> dict[str, str]:
@@ -92,7 +101,12 @@ def strips_section(strips: Sequence[Mapping], alpha: float) -> Section:
 
 
 def classes_section(
-    table: pd.DataFrame, model: str, alpha: float, lines: pd.DataFrame, gross: pd.DataFrame
+    table: pd.DataFrame,
+    model: str,
+    alpha: float,
+    lines: pd.DataFrame,
+    gross: pd.DataFrame,
+    codes: str = "ec57",
 ) -> Section:
     """Figures by class, and the beat-by-beat comparison of EC57.
 
@@ -102,6 +116,7 @@ def classes_section(
         alpha: at which beats were flagged.
         lines: of :func:`medanomaly.signals.beats.beat_by_beat.record_table`.
         gross: likewise; both empty where there are no reference classes.
+        codes: table of classes, see :func:`medanomaly.signals.beats.aami.aami_class`.
     """
     rows = [
         (
@@ -135,7 +150,7 @@ def classes_section(
         tables += _ec57(lines, gross)
     return Section(
         "Found and missed, by class of beat",
-        "Classes of ANSI/AAMI EC57. Beats in bad signal are set aside here."
+        f"{CODES[codes]} Beats in bad signal are set aside here."
         + (
             " The table of the standard has them as shutdown and counts them as missed." if len(lines) else ""
         ),
@@ -185,7 +200,7 @@ def _ec57(lines: pd.DataFrame, gross: pd.DataFrame) -> list[Table]:
 def episodes_section(
     episodes: pd.DataFrame,
     hours: Mapping[str, float],
-    lengths: Mapping[str, float],
+    spans: Mapping[str, tuple[float, float]],
     facts: Mapping,
     events: Mapping | None,
 ) -> Section:
@@ -194,11 +209,12 @@ def episodes_section(
     Args:
         episodes: of the test recordings.
         hours: record -> hours watched.
-        lengths: record -> length in seconds.
+        spans: record -> seconds from which on, and up to which, it was looked at.
         facts: ``threshold``, ``per_hour``.
         events: ``precision``, ``recall`` and ``false_per_hour``, each (value, low, high); None without labels.
     """
     total = sum(hours.values())
+    recorded = sum(end - start for start, end in spans.values())
     rows = []
     for kind, meaning in EPISODE_WORDS.items():
         mine = episodes[episodes["kind"] == kind]
@@ -208,22 +224,25 @@ def episodes_section(
                 kind,
                 meaning,
                 f"{len(mine):,}",
-                f"{len(mine) / total:.1f}",
-                percent(length.sum() / 3600 / total),
+                f"{len(mine) / total:.1f}" if total > 0 else DASH,
+                percent(length.sum() / recorded),
                 DASH if mine.empty else f"{length.median():.1f} s" if length.median() > 0 else "one beat",
             )
         )
     tables = [
         Table(
             "",
-            ("Kind", "What", "Episodes", "Per hour", "Share of time", "Median length"),
+            ("Kind", "What", "Episodes", "Per hour watched", "Share of recorded time", "Median length"),
             rows,
-            f"{len(hours)} test recordings, {total:.1f} hours of good signal after the learning time. Kinds overlap: an "
-            "alarm in a run is counted as both.",
+            f"{counted(len(hours), 'test recording')}, {recorded / 3600:.2f} hours. {total:.2f} hours were watched: "
+            "those of usable signal after the learning time. Kinds overlap: an alarm in a run is counted as both.",
         )
     ]
+    drawn = dict(list(spans.items())[:SHOWN_RECORDINGS])
+    shown = episodes[episodes["record"].isin(list(drawn))]
     text = (
-        "An alarm is raised once and lasts while beats keep alarming (5 s apart at most). The threshold "
+        "An alarm is raised once and lasts while beats keep alarming (5 s apart at most). Three seconds without a beat are "
+        "an alarm too, whatever the beats around them look like. The threshold "
         f"({facts['threshold']:.2f}) is the lowest at which the calibration recordings have {facts['per_hour']:g} false "
         "episodes per hour."
     )
@@ -242,7 +261,7 @@ def episodes_section(
     figure = Figure(
         "Every episode of the test recordings",
         "One line per recording. A short bar is a beat or two, widened to be seen.",
-        episode_timeline(episodes, lengths),
+        episode_timeline(shown, {record: end for record, (_, end) in drawn.items()}),
     )
     return Section("Episodes and what they cost", text, [figure], tables)
 
@@ -331,12 +350,9 @@ def cut_beats_section(
     figures = [
         Figure(
             f"{SHAPE_WORDS[what]}, {model_label(model)}",
-            "Band: where 90 % of the normal train beats lie; grey line: their median.",
+            "Band: where 90 % of the train beats lie that count as normal; grey line: their median.",
             beat_shapes(
-                [
-                    (f"{kind if kind != '<NA>' else 'normal'}, p {equals_p_value(p)}", x)
-                    for kind, p, x in beats
-                ],
+                [(f"{kind}, p {equals_p_value(p)}", x) for kind, p, x in beats],
                 normal,
             ),
         )

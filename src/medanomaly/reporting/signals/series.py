@@ -48,6 +48,24 @@ def series_sections(
     ]
 
 
+def places_section(places: Sequence[tuple[str, str, int, float]]) -> Section:
+    """Where the score is highest in series without an annotated anomaly, so that nothing can be judged.
+
+    Args:
+        places: record, model, sample of the highest score after the beginning, rate in Hz.
+    """
+    rows = [
+        (record.replace("_", " "), model_label(model), f"{peak:,}", f"{peak / fs:,.1f} s")
+        for record, model, peak, fs in places
+    ]
+    return Section(
+        "The most unusual place of each series",
+        "No anomaly is annotated in these series: each detector names the place where its score is highest, and nothing "
+        "says whether it is right.",
+        tables=[Table("", ("Series", "Detector", "Sample", "Time"), rows)],
+    )
+
+
 def _interval(values: pd.Series, source: pd.Series, n_resamples: int, seed: int) -> str:
     column = values.to_numpy(dtype=float)[:, None]
     found = ratio_intervals(column, np.ones_like(column), source, n_resamples=n_resamples, seed=seed)

@@ -1,8 +1,8 @@
 """From scores of beats to alarms: a threshold for a number of false episodes per hour, and the episodes.
 
 Alarms use :func:`~medanomaly.signals.beat_detector.alarm_score.alarm_score`. Fibrillation is an episode of its own, so
-inside it only the shape of beats counts. Beats in bad signal are neither alarm nor normal. No alarm is raised in the
-learning time.
+inside it only the shape of beats counts. Beats in bad signal are neither alarm nor normal. Beats raise no alarm in the
+learning time. Three seconds without a beat are an episode of their own at any time.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,16 @@ from medanomaly.core.errors import ConfigurationError
 from medanomaly.signals.alarms.episodes import EPISODE_COLUMNS, episodes_above
 from medanomaly.signals.alarms.params import EpisodeParams
 from medanomaly.signals.alarms.rhythm_episodes import (
+    PAUSE_S,
     af_episodes,
     in_episodes,
     noise_episodes,
     pattern_episodes,
+    silence_episodes,
 )
 from medanomaly.signals.beat_detector.alarm_score import alarm_score, ectopic_shape
+from medanomaly.signals.beat_detector.params import fitting_learn_s
+from medanomaly.signals.quality.assessment import usable_stretches
 
 # step between thresholds that are tried; the alarm score is a sum of tails of at most 7 each
 STEP = 0.25
@@ -39,7 +43,10 @@ class RecordingAlarms:
         label: (n,) 0, 1 or NaN where unknown.
         good: (n,) bool.
         fibrillation: episodes table of kind ``AF``.
-        hours: of good signal after the learning time.
+        silences: episodes table of the stretches without a beat.
+        hours: of usable signal after the learning time: windows in which an ECG lead is good; where windows are unknown,
+            intervals below 3 s that end in a beat in good signal.
+        span: seconds from which on, and up to which, the recording was looked at.
     """
 
     record: str
@@ -50,7 +57,9 @@ class RecordingAlarms:
     label: np.ndarray
     good: np.ndarray
     fibrillation: pd.DataFrame
+    silences: pd.DataFrame
     hours: float
+    span: tuple[float, float]
 
     def false_episodes(self, threshold: float, gap_s: float) -> int:
         """Number of runs of flagged beats that are normal by label; beats of a run are at most ``gap_s`` apart.
@@ -63,7 +72,13 @@ class RecordingAlarms:
 
 
 def recording_alarms(
-    beats: pd.DataFrame, contributions: np.ndarray, label: np.ndarray, learn_s: float
+    beats: pd.DataFrame,
+    contributions: np.ndarray,
+    label: np.ndarray,
+    learn_s: float,
+    windows: pd.DataFrame | None = None,
+    span: tuple[float, float] | None = None,
+    r_peaks_s: np.ndarray | None = None,
 ) -> RecordingAlarms:
     """Alarm scores of one recording.
 
@@ -72,6 +87,10 @@ def recording_alarms(
         contributions: (n, 7) of the beat detector, NaN for beats in bad signal.
         label: (n,) 0, 1 or NaN.
         learn_s: learning time.
+        windows: quality windows of the recording, which say what a stretch without beats is.
+        span: seconds from which on, and up to which, there should be beats; None takes the first and the last beat.
+        r_peaks_s: seconds of the R peaks that the project finds itself: where they are, there is no silence, although the
+            source may have marked no beat (flutter).
     """
     time_s = beats["time_s"].to_numpy(dtype=np.float64)
     record, patient = str(beats["record"].iloc[0]), str(beats["patient_id"].iloc[0])
@@ -82,7 +101,16 @@ def recording_alarms(
     fibrillation = af_episodes(time_s, 1.0, ectopic=shape, good=good, record=record, patient_id=patient)
     score = alarm_score(known, in_episodes(time_s, 1.0, fibrillation))
     after = time_s >= learn_s
-    watched = max(0.0, time_s[-1] - learn_s) * (good[after].mean() if after.any() else 0.0)
+    first, last = span or (time_s[0], time_s[-1])
+    span = (min(float(first), time_s[0]), max(float(last), time_s[-1]))
+    peaks = np.zeros(0) if r_peaks_s is None else r_peaks_s
+    peaks = peaks[(peaks > span[0]) & (peaks < span[1])]
+    if windows is None:
+        usable = good[1:] & (np.diff(time_s) < PAUSE_S)
+        starts, ends = time_s[:-1][usable], time_s[1:][usable]
+    else:
+        starts, ends = usable_stretches(windows)
+    watched = np.maximum(0.0, np.minimum(ends, span[1]) - np.maximum(starts, max(learn_s, span[0]))).sum()
     return RecordingAlarms(
         record=record,
         patient_id=patient,
@@ -92,7 +120,11 @@ def recording_alarms(
         label=label,
         good=good,
         fibrillation=fibrillation,
+        silences=silence_episodes(
+            np.union1d([*span, *time_s], peaks), windows, record=record, patient_id=patient
+        ),
         hours=watched / 3600,
+        span=span,
     )
 
 
@@ -106,7 +138,7 @@ def alarm_threshold(calibration: Sequence[RecordingAlarms], params: EpisodeParam
     if not hours > 0:
         raise ConfigurationError(
             "the calibration recordings have no good signal after the learning time",
-            remedy="Set models.signals.beat_detector.learn_s lower.",
+            remedy=fitting_learn_s(alarms.span[1] for alarms in calibration),
         )
     highest = max((np.nanmax(a.score) for a in calibration if np.isfinite(a.score).any()), default=0.0)
     chosen = highest
@@ -129,7 +161,8 @@ def recording_episodes(
         params: gap between episodes.
 
     Returns:
-        Episodes table of kinds ``beats``, ``AF``, ``bigeminy``, ``trigeminy``, ``run``, ``noise``, in order of time.
+        Episodes table of kinds ``beats``, ``AF``, ``bigeminy``, ``trigeminy``, ``run``, ``pause``, ``asystole``,
+        ``lead off``, ``noise``, in order of time.
     """
     at_least = len(reference) - np.searchsorted(reference, np.nan_to_num(alarms.score), side="left")
     named = {"record": alarms.record, "patient_id": alarms.patient_id}
@@ -147,6 +180,7 @@ def recording_episodes(
         alarms.fibrillation,
         pattern_episodes(alarms.time_s, 1.0, flagged, score, **named),
         noise_episodes(alarms.time_s, 1.0, alarms.good, **named),
+        alarms.silences,
     ]
     table = pd.concat([t for t in tables if len(t)] or tables[:1], ignore_index=True)
     return table.sort_values(["start_s", "kind"], kind="stable", ignore_index=True).astype(EPISODE_COLUMNS)

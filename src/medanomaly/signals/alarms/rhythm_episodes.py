@@ -1,4 +1,4 @@
-"""Rhythms as events of their own: atrial fibrillation, bigeminy and trigeminy, runs of ectopic beats, noise.
+"""Rhythms as events of their own: atrial fibrillation, bigeminy and trigeminy, runs of ectopic beats, noise, no beat.
 
 An alarm for every beat of a fibrillating heart helps nobody. Fibrillation shows in the RR intervals between beats of
 normal shape: they resemble none of the three intervals before them. In bigeminy every second interval is alike, in
@@ -15,6 +15,9 @@ from medanomaly.signals.alarms.episodes import EPISODE_COLUMNS, episodes_above
 AF_WINDOW, AF_ON, AF_OFF, AF_MIN_S, AF_GAP_S = 60, 0.055, 0.035, 30.0, 15.0
 MIN_CYCLES = {"bigeminy": 4, "trigeminy": 4}
 RUN_BEATS = 3
+# an interval of three seconds without a beat is a pause in every guideline
+PAUSE_S = 3.0
+SILENCES = ("pause", "asystole", "lead off", "noise")
 
 
 def rr_irregularity(
@@ -187,6 +190,84 @@ def noise_episodes(
         patient_id=patient_id,
         kind="noise",
     )
+
+
+def silence_episodes(
+    time_s: np.ndarray, windows: pd.DataFrame | None = None, *, record: str = "", patient_id: str = ""
+) -> pd.DataFrame:
+    """Stretches of three seconds or more without a beat, whatever the scores of the beats around them.
+
+    The quality of the signal says what each is: ``pause`` where it is good or unknown; ``asystole`` where hardly any signal
+    is left (which may be a lead that is off, too); ``lead off`` where every ECG lead is missing or an exactly flat line;
+    ``noise`` where it is bad for another reason, so that beats may have been there.
+
+    Args:
+        time_s: (n,) increasing, of the beats, and of the beginning and the end of what is looked at.
+        windows: quality windows of the recording (:func:`~medanomaly.signals.quality.assessment.assess_quality`).
+        record: name of the recording.
+        patient_id: whose it is.
+
+    Returns:
+        Episodes table in order of time. An episode lasts from one beat to the next, holds none, and its score is its length
+        in seconds.
+    """
+    time_s = np.asarray(time_s, dtype=np.float64)
+    first = np.flatnonzero(np.diff(time_s) >= PAUSE_S)
+    start, end = time_s[first], time_s[first + 1]
+    table = pd.DataFrame(
+        {
+            "record": record,
+            "patient_id": patient_id,
+            "start_s": start,
+            "end_s": end,
+            "kind": [_silence(windows, a, b) for a, b in zip(start, end, strict=True)],
+            "peak_time_s": start,
+            "peak_score": end - start,
+            "p_value": np.nan,
+            "n_beats": 0,
+        }
+    )
+    return table.astype(EPISODE_COLUMNS)
+
+
+def silences(time_s: np.ndarray, windows: pd.DataFrame, duration: float, most: int = 5) -> list[str]:
+    """A sentence on the stretches of a recording without a beat; none where there are none.
+
+    Args:
+        time_s: (n,) of its beats.
+        windows: its quality windows.
+        duration: its length in seconds.
+        most: how many stretches are named, the longest first.
+    """
+    found = silence_episodes(np.concatenate([[0.0], time_s, [duration]]), windows)
+    if found.empty:
+        return []
+    longest = found.sort_values("peak_score", ascending=False, kind="stable").head(most)
+    shown = ", ".join(f"{row.kind} at {row.start_s:.1f} to {row.end_s:.1f} s" for row in longest.itertuples())
+    more = f", and {len(found) - most} shorter" if len(found) > most else ""
+    stretches = "1 stretch" if len(found) == 1 else f"{len(found)} stretches"
+    seconds = found["peak_score"].sum()
+    return [f"no beat for {seconds:.0f} s in {stretches} of 3 s or more: {shown}{more}"]
+
+
+def _silence(windows: pd.DataFrame | None, start: float, end: float) -> str:
+    """What most of a stretch without beats is."""
+    if windows is None or windows.empty:
+        return "pause"
+    windows = windows[windows["kind"].eq("ecg")] if windows["kind"].eq("ecg").any() else windows
+    inside = windows[(windows["end_s"] > start) & (windows["start_s"] < end)]
+    seconds = dict.fromkeys(SILENCES, 0.0)
+    for (first, last), leads in inside.groupby(["start_s", "end_s"]):
+        reasons = leads["reasons"]
+        gone = reasons.str.contains("missing|flat line")
+        if leads["quality"].eq("good").any():
+            kind = "pause"
+        elif (reasons.str.contains("asystole") & ~gone).any():
+            kind = "asystole"
+        else:
+            kind = "lead off" if gone.all() else "noise"
+        seconds[kind] += min(last, end) - max(first, start)
+    return max(seconds, key=seconds.get)
 
 
 def in_episodes(samples: np.ndarray, fs: float, episodes: pd.DataFrame) -> np.ndarray:

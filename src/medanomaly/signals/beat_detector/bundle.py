@@ -8,10 +8,10 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle, array_bytes
 from medanomaly.core.calibrated_bundle import calibrated_bundle, check_reference
-from medanomaly.core.errors import BundleError
+from medanomaly.core.errors import BundleError, ConfigurationError
 from medanomaly.signals.beat_detector.detector import BeatDetector
 from medanomaly.signals.beat_detector.fusion import CONTRIBUTIONS
-from medanomaly.signals.beat_detector.params import BeatDetectorParams
+from medanomaly.signals.beat_detector.params import BeatDetectorParams, fitting_learn_s
 from medanomaly.signals.beat_detector.series import BeatSeries
 from medanomaly.signals.beats.table import case_id
 from medanomaly.signals.recordings.recording import Recording
@@ -70,6 +70,12 @@ def beat_detector_bundle(
         terms[str(record)] = patient.terms
         if patient.normal.any():
             population.append(patient)
+    lengths = beats["time_s"].groupby(beats["record"], sort=False).max()[list(terms)]
+    if not population and params.causal and lengths.max() <= params.learn_s:
+        raise ConfigurationError(
+            f"no recording is longer than the learning time of {params.learn_s:g} s",
+            remedy=fitting_learn_s(lengths),
+        )
     detector.fit_terms(population)
     scores = pd.Series(0.0, index=cases["case_id"])
     for record, of_terms in terms.items():

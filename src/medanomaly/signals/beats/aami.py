@@ -1,9 +1,9 @@
 """Classes of AAMI EC57 for the beat codes of PhysioNet, and the record lists of the inter-patient MIT-BIH protocol.
 
-Sources: ANSI/AAMI EC57 (classes); de Chazal, O'Dwyer, Reilly 2004, "Automatic classification of heartbeats using ECG
-morphology and heartbeat interval features", IEEE TBME 51(7), tables I and II (codes of each class, DS1 and DS2, the four
-paced records left out); Moody, Mark 2001, "The impact of the MIT-BIH Arrhythmia Database", IEEE Eng Med Biol 20(3) (48
-records of 47 subjects).
+Sources: ANSI/AAMI EC57 (classes), as the program ``bxb`` of the WFDB software applies it; de Chazal, O'Dwyer, Reilly 2004,
+"Automatic classification of heartbeats using ECG morphology and heartbeat interval features", IEEE TBME 51(7), tables I and
+II (codes of each class, DS1 and DS2, the four paced records left out); Moody, Mark 2001, "The impact of the MIT-BIH
+Arrhythmia Database", IEEE Eng Med Biol 20(3) (48 records of 47 subjects).
 """
 
 from collections.abc import Sequence
@@ -11,15 +11,24 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-# codes beyond the table of de Chazal et al. that other PhysioNet sets use: B, n, r and ?
-AAMI_CODES = {
-    "N": ("N", "L", "R", "B", "e", "j", "n"),
-    "S": ("A", "a", "J", "S"),
+# codes that PhysioNet sets use beyond those of MIT-BIH: B, n, r and ?
+EC57_CODES = {
+    "N": ("N", "L", "R", "B"),
+    "S": ("A", "a", "J", "S", "e", "j", "n"),
     "V": ("V", "E", "r"),
     "F": ("F",),
     "Q": ("/", "f", "Q", "?"),
 }
-CLASS_OF_CODE = {code: name for name, codes in AAMI_CODES.items() for code in codes}
+# name of a table -> class -> codes; the two differ in escape beats of the atria and the node
+AAMI_CODES = {
+    "ec57": EC57_CODES,
+    "de_chazal": EC57_CODES | {"N": ("N", "L", "R", "B", "e", "j", "n"), "S": ("A", "a", "J", "S")},
+}
+CLASS_OF_CODE = {
+    table: {code: name for name, codes in classes.items() for code in codes}
+    for table, classes in AAMI_CODES.items()
+}
+BEAT_CODES = frozenset(CLASS_OF_CODE["ec57"])
 
 DS1 = (
     "101", "106", "108", "109", "112", "114", "115", "116", "118", "119", "122",
@@ -36,21 +45,23 @@ SAME_PATIENT = {"202": "201"}
 _LABELS = {"N": 0, "S": 1, "V": 1, "F": 1}
 
 
-def aami_class(symbols: Sequence[str] | np.ndarray) -> pd.Series:
+def aami_class(symbols: Sequence[str] | np.ndarray, table: str = "ec57") -> pd.Series:
     """AAMI class of each annotation code.
 
     Args:
         symbols: (n,) codes as PhysioNet writes them (``N``, ``L``, ``V``, ...).
+        table: ``ec57``, where escape beats of the atria and the node (``e``, ``j``, ``n``) are S, as in the standard and
+            its program ``bxb``; or ``de_chazal``, where they are N, as in most papers on MIT-BIH.
 
     Returns:
         (n,) string: N, S, V, F or Q; NA for codes that mark no beat (rhythm changes, noise, waves) and unknown codes.
     """
-    return pd.Series(np.asarray(symbols, dtype=object)).map(CLASS_OF_CODE).astype("string")
+    return pd.Series(np.asarray(symbols, dtype=object)).map(CLASS_OF_CODE[table]).astype("string")
 
 
 def is_beat(symbols: Sequence[str] | np.ndarray) -> np.ndarray:
     """(n,) bool, True where the code marks a heart beat."""
-    return np.isin(np.asarray(symbols, dtype=str), list(CLASS_OF_CODE))
+    return np.isin(np.asarray(symbols, dtype=str), list(BEAT_CODES))
 
 
 def label_of_class(classes: pd.Series) -> pd.Series:

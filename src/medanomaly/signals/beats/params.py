@@ -16,9 +16,13 @@ class BeatParams(Params):
 
     Attributes:
         marks: ``reference`` takes the marks of the source where a recording has them, ``detected`` never does. Labels
-            come from reference marks within 150 ms in both cases.
+            come from reference marks within 150 ms in both cases. Marks at fewer than half of the R peaks are labels of
+            single beats, and the R peaks are the beats.
+        classes: ``ec57`` calls escape beats of the atria and the node supraventricular, as the standard does; ``de_chazal``
+            calls them normal, as most papers on MIT-BIH do.
         quality: limits of a good window.
     """
 
     marks: Literal["reference", "detected"] = "reference"
+    classes: Literal["ec57", "de_chazal"] = "ec57"
     quality: QualityParams = QualityParams()

@@ -7,7 +7,8 @@ import pandas as pd
 
 from medanomaly.core.cases import age_band
 from medanomaly.core.errors import InputError
-from medanomaly.signals.beats.aami import aami_class, is_beat, label_of_class
+from medanomaly.signals.beats.aami import aami_class, label_of_class
+from medanomaly.signals.beats.marks import BeatMarks, all_beats, beat_marks, marks_no_beat
 from medanomaly.signals.beats.params import HIGHEST_RATE, LOWEST_RATE, MIN_BEATS, BeatParams
 from medanomaly.signals.peaks.r_peaks import detect_r_peaks
 from medanomaly.signals.quality.assessment import assess_quality, quality_at
@@ -21,17 +22,22 @@ STRETCH = "anomaly"
 
 
 def beats_of(recording: Recording, params: BeatParams) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Beats and quality windows of one recording.
+    """Beats and quality windows of one recording; see :func:`beats_and_marks`."""
+    return beats_and_marks(recording, params)[:2]
+
+
+def beats_and_marks(recording: Recording, params: BeatParams) -> tuple[pd.DataFrame, pd.DataFrame, BeatMarks]:
+    """Beats and quality windows of one recording, and what its marks are worth.
 
     Args:
         recording: ECG leads in mV (:func:`~medanomaly.signals.recordings.voltage.ecg_of`), with or without annotations.
-        params: which marks are taken, and the limits of good signal.
+        params: which marks are taken, what classes they have, and the limits of good signal.
 
     Returns:
         Beats: ``record``, ``patient_id``, ``sample``, ``time_s``, ``symbol`` (empty where unknown), ``aami`` (NA where
         unknown), ``quality`` (good or bad), ``stretch`` (1 inside an anomalous stretch; only where the source marks such
         stretches and no beats), then the attributes ``sex`` and ``age`` where the recording has them. Quality: see
-        :func:`~medanomaly.signals.quality.assessment.assess_quality`.
+        :func:`~medanomaly.signals.quality.assessment.assess_quality`. Marks: with the account of all marks and its notes.
 
     Raises:
         InputError: the rate is not one at which beats can be scored, or there are fewer than 16 beats, too few to say
@@ -45,21 +51,8 @@ def beats_of(recording: Recording, params: BeatParams) -> tuple[pd.DataFrame, pd
             "in the catalog entry.",
         )
     windows = assess_quality(recording, params.quality)
-    marks = recording.annotations
-    reference = is_beat(marks.symbol) if marks is not None else np.zeros(0, dtype=bool)
-    known = marks is not None and bool(reference.any())
-    if params.marks == "reference" and known:
-        sample, symbol = marks.sample[reference], marks.symbol[reference].astype(object)
-        inside = (sample >= 0) & (sample < recording.n_samples)
-        sample, symbol = sample[inside], symbol[inside]
-        # two marks on one sample are one beat
-        first = np.r_[True, np.diff(sample) > 0] if len(sample) else np.zeros(0, dtype=bool)
-        sample, symbol = sample[first], symbol[first]
-    else:
-        sample = detect_r_peaks(recording.signal, recording.fs)
-        symbol = np.full(len(sample), "", dtype=object)
-        if known:
-            symbol = _nearest_symbol(sample, marks.sample[reference], marks.symbol[reference], recording.fs)
+    marks = beat_marks(recording, detect_r_peaks(recording.signal, recording.fs))
+    sample, symbol = all_beats(marks, recording.fs, detected=params.marks == "detected")
     if len(sample) < MIN_BEATS:
         raise InputError(
             f"{len(sample)} beat(s) in {recording.duration:.0f} s",
@@ -74,33 +67,20 @@ def beats_of(recording: Recording, params: BeatParams) -> tuple[pd.DataFrame, pd
             "sample": sample.astype(np.int64),
             "time_s": time_s,
             "symbol": pd.array(symbol, dtype="string"),
-            "aami": aami_class(symbol).to_numpy(),
+            "aami": aami_class(symbol, params.classes).to_numpy(),
             "quality": pd.array(quality_at(windows, time_s), dtype="string"),
         }
     )
     table["aami"] = table["aami"].astype("string")
-    if marks is not None and not known:
-        stretches = intervals(marks, recording.n_samples)
+    if marks_no_beat(recording):
+        stretches = intervals(recording.annotations, recording.n_samples)
         if stretches["kind"].eq(STRETCH).any():
-            inside = interval_mask(marks, recording.n_samples)[table["sample"]]
+            inside = interval_mask(recording.annotations, recording.n_samples)[table["sample"]]
             table["stretch"] = pd.array(inside.astype(np.int8), dtype="Int8")
     for name in ATTRIBUTES:
         if name in recording.attributes:
             table[name] = recording.attributes[name]
-    return table, windows
-
-
-def _nearest_symbol(
-    sample: np.ndarray, reference: np.ndarray, symbols: np.ndarray, fs: float, window_s: float = 0.15
-) -> np.ndarray:
-    """Code of the nearest reference beat within 150 ms (AAMI EC57), empty where there is none."""
-    after = np.clip(np.searchsorted(reference, sample), 1, len(reference) - 1) if len(reference) > 1 else 0
-    candidates = np.stack([np.broadcast_to(after, sample.shape), np.broadcast_to(after, sample.shape) - 1])
-    candidates = np.clip(candidates, 0, len(reference) - 1)
-    distance = np.abs(reference[candidates] - sample)
-    best = np.take_along_axis(candidates, distance.argmin(axis=0)[None], axis=0)[0]
-    close = distance.min(axis=0) <= window_s * fs
-    return np.where(close, symbols[best].astype(object), "")
+    return table, windows, marks
 
 
 def case_id(record: pd.Series, sample: pd.Series) -> pd.Series:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from medanomaly.signals.beats.aami import aami_class, is_beat
+from medanomaly.signals.beats.aami import aami_class
+from medanomaly.signals.beats.marks import beat_marks
 from medanomaly.signals.beats.table import case_id
 from medanomaly.signals.features.heart_rate_variability import nn_intervals
 from medanomaly.signals.peaks.r_peaks import detect_r_peaks
@@ -120,24 +121,22 @@ def rr_pairs(beats: pd.DataFrame) -> pd.DataFrame:
     return pairs[good[:-2] & good[1:-1] & good[2:]].reset_index(drop=True)
 
 
-def reference_beats(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
-    """Samples and AAMI classes of the beats that the source marked; empty where it marked no beat."""
-    marks = recording.annotations
-    if marks is None:
+def reference_beats(
+    recording: Recording, r_peaks: np.ndarray, table: str = "ec57"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Samples and AAMI classes of the beats that the source marked; empty where it marked none, or only some events.
+
+    Args:
+        recording: with its marks.
+        r_peaks: that the project finds itself.
+        table: of :func:`~medanomaly.signals.beats.aami.aami_class`.
+    """
+    marks = beat_marks(recording, r_peaks)
+    classes = aami_class(marks.symbol, table)
+    known = classes.notna().to_numpy()
+    if not marks.is_list or not known.any():
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype="U1")
-    beat = is_beat(marks.symbol)
-    return marks.sample[beat], aami_class(marks.symbol[beat]).to_numpy(dtype=str)
-
-
-def flutter(recording: Recording) -> list[tuple[int, int]]:
-    """Stretches of ventricular flutter or fibrillation that the source marked with ``[`` and ``]``, in samples."""
-    marks = recording.annotations
-    if marks is None:
-        return []
-    return [
-        (int(start), int(end))
-        for start, end in zip(*(marks.sample[marks.symbol == bracket] for bracket in "[]"), strict=False)
-    ]
+    return marks.sample[known], classes[known].to_numpy(dtype=str)
 
 
 def detected_beats(recording: Recording) -> np.ndarray:

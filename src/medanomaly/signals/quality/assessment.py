@@ -185,3 +185,10 @@ def quality_at(
         return np.full(len(time_s), BAD, dtype=object)
     combined = np.any(verdicts, axis=0) if rule == "any" else np.all(verdicts, axis=0)
     return np.where(combined, GOOD, BAD)
+
+
+def usable_stretches(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Beginnings and ends, in seconds, of the windows of a recording in which an ECG lead (any lead without one) is good."""
+    own = table[table["kind"].eq("ecg")] if table["kind"].eq("ecg").any() else table
+    found = own.loc[own["quality"].eq(GOOD), ["start_s", "end_s"]].drop_duplicates()
+    return found["start_s"].to_numpy(), found["end_s"].to_numpy()

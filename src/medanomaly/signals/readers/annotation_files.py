@@ -7,9 +7,16 @@ import numpy as np
 import pandas as pd
 import wfdb
 
-from medanomaly.core.errors import DataNotFoundError, InputError
+from medanomaly.core.errors import InputError
+from medanomaly.signals.readers.text_table import read_text_table
 from medanomaly.signals.recordings.annotation_order import in_time_order
-from medanomaly.signals.recordings.annotation_text import COMMENT, QUALITY, WFDB_CODES, quality_subtype
+from medanomaly.signals.recordings.annotation_text import (
+    COMMENT,
+    QUALITY,
+    WFDB_CODES,
+    as_codes,
+    quality_subtype,
+)
 from medanomaly.signals.recordings.recording import Annotations
 
 ANNOTATION_COLUMNS = ("sample", "time_s", "symbol", "text")
@@ -89,42 +96,109 @@ def write_annotations_csv(annotations: Annotations, path: str | Path, fs: float)
     return Path(path)
 
 
-def read_annotations_csv(path: str | Path, fs: float) -> Annotations:
+def read_annotations_csv(path: str | Path, fs: float, **options) -> Annotations:
+    """The marks of a CSV file without the notes of :func:`read_marks`, which takes the same options."""
+    return read_marks(path, fs, **options)[0]
+
+
+def read_marks(
+    path: str | Path,
+    fs: float,
+    *,
+    rate: float | None = None,
+    delimiter: str | None = None,
+    decimal: str | None = None,
+) -> tuple[Annotations, tuple[str, ...]]:
     """Read the marks of a CSV file.
 
     Args:
-        path: a file with ``sample`` or ``time_s``, ``symbol``, and optionally ``text``. With both positions ``sample``
-            counts.
-        fs: rate in Hz of the recording.
+        path: a file with ``sample`` or ``time_s``, ``symbol``, and optionally ``text``. Of two positions ``sample`` counts,
+            and ``time_s`` says at which rate. Symbols are WFDB codes, letters of AAMI or usual names of beats.
+        fs: rate in Hz of the recording; positions are returned at this rate.
+        rate: rate in Hz at which ``sample`` was counted, where the file has no ``time_s``; None takes ``fs``.
+        delimiter: as for :func:`~medanomaly.signals.readers.text_table.read_text_table`.
+        decimal: a further decimal mark besides the point, where commas do not separate columns; None takes the comma.
+
+    Returns:
+        ``(annotations, notes)``; notes say what was taken for what. Positions may lie behind the end of the recording.
 
     Raises:
         DataNotFoundError: no file.
-        InputError: a column is missing or a position is not a number; the error names the line.
+        InputError: a column is missing, a row does not fit the header, a position is not a number, or ``sample`` is no
+            whole number; the error names the line.
     """
     path = Path(path)
-    if not path.is_file():
-        raise DataNotFoundError("the file does not exist", source=path)
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (ValueError, pd.errors.ParserError) as error:
-        raise InputError(f"the file is not a CSV table: {error}", source=path) from error
-    table.columns = [str(c).strip().lower() for c in table.columns]
-    column = next((c for c in ("sample", "time_s") if c in table), None)
-    if column is None or "symbol" not in table:
+    table, used = read_text_table(path, delimiter)
+    table.columns = [c.lower() for c in table.columns]
+    columns = [c for c in ("sample", "time_s") if c in table]
+    if not columns or "symbol" not in table:
         raise InputError(
             f"columns are {list(table.columns)}",
             remedy=f"Expected {', '.join(ANNOTATION_COLUMNS)}.",
             source=path,
         )
-    position = pd.to_numeric(table[column], errors="coerce")
-    wrong = np.flatnonzero(~np.isfinite(position.to_numpy(dtype=np.float64)))
+    decimal = "." if used == "," else decimal or ","
+    positions = {column: _positions(table[column], decimal, path) for column in columns}
+    own, notes = rate or fs, ()
+    if "sample" in positions:
+        samples = positions["sample"]
+        part = np.flatnonzero(samples != np.rint(samples))
+        if len(part):
+            raise InputError(
+                f"sample {table['sample'].iloc[part[0]]} is no whole number",
+                remedy="sample counts samples from 0; call the column time_s if it holds seconds.",
+                source=path,
+                record=f"line {table.index[part[0]]}",
+                column="sample",
+            )
+        own = (
+            _stated_rate(samples, positions["time_s"], own, table.index, path)
+            if "time_s" in positions
+            else own
+        )
+        if own != fs:
+            notes = (f"marks are counted at {own:g} Hz, and the recording has {fs:g} Hz",)
+        samples = samples * (fs / own)
+    else:
+        samples = positions["time_s"] * fs
+    texts = table["text"].tolist() if "text" in table else [""] * len(table)
+    symbols, understood = as_codes(table["symbol"].tolist())
+    marks, order = in_time_order(np.rint(samples).astype(np.int64), symbols, texts, source=path)
+    return marks, (*notes, *understood, *order)
+
+
+def _positions(column: pd.Series, decimal: str, path: Path) -> np.ndarray:
+    text = column.str.strip().str.replace(decimal, ".", regex=False)
+    numbers = pd.to_numeric(text, errors="coerce").to_numpy(dtype=np.float64)
+    # positions are stored in 64 bits
+    wrong = np.flatnonzero(~(np.abs(numbers) < 2**53))
     if len(wrong):
         raise InputError(
-            f"'{table[column].iloc[wrong[0]]}' is not a number",
+            f"'{column.iloc[wrong[0]]}' is not a number",
             source=path,
-            record=f"line {wrong[0] + 2}",
-            column=column,
+            record=f"line {column.index[wrong[0]]}",
+            column=column.name,
         )
-    samples = np.rint(position * (fs if column == "time_s" else 1.0)).astype(np.int64)
-    texts = table["text"] if "text" in table else [""] * len(table)
-    return in_time_order(samples, table["symbol"], texts, source=path)[0]
+    return numbers
+
+
+def _stated_rate(
+    samples: np.ndarray, time_s: np.ndarray, expected: float, lines: pd.Index, path: Path
+) -> float:
+    """Rate at which ``samples`` were counted, by the times beside them."""
+    # times may be written with three decimals
+    if np.all(np.abs(samples - time_s * expected) <= 1.0 + 0.001 * expected):
+        return expected
+    last = int(np.argmax(samples))
+    rate = samples[last] / time_s[last] if time_s[last] > 0 else 0.0
+    rate = float(round(rate)) if abs(rate - round(rate)) < 0.01 * rate else rate
+    wrong = np.flatnonzero(np.abs(samples - time_s * rate) > 1.0 + 0.001 * rate)
+    if rate <= 0 or len(wrong):
+        row = wrong[0] if len(wrong) else 0
+        raise InputError(
+            f"sample {samples[row]:g} and time_s {time_s[row]:g} do not go together at one rate",
+            remedy="Keep the column that is right.",
+            source=path,
+            record=f"line {lines[row]}",
+        )
+    return rate

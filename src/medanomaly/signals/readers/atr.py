@@ -41,7 +41,8 @@ def decode_atr(path: str | Path) -> StoredMarks:
     """Decode an annotation file.
 
     Raises:
-        InputError: the file ends inside a mark, is too large, or uses a code that neither the format nor the file defines.
+        InputError: the file is too large, does not end with the mark of its end (two zero bytes), or uses a code that
+            neither the format nor the file defines.
     """
     if (size := Path(path).stat().st_size) > _LARGEST_BYTES:
         raise InputError(
@@ -51,12 +52,13 @@ def decode_atr(path: str | Path) -> StoredMarks:
         )
     raw = Path(path).read_bytes()
     marks: list[list] = []
-    time, at = 0, 0
+    time, at, ended = 0, 0, False
     try:
         while at + 2 <= len(raw):
             (word,) = struct.unpack_from("<H", raw, at)
             at += 2
             if word == 0:
+                ended = True
                 break
             code, value = word >> 10, word & 0x3FF
             if code == _SKIP:
@@ -76,6 +78,8 @@ def decode_atr(path: str | Path) -> StoredMarks:
                 # code 0 is not a mark, it only moves the time
                 if code:
                     marks.append([time, code, 0, ""])
+        if not ended:
+            raise struct.error("no mark of its end")
     except (struct.error, IndexError) as error:
         raise InputError(
             f"the file is not a complete WFDB annotation file: it breaks off at byte {at}",

@@ -21,7 +21,7 @@ import pyedflib
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.signals.recordings.annotated_intervals import runs
 from medanomaly.signals.recordings.annotation_order import in_time_order
-from medanomaly.signals.recordings.annotation_text import from_text, to_text
+from medanomaly.signals.recordings.annotation_text import from_lines, to_text
 from medanomaly.signals.recordings.common_rate import at_common_rate
 from medanomaly.signals.recordings.leads import unique_names
 from medanomaly.signals.recordings.patient_ids import free_text_id, stated_id
@@ -88,7 +88,7 @@ def read_edf(
     Returns:
         The recording in float32, in the units of the header. Signals of different rates come at the highest of them. The
         position of an annotation is its onset. An annotation that is a WFDB code (``V``, or ``V: text``) has this code as
-        its symbol; any other has the symbol ``"`` (comment) and its text.
+        its symbol, and so has a usual name of a beat; any other has the symbol ``"`` (comment) and its text.
 
     Raises:
         DataNotFoundError: no file.
@@ -142,6 +142,7 @@ def read_edf(
         annotations=annotations,
         attributes={name: value for name, value in known.items() if value not in _NO_CODE},
         notes=(*notes, *behind, *changed, *gaps, *sorted_note),
+        own_rates=dict(zip(wanted, rates, strict=True)),
     )
 
 
@@ -180,13 +181,10 @@ def _with_gaps(signal, fs, leads, marks):
 
 
 def _annotations(marks, fs, path):
-    pairs = [from_text(text) for _, _, text in marks]
-    return in_time_order(
-        np.rint([max(0.0, onset) * fs for onset, _, _ in marks]).astype(np.int64),
-        [symbol for symbol, _ in pairs],
-        [text for _, text in pairs],
-        source=path,
-    )
+    symbols, texts, understood = from_lines([text for _, _, text in marks])
+    at = np.rint([max(0.0, onset) * fs for onset, _, _ in marks]).astype(np.int64)
+    annotations, order = in_time_order(at, symbols, texts, source=path)
+    return annotations, (*understood, *order)
 
 
 def read_edf_annotations(path: str | Path, fs: float) -> Annotations:

@@ -8,6 +8,7 @@ import numpy as np
 
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.signals.recordings.annotation_order import in_time_order
+from medanomaly.signals.recordings.annotation_text import as_codes
 from medanomaly.signals.recordings.leads import unique_names
 from medanomaly.signals.recordings.patient_ids import stated_id
 from medanomaly.signals.recordings.recording import Annotations, Recording
@@ -180,4 +181,6 @@ def _annotations(arrays: dict[str, np.ndarray], path: Path) -> tuple[Annotations
             remedy="Give one of each per mark; positions are integers.",
             source=path,
         )
-    return in_time_order(sample, symbol, text, source=path)
+    symbol, understood = as_codes(symbol)
+    marks, order = in_time_order(sample, symbol, text, source=path)
+    return marks, (*understood, *order)

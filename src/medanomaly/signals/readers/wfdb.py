@@ -194,9 +194,8 @@ def read_wfdb(
     wanted = list(range(len(names))) if channels is None else [names.index(c) for c in channels]
     first, last = _frames(header, path, start_s, stop_s)
     leads = _signals(path, header, wanted, [stored[j] for j in wanted], first, last)
-    signal, fs, notes = at_common_rate(
-        leads.columns, [float(header.fs) * s for s in leads.samples_per_frame], [names[j] for j in wanted]
-    )
+    rates = [float(header.fs) * s for s in leads.samples_per_frame]
+    signal, fs, notes = at_common_rate(leads.columns, rates, [names[j] for j in wanted])
     notes += numbered + _defaults(path.with_name(path.name + ".hea"))
     notes += tuple(
         f"lead {names[j]}: a skew of {s} frames was taken out"
@@ -206,7 +205,8 @@ def read_wfdb(
     marks, marked = None, ()
     if annotator is not None:
         marks, marked = read_atr(path, annotator, fs, frame_rate=float(header.fs), default=None)
-        if marks is not None:
+        # those of a whole record are kept, also behind its end: the account of the marks says so
+        if marks is not None and (start_s > 0 or stop_s is not None):
             marks = _within(marks, round(start_s * fs), len(signal))
     return Recording(
         record=path.name,
@@ -218,6 +218,7 @@ def read_wfdb(
         annotations=marks,
         attributes=_attributes(header),
         notes=notes + marked,
+        own_rates=dict(zip([names[j] for j in wanted], rates, strict=True)),
     )
 
 

@@ -1,5 +1,6 @@
 """A recording: what every reader returns and every later step takes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,6 +50,7 @@ class Recording:
         annotations: marks of the source, or None where there are none.
         attributes: what else is known about the patient or the recording (``age``, ``sex``, ``site``), as text.
         notes: changes by a reader that a user should know (a lead that was missing, a rate that was changed).
+        own_rates: lead -> rate in Hz at which its file stores it, where it stores leads at rates of their own.
 
     Raises:
         InputError: the parts do not fit each other.
@@ -63,6 +65,7 @@ class Recording:
     annotations: Annotations | None = None
     attributes: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    own_rates: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
         if self.signal.ndim != 2:

@@ -90,7 +90,7 @@ def resample_values(x: np.ndarray, fs: float, target: float) -> np.ndarray:
 
 
 def resample_annotations(annotations: Annotations, fs: float, target: float, n_samples: int) -> Annotations:
-    """Marks at the nearest sample of another rate; their order is kept, and none lies after the end.
+    """Marks at the nearest sample of another rate; their order is kept, and none moves behind the end.
 
     Args:
         annotations: marks in samples at ``fs``.
@@ -101,7 +101,9 @@ def resample_annotations(annotations: Annotations, fs: float, target: float, n_s
     if fs == target:
         return annotations
     moved = np.rint(annotations.sample * (target / fs)).astype(np.int64)
-    return replace(annotations, sample=np.clip(moved, 0, max(n_samples - 1, 0)))
+    # rounding moves a mark by half a sample; one that lay behind the end stays there
+    edge = (moved == n_samples) & (n_samples > 0)
+    return replace(annotations, sample=moved - edge)
 
 
 def resample(recording: Recording, target: float) -> Recording:

@@ -38,6 +38,7 @@ SERIES_DETECTORS = dict(
 )
 SHORTEST_WINDOW, LONGEST_WINDOW = 50, 1000
 FEWEST_WINDOWS = 5
+LOCATION_COLUMNS = ("record", "peak", "start", "end", "located", "chance")
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def series_windows(recording: Recording, patient_id: str, params: SeriesParams) 
 
     Returns:
         ``case_id`` (``record:start``), ``record``, ``source``, ``start``, ``end`` (samples), ``split``, ``label`` (1
-        where the window overlaps an annotated stretch), in order of time.
+        where the window overlaps an annotated stretch, unknown after the beginning of a series without annotations),
+        in order of time.
 
     Raises:
         InputError: there are too few windows to learn or calibrate.
@@ -122,13 +124,16 @@ def series_windows(recording: Recording, patient_id: str, params: SeriesParams) 
             record=recording.record,
             remedy="Set series_processing.periods lower.",
         )
-    label = np.zeros(len(table), dtype=np.int8)
+    label = pd.array(np.zeros(len(table), dtype=np.int8), dtype="Int8")
+    if recording.annotations is None:
+        # the beginning is known to be normal; nobody has said anything of what follows
+        label[(table["split"] == "test").to_numpy()] = pd.NA
     for low, high in annotated_anomalies(recording):
-        label[(table["start"] < high) & (table["end"] > low)] = 1
+        label[((table["start"] < high) & (table["end"] > low)).to_numpy()] = 1
     table.insert(0, "case_id", [f"{recording.record}:{start}" for start in table["start"]])
     table.insert(1, "record", recording.record)
     table.insert(2, "source", patient_id)
-    table["label"] = pd.array(label, dtype="Int8")
+    table["label"] = label
     return table
 
 
