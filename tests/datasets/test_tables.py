@@ -13,7 +13,7 @@ from medanomaly.datasets.table import (
     SQLQueryDataset,
     SQLTableDataset,
 )
-from medanomaly.hooks import plain_error
+from medanomaly.plain_errors import plain_error
 from medanomaly.tabular.table.cleaning import clean_table
 from medanomaly.tabular.table.description import Column, TableSpec
 

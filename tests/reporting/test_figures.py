@@ -18,7 +18,7 @@ from medanomaly.reporting.figures.groups import sensitivity_by_kind, subgroup_fo
 from medanomaly.reporting.figures.p_values import _p_value_edges, p_value_calibration, score_distributions
 from medanomaly.reporting.figures.ranking import DRAWN_STEPS, precision_recall, roc, thin_curve
 from medanomaly.reporting.figures.standard import CAPTIONS, standard_figures
-from medanomaly.reporting.figures.style import model_styles, panel_columns, png
+from medanomaly.reporting.figures.style import model_styles, panel_columns
 from medanomaly.reporting.scored_cases import labelled_test_cases
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -66,12 +66,6 @@ def test_drawing_leaves_matplotlib_as_it_was(results):
 def test_pyplot_is_never_imported():
     code = "import sys, medanomaly.reporting.figures.standard; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-def test_any_figure_can_be_had_as_png(results):
-    image = png(roc, results.cases, results.scores, results.metrics, dpi=50)
-    assert image.startswith(b"\x89PNG\r\n\x1a\n")
-    assert image == png(roc, results.cases, results.scores, results.metrics, dpi=50)
 
 
 def test_names_from_data_stay_text(results):

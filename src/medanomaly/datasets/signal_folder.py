@@ -107,6 +107,7 @@ class SignalFolderDataset(RecordingsDataset):
         if not path.is_file():
             return {}
         table, _ = read_text_table(path, self.csv.get("delimiter"))
+        table = table.apply(lambda column: column.str.strip())
         if not {"record", "patient_id"} <= set(table.columns):
             raise InputError(
                 f"columns are {list(table.columns)}", remedy="Give record and patient_id.", source=path
