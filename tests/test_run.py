@@ -80,10 +80,10 @@ def test_every_file_that_a_page_links_to_is_there(finished_run, finished_outputs
     pages = [folder / "report.html", *(folder / m / "report.html" for m in ALL)]
     for page in pages:
         html = page.read_text()
-        links = set(re.findall(r'href="([^"#]+)(?:#[^"]*)?"', html)) - {""}
+        links = set(re.findall(r'href="(?!data:)([^"#]+)(?:#[^"]*)?"', html))
         assert any(link.endswith("cases.csv") for link in links), page
         assert not [link for link in links if not (page.parent / link).exists()], page
-        anchors = re.findall(r'href="([^"#]*)#([^"]+)"', html)
+        anchors = re.findall(r'<a [^>]*href="([^"#]*)#([^"]+)"', html)
         for to, key in anchors:
             text = (page.parent / to).read_text() if to else html
             assert f'id="{key}"' in text, (page, to, key)

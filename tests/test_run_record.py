@@ -87,7 +87,7 @@ def test_an_output_that_was_not_written_to_the_end_is_made_again_or_refused(smal
     # what a process leaves that is killed while it writes: half a file and no entry
     scores.write_bytes(scores.read_bytes()[:100])
     made = json.loads((small.folder / RECORD).read_text())
-    del made["tabular.scores"]
+    del made["made"]["tabular.scores"]
     (small.folder / RECORD).write_text(json.dumps(made))
     with pytest.raises(ConfigurationError, match="not written to the end"):
         small.session_run(pipeline_names=["evaluation"])

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -40,12 +41,14 @@ class Outputs:
         folder: of the report.
         now: hash or state of every block of parameters and raw dataset of the run.
         made: dataset -> the same, as it was when the dataset was made.
+        since: when the first record of the folder was written, s; older outputs without an entry are of unknown settings.
         lock: held while the run goes on.
     """
 
     folder: Path
     now: dict[str, str] = field(default_factory=dict)
     made: dict[str, dict[str, str]] = field(default_factory=dict)
+    since: float = field(default_factory=time.time)
     lock: FileLock | None = None
 
     def differs(self, dataset: str) -> list[str]:
@@ -56,7 +59,7 @@ class Outputs:
         """Write the record, whole or not at all."""
         path = self.folder / RECORD
         beside = path.with_suffix(".tmp")
-        beside.write_text(json.dumps(self.made, indent=0, sort_keys=True))
+        beside.write_text(json.dumps({"since": self.since, "made": self.made}, indent=0, sort_keys=True))
         os.replace(beside, path)
 
 
@@ -92,7 +95,8 @@ class RunRecordHooks:
         self._current.set(outputs)
         try:
             known = _read(folder / RECORD)
-            outputs.made = known or {}
+            if known is not None:
+                outputs.made, outputs.since = known
             outputs.now = {name: self._state(name, catalog) for name in _settings_of(pipeline, outputs.made)}
             if known is None and _inputs(pipeline, catalog):
                 logger.warning(
@@ -148,14 +152,12 @@ class RunRecordHooks:
             outputs.lock.release()
 
 
-def _read(path: Path) -> dict[str, dict[str, str]] | None:
+def _read(path: Path) -> tuple[dict[str, dict[str, str]], float] | None:
     try:
-        return json.loads(path.read_text())
-    except FileNotFoundError:
+        found = json.loads(path.read_text())
+        return found["made"], found["since"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-    except ValueError:
-        # cut off by a full disk, before it was written whole or not at all
-        return {}
 
 
 def _settings_of(pipeline: Any, made: Mapping[str, Mapping[str, str]]) -> set[str]:
@@ -170,18 +172,18 @@ def _is_raw(name: str) -> bool:
 
 
 def _file_state(dataset: Any) -> str:
-    """Description of a raw dataset, and names, sizes and times of its files."""
-    described = dataset._describe()
-    files = []
-    for value in described.values():
-        path = Path(str(value)) if isinstance(value, (str, Path)) or hasattr(value, "__fspath__") else None
-        if path is None or len(str(path)) > 4000 or not path.exists():
-            continue
-        found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())[:MOST_FILES]
-        for file in found:
-            about = file.stat()
-            files.append((file.name, about.st_size, about.st_mtime_ns))
-    return _hash(json.dumps([sorted(described), files], default=str) + ("" if files else repr(described)))
+    """How a raw dataset is read, and names, sizes and times of its files, wherever they lie."""
+    options, files = {}, []
+    for key, value in dataset._describe().items():
+        path = Path(str(value)) if key in ("filepath", "folder", "url") else None
+        if path is None:
+            options[key] = value
+        elif path.is_file():
+            files.append(path)
+        elif path.is_dir():
+            files += sorted(p for p in path.rglob("*") if p.is_file())[:MOST_FILES]
+    seen = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return _hash(json.dumps([options, seen], sort_keys=True, default=str))
 
 
 def _hash(text: str) -> str:
@@ -197,7 +199,8 @@ def _inputs(pipeline: Any, catalog: Any) -> list[str]:
 def _check_inputs(outputs: Outputs, pipeline: Any, catalog: Any) -> None:
     for name in _inputs(pipeline, catalog):
         if name not in outputs.made:
-            if catalog[name].exists():
+            path = _path(catalog[name])
+            if catalog[name].exists() and path is not None and path.stat().st_mtime > outputs.since:
                 raise ConfigurationError(
                     f"'{name}' was not written to the end",
                     source=outputs.folder,
@@ -219,16 +222,21 @@ def _remove_stale(outputs: Outputs, pipeline: Any, catalog: Any) -> None:
         if name not in catalog or not catalog[name].exists():
             continue
         differs = outputs.differs(name) if name in outputs.made else ["the process that stopped"]
-        path = getattr(catalog[name], "_filepath", None) or getattr(catalog[name], "folder", None)
-        if not differs or path is None or not Path(path).resolve().is_relative_to(whole):
+        path = _path(catalog[name])
+        if not differs or path is None or not path.resolve().is_relative_to(whole):
             continue
         again.append(name)
         why |= set(differs)
         outputs.made.pop(name, None)
-        shutil.rmtree(path) if Path(path).is_dir() else Path(path).unlink(missing_ok=True)
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     if again:
         outputs.save()
         logger.info("%d outputs are made again, because of %s", len(again), _words(sorted(why)))
+
+
+def _path(dataset: Any) -> Path | None:
+    path = getattr(dataset, "_filepath", None) or getattr(dataset, "folder", None)
+    return None if path is None else Path(path)
 
 
 def _words(names: list[str]) -> str:
