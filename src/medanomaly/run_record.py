@@ -202,7 +202,7 @@ def _check_inputs(outputs: Outputs, pipeline: Any, catalog: Any) -> None:
             path = _path(catalog[name])
             if catalog[name].exists() and path is not None and path.stat().st_mtime > outputs.since:
                 raise ConfigurationError(
-                    f"'{name}' was not written to the end",
+                    f"'{name}' was not written to the end, or not by a run",
                     source=outputs.folder,
                     remedy="Run the pipeline that makes it, or add --only-missing-outputs to a whole run.",
                 )
