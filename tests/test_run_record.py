@@ -11,7 +11,7 @@ from kedro.framework.startup import bootstrap_project
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.plain_errors import plain_error
-from medanomaly.run_record import LOCK, RECORD
+from medanomaly.run_record import LOCK, RECORD, Outputs, RunRecordHooks
 from tests.conftest import ROOT, described_models
 from tests.test_bad_input import Project, good_table
 
@@ -84,11 +84,15 @@ def test_raw_data_that_changed_is_another_setting(small):
 def test_an_output_that_was_not_written_to_the_end_is_made_again_or_refused(small):
     scores = small.outputs / "07_model_output" / "mine" / "tabular" / "scores.parquet"
     whole = pd.read_parquet(scores)
-    # what a process leaves that is killed while it writes: half a file and no entry
+    # what a process leaves that is killed while it writes over an earlier file: half a file and no entry
+    hooks = RunRecordHooks()
+    hooks._latest = Outputs(
+        small.folder, made=(known := json.loads((small.folder / RECORD).read_text()))["made"]
+    )
+    hooks._latest.since = known["since"]
+    hooks.before_dataset_saved("tabular.scores")
     scores.write_bytes(scores.read_bytes()[:100])
-    made = json.loads((small.folder / RECORD).read_text())
-    del made["made"]["tabular.scores"]
-    (small.folder / RECORD).write_text(json.dumps(made))
+    assert "tabular.scores" not in json.loads((small.folder / RECORD).read_text())["made"]
     with pytest.raises(ConfigurationError, match="not written to the end"):
         small.session_run(pipeline_names=["evaluation"])
     small.session_run(only_missing_outputs=True)

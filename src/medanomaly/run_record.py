@@ -112,6 +112,13 @@ class RunRecordHooks:
             raise
 
     @hook_impl
+    def before_dataset_saved(self, dataset_name):
+        """Forget how the file was made before: until it is complete again, it is none of a run's."""
+        outputs = self._current.get() or self._latest
+        if outputs is not None and outputs.made.pop(dataset_name, None) is not None:
+            outputs.save()
+
+    @hook_impl
     def after_dataset_saved(self, dataset_name, node):
         """Note what it was made with."""
         outputs = self._current.get() or self._latest

@@ -10,13 +10,8 @@ ALL: dict[str, Modality] = {modality.name: modality for modality in (TABULAR, SI
 
 
 def leading_models(environment: Environment) -> dict[str, str]:
-    """Modality -> the model that leads where no label says which is best; without one of the declared kind it is absent."""
-    return {
-        modality: model.name
-        for modality in environment.modalities
-        for model in reversed(environment.models[modality])
-        if model.kind.name == cases_of(environment, modality).leading_kind
-    }
+    """Modality -> the model that leads where no label says which is best; empty without one of the declared kind."""
+    return {m: cases_of(environment, m).leading(environment.models[m]) for m in environment.modalities}
 
 
 def cases_of(environment: Environment, modality: str) -> Cases:

@@ -56,6 +56,10 @@ class Cases:
     names: Callable[..., Mapping[str, str]] = lambda: {}
     leading_kind: str = ""
 
+    def leading(self, models: tuple[Model, ...]) -> str:
+        """Name of the first model of the leading kind; empty where there is none."""
+        return next((model.name for model in models if model.kind.name == self.leading_kind), "")
+
 
 @dataclass(frozen=True)
 class Modality:

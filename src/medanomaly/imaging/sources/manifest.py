@@ -16,6 +16,8 @@ from medanomaly.imaging.sources.readers import Reader
 
 MANIFEST_COLUMNS = ("case_id", "patient_id", "label", "kind", "split_official", "path", "mask_path")
 QUARANTINE_COLUMNS = ("case_id", "path", "reason")
+# the words of data sets for their parts; what is no test is divided again
+PARTS = {"train": "train", "val": "train", "valid": "train", "validation": "train", "test": "test"}
 
 
 @dataclass(frozen=True)

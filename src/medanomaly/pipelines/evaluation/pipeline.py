@@ -5,13 +5,10 @@ from functools import partial, update_wrapper
 from kedro.pipeline import Node, Pipeline
 
 from medanomaly.pipelines.environment import Environment
-from medanomaly.pipelines.evaluation.nodes import (
-    audit_results,
-    choose_alarms,
+from medanomaly.pipelines.evaluation.nodes import audit_results, choose_alarms, measure, score_baselines
+from medanomaly.pipelines.evaluation.report_nodes import (
     draw_figures,
     list_cases,
-    measure,
-    score_baselines,
     write_cards,
     write_modality_report,
     write_report,

@@ -20,8 +20,6 @@ from medanomaly.pipelines.tabular.prepare_nodes import (
 from medanomaly.pipelines.tabular.risk import risk_models
 from medanomaly.pipelines.tabular.section_nodes import describe_records
 
-# leads where no label says which model is best
-LEADING_KIND = "two_view_ensemble"
 SETTINGS = ["params:data_processing", "params:run"]
 
 
@@ -116,14 +114,13 @@ def sections(models: tuple[Model, ...]) -> Pipeline:
         "quality_flags",
     )  # fmt: skip
     given = [*(f"tabular.{name}" for name in read), "params:alarm"]
-    default = next((model.name for model in models if model.kind.name == LEADING_KIND), "")
-    describe = update_wrapper(partial(describe_records, default=default), describe_records)
+    describe = update_wrapper(partial(describe_records, default=RECORDS.leading(models)), describe_records)
     return Pipeline([Node(describe, given, "tabular.sections", name="tabular.sections")])
 
 
 RECORDS = Cases(
     noun="record",
-    leading_kind=LEADING_KIND,
+    leading_kind="two_view_ensemble",
     prepare=prepare,
     features=features,
     views={

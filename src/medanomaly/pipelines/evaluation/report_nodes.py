@@ -1,0 +1,142 @@
+"""Nodes that write what people read: the list of cases, figures, reports and cards, whatever the modality."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle
+from medanomaly.evaluation.params import EvaluationParams
+from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.pipelines.provenance import run_facts
+
+
+def list_cases(
+    modality: str,
+    names: Callable[..., Mapping[str, str]],
+    cases: pd.DataFrame,
+    scores: pd.DataFrame,
+    baselines: pd.DataFrame,
+    metrics: pd.DataFrame,
+    comparisons: pd.DataFrame,
+    explanations: pd.DataFrame,
+    summary: dict,
+    *named_by: pd.DataFrame,
+    default: str = "",
+) -> pd.DataFrame:
+    """Every test case with the leading model's score and its reasons, the most unusual first.
+
+    ``default`` leads where no label says which model is best.
+    """
+    from medanomaly.reporting.results import ModalityResults
+    from medanomaly.reporting.unusual_cases import case_table
+
+    results = ModalityResults(
+        name=modality,
+        cases=cases,
+        scores=pd.concat([scores, baselines], ignore_index=True),
+        metrics=metrics,
+        comparisons=comparisons,
+        explanations=explanations,
+        noun=summary["noun"],
+        case_names=names(*named_by),
+        default=default,
+    )
+    return case_table(results)
+
+
+def draw_figures(
+    alarm: AlarmParams, defaults: Mapping[str, str] = MappingProxyType({}), **parts: object
+) -> dict[str, str]:
+    """The standard figures of one modality; defaults and parts as of :func:`write_report`."""
+    from medanomaly.reporting.figures.standard import standard_figures
+
+    (results,) = _results(alarm, defaults, parts)
+    return standard_figures(results)
+
+
+def write_report(
+    params: EvaluationParams,
+    alarm: AlarmParams,
+    run: RunParams,
+    defaults: Mapping[str, str] = MappingProxyType({}),
+    **parts: object,
+) -> tuple[pd.DataFrame, pd.DataFrame, dict, dict, str]:
+    """Metrics, comparisons, audit, figures and the report of every modality.
+
+    Args:
+        params: settings of the evaluation.
+        alarm: when a case was flagged.
+        run: what was run.
+        defaults: modality -> the model that leads where no label says which is best.
+        parts: ``<modality>__<what>``, where what is a part of :class:`~medanomaly.reporting.results.ModalityResults` or
+            baselines.
+    """
+    from dataclasses import replace
+
+    from medanomaly.reporting.report import render_report
+
+    results = _results(alarm, defaults, parts)
+    if len(results) > 1:
+        # each has a page of its own, which holds the details
+        results = [replace(r, page=f"{r.name}/report.html") for r in results]
+    # the list lies in the folder of the modality, which is where a page of one modality among several lies too
+    results = [replace(r, cases_file=f"{r.name}/cases.csv") for r in results]
+    checks = [{"modality": r.name, **check} for r in results for check in r.audit["checks"]]
+    return (
+        pd.concat([r.metrics for r in results], ignore_index=True),
+        pd.concat([r.comparisons for r in results], ignore_index=True),
+        {"dataset": run.dataset, "checks": checks},
+        {f"{r.name}_{name}": svg for r in results for name, svg in r.figures.items()},
+        render_report(_facts(params, alarm, run, results), results),
+    )
+
+
+def write_modality_report(
+    params: EvaluationParams,
+    alarm: AlarmParams,
+    run: RunParams,
+    defaults: Mapping[str, str] = MappingProxyType({}),
+    **parts: object,
+) -> str:
+    """The report of one modality among several; arguments as of :func:`write_report`."""
+    from dataclasses import replace
+
+    from medanomaly.reporting.report import render_report
+
+    results = _results(alarm, defaults, parts)
+    results = [replace(r, cases_file="cases.csv") for r in results]
+    return render_report(_facts(params, alarm, run, results), results)
+
+
+def _results(alarm: AlarmParams, defaults: Mapping[str, str], parts: dict[str, object]) -> list:
+    from medanomaly.reporting.report import ModalityResults
+    from medanomaly.reporting.sections import from_json
+
+    grouped: dict[str, dict] = {}
+    for name, part in parts.items():
+        modality, _, what = name.partition("__")
+        grouped.setdefault(modality, {})[what] = part
+    results = []
+    for modality, of in grouped.items():
+        of["scores"] = pd.concat([of["scores"], of.pop("baselines")], ignore_index=True)
+        of["sections"] = from_json(of["sections"])
+        noun = of["summary"]["noun"]
+        listed = of.pop("case_list")
+        of["case_names"] = dict(zip(listed["case_id"], listed["case"], strict=True))
+        of["default"] = defaults.get(modality, "")
+        results.append(ModalityResults(name=modality, alpha=alarm.alpha, noun=noun, **of))
+    return results
+
+
+def _facts(params: EvaluationParams, alarm: AlarmParams, run: RunParams, results: list) -> dict:
+    return run_facts(params, alarm, run, [result.cases for result in results])
+
+
+def write_cards(metrics: pd.DataFrame, *bundles: Bundle) -> dict[str, str]:
+    """Model cards with the measured figures; the card inside a bundle has none, since training never reads test."""
+    from medanomaly.reporting.model_card import render_card
+
+    return {
+        f"{b.manifest['modality']}_{b.manifest['name']}": render_card(b.manifest, metrics) for b in bundles
+    }
