@@ -4,7 +4,7 @@ from pathlib import Path
 
 
 def read_text(path: str | Path) -> str:
-    """UTF-8, UTF-16 with its mark, or the encoding of Windows in Western Europe; lines end in ``\\n``."""
+    """UTF-8, UTF-16 with its mark, or else Latin-1; lines end in ``\\n``."""
     raw = Path(path).read_bytes()
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = raw.decode("utf-16", errors="replace")

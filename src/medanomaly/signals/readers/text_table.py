@@ -7,13 +7,14 @@ from pathlib import Path
 import pandas as pd
 
 from medanomaly.core.errors import DataNotFoundError, InputError
+from medanomaly.signals.readers.text import read_text
 
 
 def read_text_table(path: str | Path, delimiter: str | None = None) -> tuple[pd.DataFrame, str]:
     """Read a table with a header; names and fields are text, without blanks around the names.
 
     Args:
-        path: UTF-8, with or without a byte-order mark, else Latin-1.
+        path: encoded as :func:`~medanomaly.signals.readers.text.read_text` knows it.
         delimiter: where it is None, or not in the first line, the most frequent there of comma, semicolon and tab counts.
 
     Returns:
@@ -26,11 +27,7 @@ def read_text_table(path: str | Path, delimiter: str | None = None) -> tuple[pd.
     path = Path(path)
     if not path.is_file():
         raise DataNotFoundError("the file does not exist", source=path)
-    raw = path.read_bytes()
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = raw.decode("latin-1")
+    text = read_text(path)
     first = text.partition("\n")[0]
     delimiter = delimiter if delimiter and delimiter in first else max(",;\t", key=first.count)
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
