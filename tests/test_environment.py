@@ -341,7 +341,7 @@ def test_two_blocks_of_one_kind_are_two_models(ward):
 
 def test_a_block_of_yaml_alone_is_scored_explained_and_stands_in_the_report(ward):
     _, catalog = ward
-    for table in ("tabular.scores", "tabular.explanations", "tabular.changes"):
+    for table in ("tabular.scores", "tabular.explanations"):
         assert set(catalog[table].load()["model"]) == {"lof", "near"}
     metrics = catalog["metrics"].load()
     assert set(metrics.loc[metrics["role"] == "model", "model"]) == {"lof", "near"}

@@ -96,7 +96,7 @@ def build(environment: Environment, name: str) -> Pipeline:
             each = [model_pipeline(m, cases.views[m.kind.reads], modality) + of.each_model(m) for m in models]
             together = (
                 cases.before_gathering(models)
-                + gathered(modality, models, of.gathered, cases.also_scored)
+                + gathered(modality, models, scored=cases.also_scored)
                 + cases.after_models(models)
             )
             parts.append(Pipeline([*each, together], tags=modality))

@@ -8,13 +8,9 @@ from hypothesis.extra.numpy import arrays
 from sample_recordings import beats, data, needs_data, recording
 from scipy.stats import kurtosis, skew
 
-from medanomaly.signals.quality.assessment import (
-    QUALITY_COLUMNS,
-    QualityParams,
-    assess_quality,
-    quality_at,
-)
+from medanomaly.signals.quality.assessment import QUALITY_COLUMNS, assess_quality, quality_at
 from medanomaly.signals.quality.ecg import ecg_measures
+from medanomaly.signals.quality.params import QualityParams
 from medanomaly.signals.quality.ppg import ppg_measures
 from medanomaly.signals.readers.wfdb import read_mitbih
 from medanomaly.signals.recordings.recording import Recording

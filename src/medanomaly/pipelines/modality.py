@@ -70,7 +70,6 @@ class Modality:
         stage: name of the registered pipeline of its models.
         cases: name of what a case is -> how it is treated.
         each_model: further nodes of one model, which read its bundle and scores.
-        gathered: names of tables that every model has because of ``each_model``, and that are gathered.
         risk: supervised models of this modality, and its anomaly models, to what a run of ``risk_models`` makes.
     """
 
@@ -78,7 +77,6 @@ class Modality:
     stage: str
     cases: Mapping[str, Cases]
     each_model: Callable[[Model], Pipeline] = lambda model: Pipeline([])
-    gathered: tuple[str, ...] = ()
     risk: Callable[[tuple[Model, ...], tuple[Model, ...]], Pipeline] = lambda risks, models: Pipeline([])
 
 

@@ -85,15 +85,6 @@ def features_of_records(
     )
 
 
-def changes(model: Model) -> Pipeline:
-    """What would make the most unusual cases of a model usual."""
-    name = f"tabular.{model.name}"
-    read = ["tabular.cases", "tabular.features", f"{name}.bundle", f"{name}.scores"]
-    settings = ["params:data_processing", "params:alarm", "params:run"]
-    node = Node(find_changes, [*read, *settings], f"{name}.changes", name=f"{name}.find_changes")
-    return Pipeline([node])
-
-
 def unusual(models: tuple[Model, ...]) -> Pipeline:
     """Which values of an explained case do not fit the others, and its nearest normal records."""
     read = ["tabular.cases", "tabular.features", "tabular.explanations"]
@@ -108,14 +99,31 @@ def unusual(models: tuple[Model, ...]) -> Pipeline:
 
 
 def sections(models: tuple[Model, ...]) -> Pipeline:
-    """Explanations, evidence and quality to sections of the report."""
+    """What would make the most unusual records usual, and explanations, evidence and quality to sections of the report."""
+    default = RECORDS.leading(models)
+    searched = ["tabular.cases", "tabular.features", "tabular.scores", "tabular.metrics"]
+    bundles = [f"tabular.{model.name}.bundle" for model in models]
     read = (
         "cases", "scores", "metrics", "explanations", "unexpected_values", "nearest_normals", "changes", "quality",
         "quality_flags",
     )  # fmt: skip
     given = [*(f"tabular.{name}" for name in read), "params:alarm"]
-    describe = update_wrapper(partial(describe_records, default=RECORDS.leading(models)), describe_records)
-    return Pipeline([Node(describe, given, "tabular.sections", name="tabular.sections")])
+    return Pipeline(
+        [
+            Node(
+                update_wrapper(partial(find_changes, default=default), find_changes),
+                [*searched, "params:data_processing", "params:alarm", "params:run", *bundles],
+                "tabular.changes",
+                name="tabular.find_changes",
+            ),
+            Node(
+                update_wrapper(partial(describe_records, default=default), describe_records),
+                given,
+                "tabular.sections",
+                name="tabular.sections",
+            ),
+        ]
+    )
 
 
 RECORDS = Cases(
@@ -138,7 +146,5 @@ TABULAR = Modality(
     name="tabular",
     stage="tabular_models",
     cases={"records": RECORDS},
-    each_model=changes,
-    gathered=("changes",),
     risk=lambda risks, models: risk_models(risks, models, RECORDS.views["features"]),
 )

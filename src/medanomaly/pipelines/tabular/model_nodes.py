@@ -13,17 +13,27 @@ from medanomaly.pipelines.tabular.prepare_nodes import DataProcessingParams
 def find_changes(
     cases: pd.DataFrame,
     features: pd.DataFrame,
-    bundle: Bundle,
     scores: pd.DataFrame,
+    metrics: pd.DataFrame,
     data_params: DataProcessingParams,
     alarm: AlarmParams,
     run: RunParams,
+    *bundles: Bundle,
+    default: str = "",
 ) -> pd.DataFrame:
-    """The smallest change of values that would take each of the most anomalous test cases below its threshold."""
+    """The smallest change of values that would take the most anomalous test cases below the leading model's threshold.
+
+    Of the other models the report shows none, and the search costs more than all else that is done with a model.
+    ``default`` leads where no label says which model is best.
+    """
     from medanomaly.detectors.scorer import TabularScorer
+    from medanomaly.reporting.results import ModalityResults
     from medanomaly.tabular.explain.normal_records import NormalRecords
     from medanomaly.tabular.explain.smallest_change import SmallestChange
 
+    leading = ModalityResults("tabular", cases=cases, scores=scores, metrics=metrics, default=default).leading
+    (bundle,) = (bundle for bundle in bundles if bundle.manifest.name == leading)
+    scores = scores[scores["model"] == leading].reset_index(drop=True)
     table, scorer = data_params.table(run.table), TabularScorer(bundle)
     chosen = most_anomalous(cases, scores, EXPLAINED_CASES)
     ratios = {name: parts for name, parts in table.ratios.items() if name in features}
@@ -40,7 +50,7 @@ def find_changes(
     threshold = case_thresholds(
         cases, scores["score"].to_numpy(), alarm.alpha, alarm.group_by, alarm.min_group_size
     )
-    return search.search(features.iloc[chosen], threshold[chosen], bundle.manifest.name)
+    return search.search(features.iloc[chosen], threshold[chosen], leading)
 
 
 def describe_unusual(

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from medanomaly.core.params import Params
-from medanomaly.signals.quality.assessment import QualityParams
+from medanomaly.signals.quality.params import QualityParams
 
 # a recording with fewer beats says nothing about its patient
 MIN_BEATS = 16

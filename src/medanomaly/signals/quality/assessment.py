@@ -8,15 +8,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
 
-from medanomaly.core.params import Params
 from medanomaly.signals.quality.ecg import ecg_index, ecg_measures
 from medanomaly.signals.quality.faults import bridged, flat_samples, in_windows, saturated_samples
-from medanomaly.signals.quality.ppg import LEAST_CORRELATION, LEAST_SKEWNESS, ppg_index, ppg_measures
+from medanomaly.signals.quality.params import QualityParams
+from medanomaly.signals.quality.ppg import LEAST_SKEWNESS, ppg_index, ppg_measures
 from medanomaly.signals.recordings.leads import MILLIVOLTS, lead_kind
 from medanomaly.signals.recordings.recording import Recording
-from medanomaly.signals.recordings.voltage import LARGEST_ECG_SWING
 
 GOOD, BAD = "good", "bad"
 QUALITY_COLUMNS = ("record", "lead", "kind", "start_s", "end_s", "quality", "sqi", "reasons")
@@ -32,20 +30,6 @@ _PART_REASONS = {
     "bas_sqi": "baseline wander",
     "high_frequency": "noise above 40 Hz",
 }
-
-
-class QualityParams(Params):
-    """Length of a window and the limits of a good one."""
-
-    window_s: float = Field(5.0, ge=2.0, le=60.0)
-    ecg_sqi: float = Field(0.55, ge=0, le=1)
-    ppg_sqi: float = Field(LEAST_CORRELATION, ge=0, le=1)
-    missing_share: float = Field(0.2, ge=0, le=1)
-    flat_share: float = Field(0.2, ge=0, le=1)
-    saturated_share: float = Field(0.05, ge=0, le=1)
-    least_swing_mv: float = Field(0.04, ge=0)
-    largest_swing_mv: float = Field(LARGEST_ECG_SWING, gt=0)
-    mains_mv: float = Field(0.1, ge=0)
 
 
 def assess_quality(recording: Recording, params: QualityParams | None = None) -> pd.DataFrame:

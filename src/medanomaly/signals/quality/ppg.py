@@ -13,7 +13,6 @@ from scipy.signal import butter, sosfiltfilt
 from medanomaly.signals.peaks.pulse_peaks import BAND, detect_pulse_peaks
 from medanomaly.signals.quality.faults import in_windows
 
-LEAST_CORRELATION = 0.86
 LEAST_SKEWNESS = 0.0
 LONGEST_PAUSE = 3.0  # s
 _PULSE_S = (0.25, 0.40)  # before and after the peak

@@ -7,13 +7,12 @@ import numpy as np
 from medanomaly.core.errors import InputError
 from medanomaly.signals.quality.ecg import ecg_index, ecg_measures
 from medanomaly.signals.quality.faults import bridged
+from medanomaly.signals.quality.params import LARGEST_ECG_SWING, SMALLEST_ECG_SWING
 from medanomaly.signals.recordings.leads import MILLIVOLTS, kind_of_name, lead_kind, no_waveform
 from medanomaly.signals.recordings.recording import Recording
 
 # unit of numbers as an analogue-to-digital converter (ADC) gives them, without a scale
 COUNTS = "adu"
-# swing of a surface ECG in mV: QRS complexes have 0.1 to 5; with wander and artefacts it is more
-LARGEST_ECG_SWING, SMALLEST_ECG_SWING = 30.0, 0.02
 _LONGEST_SAMPLE = 200_000
 # of the index of quality that does not look at the amplitude; an ECG has more
 _LIKE_AN_ECG = 0.55

@@ -65,6 +65,8 @@ class _Faults:
 
 
 def _known(values: pd.Series) -> pd.Series:
+    if pd.api.types.is_numeric_dtype(values):
+        return values.dropna()
     return values[~plain_text(values).str.lower().isin(MISSING_WORDS).fillna(True)].dropna()
 
 

@@ -62,7 +62,13 @@ def prepared(raw: pd.DataFrame, spec: TableSpec, source: str) -> pd.DataFrame:
     raw = raw.drop(columns=nested)
     stated = list(spec.missing_values)
     words = [*plain_text(pd.Series([str(value) for value in stated], dtype="string")), ""]
-    return raw.apply(lambda values: values.mask(values.isin(stated) | plain_text(values).isin(words)))
+    # words such as NA are in no column of numbers; -9 may be
+    as_numbers = pd.to_numeric(pd.Series(words, dtype=object), errors="coerce").notna().any()
+    plain = [name for name in raw if not as_numbers and pd.api.types.is_numeric_dtype(raw[name])]
+    compared = raw.drop(columns=plain).apply(
+        lambda values: values.mask(values.isin(stated) | plain_text(values).isin(words))
+    )
+    return pd.concat([raw[plain], compared], axis=1)[list(raw.columns)]
 
 
 def nested_columns(raw: pd.DataFrame) -> list[str]:
