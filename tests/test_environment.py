@@ -385,8 +385,8 @@ def test_every_block_that_comes_with_the_project_validates_by_its_kind():
 
 @pytest.mark.parametrize("name", sorted(kinds()))
 def test_a_kind_refuses_a_bundle_of_another_kind(name):
-    other = make_bundle({"kind": "table_features", "name": "features", "modality": "tabular"}, {})
-    with pytest.raises(BundleError, match="kind 'table_features'"):
+    other = make_bundle({"kind": "table_recipe", "name": "recipe", "modality": "tabular"}, {})
+    with pytest.raises(BundleError, match="kind 'table_recipe'"):
         kind(name).open(other)
 
 

@@ -84,7 +84,7 @@ def test_onnx_scores_are_those_of_torch(data, bundles, name):
 def test_parts_of_an_image_add_up_to_its_score_but_for_a_constant(data, bundles, name):
     images = data[0]
     scorer = ImageScorer(bundles[name])
-    _, contributions, exact = scorer.parts(images[:10], images[60:80])
+    _, contributions, exact = scorer.parts(images[:10])
     rest = scorer.score(images[:10]) - contributions.sum(axis=1)
     assert exact
     np.testing.assert_allclose(rest, rest[0], rtol=1e-4, atol=1e-5)
@@ -93,7 +93,7 @@ def test_parts_of_an_image_add_up_to_its_score_but_for_a_constant(data, bundles,
 def test_explanations_put_the_largest_contribution_of_each_image_first(data, bundles):
     images, cases = data
     ids = cases["case_id"].iloc[:3].to_list()
-    table = part_table(ImageScorer(bundles["lbe"]), images[:3], ids, images[60:80])
+    table = part_table(ImageScorer(bundles["lbe"]), images[:3], ids)
     assert table["case_id"].unique().tolist() == ids
     assert all(part["contribution"].is_monotonic_decreasing for _, part in table.groupby("case_id"))
     assert (table["usual_low"] <= table["usual_high"]).all()

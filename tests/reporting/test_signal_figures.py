@@ -11,6 +11,7 @@ from medanomaly.reporting.figures.series import found_place
 from medanomaly.reporting.sections import from_json, to_json
 from medanomaly.reporting.signals import beats as beat_report
 from medanomaly.reporting.signals import series as series_report
+from medanomaly.signals.beats.table import beat_names
 
 
 def strip(n_leads=2, seconds=8.0, focus=4.0):
@@ -73,7 +74,7 @@ def test_sections_travel_through_json():
 
 def test_a_beat_goes_by_record_and_time():
     beats = pd.DataFrame({"record": ["100", "100"], "sample": [261108, 21586], "time_s": [725.3, 59.96]})
-    assert beat_report.beat_names(beats) == {"100:261108": "100 at 12:05.3", "100:21586": "100 at 1:00.0"}
+    assert beat_names(beats) == {"100:261108": "100 at 12:05.3", "100:21586": "100 at 1:00.0"}
 
 
 def test_the_table_of_the_standard_is_spoken_of_only_where_it_is_shown():

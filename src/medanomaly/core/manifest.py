@@ -112,7 +112,7 @@ def from_version_1(entries: Mapping[str, Any]) -> dict[str, Any]:
     elif entries.get("modality") == "imaging_risk":
         kind = f"image_{detector}"
     elif "populations" in entries:
-        kind = "table_features"
+        kind = "table_recipe"
     else:
         kind = "lbe" if detector == "log band energies" else detector
     if not kind:

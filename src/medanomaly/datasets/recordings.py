@@ -43,7 +43,7 @@ class RecordingsDataset(RawDataset[RecordingSet]):
         if self.leads is None:
             return found
         chosen = {name: partial(_chosen, read, self.leads) for name, read in found.readers.items()}
-        return replace(found, readers=chosen)
+        return replace(found, readers=chosen, reading=found.reading | {"leads": list(self.leads)})
 
     def _exists(self) -> bool:
         return self.folder.is_dir()

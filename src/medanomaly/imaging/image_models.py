@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from medanomaly.core.bundle import Bundle
+from medanomaly.core.bundle import Bundle, array_bytes, make_bundle
 from medanomaly.core.calibrated_bundle import calibrated_bundle, check_reference
+from medanomaly.core.cases import reference_cases
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.models import ModelParams
 from medanomaly.imaging.networks.kinds import AnyNetworkParams
@@ -129,6 +130,7 @@ def network_bundle(
         name, alpha, seed, stamp: see :func:`medanomaly.core.calibrated_bundle.calibrated_bundle`.
         loggers: for Lightning.
     """
+    from medanomaly.imaging.image_scorer import USUAL_PARTS, ImageScorer
     from medanomaly.imaging.networks.detector import NetworkDetector
 
     if contract.contrast != "none":
@@ -149,7 +151,16 @@ def network_bundle(
         "spec": detector.spec(),
         "epochs": [{"run": run.epochs_run, "best": run.best_epoch} for run in detector.runs_],
     }
-    return _sealed(files, images, cases, rows, contract, about, name, alpha, seed, stamp)
+    sealed = _sealed(files, images, cases, rows, contract, about, name, alpha, seed, stamp)
+    usual = ImageScorer(sealed).usual_parts(images[normal_rows(cases)])
+    return make_bundle(sealed.manifest, sealed.files | {USUAL_PARTS: array_bytes(usual)})
+
+
+def normal_rows(cases: pd.DataFrame) -> np.ndarray:
+    """Positions of the normal calibration images that a network is looked at with, 200 at most."""
+    from medanomaly.imaging.model_checks import CHECKED_IMAGES
+
+    return np.flatnonzero(reference_cases(cases, "calibration").to_numpy())[:CHECKED_IMAGES]
 
 
 def _sealed(files, images, cases, rows, contract, about, name, alpha, seed, stamp) -> Bundle:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
 IMAGES_PER_BATCH = 64
+USUAL_PARTS = "usual_parts.npy"
 CELLS_PER_SIDE = 5
 ROW_NAMES = ("top", "upper", "middle", "lower", "bottom")
 COLUMN_NAMES = ("far left", "left", "centre", "right", "far right")
@@ -100,15 +101,15 @@ class ImageScorer:
         size, margin, grid, _ = (int(v) for v in self._lbe["spec"])
         return BandEnergies(size=size, margin=margin, grid=grid)
 
-    def parts(self, images: np.ndarray, normals: np.ndarray) -> tuple[pd.DataFrame, np.ndarray, bool]:
+    def parts(self, images: np.ndarray) -> tuple[pd.DataFrame, np.ndarray, bool]:
         """What each part of an image adds to its score, minus what it adds for a usual image.
 
         For LBE a part is the detail of one scale in one cell, and its value is the log energy there. For a network a part
-        is a cell of the map, and its value is the mean error there.
+        is a cell of the map, and its value is the mean error there. Usual is what training images of LBE, and calibration
+        images of a network, show.
 
         Args:
             images: (n, size, size) images.
-            normals: (m, size, size) normal images, for the usual range; LBE uses its training images instead.
 
         Returns:
             ``(parts, contributions, exact)``. ``parts`` has one row per part: ``feature``, ``unit``, ``usual_low`` and
@@ -117,7 +118,7 @@ class ImageScorer:
         """
         if self.bundle.manifest["map"] == "contributions":
             return self._lbe_parts(images)
-        return self._map_parts(images, normals)
+        return self._map_parts(images)
 
     def _lbe_parts(self, images: np.ndarray):
         found = self._outputs(images, "contributions")
@@ -130,21 +131,33 @@ class ImageScorer:
             else [f"band {b}" for b in range(energies.shape[0])]
         )
         names = [f"{band}, {cell}" for band in bands for cell in cell_names(energies.grid)]
-        return _described(names, "log energy", fitted, values), found.reshape(len(images), -1), True
+        low, high = np.quantile(fitted, [0.05, 0.95], axis=0)
+        return _described(names, "log energy", low, high, values), found.reshape(len(images), -1), True
 
-    def _map_parts(self, images: np.ndarray, normals: np.ndarray):
-        params = self.bundle.manifest["spec"]["params"]
-        cut = self.contract.size // 8 if params["region"] == "central" else 0
-        inside = slice(cut, self.contract.size - cut)
-        values, usual = (_cells(self.maps(some)[:, inside, inside]) for some in (images, normals))
-        share = _cell_sizes(self.contract.size - 2 * cut) / (self.contract.size - 2 * cut) ** 2
+    def _map_parts(self, images: np.ndarray):
+        params, inside = self.bundle.manifest["spec"]["params"], self._scored_region
+        values = _cells(self.maps(images)[:, inside, inside])
+        low, high, mean = self.bundle.array(USUAL_PARTS)
+        side = inside.stop - inside.start
+        share = _cell_sizes(side) / side**2
         exact = self.bundle.manifest["spec"]["members"] == 1 and params.get("score") != "neighbours"
-        table = _described([f"error, {name}" for name in cell_names()], "", usual, values)
-        return table, (values - usual.mean(axis=0)) * share, exact
+        table = _described([f"error, {name}" for name in cell_names()], "", low, high, values)
+        return table, (values - mean) * share, exact
+
+    @property
+    def _scored_region(self) -> slice:
+        cut = self.contract.size // 8 if self.bundle.manifest["spec"]["params"]["region"] == "central" else 0
+        return slice(cut, self.contract.size - cut)
+
+    def usual_parts(self, normals: np.ndarray) -> np.ndarray:
+        """(3, 25) 5th and 95th percentile and mean error of each cell of the map of normal images, for ``parts``."""
+        values = _cells(self.maps(normals)[:, self._scored_region, self._scored_region])
+        return np.stack([*np.quantile(values, [0.05, 0.95], axis=0), values.mean(axis=0)])
 
 
-def _described(names: list[str], unit: str, usual: np.ndarray, values: np.ndarray) -> pd.DataFrame:
-    low, high = np.quantile(usual, [0.05, 0.95], axis=0)
+def _described(
+    names: list[str], unit: str, low: np.ndarray, high: np.ndarray, values: np.ndarray
+) -> pd.DataFrame:
     return pd.DataFrame(
         {"feature": names, "unit": unit, "usual_low": low, "usual_high": high, "values": list(values.T)}
     )
@@ -166,22 +179,19 @@ def _cell_sizes(side: int) -> np.ndarray:
     return np.outer(width, width).ravel()
 
 
-def part_table(
-    scorer: ImageScorer, images: np.ndarray, case_ids: list[str], normals: np.ndarray
-) -> pd.DataFrame:
+def part_table(scorer: ImageScorer, images: np.ndarray, case_ids: list[str]) -> pd.DataFrame:
     """Explanations of some images.
 
     Args:
         scorer: the model.
         images: (n, size, size) images.
         case_ids: their n ids.
-        normals: see :meth:`ImageScorer.parts`.
 
     Returns:
         ``case_id, model, feature, value, unit, usual_low, usual_high, contribution, exact``, the largest
         contribution of a case first.
     """
-    parts, contributions, exact = scorer.parts(images, normals)
+    parts, contributions, exact = scorer.parts(images)
     values = np.stack(parts["values"].to_list())
     rows = []
     for i, case in enumerate(case_ids):

@@ -31,12 +31,7 @@ class ImageKind(ModelKind):
         """Which parts of an image make up its score."""
         from medanomaly.imaging.image_scorer import part_table
 
-        return part_table(
-            scorer,
-            data.inputs[chosen],
-            data.cases["case_id"].iloc[chosen].to_list(),
-            data.inputs[normal_rows(data.cases)],
-        )
+        return part_table(scorer, data.inputs[chosen], data.cases["case_id"].iloc[chosen].to_list())
 
     def objective(self, data: ModelInput, params: Any, n_folds: int, seed: int) -> tuple[Callable, dict]:
         """How well it finds lesions planted into normal train images that were left out."""
@@ -108,13 +103,6 @@ class ImageNetwork(ImageKind):
             stamp=dict(context.stamp),
             loggers=context.loggers,
         ), {}
-
-
-def normal_rows(cases: pd.DataFrame) -> np.ndarray:
-    """Positions of the normal calibration images that a model is checked on, 200 at most."""
-    from medanomaly.imaging.model_checks import CHECKED_IMAGES
-
-    return np.flatnonzero(reference_cases(cases, "calibration").to_numpy())[:CHECKED_IMAGES]
 
 
 @cache

@@ -1,9 +1,10 @@
-"""Do p-values still hold for this batch? Abnormal images in the batch do not cause a false verdict.
+"""Do p-values still hold for this batch? Abnormal cases in the batch do not cause a false verdict.
 
-A batch holds normal images and an unknown share of abnormal ones, so it may differ from the calibration images without a
-shift. But abnormal images score high: hardly any has a score below the median calibration score (Storey 2002 estimates the
-share of true null hypotheses from the same part of the p-values). So the images below that median must agree with the
-calibration images below it, in their scores and in how they were taken. They cannot be more than half of the batch.
+A batch holds normal cases and an unknown share of abnormal ones, so it may differ from the calibration cases without a
+shift. But abnormal cases score high: hardly any has a score below the median calibration score (Storey 2002 estimates the
+share of true null hypotheses from the same part of the p-values). So the cases below that median must agree with the
+calibration cases below it, in their scores and, for images, in how they were taken. They cannot be more than half of the
+batch.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from scipy import stats
 
 from medanomaly.core.errors import InputError
 
-FEWEST_USUAL_IMAGES = 15
+FEWEST_USUAL = 15
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,11 @@ class ShiftCheck:
 
     Attributes:
         verdict: ``holds`` (no evidence against the p-values), ``broken`` (they are not valid), or ``unknown`` (too few
-            usual-looking images).
+            usual-looking cases).
         p: the smallest p-value times the number of tests (Bonferroni), at most 1; NaN if the verdict is unknown.
         reason: one sentence.
         tests: one row per test: name, statistic, p; sorted by p.
-        n_usual: number of images of the batch below the median calibration score.
+        n_usual: number of cases of the batch below the median calibration score.
     """
 
     verdict: str
@@ -44,15 +45,15 @@ def check_shift(
     batch_features: pd.DataFrame | None = None,
     level: float = 0.01,
 ) -> ShiftCheck:
-    """Compare the usual-looking images of a batch with the usual-looking calibration images.
+    """Compare the usual-looking cases of a batch with the usual-looking calibration cases.
 
     Kolmogorov-Smirnov tests compare the scores and each acquisition feature, all below the median calibration score. The
-    exact test of Fisher checks whether more than half of the batch lies there. If p-values hold and no abnormal image lies
+    exact test of Fisher checks whether more than half of the batch lies there. If p-values hold and no abnormal case lies
     in that part, the verdict is ``broken`` for at most a share ``level`` of the batches (Bonferroni over the tests).
 
     Args:
         calibration_scores: (m,) of normal images outside the training of the detector.
-        batch_scores: (n,) of the batch, one image per patient.
+        batch_scores: (n,) of the batch, one case per patient.
         calibration_features, batch_features: the same columns for both, such as
             :func:`medanomaly.imaging.lbe.acquisition.acquisition_features`; None: only scores are compared.
         level: share of false verdicts.
@@ -69,13 +70,13 @@ def check_shift(
     share = stats.fisher_exact(
         [[n_usual, int((~new).sum())], [int(old.sum()), int((~old).sum())]], alternative="greater"
     )
-    rows = [("more usual images than p-values allow", n_usual / len(batch), float(share.pvalue))]
-    enough = min(n_usual, int(old.sum())) >= FEWEST_USUAL_IMAGES
+    rows = [("more usual cases than p-values allow", n_usual / len(batch), float(share.pvalue))]
+    enough = min(n_usual, int(old.sum())) >= FEWEST_USUAL
     if enough:
         rows.append(("score", *_kolmogorov_smirnov(calibration[old], batch[new])))
         if calibration_features is not None and batch_features is not None:
             if list(calibration_features) != list(batch_features) or len(batch_features) != len(batch):
-                raise InputError("features of the batch do not fit those of the calibration images")
+                raise InputError("features of the batch do not fit those of the calibration cases")
             rows += [
                 (str(name), *_kolmogorov_smirnov(calibration_features[name][old], batch_features[name][new]))
                 for name in calibration_features
@@ -84,15 +85,13 @@ def check_shift(
     p = min(1.0, float(tests["p"].iloc[0]) * len(tests))
     first = tests.iloc[0]
     if p <= level:
-        reason = (
-            f"'{first['test']}' differs from the calibration images (p = {p:.1g}): p-values are not valid"
-        )
+        reason = f"'{first['test']}' differs from the calibration cases (p = {p:.1g}): p-values are not valid"
         return ShiftCheck("broken", p, reason, tests, n_usual)
-    # few usual images: the batch is small, nearly all abnormal, or shifted far; these cannot be distinguished
+    # few usual cases: the batch is small, nearly all abnormal, or shifted far; these cannot be distinguished
     if not enough:
-        reason = f"only {n_usual} of {len(batch)} images look usual: too few to tell"
+        reason = f"only {n_usual} of {len(batch)} cases look usual: too few to tell"
         return ShiftCheck("unknown", float("nan"), reason, tests, n_usual)
-    return ShiftCheck("holds", p, "usual-looking images are as they were at calibration", tests, n_usual)
+    return ShiftCheck("holds", p, "usual-looking cases are as they were at calibration", tests, n_usual)
 
 
 def _kolmogorov_smirnov(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:

@@ -19,11 +19,13 @@ class View:
         datasets: names of the modality's datasets that are needed besides its case table.
         make: function of the case table, these datasets and these parameters, all by name, to a ``ModelInput``.
         parameters: name of a block of parameters -> its class.
+        recipe: whether the modality seals the recipe that makes this of raw data; bundles of models then name its hash.
     """
 
     datasets: tuple[str, ...]
     make: Callable[..., ModelInput]
     parameters: Mapping[str, type] = field(default_factory=dict)
+    recipe: bool = False
 
 
 @dataclass(frozen=True)

@@ -43,12 +43,13 @@ def model_pipeline(model: Model, view: View, modality: str, source: str | None =
     left_by_score = {leaf: (f"{name}.{leaf}", None) for leaf in kind.score_leaves}
     described = {"params": (f"params:models.{name}", kind.params)} if model.described else {}
     tuned = {"tuned": (f"{name}.best_parameters", None)} if kind.tunable else {}
+    sealed = {"recipe": (f"{source}.recipe", None)} if view.recipe else {}
     followed = {"tracking": ("params:tracking", TrackingParams)} if kind.by_epochs else {}
 
-    def fit(alarm, run, params=None, tuned=None, tracking=None, **given):
+    def fit(alarm, run, params=None, tuned=None, tracking=None, recipe=None, **given):
         """Fit on train, calibrate on calibration, seal with the model card."""
         given |= {"run": run} if "run" in view.parameters else {}
-        made = fit_model(model, modality, view, given, params, alarm, run, tuned or {}, tracking)
+        made = fit_model(model, modality, view, given, params, alarm, run, tuned or {}, tracking, recipe)
         return made[0] if not kind.fit_leaves else made
 
     def score(bundle, alarm, **given):
@@ -65,7 +66,7 @@ def model_pipeline(model: Model, view: View, modality: str, source: str | None =
     nodes = [
         typed_node(
             fit,
-            read | described | tuned | followed | {"alarm": alarm, "run": run},
+            read | described | tuned | followed | sealed | {"alarm": alarm, "run": run},
             [bundle[0], *(d for d, _ in left_by_fit.values())] if left_by_fit else bundle[0],
             f"{name}.fit",
         ),
@@ -92,8 +93,9 @@ def fit_model(
     run: RunParams,
     tuned: Mapping[str, Any],
     tracking: TrackingParams | None,
+    recipe: Bundle | None = None,
 ) -> tuple:
-    """The bundle of a model, with its card, and what its fit leaves besides."""
+    """The bundle of a model, with its card and the hash of its recipe, and what its fit leaves besides."""
     from medanomaly.tracking.wandb_runs import training_loggers
 
     kind = model.kind
@@ -102,6 +104,7 @@ def fit_model(
         params = _with_tuned(kind, params, tuned, model.name)
     folder = Path(run.checkpoints) / modality / model.name if run.checkpoints and kind.by_epochs else None
     stamp = bundle_stamp(run.dataset) | ({"tuned": dict(tuned)} if tuned else {})
+    stamp |= {} if recipe is None else {"recipe": recipe.bundle_hash}
     about = {"name": model.name, "group": run.dataset, "job_type": "training"}
     follow = (
         training_loggers(tracking.wandb, **about, config=params.model_dump(mode="json"))

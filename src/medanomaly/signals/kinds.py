@@ -253,9 +253,11 @@ class SeriesDetectorKind(ModelKind):
     def scores(
         self, scorer: "SeriesScorer", data: ModelInput, left: Mapping
     ) -> tuple[np.ndarray, Mapping[str, Any]]:
-        """Scores of the windows, from the points that the fit left: it has scored every series already."""
+        """Scores of the windows; the fit has scored the series of a run already, and left their points."""
         from medanomaly.signals.series.windows import series_scores
 
+        if "points" not in left:
+            return scorer.score(data.inputs), {}
         return series_scores(left["points"], data.inputs), {}
 
 

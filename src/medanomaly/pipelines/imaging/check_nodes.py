@@ -7,7 +7,7 @@ from medanomaly.core.bundle import Bundle
 from medanomaly.core.cases import reference_cases
 from medanomaly.core.scores import BASELINE
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.imaging.kinds import normal_rows
+from medanomaly.imaging.image_models import normal_rows
 from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.models import scored

@@ -9,7 +9,7 @@ from medanomaly.imaging.sources.image_cases import ImageParams, shown_names
 from medanomaly.pipelines.environment import Model
 from medanomaly.pipelines.imaging.check_nodes import check_model, score_baselines
 from medanomaly.pipelines.imaging.feature_nodes import measure_acquisition
-from medanomaly.pipelines.imaging.prepare_nodes import prepare_images, read_masks
+from medanomaly.pipelines.imaging.prepare_nodes import prepare_images, read_masks, seal_recipe
 from medanomaly.pipelines.imaging.risk import risk_models
 from medanomaly.pipelines.imaging.section_nodes import write_sections
 from medanomaly.pipelines.modality import Cases, Modality, View
@@ -32,6 +32,12 @@ def prepare() -> Pipeline:
                 ["imaging.raw", "imaging.manifest", "params:imaging_processing"],
                 "imaging.masks",
                 name="imaging.read_masks",
+            ),
+            Node(
+                seal_recipe,
+                ["params:imaging_processing", "params:run"],
+                "imaging.recipe",
+                name="imaging.seal_recipe",
             ),
         ]
     )
@@ -111,7 +117,11 @@ IMAGE_CASES = Cases(
     leading_kind="lbe",
     prepare=prepare,
     features=features,
-    views={"images": View(("images", "manifest"), prepared_images, {"imaging_processing": ImageParams})},
+    views={
+        "images": View(
+            ("images", "manifest"), prepared_images, {"imaging_processing": ImageParams}, recipe=True
+        )
+    },
     before_gathering=baselines,
     also_scored=("image_baselines",),
     sections=sections,

@@ -3,9 +3,12 @@
 import numpy as np
 import pandas as pd
 
+from medanomaly.core.bundle import Bundle
 from medanomaly.core.splits import SplitParams
 from medanomaly.imaging.sources.image_cases import ImageParams
 from medanomaly.imaging.sources.manifest import ImageSource
+from medanomaly.parameters import RunParams
+from medanomaly.pipelines.provenance import bundle_stamp
 
 
 def prepare_images(
@@ -18,6 +21,13 @@ def prepare_images(
     store = open_store(raw, params.contract, params.store, dtype=params.dtype)
     manifest, cases, quarantine, summary = image_cases(raw, store, split)
     return store.images, manifest, cases, quarantine, summary | {"cases": "images", "noun": "image"}
+
+
+def seal_recipe(params: ImageParams, run: RunParams) -> Bundle:
+    """How images are decoded and prepared, for images that come later."""
+    from medanomaly.imaging.recipe import image_recipe
+
+    return image_recipe(params, bundle_stamp(run.dataset))
 
 
 def read_masks(raw: ImageSource, manifest: pd.DataFrame, params: ImageParams) -> dict[str, np.ndarray]:

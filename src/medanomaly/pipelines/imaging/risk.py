@@ -81,7 +81,7 @@ def _segmenter(model: Model, view: View) -> Node:
     """A segmenter is fitted only where enough images came with a mask, so its bundle may be absent."""
     masked = replace(view, datasets=(*view.datasets, "masks"))
 
-    def fit_segmenter(params, alarm, run, tracking, **given):
+    def fit_segmenter(params, alarm, run, tracking, recipe=None, **given):
         """The segmenter by its name; nothing where there are too few masks."""
         from medanomaly.imaging.supervised.bundles import enough_masks
 
@@ -89,7 +89,9 @@ def _segmenter(model: Model, view: View) -> Node:
         if not enough_masks(given["cases"], masks["masks"], masks["rows"]):
             return {}
         return {
-            model.name: fit_model(model, "imaging_risk", masked, given, params, alarm, run, {}, tracking)[0]
+            model.name: fit_model(
+                model, "imaging_risk", masked, given, params, alarm, run, {}, tracking, recipe
+            )[0]
         }
 
     read = {"cases": ("imaging.cases", None)} | {d: (f"imaging.{d}", None) for d in masked.datasets}
@@ -100,6 +102,7 @@ def _segmenter(model: Model, view: View) -> Node:
         "run": ("params:run", RunParams),
         "tracking": ("params:tracking", TrackingParams),
     }
+    settings |= {"recipe": ("imaging.recipe", None)} if view.recipe else {}
     return typed_node(fit_segmenter, read | settings, SEGMENTERS, f"imaging_risk.{model.name}.fit")
 
 

@@ -11,32 +11,18 @@ def measure_beats(
     raw: RecordingSet | CutBeats, beats: pd.DataFrame, cases: pd.DataFrame
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Features and waveforms of every case, in the order of the case table."""
-    from medanomaly.signals.beats.feature_table import cut_beat_features, recording_features
-    from medanomaly.signals.beats.table import case_id
+    from medanomaly.signals.beats.feature_table import cut_beat_features, measured_beats
 
     if isinstance(raw, CutBeats):
         features, waveforms = cut_beat_features(raw.beats)
         features.insert(0, "case_id", cases["case_id"].to_numpy())
         return features, {"waveforms": waveforms}
-    tables, shapes = [], []
-    for record, of_record in beats.groupby("record", sort=False):
-        sample = of_record["sample"].to_numpy()
-        table, waveforms = recording_features(raw[str(record)], sample)
-        table.insert(0, "case_id", case_id(of_record["record"], of_record["sample"]).to_numpy())
-        tables.append(table)
-        shapes.append(waveforms)
-    features, waveforms = pd.concat(tables, ignore_index=True), np.concatenate(shapes)
-    rows = pd.Index(features["case_id"]).get_indexer(cases["case_id"])
-    return features.iloc[rows].reset_index(drop=True), {"waveforms": waveforms[rows]}
+    features, waveforms = measured_beats(raw, beats, cases["case_id"])
+    return features, {"waveforms": waveforms}
 
 
 def measure_windows(raw: RecordingSet, windows: pd.DataFrame, cases: pd.DataFrame) -> pd.DataFrame:
     """Features of every window, in the order of the case table."""
-    from medanomaly.signals.series.windows import window_features
+    from medanomaly.signals.series.windows import measured_windows
 
-    tables = []
-    for record, mine in windows.groupby("record", sort=False):
-        table = window_features(raw[str(record)], mine)
-        table.insert(0, "case_id", mine["case_id"].to_numpy())
-        tables.append(table)
-    return pd.concat(tables).set_index("case_id").loc[cases["case_id"]].reset_index()
+    return measured_windows(raw, windows, cases["case_id"])

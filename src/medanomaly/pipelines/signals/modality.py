@@ -10,7 +10,13 @@ from medanomaly.core.models import ModelInput
 from medanomaly.pipelines.environment import Model
 from medanomaly.pipelines.modality import Cases, Modality, View
 from medanomaly.pipelines.signals.feature_nodes import measure_beats, measure_windows
-from medanomaly.pipelines.signals.prepare_nodes import cut_windows, find_beats, split_beats
+from medanomaly.pipelines.signals.prepare_nodes import (
+    cut_windows,
+    find_beats,
+    seal_beat_recipe,
+    seal_series_recipe,
+    split_beats,
+)
 from medanomaly.pipelines.signals.section_nodes import (
     alarm_episodes,
     describe_beats,
@@ -45,19 +51,26 @@ def beats() -> Pipeline:
                 "signals.cases",
                 name="signals.split_beats",
             ),
+            Node(
+                seal_beat_recipe,
+                ["signals.raw", "params:signal_processing", "params:run"],
+                "signals.recipe",
+                name="signals.seal_recipe",
+            ),
         ]
     )
 
 
 def windows() -> Pipeline:
     """Long series to windows, quarantine and cases."""
-    node = Node(
-        cut_windows,
-        ["signals.raw", "params:series_processing", "params:run"],
-        _signals("windows", "cases", "quarantine", "summary"),
-        name="signals.cut_windows",
+    read = ["signals.raw", "params:series_processing", "params:run"]
+    made = _signals("windows", "cases", "quarantine", "summary")
+    return Pipeline(
+        [
+            Node(cut_windows, read, made, name="signals.cut_windows"),
+            Node(seal_series_recipe, read, "signals.recipe", name="signals.seal_recipe"),
+        ]
     )
-    return Pipeline([node])
 
 
 def beat_features() -> Pipeline:
@@ -108,7 +121,7 @@ def series_and_windows(
 
 def names_of_beats(beats: pd.DataFrame) -> dict[str, str]:
     """case_id of each beat to its record and time."""
-    from medanomaly.reporting.signals.beats import beat_names
+    from medanomaly.signals.beats.table import beat_names
 
     return beat_names(beats)
 
@@ -193,8 +206,8 @@ def series_sections(models: tuple[Model, ...]) -> Pipeline:
     return Pipeline([node])
 
 
-ON_FEATURES = View(("features",), features_of_beats)
-ON_WAVEFORMS = View(("waveforms",), waveforms_of_beats)
+ON_FEATURES = View(("features",), features_of_beats, recipe=True)
+ON_WAVEFORMS = View(("waveforms",), waveforms_of_beats, recipe=True)
 
 SIGNALS = Modality(
     name="signals",
@@ -208,7 +221,7 @@ SIGNALS = Modality(
             views={
                 "features": ON_FEATURES,
                 "waveforms": ON_WAVEFORMS,
-                "recordings": View(("raw", "beats"), beats_in_recordings),
+                "recordings": View(("raw", "beats"), beats_in_recordings, recipe=True),
             },
             after_models=episodes,
             sections=beat_sections,
@@ -229,8 +242,10 @@ SIGNALS = Modality(
             prepare=windows,
             features=window_features,
             views={
-                "features": View(("features",), features_of_windows),
-                "series": View(("raw", "windows"), series_and_windows, {"series_processing": SeriesParams}),
+                "features": View(("features",), features_of_windows, recipe=True),
+                "series": View(
+                    ("raw", "windows"), series_and_windows, {"series_processing": SeriesParams}, recipe=True
+                ),
             },
             sections=series_sections,
         ),

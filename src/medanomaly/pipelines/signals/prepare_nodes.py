@@ -5,11 +5,13 @@ import logging
 import numpy as np
 import pandas as pd
 
+from medanomaly.core.bundle import Bundle
 from medanomaly.core.cases import DIVIDED_IN_TIME, check_cases
 from medanomaly.core.errors import ConfigurationError, MedanomalyError
 from medanomaly.core.splits import SplitParams
 from medanomaly.datasets.ecg5000 import CutBeats
 from medanomaly.parameters import RunParams
+from medanomaly.pipelines.provenance import bundle_stamp
 from medanomaly.signals.beats.params import BeatParams
 from medanomaly.signals.recordings.recording_set import RecordingSet
 from medanomaly.signals.series.params import SeriesParams
@@ -79,6 +81,23 @@ def find_beats(
         "marks": {record: account.as_dict() for record, account in accounts.items() if account.read},
     }
     return table, pd.concat(windows, ignore_index=True), quarantine, summary
+
+
+def seal_beat_recipe(raw: RecordingSet | CutBeats, params: BeatParams, run: RunParams) -> Bundle:
+    """How beats are found, for recordings that come later; of beats that were cut out, their length."""
+    from medanomaly.signals.recipe import signal_recipe
+
+    if isinstance(raw, CutBeats):
+        reading = {"n_points": int(raw.beats.shape[1])}
+        return signal_recipe("cut_beat_recipe", params, reading, bundle_stamp(run.dataset))
+    return signal_recipe("beat_recipe", params, raw.reading, bundle_stamp(run.dataset))
+
+
+def seal_series_recipe(raw: RecordingSet, params: SeriesParams, run: RunParams) -> Bundle:
+    """How series are cut into windows, for series that come later."""
+    from medanomaly.signals.recipe import signal_recipe
+
+    return signal_recipe("series_recipe", params, raw.reading, bundle_stamp(run.dataset))
 
 
 def split_beats(raw: RecordingSet | CutBeats, beats: pd.DataFrame, split: SplitParams) -> pd.DataFrame:

@@ -8,23 +8,25 @@ from medanomaly.pipelines.provenance import bundle_stamp
 from medanomaly.pipelines.tabular.prepare_nodes import DataProcessingParams
 
 
-def fit_table_features(
-    records: pd.DataFrame, cases: pd.DataFrame, params: DataProcessingParams, run: RunParams
+def seal_recipe(
+    records: pd.DataFrame, cases: pd.DataFrame, learned: dict, params: DataProcessingParams, run: RunParams
 ) -> Bundle:
-    """What features need to know of train cases: medians of populations, words of notes."""
+    """How raw records become features: description, how columns were read, medians of populations, words of notes."""
     from medanomaly.tabular.features.record_features import fit_features
+    from medanomaly.tabular.table.column_reading import LearnedTable
 
-    return fit_features(records, cases, params.table(run.table), run.seed, bundle_stamp(run.dataset))
+    read_as = LearnedTable.model_validate(learned)
+    return fit_features(records, cases, params.table(run.table), run.seed, bundle_stamp(run.dataset), read_as)
 
 
 def make_features(
     records: pd.DataFrame,
     cases: pd.DataFrame,
-    learned: Bundle,
+    recipe: Bundle,
     params: DataProcessingParams,
     run: RunParams,
 ) -> pd.DataFrame:
     """One row of features a case."""
     from medanomaly.tabular.features.record_features import record_features
 
-    return record_features(records, cases, params.table(run.table), learned)
+    return record_features(records, cases, params.table(run.table), recipe)

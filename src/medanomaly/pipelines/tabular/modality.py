@@ -9,7 +9,7 @@ from medanomaly.core.models import ModelInput
 from medanomaly.parameters import RunParams
 from medanomaly.pipelines.environment import Model
 from medanomaly.pipelines.modality import Cases, Modality, View
-from medanomaly.pipelines.tabular.feature_nodes import fit_table_features, make_features
+from medanomaly.pipelines.tabular.feature_nodes import make_features, seal_recipe
 from medanomaly.pipelines.tabular.model_nodes import describe_unusual, find_changes
 from medanomaly.pipelines.tabular.prepare_nodes import (
     DataProcessingParams,
@@ -31,7 +31,13 @@ def prepare() -> Pipeline:
             Node(
                 clean_records,
                 raw,
-                ["tabular.records", "tabular.unsplit_cases", "tabular.quarantine", "tabular.summary"],
+                [
+                    "tabular.records",
+                    "tabular.unsplit_cases",
+                    "tabular.quarantine",
+                    "tabular.summary",
+                    "tabular.read_as",
+                ],
                 name="tabular.clean_records",
             ),
             Node(
@@ -53,14 +59,14 @@ def features() -> Pipeline:
     return Pipeline(
         [
             Node(
-                fit_table_features,
-                [*read, *SETTINGS],
-                "tabular.feature_bundle",
-                name="tabular.fit_table_features",
+                seal_recipe,
+                [*read, "tabular.read_as", *SETTINGS],
+                "tabular.recipe",
+                name="tabular.seal_recipe",
             ),
             Node(
                 make_features,
-                [*read, "tabular.feature_bundle", *SETTINGS],
+                [*read, "tabular.recipe", *SETTINGS],
                 "tabular.features",
                 name="tabular.make_features",
             ),
@@ -136,6 +142,7 @@ RECORDS = Cases(
             ("features", "summary"),
             features_of_records,
             {"data_processing": DataProcessingParams, "run": RunParams},
+            recipe=True,
         )
     },
     after_models=unusual,

@@ -31,9 +31,10 @@ class DataProcessingParams(Params):
 
 def clean_records(
     raw: pd.DataFrame, params: DataProcessingParams, run: RunParams
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
-    """Records, cases without a split, quarantine and summary of the raw table."""
-    from medanomaly.tabular.table.cleaning import clean_table, listed
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict, dict]:
+    """Records, cases without a split, quarantine and summary of the raw table, and how its columns were read."""
+    from medanomaly.tabular.table.cleaning import clean_table
+    from medanomaly.tabular.table.column_reading import listed
 
     table = clean_table(raw, params.table(run.table), source=run.dataset)
     summary = table.summary | {"cases": "records", "noun": "record"}
@@ -43,7 +44,7 @@ def clean_records(
         logger.info("used although not described (declared_only leaves them out): %s", listed(undeclared))
     if left_out:
         logger.info("left out: %s", listed(left_out))
-    return table.records, table.cases, table.quarantine, summary
+    return table.records, table.cases, table.quarantine, summary, table.learned.model_dump(mode="json")
 
 
 def check_quality(

@@ -16,6 +16,7 @@ from medanomaly.reporting.figures.ecg import (
 from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.sections import Figure, Section, Table
 from medanomaly.reporting.wording import DASH, asked, counted, equals_p_value, number, percent
+from medanomaly.signals.beats.table import clock
 
 WORDS = {
     "found": ("Alarm that is right", "The framed beat is abnormal and was flagged."),
@@ -48,23 +49,6 @@ EPISODE_WORDS = {
 SHOWN_RECORDINGS = 40
 
 
-def beat_names(beats: pd.DataFrame) -> dict[str, str]:
-    """case_id of each beat to the name that a reader knows it by: ``100 at 12:05.3``, in minutes and seconds.
-
-    Args:
-        beats: ``record``, ``sample`` and ``time_s``, one row per beat.
-    """
-    return {
-        f"{beat.record}:{beat.sample}": f"{beat.record} at {_clock(beat.time_s)}"
-        for beat in beats[["record", "sample", "time_s"]].itertuples()
-    }
-
-
-def _clock(time_s: float) -> str:
-    tenths = round(10 * time_s)
-    return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
-
-
 def strips_section(strips: Sequence[Mapping], alpha: float) -> Section:
     """Strips of beats.
 
@@ -79,7 +63,7 @@ def strips_section(strips: Sequence[Mapping], alpha: float) -> Section:
         what = CLASS_NAMES.get(strip["kind"], "not labelled")
         figures.append(
             Figure(
-                f"{title}: {strip['record']} at {_clock(strip['focus_s'])}, {what}",
+                f"{title}: {strip['record']} at {clock(strip['focus_s'])}, {what}",
                 reading,
                 ecg_strip(
                     strip["time_s"],

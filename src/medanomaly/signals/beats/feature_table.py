@@ -1,10 +1,13 @@
 """Features and waveforms of beats, one row per beat."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
 from medanomaly.signals.beats.beat_windows import beat_windows
 from medanomaly.signals.beats.ecg_filters import linear_phase
+from medanomaly.signals.beats.table import case_id
 from medanomaly.signals.features import catalogue
 from medanomaly.signals.features.morphology import RHYTHM_FEATURES, SHAPE_FEATURES, beat_features
 from medanomaly.signals.features.windows import column_names, feature_matrix
@@ -42,6 +45,30 @@ def recording_features(recording: Recording, sample: np.ndarray) -> tuple[pd.Dat
         np.where(np.isfinite(waveforms), waveforms, 0), axis=1, keepdims=True
     )
     return features.reindex(columns=feature_columns()), np.nan_to_num(waveforms).astype(np.float32)
+
+
+def measured_beats(
+    raw: Mapping[str, Recording], beats: pd.DataFrame, wanted: pd.Series
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Features and waveforms of beats of several recordings.
+
+    Args:
+        raw: record -> recording.
+        beats: all beats of these recordings, since rhythm needs the neighbours of a beat.
+        wanted: (n,) case_id of the beats that are returned, in this order.
+
+    Returns:
+        (n, ...) ``case_id``, then features, and (n, 60, 2) waveforms; see :func:`recording_features`.
+    """
+    tables, shapes = [], []
+    for record, of_record in beats.groupby("record", sort=False):
+        table, waveforms = recording_features(raw[str(record)], of_record["sample"].to_numpy())
+        table.insert(0, "case_id", case_id(of_record["record"], of_record["sample"]).to_numpy())
+        tables.append(table)
+        shapes.append(waveforms)
+    features, waveforms = pd.concat(tables, ignore_index=True), np.concatenate(shapes)
+    rows = pd.Index(features["case_id"]).get_indexer(wanted)
+    return features.iloc[rows].reset_index(drop=True), waveforms[rows]
 
 
 def feature_columns() -> list[str]:

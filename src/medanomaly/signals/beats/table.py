@@ -88,6 +88,24 @@ def case_id(record: pd.Series, sample: pd.Series) -> pd.Series:
     return record.astype("string") + ":" + sample.astype("string")
 
 
+def beat_names(beats: pd.DataFrame) -> dict[str, str]:
+    """case_id of each beat to the name that a reader knows it by: ``100 at 12:05.3``, in minutes and seconds.
+
+    Args:
+        beats: ``record``, ``sample`` and ``time_s``, one row per beat.
+    """
+    return {
+        f"{beat.record}:{beat.sample}": f"{beat.record} at {clock(beat.time_s)}"
+        for beat in beats[["record", "sample", "time_s"]].itertuples()
+    }
+
+
+def clock(time_s: float) -> str:
+    """Minutes and seconds, such as ``12:05.3``."""
+    tenths = round(10 * time_s)
+    return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
+
+
 def beat_cases(beats: pd.DataFrame) -> pd.DataFrame:
     """Cases of the beats in good signal, with their record and without a split; ``kind`` is the AAMI class.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import pandas as pd
 
@@ -20,6 +21,7 @@ class RecordingSet(Mapping[str, Recording]):
         official_split: record -> ``train`` or ``test`` in the data set's own split; empty where there is none.
         left_out: record -> why it is left out.
         notes: what a user should know about the data set.
+        reading: options with which files are read and leads are chosen, for files that come later.
     """
 
     name: str
@@ -28,6 +30,7 @@ class RecordingSet(Mapping[str, Recording]):
     official_split: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, record: str) -> Recording:
         try:

@@ -166,6 +166,16 @@ def window_features(recording: Recording, windows: pd.DataFrame) -> pd.DataFrame
     return pd.DataFrame(np.clip(scaled, -50, 50), columns=list(WINDOW_FEATURES))
 
 
+def measured_windows(raw: Mapping[str, Recording], windows: pd.DataFrame, wanted: pd.Series) -> pd.DataFrame:
+    """``case_id`` and features of the windows of several series, in the order of the ids ``wanted``."""
+    tables = []
+    for record, mine in windows.groupby("record", sort=False):
+        table = window_features(raw[str(record)], mine)
+        table.insert(0, "case_id", mine["case_id"].to_numpy())
+        tables.append(table)
+    return pd.concat(tables).set_index("case_id").loc[wanted].reset_index()
+
+
 def point_scores(recording: Recording, params: SeriesDetectorParams, settings: SeriesParams) -> np.ndarray:
     """Score of every sample after the train part, 0 before it.
 
@@ -232,7 +242,8 @@ def series_points(series, params: SeriesDetectorParams, settings: SeriesParams) 
 
 def series_scores(points: Mapping[str, np.ndarray], series) -> np.ndarray:
     """(n,) scores of the windows of ``series``, in the order of its ``case_id``."""
-    scores = pd.Series(0.0, index=series.case_id)
-    for record, mine in series.windows.groupby("record", sort=False):
-        scores[mine["case_id"].to_numpy()] = window_scores(points[str(record)], mine)
-    return scores.to_numpy()
+    found = [
+        pd.Series(window_scores(points[str(record)], mine), index=mine["case_id"])
+        for record, mine in series.windows.groupby("record", sort=False)
+    ]
+    return pd.concat(found).loc[series.case_id].to_numpy()

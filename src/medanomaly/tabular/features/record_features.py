@@ -7,6 +7,7 @@ from medanomaly.core.errors import ConfigurationError
 from medanomaly.tabular.features.group_deviation import fit_group_deviation, group_deviation
 from medanomaly.tabular.features.history import history_features, history_units
 from medanomaly.tabular.features.notes import TextModel, fit_text
+from medanomaly.tabular.table.column_reading import LearnedTable
 from medanomaly.tabular.table.description import TableSpec
 
 SECONDS = {"hours": 3600.0, "days": 86400.0}
@@ -14,9 +15,14 @@ REPEATS = "n_earlier_identical"
 
 
 def fit_features(
-    records: pd.DataFrame, cases: pd.DataFrame, spec: TableSpec, seed: int = 0, stamp: dict | None = None
+    records: pd.DataFrame,
+    cases: pd.DataFrame,
+    spec: TableSpec,
+    seed: int = 0,
+    stamp: dict | None = None,
+    learned: LearnedTable | None = None,
 ) -> Bundle:
-    """Learn from train cases the medians of groups, and the words and directions of notes.
+    """Learn from train cases the medians of groups, and the words and directions of notes, and seal the recipe.
 
     Args:
         records: clean records with ``case_id`` first.
@@ -24,9 +30,11 @@ def fit_features(
         spec: description of the table; ``populations`` and ``text`` are used.
         seed: of the randomised SVD.
         stamp: further entries of the manifest.
+        learned: how cleaning read the columns of the raw table.
 
     Returns:
-        A bundle with all that :func:`record_features` needs.
+        A bundle with all that :func:`record_features`, and with ``learned`` also a
+        :class:`medanomaly.tabular.recipe.TableRecipe`, needs.
     """
     in_train = cases["split"].eq("train").to_numpy()
     train = _own_values(records[in_train], cases[in_train], spec)
@@ -40,9 +48,11 @@ def fit_features(
         files |= arrays
     return make_bundle(
         {
-            "kind": "table_features",
-            "name": "features",
+            "kind": "table_recipe",
+            "name": "recipe",
             "modality": "tabular",
+            "table": spec.model_dump(mode="json"),
+            "learned": None if learned is None else learned.model_dump(mode="json"),
             "populations": populations,
             "text": texts,
         }

@@ -1,30 +1,28 @@
 """Turn a raw table into clean records: typed columns, a case table, and a quarantine with the reason of every rejection."""
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
 
 from medanomaly.core.cases import age_band
 from medanomaly.core.errors import InputError
 from medanomaly.core.plain_text import lost_digits, plain_text
-from medanomaly.tabular.table.description import Column, TableSpec
+from medanomaly.tabular.table.column_reading import (
+    Faults,
+    LearnedTable,
+    kept_levels,
+    listed,
+    read_columns,
+    without_rare,
+)
+from medanomaly.tabular.table.description import TableSpec
 from medanomaly.tabular.table.prepared_table import CASE_ID, case_ids, nested_columns, prepared
 from medanomaly.tabular.table.rules import reading
-from medanomaly.tabular.table.text_numbers import MISSING_WORDS, read_numbers
-from medanomaly.tabular.table.times import read_times
-from medanomaly.tabular.table.units import is_known_unit
+from medanomaly.tabular.table.text_numbers import read_numbers
 
-NUMBER_SHARE = 0.95
-MANY_LEVELS, FEW_LEVELS = 50, 5
-# whole numbers of so many digits, or with leading zeros, that hardly ever repeat are numbers of persons or of records
-ID_PATTERN = r"\+?\d{7,}|0\d{2,}"
 LOST_DIGITS = "the last digits of the id are gone: a program read or saved it as a number; keep ids as text"
-SHOWN_LABELS, SHOWN_NAMES = 6, 20
-# larger than any measurement in any unit; models may square the numbers and use float32
-NUMBER_LIMIT = 1e30
-QUARANTINE_COLUMNS = ("record", "case_id", "column", "value", "reason")
+SHOWN_LABELS = 6
 
 
 @dataclass(frozen=True)
@@ -36,163 +34,14 @@ class CleanTable:
         cases: ``case_id``, ``patient_id``, ``label``, ``kind``, subgroups; without the split.
         quarantine: ``record`` (1 = first row), ``case_id``, ``column``, ``value``, ``reason``: one row per fault.
         summary: counts that add up, column kinds, and notes for the reader.
+        learned: how the columns were read.
     """
 
     records: pd.DataFrame
     cases: pd.DataFrame
     quarantine: pd.DataFrame
     summary: dict
-
-
-@dataclass
-class _Faults:
-    """Faults found so far, by record."""
-
-    rows: list[pd.DataFrame] = field(default_factory=list)
-
-    def add(self, mask: pd.Series, values: pd.Series, column: str, reason: str) -> None:
-        if mask.any():
-            found = values[mask].astype("string").fillna("")
-            self.rows.append(pd.DataFrame({"column": column, "value": found, "reason": reason}))
-
-    def table(self, case_id: pd.Series) -> pd.DataFrame:
-        if not self.rows:
-            return pd.DataFrame({name: pd.Series(dtype="string") for name in QUARANTINE_COLUMNS})
-        faults = pd.concat(self.rows).sort_index(kind="stable")
-        faults["record"] = (faults.index + 1).astype("string")
-        faults["case_id"] = case_id.reindex(faults.index).fillna("")
-        return faults[list(QUARANTINE_COLUMNS)].astype("string").reset_index(drop=True)
-
-
-def _known(values: pd.Series) -> pd.Series:
-    if pd.api.types.is_numeric_dtype(values):
-        return values.dropna()
-    return values[~plain_text(values).str.lower().isin(MISSING_WORDS).fillna(True)].dropna()
-
-
-def _inferred(values: pd.Series, quantity: str) -> Column:
-    """What an undeclared column holds."""
-    if pd.api.types.is_datetime64_any_dtype(values):
-        return Column(kind="time")
-    known = _known(values)
-    if not len(known):
-        return Column(kind="number")
-    read = read_numbers(known, quantity=quantity)
-    strange = ~read["unit"].map(
-        {unit: not unit or is_known_unit(unit, quantity) for unit in read["unit"].unique()}
-    )
-    if (read["value"].notna() & ~strange).mean() >= NUMBER_SHARE:
-        return Column(kind="number")
-    # a date has at least two separators: a year or a clock time alone is not an ISO date
-    dated = known.astype("string").str.contains(r"\d{4}-\d{2}-\d{2}").fillna(False)
-    if dated.mean() >= NUMBER_SHARE and read_times(known)["reason"].eq("").mean() >= NUMBER_SHARE:
-        return Column(kind="time")
-    return Column(kind="category")
-
-
-def _times(name: str, values: pd.Series, column: Column, faults: _Faults, notes: list[str]) -> pd.Series:
-    read = read_times(values)
-    absent = plain_text(values).str.lower().isin(MISSING_WORDS).fillna(False)
-    for reason in read["reason"][~absent].unique():
-        if reason:
-            faults.add(~absent & read["reason"].eq(reason), values, name, reason)
-    if read["placeholder"].any():
-        example = plain_text(values[read["placeholder"]]).iloc[0]
-        notes.append(
-            f"column '{name}': {int(read['placeholder'].sum())} times such as {example} stand for an open end or an unknown "
-            "time and count as missing"
-        )
-    return read["time"]
-
-
-def _numbers(
-    name: str, values: pd.Series, column: Column, quantity: str, faults: _Faults, notes: list[str]
-) -> tuple[pd.Series, Column]:
-    """Numbers in the unit of the column, and the column with the unit that its cells name where none was declared."""
-    read = read_numbers(values, column.unit, quantity)
-    numbers = read["value"]
-    for reason in read["reason"].unique():
-        if reason:
-            faults.add(read["reason"].eq(reason), values, name, reason)
-    odd = numbers.notna() & ~read["plain"]
-    if odd.any():
-        notes.append(
-            f"column '{name}': {int(odd.sum())} values such as '{values[odd].iloc[0]}' were read as the number in them"
-        )
-    written = read["unit"][odd & read["unit"].ne("")]
-    changed = odd & ~np.isclose(read["as_written"], numbers, rtol=1e-9, equal_nan=True)
-    if not column.unit and len(written):
-        own = read["unit"][odd & read["unit"].ne("") & ~changed]
-        column = column.model_copy(update={"unit": own.mode().iloc[0] if len(own) else ""})
-        if column.unit:
-            bare = int((numbers.notna() & read["unit"].eq("")).sum())
-            also = f"; {bare} values without a unit were taken to be in it" if bare else ""
-            notes.append(f"column '{name}' has no declared unit; its values name {column.unit}{also}")
-    if changed.any():
-        units = ", ".join(sorted(set(read["unit"][changed])))
-        notes.append(
-            f"column '{name}': {int(changed.sum())} values in {units} were converted to {column.unit or 'its unit'}"
-        )
-    infinite = numbers.abs() > NUMBER_LIMIT
-    faults.add(infinite, values, name, f"not a usable number (beyond {NUMBER_LIMIT:g})")
-    if column.possible is not None:
-        low, high = column.possible
-        outside = ((numbers < low) | (numbers > high)) & ~infinite
-        unit = f" {column.unit}" if column.unit else ""
-        faults.add(outside, values, name, f"impossible value (expected {low:g} to {high:g}{unit})")
-    return numbers, column
-
-
-def _is_identifying(values: pd.Series, column: Column, patients: pd.Series, least: int) -> bool:
-    """Whether an undeclared column looks like an id, a name or free text, which says who somebody is and nothing else."""
-    known = _known(values)
-    distinct = known.nunique()
-    if not len(known) or column.kind not in ("category", "number"):
-        return False
-    text = plain_text(known)
-    if column.kind == "number":
-        # counts per litre have many digits as well, but end with zeros
-        coded = text.str.fullmatch(ID_PATTERN).fillna(False).all() and text.str.endswith("00").mean() < 0.5
-        if not coded or distinct <= MANY_LEVELS:
-            return False
-    elif distinct > MANY_LEVELS and distinct > 0.5 * len(known):
-        return True
-    rare = rare_levels(text, patients[known.index], least)
-    return distinct > FEW_LEVELS and bool(text.isin(rare).sum() > 0.5 * len(text))
-
-
-def listed(names: list[str]) -> str:
-    """Names of columns for a reader, the first of many."""
-    more = f" and {len(names) - SHOWN_NAMES} others" if len(names) > SHOWN_NAMES else ""
-    return ", ".join(names[:SHOWN_NAMES]) + more
-
-
-def rare_levels(levels: pd.Series, patients: pd.Series, least: int) -> list[str]:
-    """Levels of a category that fewer than ``least`` patients have."""
-    counts = patients.groupby(levels, observed=True).nunique()
-    return list(counts.index[counts < least])
-
-
-def _without_rare(
-    name: str, levels: pd.Series, patients: pd.Series, least: int, notes: list[str]
-) -> pd.Series:
-    """Levels in which those of too few patients are one, so that nothing that is learned or shown names a person."""
-    rare = rare_levels(levels, patients, least)
-    if not rare:
-        return levels
-    levels_are = "1 level that fewer than" if len(rare) == 1 else f"{len(rare)} levels that fewer than"
-    end = "is written as rare" if len(rare) == 1 else "are written as one"
-    notes.append(f"column '{name}': {levels_are} {least} patients have {end} (min_patients)")
-    return levels.mask(levels.isin(rare), f"(fewer than {least} patients)")
-
-
-def _words_as_values(name: str, levels: pd.Series) -> list[str]:
-    """A note on words such as None that are no missing values here, because the table does not list them as such."""
-    counts = levels[levels.str.lower().isin(MISSING_WORDS).fillna(False)].value_counts()
-    return [
-        f"column '{name}': '{word}' ({n:,} times) counts as a value; list it under missing_values if it means missing"
-        for word, n in counts.items()
-    ]
+    learned: LearnedTable
 
 
 def _content_hash(records: pd.DataFrame) -> pd.Series:
@@ -240,7 +89,7 @@ def _labels(raw: pd.DataFrame, spec: TableSpec) -> tuple[pd.Series, pd.Series, l
     return label, kind.mask((label != 1).fillna(True)), notes
 
 
-def _check_ids(raw: pd.DataFrame, case_id: pd.Series, spec: TableSpec, faults: _Faults) -> None:
+def _check_ids(raw: pd.DataFrame, case_id: pd.Series, spec: TableSpec, faults: Faults) -> None:
     """Reject records without an id, with the id of an earlier one, and with one that was cut off."""
     for name in dict.fromkeys((spec.case_id, spec.patient_id)):
         if name is not None:
@@ -254,50 +103,9 @@ def _check_ids(raw: pd.DataFrame, case_id: pd.Series, spec: TableSpec, faults: _
         faults.add(raw[spec.patient_id].isna(), raw[spec.patient_id], spec.patient_id, "no patient id")
 
 
-def _columns(
-    raw: pd.DataFrame, spec: TableSpec, patients: pd.Series, faults: _Faults, notes: list[str]
-) -> tuple[dict[str, pd.Series], dict[str, dict], list[str]]:
-    """Every column that becomes a feature, in its type, its description, and the names of those left out."""
-    typed, kinds, left_out = {}, {}, []
-    for name in raw.columns:
-        if name in spec.not_features():
-            continue
-        declared, values = name in spec.columns, raw[name]
-        if not declared and spec.declared_only:
-            left_out.append(name)
-            continue
-        if values.isna().all():
-            notes.append(f"column '{name}' has no value")
-            if not declared:
-                continue
-        unit, quantity = reading(name, spec.columns[name].unit if declared else "", spec.rules)
-        column = spec.columns[name] if declared else _inferred(values, quantity)
-        about: list[str] = []
-        found = _Faults()
-        if column.kind == "number":
-            column = column.model_copy(update={"unit": unit})
-            read, column = _numbers(name, values, column, quantity, found, about)
-        elif column.kind == "time":
-            read = _times(name, values, column, found, about)
-            if not declared:
-                about.append(f"column '{name}' holds times: models use only durations between times")
-        else:
-            read = plain_text(values)
-        if not declared and _is_identifying(values, column, patients, spec.min_patients):
-            notes.append(
-                f"column '{name}' looks like an id or free text and is left out; declare it to keep it"
-            )
-            left_out.append(name)
-            continue
-        if column.kind == "category":
-            about += _words_as_values(name, read)
-        typed[name], kinds[name] = read, column.model_dump()
-        notes += about
-        faults.rows += found.rows
-    return typed, kinds, left_out
-
-
-def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -> CleanTable:
+def clean_table(
+    raw: pd.DataFrame, spec: TableSpec, source: str = "raw table", learned: LearnedTable | None = None
+) -> CleanTable:
     """Convert every column to its type, and reject records that cannot be used, with reasons.
 
     A record goes to quarantine if a declared number or time cannot be read, a value is impossible, or its id is missing or
@@ -307,13 +115,14 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
         raw: the table as read, one row per record.
         spec: description of the table.
         source: name of the table in messages.
+        learned: how training read the columns; then any number of records will do, and they are read in the same way.
 
     Raises:
-        InputError: wrong delimiter, missing columns, or too few usable records.
+        InputError: wrong delimiter, missing columns, or too few usable records to train.
     """
     lists = nested_columns(raw)
     raw = prepared(raw, spec, source)
-    faults, notes = _Faults(), []
+    faults, notes = Faults(), []
     notes += [
         f"column '{name}' holds lists and is left out" for name in lists if name not in spec.not_features()
     ]
@@ -323,7 +132,9 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
     patients = (
         pd.Series(raw.index, index=raw.index) if spec.patient_id is None else plain_text(raw[spec.patient_id])
     )
-    typed, kinds, left_out = _columns(raw, spec, patients, faults, notes)
+    typed, read_as, left_out = read_columns(
+        raw, spec, patients, faults, notes, learned.columns if learned is not None else None
+    )
     records = pd.DataFrame(typed, index=raw.index)
     if records.shape[1] == 0:
         raise InputError(
@@ -339,13 +150,18 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
 
     patient_id = plain_text(raw[spec.patient_id]) if spec.patient_id is not None else _content_hash(records)
     # after the ids of records that have none, which depend on what each record says alone
-    for name in (name for name, column in kinds.items() if column["kind"] == "category"):
-        records[name] = _without_rare(name, records[name], patients, spec.min_patients, notes)
+    for name in (name for name, read in read_as.items() if read.column.kind == "category"):
+        known = learned.columns[name].levels if learned is not None else None
+        records[name] = without_rare(name, records[name], patients, spec.min_patients, notes, known)
+        read_as[name] = read_as[name].model_copy(
+            update={"levels": kept_levels(records[name], spec.min_patients)}
+        )
     label, kind, label_notes = _labels(raw, spec)
     notes += label_notes
     cases = pd.DataFrame({"case_id": case_id, "patient_id": patient_id, "label": label, "kind": kind})
     for name, column in spec.subgroups.items():
-        cases[name] = _without_rare(column, plain_text(raw[column]), patients, spec.min_patients, [])
+        known = learned.subgroups.get(name, ()) if learned is not None else None
+        cases[name] = without_rare(column, plain_text(raw[column]), patients, spec.min_patients, [], known)
     if spec.age is not None:
         unit, _ = reading(
             spec.age, spec.columns[spec.age].unit if spec.age in spec.columns else "", spec.rules
@@ -357,7 +173,7 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
     rejected[quarantine["record"].astype("int64").unique() - 1] = True
     kept = int((~rejected).sum())
     reasons = quarantine.groupby(["column", "reason"])["record"].nunique()
-    if kept < spec.min_records:
+    if learned is None and kept < spec.min_records:
         worst = f"; most were rejected for {reasons.idxmax()}" if len(reasons) else ""
         raise InputError(
             f"{kept} usable records of {len(raw)}{worst}",
@@ -365,7 +181,8 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
             source=source,
         )
     if (
-        spec.label is not None
+        learned is None
+        and spec.label is not None
         and not (label[~rejected] == 0).fillna(False).any()
         and label[~rejected].notna().any()
     ):
@@ -376,7 +193,7 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
             source=source,
             column=spec.label,
         )
-    for name, values in records[~rejected].items():
+    for name, values in records[~rejected].items() if kept > 1 else ():
         if values.eq(values.iloc[0]).fillna(False).all():
             notes.append(f"column '{name}' has one value in every record")
     if len(quarantine):
@@ -390,7 +207,7 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
             {"column": column, "reason": reason, "n_records": int(n)}
             for (column, reason), n in reasons.items()
         ],
-        "columns": kinds,
+        "columns": {name: read.column.model_dump() for name, read in read_as.items()},
         "undeclared": undeclared,
         "left_out": left_out,
         "notes": notes,
@@ -401,4 +218,8 @@ def clean_table(raw: pd.DataFrame, spec: TableSpec, source: str = "raw table") -
         cases[~rejected].reset_index(drop=True),
         quarantine,
         summary,
+        LearnedTable(
+            columns=read_as,
+            subgroups={name: kept_levels(cases[name], spec.min_patients) for name in spec.subgroups},
+        ),
     )

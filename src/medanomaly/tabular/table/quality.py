@@ -6,7 +6,7 @@ It does not use a schema library: such libraries say which values fail, but not 
 import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.tabular.table.cleaning import NUMBER_SHARE
+from medanomaly.tabular.table.column_reading import NUMBER_SHARE
 from medanomaly.tabular.table.description import Column, TableSpec
 from medanomaly.tabular.table.flags import FlagList, QualityReport, as_text
 from medanomaly.tabular.table.prepared_table import case_ids, prepared

@@ -84,14 +84,14 @@ def _take_apart(text: str) -> _Cell | None:
 
 
 @dataclass(frozen=True)
-class _Marks:
+class Marks:
     """What a comma and a point mean in a column; None where the column leaves it open."""
 
     comma: str | None
     point: str
 
 
-def _marks(cells: list[_Cell], numbers: np.ndarray, plain: pd.Series) -> _Marks:
+def _marks(cells: list[_Cell], numbers: np.ndarray, plain: pd.Series) -> Marks:
     """Decide from the numbers that can be read in one way only.
 
     Args:
@@ -103,7 +103,7 @@ def _marks(cells: list[_Cell], numbers: np.ndarray, plain: pd.Series) -> _Marks:
     odd = [text for text in odd if "," in text or "." in text]
     commas = [text for text in odd if "," in text]
     if not commas:
-        return _Marks(None, "decimal")
+        return Marks(None, "decimal")
     both = [text for text in commas if "." in text]
     single = [text for text in commas if "." not in text]
     decimal_commas = any(text.rfind(",") > text.rfind(".") for text in both)
@@ -116,8 +116,8 @@ def _marks(cells: list[_Cell], numbers: np.ndarray, plain: pd.Series) -> _Marks:
     written = plain[plain.str.contains(".", regex=False)]
     points |= bool((~written.str.fullmatch(_GROUPED.pattern)).any())
     if decimal_commas != (thousands or points):
-        return _Marks("decimal", "thousands") if decimal_commas else _Marks("thousands", "decimal")
-    return _Marks(None if decimal_commas else _continued(single, numbers), "decimal")
+        return Marks("decimal", "thousands") if decimal_commas else Marks("thousands", "decimal")
+    return Marks(None if decimal_commas else _continued(single, numbers), "decimal")
 
 
 def _continued(commas: list[str], numbers: np.ndarray) -> str | None:
@@ -134,7 +134,7 @@ def _continued(commas: list[str], numbers: np.ndarray) -> str | None:
     return "decimal" if fits and not goes_on else None
 
 
-def _value(text: str, marks: _Marks) -> float:
+def _value(text: str, marks: Marks) -> float:
     """The number that digits with points, commas and spaces mean; NaN where they can mean two different numbers or none."""
     mantissa, _, exponent = text.lower().partition("e")
     spaced = re.search(r"[ ']", mantissa) is not None
@@ -166,18 +166,27 @@ def _value(text: str, marks: _Marks) -> float:
 
 
 def read_numbers(values: pd.Series, unit: str = "", quantity: str = "") -> pd.DataFrame:
+    """As :func:`read_column`, without what the column says of its marks."""
+    return read_column(values, unit, quantity)[0]
+
+
+def read_column(
+    values: pd.Series, unit: str = "", quantity: str = "", marks: Marks | None = None
+) -> tuple[pd.DataFrame, Marks]:
     """Read the numbers of a column in its unit, and say how those that are not plain numbers were written.
 
     Args:
         values: numbers, text or both; missing values stay missing.
         unit: of the column; empty for the unit that its cells are written in.
         quantity: name in ``medanomaly.tabular.table.units.QUANTITIES``, for units that only a molar mass converts.
+        marks: what a comma and a point mean, where that is known already; what they leave open the values decide.
 
     Returns:
-        Frame on the same index: ``value`` float64 in the unit of the column (NaN = none could be read), ``plain`` (bool: was
-        a plain number), ``censored`` (``<`` below the limit, ``>`` above it, empty where exact), ``unit`` (as written behind
-        the number), ``as_written`` (float64, before a conversion), ``missing_word`` (bool: text that means missing),
-        ``reason`` (text: why no number was read, empty where one was or nothing is written).
+        Frame on the same index, and the marks of the column. The frame has ``value`` float64 in the unit of the column (NaN
+        = none could be read), ``plain`` (bool: was a plain number), ``censored`` (``<`` below the limit, ``>`` above it,
+        empty where exact), ``unit`` (as written behind the number), ``as_written`` (float64, before a conversion),
+        ``missing_word`` (bool: text that means missing), ``reason`` (text: why no number was read, empty where one was or
+        nothing is written).
     """
     if pd.api.types.is_numeric_dtype(values):
         number = values.astype("float64")
@@ -190,11 +199,12 @@ def read_numbers(values: pd.Series, unit: str = "", quantity: str = "") -> pd.Da
         },
         index=values.index,
     )  # fmt: skip
+    known = marks or Marks(None, "decimal")
     if pd.api.types.is_numeric_dtype(values):
-        return out
+        return out, known
     rest = values[number.isna() & values.notna()].astype("string").str.strip()
     if rest.empty:
-        return out
+        return out, known
     counts = rest.value_counts()
     missing = {text for text in counts.index if text.lower() in MISSING_WORDS}
     words = [text for text in counts.index if text not in missing]
@@ -207,7 +217,9 @@ def read_numbers(values: pd.Series, unit: str = "", quantity: str = "") -> pd.Da
         apart = {text: _take_apart(text) for text in words}
         plain = values[out["plain"]].map(lambda value: value.strip() if isinstance(value, str) else "")
         cells = [cell for cell in apart.values() if cell]
-        marks = _marks(cells, number.dropna().to_numpy(), plain.astype("string"))
+        if known.comma is None:
+            known = _marks(cells, number.dropna().to_numpy(), plain.astype("string"))
+        marks = known
         units = _Units(counts, apart, len(plain), unit, quantity)
         read |= {text: _row(text, cell, marks, units) for text, cell in apart.items()}
         if marks.point == "thousands":
@@ -218,10 +230,12 @@ def read_numbers(values: pd.Series, unit: str = "", quantity: str = "") -> pd.Da
             out.loc[grouped.index, "plain"] = False
     rows = pd.DataFrame([read[text] for text in rest], index=rest.index, columns=list(out.columns))
     out.loc[rest.index] = rows
-    return out.astype({"value": "float64", "plain": bool, "as_written": "float64", "missing_word": bool})
+    return out.astype(
+        {"value": "float64", "plain": bool, "as_written": "float64", "missing_word": bool}
+    ), known
 
 
-def _row(text: str, cell: _Cell | None, marks: _Marks, units: "_Units") -> tuple:
+def _row(text: str, cell: _Cell | None, marks: Marks, units: "_Units") -> tuple:
     """Text that is no plain number to a row of :func:`read_numbers`."""
     if cell is None:
         off_scale = text.strip(" <>").lower() in _OFF_SCALE_WORDS

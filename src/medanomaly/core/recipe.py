@@ -1,0 +1,93 @@
+"""A recipe turns raw data into what models read, as training did; it is sealed in a bundle of its own.
+
+A run seals one recipe per modality. Every bundle of a model names the hash of the recipe that its inputs come from, so that
+no model is given what another recipe made.
+"""
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle, read_bundle
+from medanomaly.core.errors import BundleError
+from medanomaly.core.models import ModelInput
+
+FINDING_COLUMNS = ("case_id", "column", "value", "rule", "message", "suggested_value")
+REFUSED_COLUMNS = ("case_id", "reason")
+
+# kind of the bundle -> module and class; a recipe is imported when one is opened
+RECIPES = {
+    "table_recipe": ("medanomaly.tabular.recipe", "TableRecipe"),
+    "beat_recipe": ("medanomaly.signals.recipe", "BeatRecipe"),
+    "cut_beat_recipe": ("medanomaly.signals.recipe", "CutBeatRecipe"),
+    "series_recipe": ("medanomaly.signals.recipe", "SeriesRecipe"),
+    "image_recipe": ("medanomaly.imaging.recipe", "ImageRecipe"),
+}
+
+
+def no_rows(columns: tuple[str, ...]) -> pd.DataFrame:
+    """An empty table of text."""
+    return pd.DataFrame({name: pd.Series(dtype="string") for name in columns})
+
+
+@dataclass(frozen=True)
+class ReadCases:
+    """Raw data as cases.
+
+    Attributes:
+        cases: ``case_id``, ``patient_id``, subgroups: one row per case that can be scored, without a split.
+        inputs: what models read -> the cases in this form, in the order of ``cases``.
+        findings: ``FINDING_COLUMNS``: what looks wrong in the data, and what was probably meant. Nothing was changed.
+        refused: ``REFUSED_COLUMNS``: cases that cannot be scored, and why.
+        missing: case_id -> names of what was not given.
+        notes: sentences about all cases.
+        names: case_id -> the name that a reader knows the case by; a case without one goes by its id.
+        independent: whether the cases say nothing of each other; beats of one person do.
+    """
+
+    cases: pd.DataFrame
+    inputs: Mapping[str, ModelInput]
+    findings: pd.DataFrame = field(default_factory=lambda: no_rows(FINDING_COLUMNS))
+    refused: pd.DataFrame = field(default_factory=lambda: no_rows(REFUSED_COLUMNS))
+    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    independent: bool = True
+
+
+class Recipe(Protocol):
+    """A sealed recipe, ready to read raw data.
+
+    Attributes:
+        bundle: that it was opened from.
+        noun: of one case, in a sentence.
+    """
+
+    bundle: Bundle
+    noun: str
+
+    def takes(self, raw: Any) -> bool:
+        """Whether this looks like raw data of its modality."""
+
+    def read(self, raw: Any, **options: Any) -> ReadCases:
+        """Raw data to cases; what cannot be used is refused case by case."""
+
+
+def open_recipe(source: Path | str | Bundle) -> Recipe:
+    """The recipe of a bundle.
+
+    Raises:
+        BundleError: the folder is no bundle, was altered, or holds no recipe.
+    """
+    bundle = source if isinstance(source, Bundle) else read_bundle(Path(source))
+    if bundle.manifest.kind not in RECIPES:
+        raise BundleError(
+            f"'{bundle.manifest.name}' is a bundle of kind '{bundle.manifest.kind}', which is no recipe",
+            remedy=f"Recipes are {', '.join(RECIPES)}.",
+        )
+    module, name = RECIPES[bundle.manifest.kind]
+    return getattr(importlib.import_module(module), name)(bundle)

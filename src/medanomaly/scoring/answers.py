@@ -1,0 +1,181 @@
+"""What models say of raw cases: scores, p-values, reasons, what looks wrong in the data, what was missing."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.recipe import ReadCases
+from medanomaly.monitoring.batch_shift import ShiftCheck
+
+NOTICE = "Research use only. Not a medical device. Nothing here is a diagnosis; base no decision about a patient on it."
+SCORED, REFUSED = "scored", "refused"
+# reasons that stand in one line
+SHOWN_REASONS = 3
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Answers to raw cases.
+
+    Attributes:
+        modality: of the cases.
+        noun: of one case, in a sentence.
+        read: the cases as their recipe read them.
+        scores: one row per case and model: ``case_id``, ``modality``, ``model``, ``score``, ``p_value``, ``flagged``,
+            ``alpha``, ``probability``, ``low``, ``high``, ``bundle`` (hash of the model).
+        explanations: ``case_id, model, feature, value, unit, usual_low, usual_high, contribution, exact, modality``, the
+            largest contribution of a case first.
+        shift: model -> whether its p-values hold for these cases together.
+    """
+
+    modality: str
+    noun: str
+    read: ReadCases
+    scores: pd.DataFrame
+    explanations: pd.DataFrame
+    shift: Mapping[str, ShiftCheck] = field(default_factory=dict)
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row per case and model, the refused cases last.
+
+        Columns: ``case_id``, ``case`` (as a reader knows it), ``status`` (scored or refused), ``model``, ``score``,
+        ``p_value``, ``flagged``, ``alpha``, ``probability``, ``low``, ``high``, ``reasons``, ``findings``, ``missing``,
+        ``bundle``.
+        """
+        out = self.scores.copy()
+        out["model"] = self._model_names(out)
+        out = out.drop(columns="modality")
+        out.insert(1, "case", [self.read.names.get(case, case) for case in out["case_id"]])
+        out.insert(2, "status", SCORED)
+        reasons = {key: _reasons(rows) for key, rows in self._terms.items()}
+        out.insert(
+            len(out.columns) - 1,
+            "reasons",
+            [reasons.get(key, "") for key in zip(out["case_id"], out["model"], strict=True)],
+        )
+        refused = self.read.refused
+        last = pd.DataFrame(
+            {
+                "case_id": refused["case_id"],
+                "case": refused["case_id"],
+                "status": REFUSED,
+                "reasons": refused["reason"],
+            }
+        ).reindex(columns=list(out.columns))
+        out = pd.concat([out.astype(object), last.astype(object)], ignore_index=True) if len(last) else out
+        out.insert(
+            len(out.columns) - 1, "findings", [self._findings.get(case, "") for case in out["case_id"]]
+        )
+        missing = {case: ", ".join(names) for case, names in self.read.missing.items()}
+        out.insert(len(out.columns) - 1, "missing", [missing.get(case, "") for case in out["case_id"]])
+        return out
+
+    def _model_names(self, rows: pd.DataFrame) -> pd.Series:
+        """Names of models; a supervised one of the same name as another carries its modality."""
+        own = rows["modality"].eq(self.modality)
+        return rows["model"].where(own, rows["modality"] + "." + rows["model"])
+
+    @cached_property
+    def _terms(self) -> dict[tuple[str, str], pd.DataFrame]:
+        named = self.explanations.assign(model=self._model_names(self.explanations))
+        return dict(list(named.groupby(["case_id", "model"], sort=False)))
+
+    @cached_property
+    def _findings(self) -> dict[str, str]:
+        found = self.read.findings
+        if found.empty:
+            return {}
+        meant = found["suggested_value"].fillna("")
+        said = found["message"] + meant.map(lambda value: f" (probably meant: {value})" if value else "")
+        said = found["column"].map(lambda name: f"{name}: " if name else "") + said
+        return said.groupby(found["case_id"], sort=False).agg("; ".join).to_dict()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types: the cases with the answer of each model, and what holds for all of them."""
+        by_case: dict[str, list] = {case: [] for case in self.read.cases["case_id"]}
+        names = self._model_names(self.scores)
+        for row, name in zip(self.scores.to_dict("records"), names, strict=True):
+            given = {key: _json(row[key]) for key in row if key not in ("case_id", "modality", "model")}
+            given = {key: value for key, value in given.items() if value is not None}
+            terms = self._terms.get((row["case_id"], name))
+            if terms is not None:
+                columns = ["feature", "value", "unit", "usual_low", "usual_high", "contribution", "exact"]
+                given["reasons"] = [
+                    {
+                        key: value
+                        for key, value in zip(columns, map(_json, term), strict=True)
+                        if value not in (None, "")
+                    }
+                    for term in terms[columns].itertuples(index=False, name=None)
+                ]
+            by_case.setdefault(row["case_id"], []).append({"model": name} | given)
+        found = {
+            case: [
+                {key: _json(value) for key, value in row.items() if key != "case_id" and not pd.isna(value)}
+                for row in rows.to_dict("records")
+            ]
+            for case, rows in self.read.findings.groupby("case_id", sort=False)
+        }
+        scored = [
+            {
+                "case_id": case,
+                "case": self.read.names.get(case, case),
+                "status": SCORED,
+                "answers": by_case[case],
+                "findings": found.get(case, []),
+                "missing": list(self.read.missing.get(case, ())),
+            }
+            for case in self.read.cases["case_id"]
+        ]
+        refused = [
+            {
+                "case_id": case,
+                "case": case,
+                "status": REFUSED,
+                "reason": reason,
+                "findings": found.get(case, []),
+            }
+            for case, reason in self.read.refused.itertuples(index=False, name=None)
+        ]
+        return {
+            "modality": self.modality,
+            "cases": [*scored, *refused],
+            "p_values_hold": {
+                model: {"verdict": check.verdict, "reason": check.reason}
+                for model, check in self.shift.items()
+            },
+            "notes": list(self.read.notes),
+            "notice": NOTICE,
+        }
+
+    def to_json(self, indent: int | None = None) -> str:
+        """:meth:`to_dict` as text."""
+        return json.dumps(self.to_dict(), indent=indent, allow_nan=False, ensure_ascii=False)
+
+
+def _json(value: Any) -> Any:
+    if (
+        value is None
+        or value is pd.NA
+        or (isinstance(value, (float, np.floating)) and not np.isfinite(value))
+    ):
+        return None
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _reasons(terms: pd.DataFrame) -> str:
+    """The largest contributions above zero in one line, with the usual range."""
+    said = []
+    for row in terms[terms["contribution"] > 0].head(SHOWN_REASONS).itertuples():
+        unit = f" {row.unit}" if row.unit else ""
+        usual = (
+            f" (usual {row.usual_low:.4g} to {row.usual_high:.4g}{unit})" if pd.notna(row.usual_low) else ""
+        )
+        said.append(f"{row.feature} {row.value}{unit}{usual}")
+    return "; ".join(said)

@@ -1,0 +1,303 @@
+"""The trained models of a run, or one of them, ready for raw cases."""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.bundle import MANIFEST, Bundle, read_bundle
+from medanomaly.core.conformal import checked_alpha, group_p_values, p_values
+from medanomaly.core.errors import (
+    BundleError,
+    ConfigurationError,
+    DataNotFoundError,
+    InputError,
+    did_you_mean,
+)
+from medanomaly.core.models import EXPLANATION_COLUMNS, ModelInput, ModelKind, kind
+from medanomaly.core.recipe import RECIPES, ReadCases, Recipe, open_recipe
+from medanomaly.monitoring.batch_shift import ShiftCheck, check_shift
+from medanomaly.scoring.answers import Answers
+
+RECIPE = "recipe"
+# so many of the most anomalous cases per model are explained, where nothing else is asked for
+EXPLAINED = 20
+
+
+@dataclass(frozen=True)
+class OpenModel:
+    """A bundle with its kind and its scorer."""
+
+    kind: ModelKind
+    scorer: Any
+
+    @property
+    def bundle(self) -> Bundle:
+        """That it was opened from."""
+        return self.scorer.bundle
+
+    @property
+    def name(self) -> str:
+        """Of the model, after its modality."""
+        return f"{self.bundle.manifest.modality}.{self.bundle.manifest.name}"
+
+
+class Models:
+    """Models that answer to raw cases.
+
+    Args:
+        models: opened bundles.
+        recipes: hash -> recipe that makes what they read.
+    """
+
+    def __init__(self, models: Collection[OpenModel], recipes: Mapping[str, Recipe]):
+        self._models = {model.name: model for model in models}
+        self._recipes = dict(recipes)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def __getitem__(self, name: str) -> OpenModel:
+        found = [model for model in self._models.values() if name in (model.name, model.bundle.manifest.name)]
+        if len(found) != 1:
+            known = ", ".join(self._models)
+            problem = f"there is no model '{name}'" if not found else f"several models are called '{name}'"
+            raise ConfigurationError(problem, remedy=f"{did_you_mean(name, self._models)}There are {known}.")
+        return found[0]
+
+    @property
+    def modalities(self) -> list[str]:
+        """What raw cases can be given: ``tabular``, ``signals``, ``imaging``."""
+        return [recipe.bundle.manifest.modality for recipe in self._recipes.values()]
+
+    def recipe(self, raw: Any = None, modality: str | None = None) -> Recipe:
+        """The recipe that reads this raw case.
+
+        Raises:
+            InputError: no recipe takes it, or several do and no modality is named.
+        """
+        known = {recipe.bundle.manifest.modality: recipe for recipe in self._recipes.values()}
+        if modality is not None:
+            if modality not in known:
+                raise ConfigurationError(
+                    f"there is no modality '{modality}' among these models",
+                    remedy=f"{did_you_mean(modality, known)}There are {', '.join(known)}.",
+                )
+            return known[modality]
+        if len(known) == 1:
+            return next(iter(known.values()))
+        taking = [name for name, recipe in known.items() if recipe.takes(raw)]
+        if len(taking) == 1:
+            return known[taking[0]]
+        problem = (
+            f"nothing here takes {_shown(raw)}"
+            if not taking
+            else f"{_shown(raw)} may be {' or '.join(taking)}"
+        )
+        raise InputError(problem, remedy=f"Name the modality: one of {', '.join(known)}.")
+
+    def score(
+        self,
+        raw: Any,
+        *,
+        modality: str | None = None,
+        models: Collection[str] | None = None,
+        alpha: float | None = None,
+        explain: int | bool = True,
+        **options: Any,
+    ) -> Answers:
+        """Score raw cases.
+
+        Args:
+            raw: what the recipe of the modality reads: records, a recording, an image, or the path of a file or a folder.
+            modality: of the cases; None finds out.
+            models: names of the models that are asked; None asks all of this modality.
+            alpha: false-alarm rate at which cases are flagged; None takes that of each model.
+            explain: how many of the most anomalous cases per model are explained; True: 20, False: none.
+            options: of the recipe, such as the rate of an array, or the earlier records of a patient.
+
+        Raises:
+            InputError: the raw data cannot be read at all. What is wrong with one case costs only that case.
+            ConfigurationError: no such modality or model, or alpha is no share.
+        """
+        recipe = self.recipe(raw, modality)
+        asked = [
+            model
+            for model in self._models.values()
+            if model.bundle.manifest.get("recipe") == recipe.bundle.bundle_hash
+        ]
+        if models is not None:
+            named = [self[name] for name in models]
+            if strange := [model.name for model in named if model not in asked]:
+                raise ConfigurationError(
+                    f"{strange[0]} does not read {recipe.bundle.manifest.modality} cases",
+                    remedy=f"These do: {', '.join(model.name for model in asked)}.",
+                )
+            asked = named
+        return answers(
+            recipe, asked, recipe.read(raw, **options), alpha, EXPLAINED if explain is True else int(explain)
+        )
+
+
+def answers(
+    recipe: Recipe, models: Collection[OpenModel], read: ReadCases, alpha: float | None, explained: int
+) -> Answers:
+    """What models say of cases that a recipe read."""
+    rows, reasons, shift = [], [], {}
+    for model in models:
+        if model.kind.reads not in read.inputs:
+            continue
+        scored, terms, check = _asked(model, read, alpha, explained)
+        rows.append(scored)
+        reasons.append(terms)
+        if check is not None:
+            shift[model.name] = check
+    table = pd.concat(rows, ignore_index=True) if rows else _no_scores()
+    return Answers(
+        modality=recipe.bundle.manifest.modality,
+        noun=recipe.noun,
+        read=read,
+        scores=table,
+        explanations=pd.concat(reasons, ignore_index=True)
+        if reasons
+        else pd.DataFrame(columns=[*EXPLANATION_COLUMNS, "modality"]),
+        shift=shift,
+    )
+
+
+SCORE_COLUMNS = (
+    "case_id", "modality", "model", "score", "p_value", "flagged", "alpha", "probability", "low", "high", "bundle",
+)  # fmt: skip
+
+
+def _no_scores() -> pd.DataFrame:
+    return pd.DataFrame({name: pd.Series(dtype="object") for name in SCORE_COLUMNS})
+
+
+def _asked(
+    model: OpenModel, read: ReadCases, alpha: float | None, explained: int
+) -> tuple[pd.DataFrame, pd.DataFrame, ShiftCheck | None]:
+    """Scores, explanations and shift check of one model."""
+    data, manifest = read.inputs[model.kind.reads], model.bundle.manifest
+    case_id = data.cases["case_id"].astype("string")
+    out = pd.DataFrame({"case_id": case_id, "modality": manifest.modality, "model": manifest.name})
+    out["bundle"] = model.bundle.bundle_hash
+    made: Mapping[str, Any] = {}
+    check = None
+    if not len(out):
+        return (
+            out.reindex(columns=list(SCORE_COLUMNS)),
+            pd.DataFrame(columns=[*EXPLANATION_COLUMNS, "modality"]),
+            None,
+        )
+    if hasattr(model.scorer, "probabilities"):
+        given = model.scorer.probabilities(data.inputs)
+        out["probability"] = given["probability"].to_numpy()
+        for bound in ("low", "high"):
+            out[bound] = given[bound].to_numpy() if bound in given else np.nan
+        threshold = manifest.get("risk_threshold", {}).get("probability")
+        out["flagged"] = (out["probability"] >= threshold) if threshold is not None else pd.NA
+        order = out["probability"].to_numpy()
+    else:
+        score, made = model.kind.scores(model.scorer, data, {})
+        out["score"] = score
+        out["p_value"] = _p_values(model, data, score)
+        level = checked_alpha(manifest.thresholds.get("alpha", 0.05) if alpha is None else alpha)
+        out["alpha"] = level
+        out["flagged"] = out["p_value"] <= level
+        order = score
+        if read.independent:
+            check = check_shift(model.scorer.calibration, score)
+    terms = pd.DataFrame(columns=list(EXPLANATION_COLUMNS))
+    if explained and model.kind.explains:
+        chosen = np.argsort(-order, kind="stable")[:explained]
+        terms = model.kind.explain(model.scorer, data, chosen, made)
+    return out.reindex(columns=list(SCORE_COLUMNS)), terms.assign(modality=manifest.modality), check
+
+
+def _p_values(model: OpenModel, data: ModelInput, score: np.ndarray) -> np.ndarray:
+    manifest, calibration = model.bundle.manifest, model.scorer.calibration
+    groups = manifest.get("calibration_groups")
+    if groups is None:
+        return p_values(score, calibration)
+    column = groups["column"]
+    known = model.bundle.array("calibration_groups.npy")
+    names = data.cases[column] if column in data.cases else pd.Series(pd.NA, index=data.cases.index)
+    levels = np.array([*groups["levels"], None], dtype=object)
+    return group_p_values(
+        score,
+        names.astype("string").to_numpy(dtype=object, na_value=None),
+        calibration,
+        levels[known],
+        groups["min_group_size"],
+    )[0]
+
+
+def _shown(raw: Any) -> str:
+    return f"'{raw}'" if isinstance(raw, (str, Path)) else f"a {type(raw).__name__}"
+
+
+def open_models(folder: Path | str) -> Models:
+    """The models of a run, or one bundle.
+
+    Args:
+        folder: ``06_models/<data set>`` of a run, a folder of one modality in it, or a folder of one bundle.
+
+    Returns:
+        What ``score`` is asked of. Nothing else is read later.
+
+    Raises:
+        DataNotFoundError: there is no such folder, or no bundle in it.
+        BundleError: a bundle was altered, or its recipe is not there.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise DataNotFoundError(
+            "there is no such folder",
+            source=folder,
+            remedy="Train first (kedro run), or give a folder of 06_models.",
+        )
+    if (folder / MANIFEST).is_file():
+        bundles = [read_bundle(folder)]
+        beside = [
+            path
+            for path in (folder.parent / RECIPE, *sorted(folder.parent.parent.glob(f"*/{RECIPE}")))
+            if path.is_dir()
+        ]
+        recipes = [read_bundle(path) for path in beside]
+    else:
+        found = sorted(path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{MANIFEST}"))
+        found = [path for path in found if not path.name.startswith(".")]
+        read = [read_bundle(path) for path in found]
+        bundles = [bundle for bundle in read if bundle.manifest.kind not in RECIPES]
+        recipes = [bundle for bundle in read if bundle.manifest.kind in RECIPES]
+        if not bundles:
+            deeper = sorted({path.parent.parent.parent.name for path in folder.glob(f"*/*/*/{MANIFEST}")})
+            raise DataNotFoundError(
+                "there is no model in it",
+                source=folder,
+                remedy=f"Choose a data set: {', '.join(deeper)}." if deeper else "Train first (kedro run).",
+            )
+    sealed = {bundle.bundle_hash: bundle for bundle in recipes}
+    wanted = {bundle.manifest.get("recipe") for bundle in bundles} - {None}
+    for bundle in bundles:
+        named = bundle.manifest.get("recipe")
+        if named not in sealed:
+            raise BundleError(
+                f"'{bundle.manifest.name}' reads what the recipe {str(named)[:12]} makes, which is not there"
+                if named
+                else f"'{bundle.manifest.name}' names no recipe, so it can read features only",
+                source=folder,
+                remedy="Keep the folders of a run together, or train again.",
+            )
+    opened = []
+    for bundle in bundles:
+        of = kind(bundle.manifest.kind)
+        opened.append(OpenModel(of, of.open(bundle)))
+    return Models(opened, {name: open_recipe(sealed[name]) for name in sealed if name in wanted})

@@ -1,0 +1,237 @@
+"""The recipe of tables: raw records of any number, from one on, to the features that training made of its records."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.bundle import Bundle
+from medanomaly.core.errors import InputError, MedanomalyError
+from medanomaly.core.models import ModelInput
+from medanomaly.core.plain_text import plain_text
+from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, ReadCases, no_rows
+from medanomaly.tabular.features.history import EARLIER
+from medanomaly.tabular.features.record_features import feature_units, record_features
+from medanomaly.tabular.table.cleaning import clean_table
+from medanomaly.tabular.table.column_reading import LearnedTable
+from medanomaly.tabular.table.description import TableSpec
+from medanomaly.tabular.table.files import TABLE_ENDINGS, read_table
+from medanomaly.tabular.table.prepared_table import CASE_ID
+from medanomaly.tabular.table.quality import check_table
+
+HISTORY = "earlier records of the patient"
+
+
+class TableRecipe:
+    """How a table was described, cleaned and turned into features.
+
+    Args:
+        bundle: of kind ``table_recipe``.
+    """
+
+    noun = "record"
+
+    def __init__(self, bundle: Bundle):
+        self.bundle = bundle
+        self.spec = TableSpec.model_validate(bundle.manifest["table"])
+        self.learned = LearnedTable.model_validate(bundle.manifest["learned"])
+
+    def read(
+        self,
+        raw: Mapping | Sequence[Mapping] | pd.DataFrame | str,
+        *,
+        history: Mapping | Sequence[Mapping] | pd.DataFrame | str | None = None,
+        **options: Any,
+    ) -> ReadCases:
+        """Records to features.
+
+        Args:
+            raw: one record as a mapping, several, a table, or the path of a CSV, Parquet or Excel file.
+            history: earlier records of the same patients, in the same form; they are not scored.
+            options: of the reader of a file, as :func:`medanomaly.tabular.table.files.read_table` takes them.
+
+        Raises:
+            InputError: no column is one of training, a column is probably misspelt, or the file cannot be read.
+        """
+        table, source = _table(raw, options)
+        table, notes = self._checked(table, source)
+        earlier = None
+        if history is not None:
+            earlier, _ = _table(history, options)
+            earlier, _ = self._checked(earlier, "history")
+        spec = self._spec(table)
+        n_earlier, together = 0, table
+        if earlier is not None and len(earlier):
+            if spec.patient_id is None or spec.patient_id not in earlier:
+                raise InputError(
+                    "earlier records were given, but nothing says whose they are",
+                    remedy=f"Give the column '{self.spec.patient_id}' in both.",
+                    source="history",
+                )
+            if spec.case_id is not None and spec.case_id in earlier:
+                again = plain_text(earlier[spec.case_id]).isin(plain_text(table[spec.case_id]))
+                earlier = earlier[~again]
+            n_earlier = len(earlier)
+            together = pd.concat([earlier.astype(object), table.astype(object)], ignore_index=True).reindex(
+                columns=table.columns
+            )
+        clean = clean_table(self._completed(together), spec, source, self.learned)
+        flags = check_table(self._completed(table), self._described(spec), spec.rules, source).flags
+        return self._cases(clean, flags, spec, n_earlier, notes)
+
+    def takes(self, raw: Any) -> bool:
+        """Records, or a file of a table that has a column of training."""
+        if isinstance(raw, pd.DataFrame):
+            return bool(set(map(str, raw.columns)) & set(self.learned.columns))
+        if isinstance(raw, Mapping) or (isinstance(raw, Sequence) and not isinstance(raw, (str, bytes))):
+            return isinstance(raw, Mapping) or all(isinstance(record, Mapping) for record in raw)
+        if not isinstance(raw, (str, Path)) or not str(raw).lower().endswith(TABLE_ENDINGS):
+            return False
+        try:
+            return self.takes(read_table(raw))
+        except MedanomalyError:
+            return False
+
+    def _checked(self, raw: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[str]]:
+        """The table with stripped names of columns, and what is said of columns that are not known."""
+        raw = raw.rename(columns=lambda name: str(name).strip())
+        known = list(self.learned.columns)
+        given = [name for name in known if name in raw.columns]
+        if not given:
+            raise InputError(
+                f"none of its columns is one of training: {list(raw.columns)[:20]}",
+                remedy=f"The model knows {known[:40]}.",
+                source=source,
+            )
+        others = self.spec.named_columns() | self.spec.not_features() | set(self._ruled())
+        strange = [
+            name for name in raw.columns if name not in known and name not in others and name != CASE_ID
+        ]
+        folded = {name.casefold(): name for name in known if name not in raw.columns}
+        for name in strange:
+            near = [folded[name.casefold()]] if name.casefold() in folded else []
+            near = near or get_close_matches(name, list(folded.values()), 1, 0.8)
+            if near:
+                raise InputError(
+                    f"the column '{name}' is not known, and '{near[0]}' is not given",
+                    remedy=f"Rename it to '{near[0]}' if it is that, else leave it out.",
+                    source=source,
+                    column=name,
+                )
+        left_out = (
+            [f"columns that training did not use were left out: {', '.join(strange)}"] if strange else []
+        )
+        return raw, left_out
+
+    def _spec(self, table: pd.DataFrame) -> TableSpec:
+        """The description, without the ids and labels that are not given."""
+        absent = {
+            name: None
+            for name in ("case_id", "patient_id", "label", "kind", "age")
+            if getattr(self.spec, name) is not None and getattr(self.spec, name) not in table.columns
+        }
+        return self.spec.model_copy(update=absent)
+
+    def _described(self, spec: TableSpec) -> TableSpec:
+        """The description with every column as training read it."""
+        return spec.model_copy(
+            update={
+                "columns": {name: read.column for name, read in self.learned.columns.items()} | spec.columns
+            }
+        )
+
+    def _ruled(self) -> list[str]:
+        order = self.spec.rules.order.values()
+        return [*self.spec.rules.variables, *(name for rule in order for name in (rule.lower, rule.upper))]
+
+    def _completed(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The table with an empty column for each that training had and that is not given."""
+        spec = self.spec
+        needed = [*self.learned.columns, *spec.columns, *spec.subgroups.values(), *self._ruled()]
+        absent = [name for name in dict.fromkeys(needed) if name not in table.columns]
+        statistics = {f"{name}_{s}" for name in spec.rules.variables for s in spec.rules.statistics}
+        # a rule on a variable of which there are only statistics has no column of its own
+        absent = [
+            name
+            for name in absent
+            if name in self.learned.columns
+            or not any(s in table.columns for s in statistics if s.startswith(f"{name}_"))
+        ]
+        return table.assign(**dict.fromkeys(absent, np.nan)).astype(dict.fromkeys(absent, object))
+
+    def _cases(
+        self, clean, flags: pd.DataFrame, spec: TableSpec, n_earlier: int, notes: list[str]
+    ) -> ReadCases:
+        features = record_features(
+            clean.records,
+            clean.cases,
+            self.spec.model_copy(update={"patient_id": spec.patient_id}),
+            self.bundle,
+        )
+        position = self._position(clean, n_earlier)
+        scored = position >= 0
+        rows = np.flatnonzero(scored)
+        cases = clean.cases.iloc[rows].reset_index(drop=True)
+        features = features.iloc[rows].reset_index(drop=True)
+        records = clean.records.iloc[rows].reset_index(drop=True)
+        quarantine = clean.quarantine[clean.quarantine["record"].astype("int64") > n_earlier]
+        ids = quarantine["case_id"].where(quarantine["case_id"] != "", "record " + quarantine["record"])
+        if spec.case_id is None:
+            cases["case_id"] = [str(i + 1) for i in position[rows]]
+            features["case_id"] = cases["case_id"]
+            ids = (quarantine["record"].astype("int64") - n_earlier).astype("string")
+        reasons = (quarantine["column"] + ": " + quarantine["reason"]).groupby(ids, sort=False).agg("; ".join)
+        refused = pd.DataFrame(
+            {"case_id": reasons.index.astype("string"), "reason": reasons.astype("string").to_numpy()}
+        )
+        empty = records.drop(columns=CASE_ID).isna()
+        missing = {
+            case: tuple(empty.columns[row])
+            for case, row in zip(cases["case_id"], empty.to_numpy(), strict=True)
+        }
+        if self.spec.history is not None:
+            # a patient's first record looks the same in training
+            alone = ~(features[EARLIER] > 0)
+            missing = {
+                case: (*names, HISTORY) if first else names
+                for (case, names), first in zip(missing.items(), alone, strict=True)
+            }
+        units = feature_units(self.spec, clean.summary["columns"])
+        outcome = f"{self.spec.label} other than {', '.join(map(str, self.spec.normal_labels))}"
+        about = {"units": units, "outcome": outcome}
+        notes = [
+            *notes,
+            *(
+                note
+                for note in clean.summary["notes"]
+                if "has one value" not in note and "quarantine" not in note
+            ),
+        ]
+        return ReadCases(
+            cases=cases,
+            inputs={"features": ModelInput(cases, features, about)},
+            findings=flags[list(FINDING_COLUMNS)] if len(flags) else no_rows(FINDING_COLUMNS),
+            refused=refused if len(refused) else no_rows(REFUSED_COLUMNS),
+            missing=missing,
+            notes=tuple(dict.fromkeys(notes)),
+        )
+
+    @staticmethod
+    def _position(clean, n_earlier: int) -> np.ndarray:
+        """(n,) place of each clean record among those that are scored; below 0 for an earlier one."""
+        bad = set(clean.quarantine["record"].astype("int64") - 1)
+        good = [i for i in range(clean.summary["n_records"]) if i not in bad]
+        return np.array(good, dtype=np.int64) - n_earlier
+
+
+def _table(raw: Any, options: Mapping[str, Any]) -> tuple[pd.DataFrame, str]:
+    if isinstance(raw, pd.DataFrame):
+        return raw.reset_index(drop=True), "raw table"
+    if isinstance(raw, Mapping):
+        return pd.DataFrame([dict(raw)]), "record"
+    if isinstance(raw, Sequence) and not isinstance(raw, (str, bytes)):
+        return pd.DataFrame([dict(record) for record in raw]), "records"
+    return read_table(raw, **options), str(raw)
