@@ -1,10 +1,12 @@
 """medanomaly: find what is unusual in medical data, and say how sure one can be."""
 
 import atexit
+import importlib
 import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -24,3 +26,21 @@ if "NUMBA_CACHE_DIR" not in os.environ and not any(
 ):
     os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="medanomaly-")
     atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
+
+# what people call; imported when it is asked for, so that importing the package costs nothing
+_PUBLIC = {
+    "open": ("medanomaly.scoring.models", "open_models"),
+    "detect": ("medanomaly.scoring.detect", "detect"),
+    "beats": ("medanomaly.scoring.detect", "beats"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'medanomaly' has no attribute '{name}'")
+    module, function = _PUBLIC[name]
+    return getattr(importlib.import_module(module), function)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_PUBLIC]

@@ -88,6 +88,9 @@ def check_shift(
         reason = f"'{first['test']}' differs from the calibration cases (p = {p:.1g}): p-values are not valid"
         return ShiftCheck("broken", p, reason, tests, n_usual)
     # few usual cases: the batch is small, nearly all abnormal, or shifted far; these cannot be distinguished
+    if int(old.sum()) < FEWEST_USUAL:
+        reason = f"only {len(calibration)} calibration cases: too few to tell"
+        return ShiftCheck("unknown", float("nan"), reason, tests, n_usual)
     if not enough:
         reason = f"only {n_usual} of {len(batch)} cases look usual: too few to tell"
         return ShiftCheck("unknown", float("nan"), reason, tests, n_usual)
