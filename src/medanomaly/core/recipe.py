@@ -70,8 +70,8 @@ class Recipe(Protocol):
     bundle: Bundle
     noun: str
 
-    def takes(self, raw: Any) -> bool:
-        """Whether this looks like raw data of its modality."""
+    def takes(self, raw: Any) -> int:
+        """How surely this is raw data of its modality: 0 not, 1 by its form or ending, 2 by its content."""
 
     def read(self, raw: Any, **options: Any) -> ReadCases:
         """Raw data to cases; what cannot be used is refused case by case."""

@@ -1,5 +1,6 @@
 """Score and explain new records with a bundle, by the same code in the pipeline, in a batch and in a service."""
 
+from collections.abc import Mapping
 from functools import cached_property
 
 import numpy as np
@@ -72,10 +73,7 @@ class TabularScorer:
             (n, n_features) float64, one column per feature; see the detector's ``explain`` for what a row adds up to.
         """
         matrix = self._detector.explain(self.preprocessor.transform(features))
-        columns = [column.feature for column in self.preprocessor.columns]
-        return (
-            pd.DataFrame(matrix).T.groupby(np.array(columns), sort=False).sum().T[self.preprocessor.features]
-        )
+        return summed_by_feature(matrix, self.preprocessor)
 
 
 def shown_value(value: object) -> str:
@@ -102,28 +100,55 @@ def explanation_table(
         Explanations: ``case_id, model, feature, value, unit, usual_low, usual_high, contribution, exact``, largest
         contribution of a case first; ``exact`` as :attr:`TabularScorer.exact`.
     """
-    contributions = scorer.contributions(features.iloc[chosen])
-    contract = {entry["name"]: entry for entry in scorer.bundle.manifest.input_contract}
-    rows = []
-    for i, position in enumerate(chosen):
-        for name in contributions.columns:
-            entry = contract[name]
-            rows.append(
-                {
-                    "case_id": cases["case_id"].iloc[position],
-                    "model": scorer.bundle.manifest.name,
-                    "feature": name,
-                    "value": shown_value(features[name].iloc[position]),
-                    "unit": entry.get("unit", ""),
-                    "usual_low": entry.get("usual_low", np.nan),
-                    "usual_high": entry.get("usual_high", np.nan),
-                    "contribution": float(contributions[name].iloc[i]),
-                    "exact": scorer.exact,
-                }
-            )
-    table = pd.DataFrame(rows)
-    table["_order"] = pd.Categorical(
-        table["case_id"], categories=[cases["case_id"].iloc[p] for p in chosen], ordered=True
+    manifest = scorer.bundle.manifest
+    return described_contributions(
+        scorer.contributions(features.iloc[chosen]),
+        cases["case_id"].iloc[chosen],
+        features.iloc[chosen],
+        {entry["name"]: entry for entry in manifest.input_contract},
+        manifest.name,
+        scorer.exact,
     )
-    table = table.sort_values(["_order", "contribution"], ascending=[True, False], kind="stable")
-    return table.drop(columns="_order").reset_index(drop=True)
+
+
+def described_contributions(
+    contributions: pd.DataFrame,
+    case_id: pd.Series,
+    features: pd.DataFrame,
+    contract: Mapping[str, Mapping],
+    model: str,
+    exact: bool,
+) -> pd.DataFrame:
+    """Contributions as explanations, the largest of a case first.
+
+    Args:
+        contributions: (n, n_features), one column per feature.
+        case_id: (n,) ids.
+        features: (n, ...) feature table of the same cases.
+        contract: feature -> its entry of the input contract, with unit and usual range.
+        model: the model's name.
+        exact: as :attr:`TabularScorer.exact`.
+    """
+    n, names = contributions.shape[0], list(contributions.columns)
+    entries = [contract[name] for name in names]
+    table = pd.DataFrame(
+        {
+            "case_id": np.repeat(case_id.to_numpy(dtype=object), len(names)),
+            "model": model,
+            "feature": names * n,
+            "value": [shown_value(value) for row in features[names].itertuples(index=False) for value in row],
+            "unit": [entry.get("unit", "") for entry in entries] * n,
+            "usual_low": [entry.get("usual_low", np.nan) for entry in entries] * n,
+            "usual_high": [entry.get("usual_high", np.nan) for entry in entries] * n,
+            "contribution": contributions.to_numpy(dtype=np.float64).ravel(),
+            "exact": exact,
+        }
+    )
+    order = np.lexsort((-table["contribution"].to_numpy(), np.repeat(np.arange(n), len(names))))
+    return table.iloc[order].reset_index(drop=True)
+
+
+def summed_by_feature(matrix: np.ndarray, preprocessor: Preprocessor) -> pd.DataFrame:
+    """(n, d) contributions of matrix columns to (n, n_features), those of one feature added up."""
+    columns = [column.feature for column in preprocessor.columns]
+    return pd.DataFrame(matrix).T.groupby(np.array(columns), sort=False).sum().T[preprocessor.features]

@@ -73,7 +73,8 @@ def _given(params: DetectorParams, detector: object) -> list[str]:
     return [*params.options, *({"random_state"} & set(vars(detector)) - set(params.options))]
 
 
-def _input_contract(features: pd.DataFrame, preprocessor: Preprocessor, units: dict[str, str]) -> list[dict]:
+def input_contract(features: pd.DataFrame, preprocessor: Preprocessor, units: dict[str, str]) -> list[dict]:
+    """One entry per feature of training: its unit and usual range, or its levels."""
     contract = []
     for name in preprocessor.features:
         if name in preprocessor.levels:
@@ -151,7 +152,7 @@ def train_bundle(
         options={option: getattr(detector, option) for option in _given(params, detector)},
         alpha=alpha,
         seed=seed,
-        input_contract=_input_contract(features[in_train], preprocessor, units or {}),
+        input_contract=input_contract(features[in_train], preprocessor, units or {}),
         population=params.population,
         stamp=stamp,
         fingerprint_of=features[in_train],

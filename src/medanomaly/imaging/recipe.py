@@ -42,7 +42,7 @@ class ImageRecipe:
         self.contract = InputContract.model_validate(bundle.manifest["contract"])
         self.dtype = bundle.manifest["dtype"]
 
-    def takes(self, raw: Any) -> bool:
+    def takes(self, raw: Any) -> int:
         """Bytes, an image as an array, a source of images, or the path of an image or of a folder of some."""
         if isinstance(raw, (str, Path)):
             path = Path(raw)

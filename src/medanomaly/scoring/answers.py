@@ -63,7 +63,7 @@ class Answers:
         last = pd.DataFrame(
             {
                 "case_id": refused["case_id"],
-                "case": refused["case_id"],
+                "case": [self.read.names.get(case, case) for case in refused["case_id"]],
                 "status": REFUSED,
                 "reasons": refused["reason"],
             }

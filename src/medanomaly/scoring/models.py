@@ -92,7 +92,8 @@ class Models:
             return known[modality]
         if len(known) == 1:
             return next(iter(known.values()))
-        taking = [name for name, recipe in known.items() if recipe.takes(raw)]
+        surely = {name: recipe.takes(raw) for name, recipe in known.items()}
+        taking = [name for name, how in surely.items() if how and how == max(surely.values())]
         if len(taking) == 1:
             return known[taking[0]]
         problem = (

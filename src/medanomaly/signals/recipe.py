@@ -52,7 +52,7 @@ class _SignalRecipe:
         self.bundle = bundle
         self.reading = {name: value for name, value in bundle.manifest["reading"].items() if value}
 
-    def takes(self, raw: Any) -> bool:
+    def takes(self, raw: Any) -> int:
         """Recordings, an array of numbers, or the path of a recording or of a folder of some."""
         if isinstance(raw, (str, Path)):
             path = Path(raw)
@@ -263,7 +263,7 @@ class CutBeatRecipe:
         self.bundle = bundle
         self.n_points = int(bundle.manifest["reading"]["n_points"])
 
-    def takes(self, raw: Any) -> bool:
+    def takes(self, raw: Any) -> int:
         """An array of beats of the length of training."""
         return hasattr(raw, "beats") or (
             isinstance(raw, (np.ndarray, list)) and np.shape(raw)[-1:] == (self.n_points,)

@@ -13,7 +13,6 @@ from medanomaly.core.errors import InputError, MedanomalyError
 from medanomaly.core.models import ModelInput
 from medanomaly.core.plain_text import plain_text
 from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, ReadCases, no_rows
-from medanomaly.tabular.features.history import EARLIER
 from medanomaly.tabular.features.record_features import feature_units, record_features
 from medanomaly.tabular.table.cleaning import clean_table
 from medanomaly.tabular.table.column_reading import LearnedTable
@@ -56,11 +55,11 @@ class TableRecipe:
         Raises:
             InputError: no column is one of training, a column is probably misspelt, or the file cannot be read.
         """
-        table, source = _table(raw, options)
+        table, source = as_table(raw, options)
         table, notes = self._checked(table, source)
         earlier = None
         if history is not None:
-            earlier, _ = _table(history, options)
+            earlier, _ = as_table(history, options)
             earlier, _ = self._checked(earlier, "history")
         spec = self._spec(table)
         n_earlier, together = 0, table
@@ -82,18 +81,20 @@ class TableRecipe:
         flags = check_table(self._completed(table), self._described(spec), spec.rules, source).flags
         return self._cases(clean, flags, spec, n_earlier, notes)
 
-    def takes(self, raw: Any) -> bool:
-        """Records, or a file of a table that has a column of training."""
+    def takes(self, raw: Any) -> int:
+        """2 for a table, a record or a file that has a column of training, else 0."""
         if isinstance(raw, pd.DataFrame):
-            return bool(set(map(str, raw.columns)) & set(self.learned.columns))
-        if isinstance(raw, Mapping) or (isinstance(raw, Sequence) and not isinstance(raw, (str, bytes))):
-            return isinstance(raw, Mapping) or all(isinstance(record, Mapping) for record in raw)
+            return 2 * bool(set(map(str, raw.columns)) & set(self.learned.columns))
+        if isinstance(raw, Mapping):
+            return 2 * bool(set(map(str, raw)) & set(self.learned.columns))
+        if isinstance(raw, Sequence) and not isinstance(raw, (str, bytes)):
+            return max((self.takes(record) for record in raw if isinstance(record, Mapping)), default=0)
         if not isinstance(raw, (str, Path)) or not str(raw).lower().endswith(TABLE_ENDINGS):
-            return False
+            return 0
         try:
             return self.takes(read_table(raw))
         except MedanomalyError:
-            return False
+            return 0
 
     def _checked(self, raw: pd.DataFrame, source: str) -> tuple[pd.DataFrame, list[str]]:
         """The table with stripped names of columns, and what is said of columns that are not known."""
@@ -192,9 +193,9 @@ class TableRecipe:
             case: tuple(empty.columns[row])
             for case, row in zip(cases["case_id"], empty.to_numpy(), strict=True)
         }
-        if self.spec.history is not None:
+        if self.spec.history is not None or self.spec.count_repeats:
             # a patient's first record looks the same in training
-            alone = ~(features[EARLIER] > 0)
+            alone = ~clean.cases["patient_id"].duplicated().to_numpy()[rows]
             missing = {
                 case: (*names, HISTORY) if first else names
                 for (case, names), first in zip(missing.items(), alone, strict=True)
@@ -227,11 +228,12 @@ class TableRecipe:
         return np.array(good, dtype=np.int64) - n_earlier
 
 
-def _table(raw: Any, options: Mapping[str, Any]) -> tuple[pd.DataFrame, str]:
+def as_table(raw: Any, options: Mapping[str, Any] | None = None) -> tuple[pd.DataFrame, str]:
+    """Records in any of their forms as a table, and its name in messages."""
     if isinstance(raw, pd.DataFrame):
         return raw.reset_index(drop=True), "raw table"
     if isinstance(raw, Mapping):
         return pd.DataFrame([dict(raw)]), "record"
     if isinstance(raw, Sequence) and not isinstance(raw, (str, bytes)):
         return pd.DataFrame([dict(record) for record in raw]), "records"
-    return read_table(raw, **options), str(raw)
+    return read_table(raw, **(options or {})), str(raw)
