@@ -3,14 +3,13 @@
 from abc import abstractmethod
 
 import numpy as np
-import onnx
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.base import BaseDetector
 from medanomaly.detectors.occlusion import OcclusionDetector, positive_shares
-from medanomaly.detectors.onnx.graph import Graph, node, renamed
+from medanomaly.detectors.onnx.graph import DOUBLE, FLOAT, Graph, node, renamed
 from medanomaly.detectors.views.percentiles import TrainingPercentiles
 from medanomaly.detectors.views.rank_gauss import RankGauss
 from medanomaly.detectors.views.standardise import Standardise
@@ -117,8 +116,8 @@ class PercentileEnsemble(OcclusionDetector):
             view_nodes, view_constants = view._onnx_graph("view")
             # members cast what they are given to float32
             view_nodes += [
-                node("Cast", ["view"], ["single"], to=onnx.TensorProto.FLOAT),
-                node("Cast", ["single"], ["seen"], to=onnx.TensorProto.DOUBLE),
+                node("Cast", ["view"], ["single"], to=FLOAT),
+                node("Cast", ["single"], ["seen"], to=DOUBLE),
             ]
             nodes += renamed(view_nodes, f"{name}.", {"x": "x"})
             constants |= {f"{name}.{key}": value for key, value in view_constants.items()}

@@ -13,6 +13,7 @@ from medanomaly.core.errors import BundleError
 from medanomaly.core.manifest import require_kind
 from medanomaly.core.onnx_session import open_session, run_batches
 from medanomaly.detectors.kinds import detector_names, trusted_types
+from medanomaly.detectors.onnx.graph import BATCH_SIZE
 from medanomaly.detectors.preprocessing import Preprocessor
 
 
@@ -32,8 +33,6 @@ class TabularScorer:
 
     def score(self, features: pd.DataFrame) -> np.ndarray:
         """(n,) float64 scores, higher = more anomalous; ``features`` as in training, other columns are ignored."""
-        from medanomaly.detectors.onnx.export import BATCH_SIZE
-
         matrix = self.preprocessor.transform(features)
         return run_batches(self._session, matrix, batch_size=BATCH_SIZE)["score"]
 

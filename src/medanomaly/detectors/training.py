@@ -14,6 +14,7 @@ from medanomaly.core.calibrated_bundle import calibrated_bundle, check_reference
 from medanomaly.core.models import ModelParams
 from medanomaly.core.onnx_session import open_session, run_batches
 from medanomaly.detectors.kinds import detector_class, detector_names
+from medanomaly.detectors.onnx.graph import BATCH_SIZE
 from medanomaly.detectors.preprocessing import Preprocessor
 
 
@@ -132,7 +133,7 @@ def train_bundle(
     Raises:
         ConfigurationError: there are too few normal cases to fit or to calibrate.
     """
-    from medanomaly.detectors.onnx.export import BATCH_SIZE, to_onnx
+    from medanomaly.detectors.onnx.export import to_onnx
 
     in_train, in_calibration = check_reference(cases, name, params.population)
     preprocessor = Preprocessor.fit(features[in_train])

@@ -1,14 +1,13 @@
 """Isolation forest with slanted splits: each compares a random combination of a few features with a threshold."""
 
 import numpy as np
-import onnx
 from numba import njit
 from sklearn.utils import check_random_state
 
 from medanomaly.core.errors import BundleError, ConfigurationError
 from medanomaly.detectors.kinds.isolation_forest import average_path_length
 from medanomaly.detectors.occlusion import OcclusionDetector
-from medanomaly.detectors.onnx.graph import Graph, node
+from medanomaly.detectors.onnx.graph import INT64, Graph, node
 
 
 class ExtendedIsolationForest(OcclusionDetector):
@@ -185,7 +184,7 @@ class ExtendedIsolationForest(OcclusionDetector):
             nodes += [
                 node("Gather", ["thresholds", at], [f"threshold_{level}"]),
                 node("Greater", [combined, f"threshold_{level}"], [f"above_{level}"]),
-                node("Cast", [f"above_{level}"], [f"side_{level}"], to=onnx.TensorProto.INT64),
+                node("Cast", [f"above_{level}"], [f"side_{level}"], to=INT64),
                 node("Mul", [at, "two"], [f"pair_{level}"]),
                 node("Add", [f"pair_{level}", f"side_{level}"], [f"child_{level}"]),
                 node("Gather", ["children", f"child_{level}"], [f"at_{level + 1}"]),

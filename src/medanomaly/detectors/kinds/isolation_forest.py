@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-import onnx
 from sklearn import ensemble
 from sklearn.base import clone
 from sklearn.tree._tree import Tree
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from medanomaly.core.errors import BundleError
-from medanomaly.detectors.onnx.graph import Graph, node, tree_ensemble
+from medanomaly.detectors.onnx.graph import Graph, Node, node, tree_ensemble
 
 LEAF = -1
 # so few trees stay in the CPU cache during a batch, and so many need only a few nodes for a single row
@@ -243,7 +242,7 @@ def _check_nodes(nodes: np.ndarray, n_features: int, n_columns: int, columns: np
         )
 
 
-def _forest_node(forest: FlatForest, single_rows: bool, output: str) -> onnx.NodeProto:
+def _forest_node(forest: FlatForest, single_rows: bool, output: str) -> Node:
     is_leaf = forest.feature == LEAF
     # the operator needs a split: a tree of one leaf becomes a split with that leaf on both sides
     is_inner = ~is_leaf

@@ -1,11 +1,10 @@
 """Masked autoencoder with a transformer encoder over the features: each value is predicted from the others."""
 
 import numpy as np
-import onnx
 from numba import njit
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.detectors.onnx.graph import Graph, node
+from medanomaly.detectors.onnx.graph import Graph, Node, node
 from medanomaly.detectors.reconstruction import ReconstructionDetector
 
 _PATIENCE = 10
@@ -236,7 +235,7 @@ def _encoder_layer(w: dict[str, np.ndarray], k: int, n_heads: int) -> Graph:
         f"between_{k}", f"perceived_{k}", w["perceptron_norm.weight"], w["perceptron_norm.bias"]
     )
 
-    def linear(x: str, part: str, output: str) -> list[onnx.NodeProto]:
+    def linear(x: str, part: str, output: str) -> list[Node]:
         return [
             node("MatMul", [x, f"{part}.weight.{k}"], [f"{output}_product"]),
             node("Add", [f"{output}_product", f"{part}.bias.{k}"], [output]),

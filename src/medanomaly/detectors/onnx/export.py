@@ -17,8 +17,6 @@ from medanomaly.detectors.onnx.graph import node
 
 IR_VERSION = 10
 OPSET, ML_OPSET = 21, 5
-# 500 rows against 10,000 training rows make 40 MB per matrix of the graph
-BATCH_SIZE = 500
 
 
 def to_onnx(detector: Any) -> bytes:

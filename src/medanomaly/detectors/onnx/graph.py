@@ -7,15 +7,26 @@ elsewhere may differ in the last bits.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
-import onnx
-from onnx import helper, numpy_helper
 
-Graph = tuple[list[onnx.NodeProto], dict[str, object]]
-node = helper.make_node
+# an onnx.NodeProto; only an export needs the package, detectors that score and explain do not
+Node = Any
+Graph = tuple[list[Node], dict[str, object]]
+# 500 rows against 10,000 training rows make 40 MB per matrix of the graph
+BATCH_SIZE = 500
+# codes of the types of tensors
+FLOAT, INT64, DOUBLE = 1, 7, 11
 # codes of ai.onnx.ml.TreeEnsemble
 _SUM, _BRANCH_LEQ = 1, 0
+
+
+def node(operator: str, inputs: list[str], outputs: list[str], **attributes: Any) -> Node:
+    """One node of a graph, as ``onnx.helper.make_node`` makes it."""
+    from onnx import helper
+
+    return helper.make_node(operator, inputs, outputs, **attributes)
 
 
 def tree_ensemble(
@@ -29,7 +40,7 @@ def tree_ensemble(
     weights: np.ndarray,
     missing_below: np.ndarray | None = None,
     targets: np.ndarray | None = None,
-) -> onnx.NodeProto:
+) -> Node:
     """One node "x" to ``output`` (n, n_targets): the weights of the leaves that a row reaches, summed over all trees.
 
     Args:
@@ -44,6 +55,8 @@ def tree_ensemble(
         missing_below: (N,) bool, whether NaN goes below; None sends it above.
         targets: (L,) column of the result that a leaf adds to; None for a single column.
     """
+    from onnx import numpy_helper
+
     targets = np.zeros(len(weights), dtype=int) if targets is None else targets
     missing = {} if missing_below is None else {"nodes_missing_value_tracks_true": missing_below.astype(int)}
     return node(
@@ -67,9 +80,7 @@ def tree_ensemble(
     )
 
 
-def cell_search(
-    output: str, edges: list[np.ndarray], weights: np.ndarray, per_column: bool = False
-) -> onnx.NodeProto:
+def cell_search(output: str, edges: list[np.ndarray], weights: np.ndarray, per_column: bool = False) -> Node:
     """One node "x" to ``output``: a binary search, as one tree per column, for the cell ``#{edges < x}`` of each value.
 
     Args:
@@ -115,11 +126,13 @@ def _balanced_search(n_edges: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple
     return (yes[0], yes[1].astype(bool)), (no[0], no[1].astype(bool))
 
 
-def renamed(nodes: Iterable[onnx.NodeProto], prefix: str, known: dict[str, str]) -> list[onnx.NodeProto]:
+def renamed(nodes: Iterable[Node], prefix: str, known: dict[str, str]) -> list[Node]:
     """The nodes with ``prefix`` before every name, except for inputs that ``known`` maps to outer names."""
+    from onnx import NodeProto
+
     renamed = []
     for old in nodes:
-        new = onnx.NodeProto()
+        new = NodeProto()
         new.CopyFrom(old)
         del new.input[:], new.output[:]
         new.input.extend(known.get(name, prefix + name) for name in old.input)

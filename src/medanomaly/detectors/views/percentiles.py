@@ -1,9 +1,8 @@
 """Scores of any detector as percentiles among training scores: a continuous curve that is fixed at training."""
 
 import numpy as np
-import onnx
 
-from medanomaly.detectors.onnx.graph import Graph, node
+from medanomaly.detectors.onnx.graph import INT64, Graph, node
 
 MAX_KNOTS = 1024
 # scores closer than this (relative) count as one, so that rounding cannot move a percentile
@@ -59,7 +58,7 @@ class TrainingPercentiles:
         nodes = [
             node("Unsqueeze", ["score", "columns"], ["column"]),
             node("GreaterOrEqual", ["column", "knots"], ["reached"]),
-            node("Cast", ["reached"], ["ones"], to=onnx.TensorProto.INT64),
+            node("Cast", ["reached"], ["ones"], to=INT64),
             node("ReduceSum", ["ones", "columns"], ["n_reached"], keepdims=0),
             node("Sub", ["n_reached", "one"], ["last_reached"]),
             node("Max", ["last_reached", "zero"], ["cell"]),

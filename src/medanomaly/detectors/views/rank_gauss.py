@@ -1,12 +1,11 @@
 """Columns transformed to the normal distribution by their ranks; in this view skewed columns count as much as others."""
 
 import numpy as np
-import onnx
 from scipy.special import ndtri
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from medanomaly.detectors.onnx.graph import Graph, cell_search, node
+from medanomaly.detectors.onnx.graph import INT64, Graph, cell_search, node
 from medanomaly.detectors.views.standardise import VIEW_LIMIT
 
 MAX_KNOTS = 1024
@@ -63,7 +62,7 @@ class RankGauss(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         numbers = np.arange(sum(len(anchors) for anchors in self.anchors_))
         nodes = [
             cell_search("cell_number", edges, numbers, per_column=True),
-            node("Cast", ["cell_number"], ["cell"], to=onnx.TensorProto.INT64),
+            node("Cast", ["cell_number"], ["cell"], to=INT64),
             node("Gather", ["anchors", "cell"], ["anchor"]),
             node("Gather", ["values", "cell"], ["value"]),
             node("Gather", ["slopes", "cell"], ["slope"]),

@@ -1,14 +1,16 @@
 """Annotations in and out: WFDB (``.atr``) and CSV; those of EDF+ are read with their recording."""
 
+from __future__ import annotations
+
 import csv
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import wfdb
 
 from medanomaly.core.errors import InputError
 from medanomaly.signals.readers.text_table import read_text_table
+from medanomaly.signals.readers.wfdb_package import wfdb_package
 from medanomaly.signals.recordings.annotation_order import in_time_order
 from medanomaly.signals.recordings.annotation_text import (
     COMMENT,
@@ -55,7 +57,7 @@ def write_atr(annotations: Annotations, path: str | Path, fs: float) -> Path:
         path.write_bytes(_EMPTY_FILE)
         return path
     subtype = [quality_subtype(str(t)) if s == QUALITY else 0 for s, t in zip(*columns, strict=True)]
-    wfdb.wrann(
+    wfdb_package().wrann(
         path.stem,
         path.suffix.removeprefix("."),
         np.asarray(annotations.sample, dtype=np.int64),

@@ -3,18 +3,21 @@
 Skew is removed, segments are joined with gaps between them, and leads stored at different rates are brought to one.
 """
 
+from __future__ import annotations
+
 import re
 import warnings
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
-import wfdb
 
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.signals.beats.aami import mitbih_patient
 from medanomaly.signals.readers.atr import decode_atr
+from medanomaly.signals.readers.wfdb_package import wfdb_package
 from medanomaly.signals.readers.wfdb_segments import (
     Leads,
     join_segments,
@@ -28,6 +31,9 @@ from medanomaly.signals.recordings.common_rate import at_common_rate
 from medanomaly.signals.recordings.leads import unique_names
 from medanomaly.signals.recordings.recording import Annotations, Recording
 from medanomaly.signals.recordings.time_axis import LONGEST_GAP_SAMPLES
+
+if TYPE_CHECKING:
+    import wfdb
 
 _LONGEST_LINE = 1000
 # a rate, with the rate of its counter where it has one: 360, 62.5, 360/1(0)
@@ -67,7 +73,7 @@ def read_header(path: str | Path) -> wfdb.Record | wfdb.MultiRecord:
         if any("/" in name for name in segments):
             header = nested_header(path, _lines(header_file))
         else:
-            header = wfdb.rdheader(str(path), rd_segments=True)
+            header = wfdb_package().rdheader(str(path), rd_segments=True)
     except FileNotFoundError as error:
         raise _absent(path, error) from None
     except Exception as error:  # the parser raises any error of its regular expressions and casts
@@ -223,7 +229,7 @@ def read_wfdb(
 
 
 def _names(header: wfdb.Record | wfdb.MultiRecord) -> list[str]:
-    names = header.get_sig_name() if isinstance(header, wfdb.MultiRecord) else header.sig_name
+    names = header.get_sig_name() if isinstance(header, wfdb_package().MultiRecord) else header.sig_name
     # a name is optional in a header
     return [str(n) if n else f"lead {j + 1}" for j, n in enumerate(names)]
 
@@ -260,7 +266,7 @@ def _signals(
             if any("/" in name for name in getattr(header, "seg_name", None) or ()):
                 record = nested_signals(path, header, wanted, first, last)
             else:
-                record = wfdb.rdrecord(
+                record = wfdb_package().rdrecord(
                     str(path),
                     sampfrom=first,
                     sampto=last,
@@ -269,7 +275,7 @@ def _signals(
                     m2s=False,
                     return_res=32,
                 )
-        if isinstance(record, wfdb.MultiRecord):
+        if isinstance(record, wfdb_package().MultiRecord):
             return join_segments(record, names)
         return single_segment(record, names)
     except InputError:

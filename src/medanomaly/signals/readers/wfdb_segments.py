@@ -1,13 +1,19 @@
 """Segments of a multi-segment WFDB record, joined in time; times that no segment covers are missing."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import wfdb
 
 from medanomaly.core.errors import InputError
+from medanomaly.signals.readers.wfdb_package import wfdb_package
+
+if TYPE_CHECKING:
+    import wfdb
 
 
 @dataclass(frozen=True)
@@ -50,14 +56,16 @@ def nested_header(path: Path, lines: Sequence[str]) -> wfdb.MultiRecord:
     """
     first, *rest = [line.split() for line in lines]
     names, lengths = [words[0] for words in rest], [int(words[1]) for words in rest]
-    return wfdb.MultiRecord(
+    return wfdb_package().MultiRecord(
         record_name=path.name,
         n_sig=int(first[1]),
         fs=float(first[2].partition("/")[0]) if len(first) > 2 else 250.0,
         sig_len=sum(lengths),
         seg_name=names,
         seg_len=lengths,
-        segments=[None if name == "~" else wfdb.rdheader(str(path.parent / name)) for name in names],
+        segments=[
+            None if name == "~" else wfdb_package().rdheader(str(path.parent / name)) for name in names
+        ],
         # the first segment of a variable layout describes the leads and has no samples
         layout="variable" if lengths[0] == 0 else "fixed",
         comments=[],
@@ -77,7 +85,7 @@ def nested_signals(
             segments.append(None)
             continue
         segments.append(
-            wfdb.rdrecord(
+            wfdb_package().rdrecord(
                 str(path.parent / name),
                 sampfrom=low,
                 sampto=high,
@@ -86,7 +94,7 @@ def nested_signals(
                 return_res=32,
             )
         )
-    return wfdb.MultiRecord(
+    return wfdb_package().MultiRecord(
         record_name=header.record_name, segments=segments, seg_len=lengths, layout=header.layout
     )
 
