@@ -11,6 +11,7 @@ from medanomaly.core.conformal import score_threshold
 from medanomaly.core.errors import ConfigurationError
 
 MIN_REFERENCE = 10
+CALIBRATION_GROUPS = "calibration_groups.npy"
 
 
 def check_reference(
@@ -71,12 +72,22 @@ def calibrated_bundle(
         seed: of its random numbers.
         input_contract: the inputs that it takes.
         population: as of :func:`check_reference`.
-        stamp: data set, version, time, libraries.
+        stamp: data set, version, time, libraries. ``groups`` in it (column and ``min_group_size``) seals the group of every
+            calibration score, for p-values within groups.
         fingerprint_of: values of the training cases; with the ids they identify the training data.
         more: further entries of the manifest.
     """
     in_train, in_calibration = check_reference(cases, name, population)
-    calibration = np.sort(np.asarray(scores, dtype=np.float64)[in_calibration])
+    calibration = np.asarray(scores, dtype=np.float64)[in_calibration]
+    order = np.argsort(calibration, kind="stable")
+    calibration = calibration[order]
+    stamp = dict(stamp or {})
+    if (groups := stamp.pop("groups", None)) is not None:
+        column = cases.loc[in_calibration, groups["column"]].astype("string").iloc[order]
+        codes, levels = pd.factorize(column, sort=True)
+        # a case without a group counts in all of them together
+        files = files | {CALIBRATION_GROUPS: array_bytes(np.where(codes < 0, len(levels), codes))}
+        stamp["calibration_groups"] = dict(groups) | {"levels": [str(level) for level in levels]}
     threshold = score_threshold(calibration, alpha)
     manifest = {
         "name": name,
@@ -97,9 +108,7 @@ def calibrated_bundle(
         "thresholds": {"alpha": alpha, "score": threshold if np.isfinite(threshold) else None},
         "p_value_floor": 1.0 / (len(calibration) + 1),
     }
-    return make_bundle(
-        manifest | (more or {}) | (stamp or {}), files | {"calibration.npy": array_bytes(calibration)}
-    )
+    return make_bundle(manifest | (more or {}) | stamp, files | {"calibration.npy": array_bytes(calibration)})
 
 
 def training_fingerprint(cases: pd.DataFrame, values: np.ndarray | pd.DataFrame | None = None) -> str:

@@ -55,7 +55,7 @@ class FitContext:
         seed: of everything that draws random numbers.
         group_by: subgroup column within which p-values hold; None for all cases together.
         folder: where an interrupted training finds its checkpoints; None keeps none.
-        stamp: data set, version, time, libraries, study: entries of the manifest.
+        stamp: data set, version, time, libraries, study, groups of p-values: entries of the manifest.
         loggers: Lightning's, for kinds that are trained by epochs.
     """
 

@@ -40,13 +40,13 @@ class TabularScorer:
         """(n,) conformal p-values against all of the bundle's calibration normals.
 
         Raises:
-            BundleError: the bundle belongs to a run with p-values within groups, which need the run's score table.
+            BundleError: the bundle belongs to a run with p-values within groups, which features do not tell.
         """
         group_by = self.bundle.manifest.get("group_by")
         if group_by is not None:
             raise BundleError(
                 f"this bundle belongs to a run with p-values within groups of '{group_by}'",
-                remedy="Use the run's score table, or train with alarm.group_by: null.",
+                remedy="Give raw cases to medanomaly.open, which knows their groups, or train with alarm.group_by: null.",
             )
         return p_values(self.score(features), self.calibration)
 

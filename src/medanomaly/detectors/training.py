@@ -122,7 +122,7 @@ def train_bundle(
         alpha: false-alarm rate that the bundle's threshold is set for.
         seed: for detectors that draw random numbers and have no ``random_state`` among their options.
         units: unit of each feature, for explanations.
-        group_by: recorded; a bundle calibrates on all normals together and cannot give p-values within groups.
+        group_by: recorded: features alone cannot tell the group of a case.
         stamp: what to add to the manifest (data set, creation time, library versions).
         modality: what the features describe.
 

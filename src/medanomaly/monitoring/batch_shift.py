@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from medanomaly.core.errors import InputError
 
 FEWEST_USUAL = 15
+_TESTS = ("test", "statistic", "p")
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,12 @@ def check_shift(
     calibration, batch = (np.asarray(s, dtype=np.float64) for s in (calibration_scores, batch_scores))
     if not calibration.size or not batch.size or not np.isfinite([*calibration, *batch]).all():
         raise InputError("scores are empty or not finite", remedy="Give finite scores of both.")
+    if len(batch) < FEWEST_USUAL:
+        # before scipy.stats is imported, which takes longer than to score a record
+        reason = f"only {len(batch)} cases: too few to tell"
+        return ShiftCheck("unknown", float("nan"), reason, pd.DataFrame(columns=list(_TESTS)), 0)
+    from scipy import stats
+
     middle = np.median(calibration)
     old, new = calibration <= middle, batch <= middle
     n_usual = int(new.sum())
@@ -81,7 +87,7 @@ def check_shift(
                 (str(name), *_kolmogorov_smirnov(calibration_features[name][old], batch_features[name][new]))
                 for name in calibration_features
             ]
-    tests = pd.DataFrame(rows, columns=["test", "statistic", "p"]).sort_values("p", ignore_index=True)
+    tests = pd.DataFrame(rows, columns=list(_TESTS)).sort_values("p", ignore_index=True)
     p = min(1.0, float(tests["p"].iloc[0]) * len(tests))
     first = tests.iloc[0]
     if p <= level:
@@ -98,5 +104,7 @@ def check_shift(
 
 
 def _kolmogorov_smirnov(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    from scipy import stats
+
     test = stats.ks_2samp(np.asarray(first), np.asarray(second), method="asymp")
     return float(test.statistic), float(test.pvalue)

@@ -104,6 +104,8 @@ def fit_model(
         params = _with_tuned(kind, params, tuned, model.name)
     folder = Path(run.checkpoints) / modality / model.name if run.checkpoints and kind.by_epochs else None
     stamp = bundle_stamp(run.dataset) | ({"tuned": dict(tuned)} if tuned else {})
+    if alarm.group_by is not None:
+        stamp |= {"groups": {"column": alarm.group_by, "min_group_size": alarm.min_group_size}}
     stamp |= {} if recipe is None else {"recipe": recipe.bundle_hash}
     about = {"name": model.name, "group": run.dataset, "job_type": "training"}
     follow = (

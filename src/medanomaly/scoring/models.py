@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.bundle import MANIFEST, Bundle, read_bundle
+from medanomaly.core.calibrated_bundle import CALIBRATION_GROUPS
 from medanomaly.core.conformal import checked_alpha, group_p_values, p_values
 from medanomaly.core.errors import (
     BundleError,
@@ -228,7 +229,7 @@ def _p_values(model: OpenModel, data: ModelInput, score: np.ndarray) -> np.ndarr
     if groups is None:
         return p_values(score, calibration)
     column = groups["column"]
-    known = model.bundle.array("calibration_groups.npy")
+    known = model.bundle.array(CALIBRATION_GROUPS)
     names = data.cases[column] if column in data.cases else pd.Series(pd.NA, index=data.cases.index)
     levels = np.array([*groups["levels"], None], dtype=object)
     return group_p_values(
