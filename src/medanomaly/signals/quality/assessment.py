@@ -14,7 +14,7 @@ from medanomaly.core.params import Params
 from medanomaly.signals.quality.ecg import ecg_index, ecg_measures
 from medanomaly.signals.quality.faults import bridged, flat_samples, in_windows, saturated_samples
 from medanomaly.signals.quality.ppg import LEAST_CORRELATION, LEAST_SKEWNESS, ppg_index, ppg_measures
-from medanomaly.signals.recordings.leads import MILLIVOLTS, lead_kind
+from medanomaly.signals.recordings.leads import MILLIVOLTS, lead_kinds
 from medanomaly.signals.recordings.recording import Recording
 from medanomaly.signals.recordings.voltage import LARGEST_ECG_SWING
 
@@ -64,9 +64,16 @@ def assess_quality(recording: Recording, params: QualityParams | None = None) ->
     """
     params = params or QualityParams()
     width = max(1, round(params.window_s * recording.fs))
+    kinds = lead_kinds(recording.leads, recording.units)
     tables = [
         _lead_table(
-            recording.signal[:, j], recording.fs, width, lead, recording.units[j].strip().lower(), params
+            recording.signal[:, j],
+            recording.fs,
+            width,
+            lead,
+            kinds[j],
+            recording.units[j].strip().lower(),
+            params,
         ).assign(record=recording.record)
         for j, lead in enumerate(recording.leads)
         if recording.n_samples
@@ -77,8 +84,7 @@ def assess_quality(recording: Recording, params: QualityParams | None = None) ->
     return table[[*QUALITY_COLUMNS, *(c for c in table.columns if c not in QUALITY_COLUMNS)]]
 
 
-def _lead_table(x, fs, width, lead, unit, params) -> pd.DataFrame:
-    kind = lead_kind(lead, unit)
+def _lead_table(x, fs, width, lead, kind, unit, params) -> pd.DataFrame:
     missing = ~np.isfinite(x)
     x = np.where(missing, np.nan, x).astype(np.float64)
     shares = {
