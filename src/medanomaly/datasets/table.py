@@ -6,14 +6,19 @@ from collections import defaultdict
 from collections.abc import Mapping
 from io import TextIOWrapper
 from itertools import chain, islice
+from lzma import LZMAError
 from typing import Any, ClassVar
+from zipfile import BadZipFile, is_zipfile
+from zlib import error as DeflateError
 
 import pandas as pd
+from fsspec.utils import infer_compression
 from kedro.io import DatasetError
 from kedro_datasets import pandas as kedro_pandas
 from kedro_datasets._typing import TablePreview
 
 from medanomaly.core.errors import InputError
+from medanomaly.core.unpacked_size import check_unpacked_size, check_zip_size
 from medanomaly.datasets.sources import not_found
 
 # a table of more columns costs more memory for its columns than for its values
@@ -21,9 +26,16 @@ MAX_COLUMNS = 50_000
 # rows may end with so many empty fields more than the header
 MAX_EMPTY_FIELDS = 8
 _HEAD = 1 << 24
+_BLOCK = 1 << 20
 # Excel keeps 15 digits of a number
 _EXCEL_DIGITS = 1e15
 _READABLE = "Check the delimiter, the quotes and the encoding (load_args: sep, quotechar, encoding)."
+
+
+_UNPACKABLE = (
+    "Is it cut off, or encrypted? Give a gz, bz2, xz or zip file with one table, or the table itself."
+)
+_NOT_UNPACKED = (OSError, EOFError, DeflateError, LZMAError, BadZipFile, RuntimeError, IndexError)
 
 
 class _HeaderPreview:
@@ -44,7 +56,8 @@ class CSVDataset(_HeaderPreview, kedro_pandas.CSVDataset):
 
     Raises:
         DataNotFoundError: the file does not exist; the error says where to get it.
-        InputError: the file is empty, is not text, names a column twice, or a row does not fit its header.
+        InputError: the file is empty, is not text, names a column twice, a row does not fit its header, or a compressed
+            file becomes far larger than it is.
     """
 
     def load(self) -> pd.DataFrame:
@@ -88,6 +101,7 @@ class CSVDataset(_HeaderPreview, kedro_pandas.CSVDataset):
             options["dtype"] = defaultdict(lambda: str, options["dtype"])
         marks = (options.pop("decimal", "."), options.pop("thousands", None))
         usecols, index = options.pop("usecols", None), options.pop("index_col", None)
+        self._check_size()
         self._check_width(options)
         with self._open() as stream:
             text = self._text(options, stream)
@@ -113,6 +127,22 @@ class CSVDataset(_HeaderPreview, kedro_pandas.CSVDataset):
         if index is not None and index is not False:
             table = table.set_index(table.columns[index] if isinstance(index, int) else index)
         return _with_points(table, *marks)
+
+    def _check_size(self) -> None:
+        """Refuse a compressed file that becomes too large; it is unpacked block by block, and nothing of it is kept."""
+        path = str(self._get_load_path())
+        if infer_compression(path) is None:
+            return
+        try:
+            with self._open() as stream:
+                sizes = map(len, iter(lambda: stream.read(_BLOCK), b""))
+                check_unpacked_size(sizes, self._fs.size(path), self._filepath)
+        except FileNotFoundError:
+            raise
+        except _NOT_UNPACKED as error:
+            raise InputError(
+                f"the file cannot be unpacked: {error}", remedy=_UNPACKABLE, source=self._filepath
+            ) from error
 
     def _check_width(self, options: Mapping[str, Any]) -> None:
         """Refuse a file with so many columns that the table would not fit into memory, before it is read."""
@@ -232,13 +262,21 @@ class ExcelDataset(_HeaderPreview, kedro_pandas.ExcelDataset):
     def load(self) -> pd.DataFrame:
         """Read the sheet."""
         try:
+            self._check_size()
             table = super().load()
-        except DatasetError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
+        except (FileNotFoundError, DatasetError) as error:
+            if isinstance(error, FileNotFoundError) or isinstance(error.__cause__, FileNotFoundError):
                 raise not_found(self._filepath) from error
             raise
         # whole numbers of more digits than Excel keeps are no ids: as floats they are recognised as such
         return table.apply(_excel_numbers).infer_objects()
+
+    def _check_size(self) -> None:
+        """Refuse a workbook that becomes too large; all but the old xls are ZIP archives."""
+        path = str(self._get_load_path())
+        with self._fs.open(path, "rb") as file:
+            if is_zipfile(file):
+                check_zip_size(file, self._fs.size(path), self._filepath)
 
 
 def _excel_numbers(cells: pd.Series) -> pd.Series:
