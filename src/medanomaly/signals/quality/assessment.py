@@ -48,12 +48,15 @@ class QualityParams(Params):
     mains_mv: float = Field(0.1, ge=0)
 
 
-def assess_quality(recording: Recording, params: QualityParams | None = None) -> pd.DataFrame:
+def assess_quality(
+    recording: Recording, params: QualityParams | None = None, *, limits: np.ndarray | None = None
+) -> pd.DataFrame:
     """Quality of every window of every lead.
 
     Args:
         recording: of any length, lead and unit; gaps as NaN.
         params: window and limits.
+        limits: (2, n_leads) lowest and highest value of each lead, where the recording is a part of a longer one.
 
     Returns:
         ``record``, ``lead``, ``kind`` (ecg, ppg, resp, abp, other), ``start_s``, ``end_s``, ``quality`` (good or bad),
@@ -74,6 +77,7 @@ def assess_quality(recording: Recording, params: QualityParams | None = None) ->
             kinds[j],
             recording.units[j].strip().lower(),
             params,
+            None if limits is None else tuple(limits[:, j]),
         ).assign(record=recording.record)
         for j, lead in enumerate(recording.leads)
         if recording.n_samples
@@ -84,13 +88,13 @@ def assess_quality(recording: Recording, params: QualityParams | None = None) ->
     return table[[*QUALITY_COLUMNS, *(c for c in table.columns if c not in QUALITY_COLUMNS)]]
 
 
-def _lead_table(x, fs, width, lead, kind, unit, params) -> pd.DataFrame:
+def _lead_table(x, fs, width, lead, kind, unit, params, limits) -> pd.DataFrame:
     missing = ~np.isfinite(x)
     x = np.where(missing, np.nan, x).astype(np.float64)
     shares = {
         "missing": in_windows(missing, width).mean(axis=1),
         "flat": in_windows(flat_samples(x, fs), width).mean(axis=1),
-        "saturated": in_windows(saturated_samples(x, fs, _HELD_S.get(kind, 0.5)), width).mean(axis=1),
+        "saturated": in_windows(saturated_samples(x, fs, _HELD_S.get(kind, 0.5), limits), width).mean(axis=1),
     }
     n = len(shares["missing"])
     sqi = 1.0 - np.maximum(shares["missing"], shares["flat"])
