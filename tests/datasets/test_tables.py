@@ -1,6 +1,10 @@
 """Tables as they leave other programs: cells stay what they are, and a row that does not fit is named."""
 
+import bz2
 import gzip
+import io
+import lzma
+import zipfile
 
 import pandas as pd
 import pytest
@@ -83,6 +87,44 @@ def test_options_of_pandas_still_work(tmp_path):
 
 def test_a_file_of_a_million_columns_is_refused_before_it_is_read(tmp_path):
     assert "1,000,001 fields" in refusal(tmp_path, ("," * 1_000_000 + "\n") * 4)
+
+
+def zipped(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("t.csv", content)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("end", "pack"), [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress), ("zip", zipped)]
+)
+def test_a_compressed_table_may_not_become_far_larger_than_its_file(tmp_path, monkeypatch, end, pack):
+    monkeypatch.setattr("medanomaly.core.unpacked_size.LARGEST_BYTES", 2**16)
+    path = tmp_path / f"t.csv.{end}"
+    dataset = CSVDataset(filepath=path.as_posix())
+    path.write_bytes(pack(b"a,b\n" + b"1,2\n" * 10_000))
+    assert len(dataset.load()) == 10_000
+    path.write_bytes(pack(b"a,b\n" + b"1,2\n" * 100_000))
+    monkeypatch.setattr("pandas.read_csv", None)
+    with pytest.raises(Exception, match="when it is unpacked") as caught:
+        dataset.load()
+    assert f"t.csv.{end}: a file of" in str(plain_error(caught.value))
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(Exception, match="t.csv") as caught:
+        dataset.load()
+    assert "cannot be unpacked" in str(plain_error(caught.value))
+
+
+def test_a_workbook_may_not_become_far_larger_than_its_file(tmp_path, monkeypatch):
+    pd.DataFrame({"a": ["same text"] * 3000}).to_excel(tmp_path / "t.xlsx", index=False)
+    dataset = ExcelDataset(filepath=(tmp_path / "t.xlsx").as_posix())
+    assert len(dataset.load()) == 3000
+    monkeypatch.setattr("medanomaly.core.unpacked_size.LARGEST_BYTES", 2**16)
+    monkeypatch.setattr("medanomaly.core.unpacked_size.LARGEST_RATIO", 2)
+    with pytest.raises(Exception, match="when it is unpacked") as caught:
+        dataset.load()
+    assert "t.xlsx: a file of" in str(plain_error(caught.value))
 
 
 @pytest.mark.parametrize("gap", [False, True])

@@ -254,6 +254,13 @@ def test_a_broken_npz_is_named(tmp_path, content):
         medmnist(str(tmp_path / "x.npz"))
 
 
+def test_an_npz_that_becomes_far_larger_than_its_file_is_not_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr("medanomaly.core.unpacked_size.LARGEST_BYTES", 2**16)
+    np.savez_compressed(tmp_path / "x.npz", train_images=np.zeros((10, 256, 256), dtype=np.uint8))
+    with pytest.raises(InputError, match="when it is unpacked"):
+        medmnist(str(tmp_path / "x.npz"))
+
+
 def test_a_dicom_folder_gives_labels_pseudonyms_and_a_note_on_burned_in_text(tmp_path):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "IM0001").write_bytes(dicom(ramp()))

@@ -254,6 +254,27 @@ def test_what_lies_behind_the_header_is_said(tmp_path):
     assert any("the header counts 30 s; 10 s behind them" in note for note in got.notes)
 
 
+@pytest.mark.parametrize("count", ["-1", "0", ""])
+def test_an_edf_that_was_not_closed_is_counted_by_its_size(tmp_path, count):
+    path = write_edf(one(), tmp_path / "a.edf")
+    whole = read_edf(path)
+    changed(path, 236, count)
+    stored = path.read_bytes()
+    got = read_edf(path)
+    assert np.array_equal(got.signal, whole.signal)
+    assert any("40 follow from the size of the file" in note for note in got.notes)
+    assert path.read_bytes() == stored
+    # the recorder stopped within a data record
+    path.write_bytes(stored[:-100])
+    cut = read_edf(path)
+    assert np.array_equal(cut.signal, whole.signal[: cut.n_samples])
+    assert cut.n_samples == whole.n_samples - 250
+    assert any("39 follow" in note and "incomplete" in note for note in cut.notes)
+    path.write_bytes(stored[:800])
+    with pytest.raises(InputError, match="no complete data record"):
+        read_edf(path)
+
+
 def test_two_signals_of_one_name_are_two(tmp_path):
     signal = np.concatenate([ECG, -ECG], axis=1)
     path = write_edf(one(leads=("II", "II"), signal=signal, units=("mV", "mV")), tmp_path / "a.edf")
@@ -344,7 +365,7 @@ def test_an_array_that_is_larger_than_its_file_is_not_decoded(tmp_path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file, file.open("signal.npy", "w") as entry:
         for _ in range(100):
             entry.write(bytes(2**20))
-    with pytest.raises(InputError, match="times those of the file"):
+    with pytest.raises(InputError, match="when it is unpacked"):
         read_npz(path)
 
 

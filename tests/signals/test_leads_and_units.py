@@ -13,8 +13,9 @@ from medanomaly.pipelines.signals.prepare_nodes import find_beats
 from medanomaly.signals.beat_detector.bundle import series_of
 from medanomaly.signals.beats.params import BeatParams
 from medanomaly.signals.beats.table import beat_cases
+from medanomaly.signals.quality.assessment import assess_quality
 from medanomaly.signals.readers.csv import read_csv
-from medanomaly.signals.recordings.leads import kind_of_name, lead_kind, select_leads, unique_names
+from medanomaly.signals.recordings.leads import kind_of_name, lead_kinds, select_leads, unique_names
 from medanomaly.signals.recordings.recording import Recording
 from medanomaly.signals.recordings.voltage import ecg_of
 
@@ -182,9 +183,35 @@ def test_a_lead_called_ecg_goes_before_electrodes_and_unknown_names_in_volts():
     both = Recording("r", "p", signal, FS, names, ("mV",) * 6)
     assert select_leads(both, ["II"]).leads == ("ECG2",)
     assert ecg_of(both).leads == ("ECG2",)
-    assert [lead_kind(n, "mV") for n in names] == ["other", "other", "ecg", "ecg", "other", "ppg"]
+    assert lead_kinds(names, ["mV"] * 6) == ["other", "other", "ecg", "ecg", "other", "ppg"]
     nameless = Recording("r", "p", signal[:, 2:4], FS, ("chan 9", "chan 10"), ("mV", ""))
     assert ecg_of(nameless).leads == ("chan 9",)
+
+
+@pytest.mark.parametrize(
+    ("leads", "wanted", "chosen", "ecg"),
+    [
+        (("I", "II", "C1", "C2", "C6"), ["V1", "V5"], ("C1", "C6"), ("I", "II", "C1", "C2", "C6")),
+        (("RESP", "C-3", "HR"), ["V2"], ("C-3",), ("C-3",)),
+        (("C4", "C3"), ["V3"], ("C3",), ("C4", "C3")),
+        # the name says it
+        (("EEG Fpz", "ECG C4", "C4"), ["V4"], ("ECG C4",), ("ECG C4",)),
+        # an EEG with its ECG
+        (("Fp1", "C3", "C4", "O2", "ECG"), ["V3"], ("ECG",), ("ECG",)),
+        (("C3", "Cz", "C4", "ekg"), ["V4"], ("ekg",), ("ekg",)),
+        (("C1", "P3", "C2", "ECG1"), ["II"], ("ECG1",), ("ECG1",)),
+        # sleep recordings
+        (("C3", "C4", "ECG2", "ECG1"), ["II"], ("ECG2",), ("ECG2", "ECG1")),
+        (("C4", "E2", "Chin EMG", "ECG"), ["V4"], ("ECG",), ("ECG",)),
+    ],
+)
+def test_c1_to_c6_are_chest_leads_unless_they_are_electrodes_of_an_eeg(leads, wanted, chosen, ecg):
+    signal = np.stack([ECG] * len(leads), axis=1).astype(np.float32)
+    recording = Recording("r", "p", signal, FS, leads, ("mV",) * len(leads))
+    assert select_leads(recording, wanted).leads == chosen
+    assert ecg_of(recording).leads == ecg
+    windows = assess_quality(recording)
+    assert set(windows.loc[windows["kind"].eq("ecg"), "lead"]) == set(ecg)
 
 
 @pytest.mark.parametrize("leads", [("PLETH",), ("RESP", "HR"), ("EEG Fpz", "C4")])

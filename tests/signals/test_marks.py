@@ -113,6 +113,16 @@ def test_an_unknown_symbol_at_an_r_peak_is_a_beat_without_a_class():
     assert set(classes) == {"N"}
 
 
+def test_an_unknown_mark_beside_a_marked_beat_is_no_second_beat():
+    # a file may define codes of its own, such as one for a calibration pulse
+    sample, symbol = np.append(PEAKS, PEAKS[20] - 20), np.append(np.full(len(PEAKS), "N"), "CAL")
+    recording = ecg(sample, symbol)
+    marks = beat_marks(recording, detect_r_peaks(recording.signal, FS))
+    assert marks.sample.tolist() == PEAKS.tolist()
+    assert set(marks.symbol) == {"N"}
+    assert (marks.account.beats, marks.account.unknown) == (len(PEAKS), 1)
+
+
 def test_a_few_marks_of_events_are_labels_of_those_beats():
     events = PEAKS[5::12]
     table, _, marks = beats_and_marks(ecg(events, ["V"] * len(events)), BeatParams())

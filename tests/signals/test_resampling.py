@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from sample_recordings import recording
 
 from medanomaly.core.errors import InputError
-from medanomaly.signals.recordings.leads import lead_index, lead_kind, select_leads, standard_name
+from medanomaly.signals.recordings.leads import lead_index, lead_kinds, select_leads, standard_name
 from medanomaly.signals.recordings.resampling import resample, resample_values
 
 RATES = st.sampled_from([50.0, 62.4725, 100.0, 125.0, 128.0, 249.89, 250.0, 360.0, 500.0, 1000.0])
@@ -85,13 +85,8 @@ def test_leads_are_known_by_their_other_names(name, standard):
 
 
 def test_kinds_of_leads():
-    assert [lead_kind("MLII"), lead_kind("PLETH", "NU"), lead_kind("RESP"), lead_kind("EEG Fpz", "uV")] == [
-        "ecg",
-        "ppg",
-        "resp",
-        "other",
-    ]
-    assert lead_kind("channel 7", "mV") == "ecg"
+    names, units = ("MLII", "PLETH", "RESP", "EEG Fpz", "channel 7"), ("", "NU", "", "uV", "mV")
+    assert lead_kinds(names, units) == ["ecg", "ppg", "resp", "other", "ecg"]
     assert lead_index(("V1", "MLII"), "II") == 1
 
 

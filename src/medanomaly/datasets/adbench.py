@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import DataNotFoundError, InputError
+from medanomaly.core.unpacked_size import check_zip_size
 from medanomaly.datasets.raw import RawDataset
 from medanomaly.datasets.sources import not_found
 
@@ -40,6 +41,7 @@ class ADBenchDataset(RawDataset[pd.DataFrame]):
         """Read the table; object arrays are refused, because they need pickle."""
         path = self._path()
         try:
+            check_zip_size(str(path), path.stat().st_size, path)
             with np.load(path, allow_pickle=False) as data:
                 x, y = data["X"], data["y"].ravel()
         except (KeyError, ValueError, BadZipFile, OSError) as error:

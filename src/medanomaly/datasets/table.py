@@ -3,13 +3,20 @@
 from typing import Any, ClassVar
 
 import pandas as pd
+from fsspec.utils import infer_compression
 from kedro.io import DatasetError
 from kedro_datasets import pandas as kedro_pandas
 from kedro_datasets._typing import TablePreview
 
 from medanomaly.core.errors import InputError
 from medanomaly.datasets.sources import not_found
-from medanomaly.tabular.table.files import EXCEL_ARGS, PARQUET_ARGS, DelimitedFile, excel_cells
+from medanomaly.tabular.table.files import (
+    EXCEL_ARGS,
+    PARQUET_ARGS,
+    DelimitedFile,
+    check_workbook,
+    excel_cells,
+)
 
 
 class _HeaderPreview:
@@ -30,15 +37,20 @@ class CSVDataset(_HeaderPreview, kedro_pandas.CSVDataset):
 
     Raises:
         DataNotFoundError: the file does not exist; the error says where to get it.
-        InputError: the file is empty, is not text, names a column twice, or a row does not fit its header.
+        InputError: the file is empty, is not text, names a column twice, a row does not fit its header, or a compressed
+            file becomes far larger than it is.
     """
 
     def load(self) -> pd.DataFrame:
         """Read the table."""
         try:
-            return DelimitedFile(self._opened, self._filepath, self._load_args).read()
+            return DelimitedFile(self._opened, self._filepath, self._load_args, self._packed()).read()
         except FileNotFoundError as error:
             raise not_found(self._filepath) from error
+
+    def _packed(self) -> int | None:
+        path = str(self._get_load_path())
+        return None if infer_compression(path) is None else self._fs.size(path)
 
     def _opened(self):
         return self._fs.open(str(self._get_load_path()), "rb", compression="infer")
@@ -52,12 +64,18 @@ class ExcelDataset(_HeaderPreview, kedro_pandas.ExcelDataset):
     def load(self) -> pd.DataFrame:
         """Read the sheet."""
         try:
+            self._check_size()
             table = super().load()
-        except DatasetError as error:
-            if isinstance(error.__cause__, FileNotFoundError):
+        except (FileNotFoundError, DatasetError) as error:
+            if isinstance(error, FileNotFoundError) or isinstance(error.__cause__, FileNotFoundError):
                 raise not_found(self._filepath) from error
             raise
         return excel_cells(table)
+
+    def _check_size(self) -> None:
+        path = str(self._get_load_path())
+        with self._fs.open(path, "rb") as file:
+            check_workbook(file, self._fs.size(path), self._filepath)
 
 
 class ParquetDataset(kedro_pandas.ParquetDataset):

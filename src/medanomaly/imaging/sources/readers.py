@@ -9,6 +9,7 @@ import fsspec
 import numpy as np
 
 from medanomaly.core.errors import DataNotFoundError, InputError
+from medanomaly.core.unpacked_size import check_zip_size
 from medanomaly.imaging.sources.raw_image import RawImage, decode
 
 # names for the time or the version of a file: local, memory, S3, Google, Azure, HTTP
@@ -92,6 +93,7 @@ class NpzReader:
         if self._arrays is None:
             try:
                 content = self._filesystem.cat_file(self._path)
+                check_zip_size(io.BytesIO(content), len(content), self.url)
                 with np.load(io.BytesIO(content), allow_pickle=False) as stored:
                     self._arrays = {key: stored[key] for key in stored.files}
             except FileNotFoundError as error:

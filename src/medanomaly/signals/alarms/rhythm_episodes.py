@@ -252,8 +252,22 @@ def silences(time_s: np.ndarray, windows: pd.DataFrame, duration: float, most: i
 
 def _silence(windows: pd.DataFrame | None, start: float, end: float) -> str:
     """What most of a stretch without beats is."""
-    if windows is None or windows.empty:
-        return "pause"
+    return "pause" if windows is None or windows.empty else silence_kind(silence_seconds(windows, start, end))
+
+
+def silence_kind(seconds: dict[str, float]) -> str:
+    """The kind that most of the seconds of a stretch without beats have."""
+    return max(seconds, key=seconds.get)
+
+
+def silence_seconds(windows: pd.DataFrame, start: float, end: float) -> dict[str, float]:
+    """How many seconds of a stretch without beats are of which of :data:`SILENCES`, as the quality of the signal says.
+
+    Args:
+        windows: quality windows of the recording.
+        start: of the stretch, in seconds.
+        end: of the stretch, in seconds.
+    """
     windows = windows[windows["kind"].eq("ecg")] if windows["kind"].eq("ecg").any() else windows
     inside = windows[(windows["end_s"] > start) & (windows["start_s"] < end)]
     seconds = dict.fromkeys(SILENCES, 0.0)
@@ -267,7 +281,7 @@ def _silence(windows: pd.DataFrame | None, start: float, end: float) -> str:
         else:
             kind = "lead off" if gone.all() else "noise"
         seconds[kind] += min(last, end) - max(first, start)
-    return max(seconds, key=seconds.get)
+    return seconds
 
 
 def in_episodes(samples: np.ndarray, fs: float, episodes: pd.DataFrame) -> np.ndarray:

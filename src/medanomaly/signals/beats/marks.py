@@ -25,7 +25,7 @@ class MarkAccount:
     Attributes:
         read: marks in the file.
         beats: marks of beats inside the recording, one per sample.
-        unknown: marks whose symbol is no code.
+        unknown: marks whose symbol is no code, or one that the file defines for itself.
         outside: marks behind the end of the recording.
         r_peaks: R peaks that the project finds itself, outside flutter and where the source could read nothing.
         marked: share of these that have a mark of a beat within 150 ms; NaN without R peaks.
@@ -51,7 +51,7 @@ class BeatMarks:
 
     Attributes:
         sample: (n,) int64, increasing.
-        symbol: (n,) str, codes; also symbols that are no code, where they lie at an R peak.
+        symbol: (n,) str, codes; also symbols that are no code, where they alone mark an R peak.
         is_list: whether they mark every beat, or only some events.
         account: of all marks.
         r_peaks: (k,) int64, the R peaks that the project finds itself.
@@ -82,9 +82,10 @@ def beat_marks(recording: Recording, r_peaks: np.ndarray) -> BeatMarks:
     inside = (marks.sample < recording.n_samples) | closing
     known = np.isin(marks.symbol, list(WFDB_CODES))
     beat = inside & np.isin(marks.symbol, list(BEAT_CODES))
-    # a symbol that nobody knows still says that there is a beat, if there is one
-    strange = inside & ~known & (_distance(marks.sample, r_peaks) <= window)
-    sample, symbol = marks.sample[beat | strange], marks.symbol[beat | strange]
+    # a symbol that nobody knows still says that there is a beat, if there is one that has no mark yet
+    unmarked = r_peaks[_distance(r_peaks, marks.sample[beat]) > window]
+    beat[_at_peaks(unmarked, marks.sample, inside & ~known, window)] = True
+    sample, symbol = marks.sample[beat], marks.symbol[beat]
     # two marks on one sample are one beat
     first = np.diff(sample, prepend=-1) > 0
     sample, symbol = sample[first], symbol[first]
@@ -171,13 +172,27 @@ def _inside(sample: np.ndarray, stretches: Iterable[tuple[int, int]]) -> np.ndar
     return inside
 
 
+def _nearest(sample: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Index of the nearest of ``others``, which increase, and its distance, for each sample; infinite without others."""
+    if not len(others):
+        return np.zeros(len(sample), dtype=np.int64), np.full(len(sample), np.inf)
+    after = np.searchsorted(others, sample)
+    candidates = np.clip(np.stack([after, after - 1]), 0, len(others) - 1)
+    distance = np.abs(others[candidates] - sample)
+    best = np.take_along_axis(candidates, distance.argmin(axis=0)[None], axis=0)[0]
+    return best, distance.min(axis=0)
+
+
 def _distance(sample: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(n,) distance of each sample to the nearest of ``others``, which increase; infinite where there is none."""
-    if not len(others):
-        return np.full(len(sample), np.inf)
-    after = np.searchsorted(others, sample)
-    left = np.abs(sample - others[np.maximum(after - 1, 0)])
-    return np.minimum(left, np.abs(sample - others[np.minimum(after, len(others) - 1)]))
+    return _nearest(sample, others)[1]
+
+
+def _at_peaks(r_peaks: np.ndarray, sample: np.ndarray, allowed: np.ndarray, window: float) -> np.ndarray:
+    """Index of the nearest allowed mark of each R peak that has one within ``window``."""
+    among = np.flatnonzero(allowed)
+    best, distance = _nearest(r_peaks, sample[among])
+    return among[best[distance <= window]]
 
 
 def all_beats(marks: BeatMarks, fs: float, *, detected: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -225,11 +240,8 @@ def _beyond(sample: np.ndarray, r_peaks: np.ndarray, window: float) -> np.ndarra
 def _nearest_symbols(sample: np.ndarray, marks: BeatMarks, fs: float) -> np.ndarray:
     if not len(marks.sample):
         return np.full(len(sample), "", dtype=object)
-    after = np.searchsorted(marks.sample, sample)
-    candidates = np.clip(np.stack([after, after - 1]), 0, len(marks.sample) - 1)
-    distance = np.abs(marks.sample[candidates] - sample)
-    best = np.take_along_axis(candidates, distance.argmin(axis=0)[None], axis=0)[0]
-    return np.where(distance.min(axis=0) <= MATCH_S * fs, marks.symbol[best].astype(object), "")
+    best, distance = _nearest(sample, marks.sample)
+    return np.where(distance <= MATCH_S * fs, marks.symbol[best].astype(object), "")
 
 
 def flutter(recording: Recording) -> list[tuple[int, int]]:

@@ -90,6 +90,21 @@ class RPeakDetector:
         peaks = self._decide(chunk)
         return peaks[peaks < self.n_read]
 
+    @property
+    def known_until(self) -> int:
+        """Position before which every peak is known: no later push returns one there."""
+        counts, n = self._counts, self._counts[_N_CANDIDATES]
+        sizes, least = self._sizes[:n], FLOOR
+        possible = np.ones(n, dtype=bool)
+        if self._learned[0]:
+            # the threshold falls no lower than this, whatever noise follows
+            least = max(FLOOR, SEARCH_BACK * THRESHOLD * float(np.median(self._levels[0])))
+            possible = self._candidates[:n, 0] - counts[_LAST] >= self._widths[2]
+        # the peak that the envelope goes through now
+        coming = (counts[_TOP] if self._top[0] > FLOOR else counts[_TIME]) - self._widths[1]
+        peaks = self._candidates[:n, 1][possible & (sizes > least)]
+        return max(0, int(min([coming, *peaks])))
+
     def finish(self) -> np.ndarray:
         """The peaks that still waited for samples; nothing can be read afterwards."""
         wait = self._envelope.delay + int(self._widths[0]) + 1

@@ -13,7 +13,7 @@ from medanomaly.signals.quality.ecg import ecg_index, ecg_measures
 from medanomaly.signals.quality.faults import bridged, flat_samples, in_windows, saturated_samples
 from medanomaly.signals.quality.params import QualityParams
 from medanomaly.signals.quality.ppg import LEAST_SKEWNESS, ppg_index, ppg_measures
-from medanomaly.signals.recordings.leads import MILLIVOLTS, lead_kind
+from medanomaly.signals.recordings.leads import MILLIVOLTS, lead_kinds
 from medanomaly.signals.recordings.recording import Recording
 
 GOOD, BAD = "good", "bad"
@@ -32,12 +32,15 @@ _PART_REASONS = {
 }
 
 
-def assess_quality(recording: Recording, params: QualityParams | None = None) -> pd.DataFrame:
+def assess_quality(
+    recording: Recording, params: QualityParams | None = None, *, limits: np.ndarray | None = None
+) -> pd.DataFrame:
     """Quality of every window of every lead.
 
     Args:
         recording: of any length, lead and unit; gaps as NaN.
         params: window and limits.
+        limits: (2, n_leads) lowest and highest value of each lead, where the recording is a part of a longer one.
 
     Returns:
         ``record``, ``lead``, ``kind`` (ecg, ppg, resp, abp, other), ``start_s``, ``end_s``, ``quality`` (good or bad),
@@ -48,9 +51,17 @@ def assess_quality(recording: Recording, params: QualityParams | None = None) ->
     """
     params = params or QualityParams()
     width = max(1, round(params.window_s * recording.fs))
+    kinds = lead_kinds(recording.leads, recording.units)
     tables = [
         _lead_table(
-            recording.signal[:, j], recording.fs, width, lead, recording.units[j].strip().lower(), params
+            recording.signal[:, j],
+            recording.fs,
+            width,
+            lead,
+            kinds[j],
+            recording.units[j].strip().lower(),
+            params,
+            None if limits is None else tuple(limits[:, j]),
         ).assign(record=recording.record)
         for j, lead in enumerate(recording.leads)
         if recording.n_samples
@@ -61,14 +72,13 @@ def assess_quality(recording: Recording, params: QualityParams | None = None) ->
     return table[[*QUALITY_COLUMNS, *(c for c in table.columns if c not in QUALITY_COLUMNS)]]
 
 
-def _lead_table(x, fs, width, lead, unit, params) -> pd.DataFrame:
-    kind = lead_kind(lead, unit)
+def _lead_table(x, fs, width, lead, kind, unit, params, limits) -> pd.DataFrame:
     missing = ~np.isfinite(x)
     x = np.where(missing, np.nan, x).astype(np.float64)
     shares = {
         "missing": in_windows(missing, width).mean(axis=1),
         "flat": in_windows(flat_samples(x, fs), width).mean(axis=1),
-        "saturated": in_windows(saturated_samples(x, fs, _HELD_S.get(kind, 0.5)), width).mean(axis=1),
+        "saturated": in_windows(saturated_samples(x, fs, _HELD_S.get(kind, 0.5), limits), width).mean(axis=1),
     }
     n = len(shares["missing"])
     sqi = 1.0 - np.maximum(shares["missing"], shares["flat"])

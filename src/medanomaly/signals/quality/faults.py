@@ -20,14 +20,22 @@ def flat_samples(x: np.ndarray, fs: float) -> np.ndarray:
     return run_lengths(x) >= max(2, round(FLAT_S * fs))
 
 
-def saturated_samples(x: np.ndarray, fs: float, held_s: float) -> np.ndarray:
+def saturated_samples(
+    x: np.ndarray, fs: float, held_s: float, limits: tuple[float, float] | None = None
+) -> np.ndarray:
     """(n,) bool: True where the lead's lowest or highest value lasts for ``held_s`` and at least three samples.
 
     An amplifier stays at its limit longer than the top of a wave lasts: 20 ms for an ECG, more for slower signals.
+
+    Args:
+        x: (n,) one lead, NaN = missing.
+        fs: Hz.
+        held_s: seconds.
+        limits: lowest and highest value of the lead, where ``x`` is a part of it.
     """
     if np.isnan(x).all():
         return np.zeros(len(x), dtype=bool)
-    low, high = np.nanmin(x), np.nanmax(x)
+    low, high = (np.nanmin(x), np.nanmax(x)) if limits is None else limits
     if low == high:
         # a constant lead is flat, not saturated
         return np.zeros(len(x), dtype=bool)

@@ -14,7 +14,7 @@ from medanomaly.signals.readers.text import read_text
 from medanomaly.signals.recordings.leads import (
     is_bookkeeping,
     kind_of_name,
-    lead_kind,
+    lead_kinds,
     no_waveform,
     unique_names,
 )
@@ -359,5 +359,6 @@ def _units(leads, own, stated, whole) -> tuple[tuple[str, ...], list[str]]:
     merged = own | dict(stated or {})
     # an unknown name is taken for an ECG, the usual content of such files
     volts = {n: COUNTS if n in whole else "mV" for n in leads}
-    guesses = {n: volts[n] if lead_kind(n, "mV") == "ecg" else "NU" for n in leads}
+    kinds = lead_kinds(leads, ["mV"] * len(leads))
+    guesses = {n: volts[n] if kind == "ecg" else "NU" for n, kind in zip(leads, kinds, strict=True)}
     return tuple(merged.get(n, guesses[n]) for n in leads), [n for n in leads if n not in merged]

@@ -9,11 +9,15 @@ Source: Kemp, Olivan 2003, "European data format 'plus' (EDF+)", Clinical Neurop
 """
 
 import re
+import shutil
 import unicodedata
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyedflib
@@ -32,6 +36,8 @@ _DIGITAL_MAX = 32767
 # limits of the format and of the library that writes it, in bytes
 _LABEL, _DIMENSION, _TEXT = 16, 8, 40
 _LONGEST_RECORD_S = 60
+# where the header counts the data records; -1 until the recording is closed
+_COUNT = slice(236, 244)
 _LONGEST_CODE, _LARGEST_NUMBER = 60, 99_999_999
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 # code, sex, birth date and name, as EDF+ wants the field of the patient
@@ -41,17 +47,70 @@ _NO_CODE = frozenset({"", "X"})
 _ANNOTATION_SIGNALS = 64
 
 
-def _open(path: Path) -> pyedflib.EdfReader:
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[pyedflib.EdfReader, tuple[str, ...]]]:
+    """The open file, and a note where its header does not count its data records, as where a recording was not closed."""
     if not path.is_file():
         raise DataNotFoundError("the file does not exist", source=path)
+    found = _layout(path)
+    if found is None or found.n_records > 0:
+        with closing(_reader(path, path)) as file:
+            yield file, ()
+        return
+    n_records, rest = divmod(path.stat().st_size - found.header_bytes, found.record_bytes)
+    if n_records < 1:
+        raise InputError("the file holds no complete data record", source=path)
+    note = f"the header does not count the data records: {n_records} follow from the size of the file" + (
+        "; the last one is incomplete and left out" if rest else ""
+    )
+    with TemporaryDirectory() as folder:
+        # the library reads no file without a count, and the file itself stays as it is
+        counted = Path(shutil.copyfile(path, Path(folder) / path.name))
+        with counted.open("r+b") as file:
+            file.seek(_COUNT.start)
+            file.write(str(n_records).ljust(_COUNT.stop - _COUNT.start).encode())
+        with closing(_reader(counted, path)) as file:
+            yield file, (note,)
+
+
+def _reader(at: Path, path: Path) -> pyedflib.EdfReader:
     try:
-        return pyedflib.EdfReader(str(path))
+        return pyedflib.EdfReader(str(at))
     except (OSError, ValueError, UnicodeDecodeError) as error:
-        problem = str(error).removeprefix(f"{path}: ")
+        problem = str(error).removeprefix(f"{at}: ")
         remedy = "Give EDF, EDF+C or BDF that keeps to the standard."
         if "discontinuous" in problem.lower():
             remedy = "Export it as a continuous file (EDF+C), with gaps as annotations 'missing'."
         raise InputError(f"the file cannot be read: {problem}", remedy=remedy, source=path) from error
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """What the header says of the data records; a count that is no number is 0."""
+
+    n_records: int
+    header_bytes: int
+    record_bytes: int
+
+
+def _layout(path: Path) -> _Layout | None:
+    """How the data records of a file lie in it; None where its header is none of EDF or BDF."""
+    try:
+        with path.open("rb") as file:
+            fixed = file.read(256)
+            n_signals = int(fixed[252:256])
+            file.seek(256 + 216 * n_signals)
+            samples = sum(int(file.read(8)) for _ in range(n_signals))
+        size = samples * (3 if fixed[:1] == b"\xff" else 2)
+        header_bytes = int(fixed[184:192])
+    except (ValueError, OSError):
+        return None
+    if size < 1 or header_bytes < 256:
+        return None
+    try:
+        return _Layout(int(fixed[_COUNT]), header_bytes, size)
+    except ValueError:
+        return _Layout(0, header_bytes, size)
 
 
 def _marks(file: pyedflib.EdfReader) -> list[tuple[float, float, str]]:
@@ -95,8 +154,7 @@ def read_edf(
         InputError: the file is not EDF, is EDF+D (discontinuous), holds no signal, or lacks a signal that is asked for.
     """
     path = Path(path)
-    file = _open(path)
-    try:
+    with _opened(path) as (file, uncounted):
         labels, notes = unique_names([label.strip() for label in file.getSignalLabels()])
         if not labels:
             raise InputError(
@@ -122,8 +180,6 @@ def read_edf(
         units = tuple(file.getPhysicalDimension(j).strip() for j in numbers)
         marks, header = _marks(file), file.getHeader()
         behind = _behind(path, file.datarecords_in_file, file.datarecord_duration)
-    finally:
-        file.close()
     if patient_id is None and (patient_id := edf_patient(path)) is None:
         notes += (
             "the patient field of the file is empty, free text or a placeholder: it was not taken as an id",
@@ -141,25 +197,20 @@ def read_edf(
         units=units,
         annotations=annotations,
         attributes={name: value for name, value in known.items() if value not in _NO_CODE},
-        notes=(*notes, *behind, *changed, *gaps, *sorted_note),
+        notes=(*notes, *uncounted, *behind, *changed, *gaps, *sorted_note),
         own_rates=dict(zip(wanted, rates, strict=True)),
     )
 
 
 def _behind(path: Path, n_records: int, seconds: float) -> tuple[str, ...]:
     """A note on what lies in the file behind the data records that its header counts."""
-    with path.open("rb") as file:
-        fixed = file.read(256)
-        n_signals = int(fixed[252:256])
-        file.seek(256 + 216 * n_signals)
-        samples = sum(int(file.read(8)) for _ in range(n_signals))
-    size = samples * (3 if fixed[:1] == b"\xff" else 2)
-    left = path.stat().st_size - int(fixed[184:192]) - n_records * size
-    if left < size:
+    found = _layout(path)
+    left = 0 if found is None else path.stat().st_size - found.header_bytes - n_records * found.record_bytes
+    if found is None or left < found.record_bytes:
         return ()
     return (
-        f"the header counts {n_records * seconds:g} s; {left // size * seconds:g} s behind them were not read: correct "
-        "the number of data records in the header",
+        f"the header counts {n_records * seconds:g} s; {left // found.record_bytes * seconds:g} s behind them were not "
+        "read: correct the number of data records in the header",
     )
 
 
@@ -195,11 +246,8 @@ def read_edf_annotations(path: str | Path, fs: float) -> Annotations:
         fs: rate in Hz of the recording they belong to.
     """
     path = Path(path)
-    file = _open(path)
-    try:
+    with _opened(path) as (file, _):
         marks = [m for m in _marks(file) if m[2].partition("@@")[0] not in {MISSING, PADDING}]
-    finally:
-        file.close()
     return _annotations(marks, fs, path)[0]
 
 

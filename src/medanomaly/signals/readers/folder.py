@@ -14,7 +14,7 @@ from medanomaly.signals.readers.edf import edf_patient, read_edf
 from medanomaly.signals.readers.npz import npz_patient, read_npz
 from medanomaly.signals.readers.text_table import read_text_table
 from medanomaly.signals.readers.wfdb import read_wfdb, segment_names
-from medanomaly.signals.recordings.leads import lead_index, lead_kind, select_leads
+from medanomaly.signals.recordings.leads import lead_index, lead_kinds, select_leads
 from medanomaly.signals.recordings.patient_ids import stated_id
 from medanomaly.signals.recordings.recording import Recording
 from medanomaly.signals.recordings.recording_set import RecordingSet
@@ -122,7 +122,8 @@ class RecordingFolder:
         """Rate at which annotations count samples: that of the leads that are asked for, else of the ECG leads."""
         names = recording.leads
         if self.leads is None:
-            wanted = [n for n, u in zip(names, recording.units, strict=True) if lead_kind(n, u) == "ecg"]
+            kinds = lead_kinds(names, recording.units)
+            wanted = [name for name, kind in zip(names, kinds, strict=True) if kind == "ecg"]
         else:
             wanted = [names[j] for lead in self.leads if (j := lead_index(names, lead)) is not None]
         return max((recording.own_rates.get(name, recording.fs) for name in wanted), default=recording.fs)

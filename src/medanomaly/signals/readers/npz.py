@@ -7,6 +7,7 @@ from zipfile import ZipFile
 import numpy as np
 
 from medanomaly.core.errors import DataNotFoundError, InputError
+from medanomaly.core.unpacked_size import check_unpacked_size
 from medanomaly.signals.recordings.annotation_order import in_time_order
 from medanomaly.signals.recordings.annotation_text import as_codes
 from medanomaly.signals.recordings.leads import unique_names
@@ -16,8 +17,6 @@ from medanomaly.signals.recordings.voltage import COUNTS, whole_numbers
 
 _MARKS = ("annotation_sample", "annotation_symbol", "annotation_text")
 _TEXTS = ("leads", "units", "patient_id", "attribute_names", "attribute_values")
-# arrays that become more than this, and more than so many times the file, are damaged or meant to fill the memory
-_LARGEST_BYTES, _LARGEST_RATIO = 64 * 2**20, 30
 _LONGEST_TEXTS = 2**20
 
 
@@ -133,13 +132,7 @@ def _arrays(path: Path, wanted: Sequence[str]) -> dict[str, np.ndarray]:
     try:
         with ZipFile(path) as file:
             sizes = {info.filename.removesuffix(".npy"): info.file_size for info in file.infolist()}
-        total = sum(sizes.get(name, 0) for name in wanted)
-        if total > max(_LARGEST_BYTES, _LARGEST_RATIO * path.stat().st_size):
-            raise InputError(
-                f"its arrays have {total:,} bytes, {total // max(1, path.stat().st_size):,} times those of the file",
-                remedy="Store the arrays without compression.",
-                source=path,
-            )
+        check_unpacked_size((sizes.get(name, 0) for name in wanted), path.stat().st_size, path)
         if long := [name for name in _TEXTS if name in wanted and sizes.get(name, 0) > _LONGEST_TEXTS]:
             raise InputError(
                 f"array {long[0]} has {sizes[long[0]]:,} bytes", remedy="Give short names.", source=path

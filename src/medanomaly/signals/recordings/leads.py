@@ -41,12 +41,20 @@ ALIASES = {
 _STANDARD = {alias: name for name, aliases in ALIASES.items() for alias in aliases}
 _ECG = frozenset({*ALIASES} - {"PPG", "RESP", "ABP"})
 _KINDS = {"PPG": "ppg", "RESP": "resp", "ABP": "abp"}
+# European names of the chest leads V1 to V6; C3 and C4 are electrodes of an EEG, too
+_CHEST = re.compile(r"((ECG|EKG)\s*\d*\s+(LEAD\s+)?)?C ?(?P<place>[1-6])")
+# the two that a sleep recording has beside a lead called ECG
+_EEG_PAIR = frozenset({"3", "4"})
 # electrodes of an EEG (10-20 system) are named by their place: C3, Fp1, O2-A1
 _ELECTRODE = re.compile(r"((FP|AF|FC|FT|CP|TP|PO|[FCTPOAM])(\d{1,2}|Z)|E[12])( |$)")
 # what else is recorded beside an ECG; found by the beginnings of words
+_BESIDE_AN_EEG = (
+    r"EEG|EMG|EOG|ECOG|CHIN|[LR]?LEG|[LR]AT|LOC|ROC|AIRFLOW|C?FLOW|NASAL|CANNULA|PTAF|CPAP|TIDAL|CHEST|THO|ABD|EFFORT|"
+    r"SNORE|MIC"
+)
+_BRAIN_OR_SLEEP = re.compile(rf"\b({_BESIDE_AN_EEG})")
 _OTHER = re.compile(
-    r"\b(EEG|EMG|EOG|ECOG|CHIN|[LR]?LEG|[LR]AT|LOC|ROC|AIRFLOW|C?FLOW|NASAL|CANNULA|PTAF|CPAP|TIDAL|CHEST|THO|ABD|EFFORT|"
-    r"SNORE|MIC|SPO2|SAO2|OSAT|PULSE|HR|BPM|"
+    rf"\b({_BESIDE_AN_EEG}|SPO2|SAO2|OSAT|PULSE|HR|BPM|"
     r"TEMP|LIGHT|POSITION|BODY|ACC|GYRO|MAG|CVP|PAP|ICP|CO2|ETCO2|PRESSURE|EDA|GSR|BATTERY)"
 )
 # what counts, times or labels samples
@@ -70,8 +78,28 @@ _NEIGHBOURS = {
 }  # fmt: skip
 
 
+def standard_names(leads: Sequence[str]) -> list[str]:
+    """Standard names of the leads of one recording: ``MLII``, ``ECG II``, ``lead ii`` -> ``II``; ``Pleth`` -> ``PPG``.
+
+    ``C1`` to ``C6`` are the chest leads V1 to V6, unless what lies beside them says that they are electrodes of an EEG. A
+    lead without a standard name keeps its own.
+    """
+    names = [_by_itself(lead) for lead in leads]
+    chest = [_CHEST.fullmatch(name) for name in names]
+    eeg = _is_eeg(names, chest)
+    # a name with "ECG" in it leaves no doubt
+    return [
+        f"V{place['place']}" if place and (place[1] or not eeg) else name
+        for name, place in zip(names, chest, strict=True)
+    ]
+
+
 def standard_name(lead: str) -> str:
-    """Standard name of a lead (``MLII``, ``ECG II``, ``lead ii`` -> ``II``; ``Pleth`` -> ``PPG``), else its own name."""
+    """Standard name of a lead by itself; see :func:`standard_names`."""
+    return standard_names([lead])[0]
+
+
+def _by_itself(lead: str) -> str:
     name = re.sub(r"[\s_\-.:]+", " ", str(lead)[:_LONGEST_NAME]).strip().upper()
     # the number that tells leads of one name apart
     name = re.sub(r" \(\d+\)$", "", name)
@@ -84,9 +112,28 @@ def standard_name(lead: str) -> str:
     return _STANDARD[numbered[1]] if numbered else name
 
 
+def _is_eeg(names: Sequence[str], chest: Sequence[re.Match | None]) -> bool:
+    """Whether C1 to C6 of a recording are electrodes of an EEG, as the other names say."""
+    others = [name for name, place in zip(names, chest, strict=True) if not place]
+    if any(_ELECTRODE.match(name) or _BRAIN_OR_SLEEP.search(name) for name in others):
+        return True
+    places = {place["place"] for place in chest if place}
+    return places <= _EEG_PAIR and {name for name in others if name in _ECG} == {"ECG"}
+
+
+def kinds_of_names(leads: Sequence[str]) -> list[str | None]:
+    """``ecg``, ``ppg``, ``resp``, ``abp`` or ``other`` as the names of the leads of one recording say; None where one says
+    nothing.
+    """
+    return [_kind_of_standard_name(name) for name in standard_names(leads)]
+
+
 def kind_of_name(lead: str) -> str | None:
-    """``ecg``, ``ppg``, ``resp``, ``abp`` or ``other`` as the name says; None where the name says nothing."""
-    name = standard_name(lead)
+    """Kind of a lead as its name by itself says; see :func:`kinds_of_names`."""
+    return kinds_of_names([lead])[0]
+
+
+def _kind_of_standard_name(name: str) -> str | None:
     if name in _ECG:
         return "ecg"
     if name in _KINDS:
@@ -94,7 +141,7 @@ def kind_of_name(lead: str) -> str | None:
     for prefix, kind in _PREFIXES.items():
         if name.startswith(prefix):
             return kind
-    if _ELECTRODE.match(name) or _OTHER.search(name) or is_bookkeeping(name):
+    if _ELECTRODE.match(name) or _OTHER.search(name) or _BOOKKEEPING.search(name):
         return "other"
     # leads further round the chest: V7, V4R
     return "ecg" if re.search(r"\b(ECG|EKG)", name) or re.fullmatch(r"V\d{1,2}R?", name) else None
@@ -105,9 +152,12 @@ def is_bookkeeping(name: str) -> bool:
     return bool(_BOOKKEEPING.search(standard_name(name)))
 
 
-def lead_kind(lead: str, unit: str = "") -> str:
-    """``ecg``, ``ppg``, ``resp``, ``abp`` or ``other``; a name that says nothing, in volts, is an ECG."""
-    return kind_of_name(lead) or ("ecg" if unit.strip().lower() in MILLIVOLTS else "other")
+def lead_kinds(leads: Sequence[str], units: Sequence[str]) -> list[str]:
+    """``ecg``, ``ppg``, ``resp``, ``abp`` or ``other`` for each lead; a name that says nothing, in volts, is an ECG."""
+    return [
+        kind or ("ecg" if unit.strip().lower() in MILLIVOLTS else "other")
+        for kind, unit in zip(kinds_of_names(leads), units, strict=True)
+    ]
 
 
 def unique_names(names: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -151,7 +201,7 @@ def lead_index(leads: Sequence[str], wanted: str) -> int | None:
     """Index of the lead that is called ``wanted``, exactly or by another of its names; None where there is none."""
     if wanted in leads:
         return list(leads).index(wanted)
-    standard = [standard_name(lead) for lead in leads]
+    standard = standard_names(leads)
     name = standard_name(wanted)
     return standard.index(name) if name in standard else None
 
@@ -206,18 +256,15 @@ def _no_lead(recording: Recording, name: str) -> InputError:
 
 
 def _replacement(recording: Recording, name: str, taken: set[int]) -> int | None:
-    kind = lead_kind(name, "")
-    free = [
-        j
-        for j, lead in enumerate(recording.leads)
-        if j not in taken and lead_kind(lead, recording.units[j]) == kind and kind != "other"
-    ]
+    (kind,) = lead_kinds([name], [""])
+    named, names = kinds_of_names(recording.leads), standard_names(recording.leads)
+    kinds = lead_kinds(recording.leads, recording.units)
+    free = [j for j, own in enumerate(kinds) if j not in taken and own == kind and kind != "other"]
     near = _NEIGHBOURS.get(standard_name(name), ())
     rank = {n: r for r, n in enumerate(near)}
 
     def order(j: int) -> tuple[bool, int, int]:
         # a name that says what the lead is goes before an unknown one in volts
-        lead = recording.leads[j]
-        return kind_of_name(lead) != kind, rank.get(standard_name(lead), len(near)), j
+        return named[j] != kind, rank.get(names[j], len(near)), j
 
     return min(free, key=order, default=None)

@@ -8,7 +8,7 @@ from medanomaly.core.errors import InputError
 from medanomaly.signals.quality.ecg import ecg_index, ecg_measures
 from medanomaly.signals.quality.faults import bridged
 from medanomaly.signals.quality.params import LARGEST_ECG_SWING, SMALLEST_ECG_SWING
-from medanomaly.signals.recordings.leads import MILLIVOLTS, kind_of_name, lead_kind, no_waveform
+from medanomaly.signals.recordings.leads import MILLIVOLTS, kinds_of_names, lead_kinds, no_waveform
 from medanomaly.signals.recordings.recording import Recording
 
 # unit of numbers as an analogue-to-digital converter (ADC) gives them, without a scale
@@ -32,7 +32,7 @@ def ecg_of(recording: Recording) -> Recording:
         InputError: there is no ECG lead.
     """
     leads = recording.leads
-    kinds = [kind_of_name(lead) for lead in leads]
+    kinds = kinds_of_names(leads)
     usable = [j for j, kind in enumerate(kinds) if kind is None and not no_waveform(recording.signal[:, j])]
     in_volts = [j for j in usable if recording.units[j].strip().lower() in MILLIVOLTS]
     chosen = [j for j, kind in enumerate(kinds) if kind == "ecg"] or in_volts or usable
@@ -173,10 +173,10 @@ def voltage_doubts(recording: Recording) -> dict[str, str]:
     A swing above 30 mV means a file in µV that says mV. Below 0.02 mV it means a file in V that says mV, or there is no
     ECG. A flat lead is not a case of wrong units.
     """
-    doubts = {}
+    doubts, kinds = {}, lead_kinds(recording.leads, recording.units)
     for j, lead in enumerate(recording.leads):
         unit = recording.units[j].strip().lower()
-        if unit not in MILLIVOLTS or lead_kind(lead, unit) != "ecg":
+        if unit not in MILLIVOLTS or kinds[j] != "ecg":
             continue
         swing = ecg_swing(recording.signal[:, j], recording.fs) * MILLIVOLTS[unit]
         if swing > LARGEST_ECG_SWING:

@@ -8,18 +8,28 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from io import TextIOWrapper
 from itertools import chain, islice
+from lzma import LZMAError
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+from zipfile import BadZipFile, is_zipfile
+from zlib import error as DeflateError
 
 import pandas as pd
+from fsspec.utils import infer_compression
 
 from medanomaly.core.errors import DataNotFoundError, InputError, did_you_mean
+from medanomaly.core.unpacked_size import check_unpacked_size, check_zip_size
 
 # a table of more columns costs more memory for its columns than for its values
 MAX_COLUMNS = 50_000
 # rows may end with so many empty fields more than the header
 MAX_EMPTY_FIELDS = 8
 _HEAD = 1 << 24
+_BLOCK = 1 << 20
+_UNPACKABLE = (
+    "Is it cut off, or encrypted? Give a gz, bz2, xz or zip file with one table, or the table itself."
+)
+_NOT_UNPACKED = (OSError, EOFError, DeflateError, LZMAError, BadZipFile, RuntimeError, IndexError)
 # Excel keeps 15 digits of a number
 _EXCEL_DIGITS = 1e15
 _READABLE = "Check the delimiter, the quotes and the encoding (sep, quotechar, encoding)."
@@ -52,6 +62,8 @@ def read_table(path: str | Path, **options: Any) -> pd.DataFrame:
     if name.endswith(PARQUET_ENDINGS):
         return _readable(lambda: pd.read_parquet(path, **(PARQUET_ARGS | options)), path)
     if name.endswith(EXCEL_ENDINGS):
+        with path.open("rb") as file:
+            check_workbook(file, path.stat().st_size, path)
         return _readable(lambda: excel_cells(pd.read_excel(path, **(EXCEL_ARGS | options))), path)
     if not name.endswith(TEXT_ENDINGS):
         raise InputError(
@@ -67,7 +79,8 @@ def read_table(path: str | Path, **options: Any) -> pd.DataFrame:
 
         return fsspec.open(str(path), "rb", compression="infer")
 
-    return DelimitedFile(opened, path, options).read()
+    packed = None if infer_compression(str(path)) is None else path.stat().st_size
+    return DelimitedFile(opened, path, options, packed).read()
 
 
 def _readable(read: Callable[[], pd.DataFrame], path: Path) -> pd.DataFrame:
@@ -80,6 +93,12 @@ def _readable(read: Callable[[], pd.DataFrame], path: Path) -> pd.DataFrame:
         raise InputError(
             f"the file cannot be read as a table: {error}", source=path, remedy="Save it again."
         ) from error
+
+
+def check_workbook(file: IO[bytes], packed: int, source: object) -> None:
+    """Refuse a workbook that becomes too large; all but the old xls are ZIP archives."""
+    if is_zipfile(file):
+        check_zip_size(file, packed, source)
 
 
 def excel_cells(sheet: pd.DataFrame) -> pd.DataFrame:
@@ -102,11 +121,13 @@ class DelimitedFile:
         open: opens its bytes, unpacked.
         source: its name in messages.
         options: of ``pandas.read_csv``; ``decimal`` and ``thousands`` are applied to numbers.
+        packed: size in bytes of a compressed file; None where it is not compressed.
     """
 
     open: Callable[[], AbstractContextManager]
     source: object
     options: Mapping[str, Any] = field(default_factory=dict)
+    packed: int | None = None
 
     def read(self) -> pd.DataFrame:
         """The table.
@@ -148,6 +169,7 @@ class DelimitedFile:
             options["dtype"] = defaultdict(lambda: str, options["dtype"])
         marks = (options.pop("decimal", "."), options.pop("thousands", None))
         usecols, index = options.pop("usecols", None), options.pop("index_col", None)
+        self._check_size()
         self._check_width(options)
         with self.open() as stream:
             text = self._text(options, stream)
@@ -173,6 +195,21 @@ class DelimitedFile:
         if index is not None and index is not False:
             table = table.set_index(table.columns[index] if isinstance(index, int) else index)
         return _with_points(table, *marks)
+
+    def _check_size(self) -> None:
+        """Refuse a compressed file that becomes too large; it is unpacked block by block, and nothing of it is kept."""
+        if self.packed is None:
+            return
+        try:
+            with self.open() as stream:
+                sizes = map(len, iter(lambda: stream.read(_BLOCK), b""))
+                check_unpacked_size(sizes, self.packed, self.source)
+        except FileNotFoundError:
+            raise
+        except _NOT_UNPACKED as error:
+            raise InputError(
+                f"the file cannot be unpacked: {error}", remedy=_UNPACKABLE, source=self.source
+            ) from error
 
     def _check_width(self, options: Mapping[str, Any]) -> None:
         """Refuse a file with so many columns that the table would not fit into memory, before it is read."""
