@@ -227,6 +227,7 @@ def test_a_kill_while_a_bundle_is_replaced_leaves_the_one_before_or_the_new_one(
     assert read_bundle(folder).bundle_hash == old.bundle_hash
     write_bundle(folder, new)
     assert read_bundle(folder).bundle_hash == new.bundle_hash
+    assert [path.name for path in folder.parent.iterdir()] == ["m"]
 
 
 def one_weight(**tensor):

@@ -11,7 +11,6 @@ import io
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,19 +101,18 @@ def make_bundle(manifest: Mapping[str, Any], files: dict[str, bytes]) -> Bundle:
 def write_bundle(folder: Path, bundle: Bundle) -> None:
     """Write the bundle as ``folder``, replacing what was there only once the new one is complete.
 
-    A process that is killed in between leaves the one before, which :func:`read_bundle` finds.
+    A process that is killed in between leaves the one before, which :func:`read_bundle` finds. Of a folder that it wrote
+    half the next call leaves nothing.
     """
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    staging, before = _beside(folder, "new"), _before(folder)
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
     try:
         for name, content in bundle.files.items():
             _check_name(name, folder)
             (staging / name).write_bytes(content)
         (staging / MANIFEST).write_text(json.dumps(dict(bundle.manifest), indent=1, allow_nan=False) + "\n")
-        # mkdtemp makes a private folder; a bundle is as readable as any other output
-        staging.chmod(0o777 & ~_umask())
-        before = _before(folder)
         if folder.exists():
             shutil.rmtree(before, ignore_errors=True)
             os.replace(folder, before)
@@ -125,15 +123,13 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
         raise
 
 
+def _beside(folder: Path, what: str) -> Path:
+    return folder.with_name(f".{folder.name}.{what}")
+
+
 def _before(folder: Path) -> Path:
     """Where the bundle that is being replaced waits until the new one is in place."""
-    return folder.with_name(f".{folder.name}.before")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    return _beside(folder, "before")
 
 
 def read_bundle(folder: Path) -> Bundle:
