@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.cases import age_band
+from medanomaly.core.cases import age_band, rare_as_one, rare_levels
 from medanomaly.core.errors import InputError
 from medanomaly.core.plain_text import lost_digits, plain_text
 from medanomaly.tabular.table.description import Column, TableSpec
@@ -165,23 +165,16 @@ def listed(names: list[str]) -> str:
     return ", ".join(names[:SHOWN_NAMES]) + more
 
 
-def rare_levels(levels: pd.Series, patients: pd.Series, least: int) -> list[str]:
-    """Levels of a category that fewer than ``least`` patients have."""
-    counts = patients.groupby(levels, observed=True).nunique()
-    return list(counts.index[counts < least])
-
-
 def _without_rare(
     name: str, levels: pd.Series, patients: pd.Series, least: int, notes: list[str]
 ) -> pd.Series:
-    """Levels in which those of too few patients are one, so that nothing that is learned or shown names a person."""
     rare = rare_levels(levels, patients, least)
     if not rare:
         return levels
     levels_are = "1 level that fewer than" if len(rare) == 1 else f"{len(rare)} levels that fewer than"
     end = "is written as rare" if len(rare) == 1 else "are written as one"
     notes.append(f"column '{name}': {levels_are} {least} patients have {end} (min_patients)")
-    return levels.mask(levels.isin(rare), f"(fewer than {least} patients)")
+    return rare_as_one(levels, patients, least)
 
 
 def _words_as_values(name: str, levels: pd.Series) -> list[str]:
