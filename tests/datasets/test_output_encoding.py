@@ -1,10 +1,13 @@
 """Outputs are UTF-8 whatever the locale says."""
 
+import io
 import os
 import subprocess
 import sys
 
 from tests.conftest import ROOT
+
+from medanomaly.hooks import SummaryHooks
 
 WRITE = """
 import locale, sys
@@ -46,3 +49,11 @@ def test_text_of_every_language_is_written_and_read_where_the_locale_knows_ascii
     assert done.returncode == 0, done.stderr
     for name in ("table.csv", "page.html", "folder/a.md"):
         assert "Müller – İşık ▲" in (tmp_path / name).read_text("utf-8")
+
+
+def test_a_terminal_that_lacks_a_letter_shows_a_question_mark(monkeypatch):
+    shown = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, "latin-1", "strict"))
+    SummaryHooks().before_pipeline_run()
+    print("Müller (0.9–1.0)", flush=True)  # noqa: T201
+    assert shown.getvalue() == "Müller (0.9?1.0)\n".encode("latin-1")
