@@ -214,6 +214,19 @@ def test_a_kind_that_does_not_exist_is_refused_with_the_nearest_one(conf):
         wanted(conf, catalog={"tabular.raw": CSV}, parameters=blocks)
 
 
+@pytest.mark.parametrize(
+    "name", ["my forest", "my-forest", "../../forest", "a.b", "<script>", 1, "${oc.env:HOME}"]
+)
+@pytest.mark.parametrize("modality", ["tabular", "tabular_risk"])
+def test_a_model_whose_name_is_no_plain_name_is_refused(conf, name, modality):
+    with pytest.raises(
+        ConfigurationError, match=f"models.{modality}.*is no name of a model.*letters, digits"
+    ):
+        wanted(
+            conf, catalog={"tabular.raw": CSV}, parameters={"models": {modality: {name: {"kind": "ecdf"}}}}
+        )
+
+
 def test_models_of_an_unknown_modality_are_refused(conf):
     with pytest.raises(ConfigurationError, match=r"\['sound'\]"):
         wanted(conf, catalog={"tabular.raw": CSV}, parameters={"models": {"sound": {"ecdf": {}}}})

@@ -1,6 +1,11 @@
 """Outputs of different settings, half-written ones and those of two runs at once are never mixed."""
 
 import json
+import os
+import re
+import subprocess
+import sys
+import time
 
 import pandas as pd
 import pytest
@@ -9,6 +14,7 @@ from filelock import FileLock
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
+from medanomaly.core.bundle import MANIFEST, read_bundle
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.plain_errors import plain_error
 from medanomaly.run_record import LOCK, RECORD, Outputs, RunRecordHooks
@@ -25,8 +31,8 @@ class Small(Project):
         blocks = dict.fromkeys(described_models("tabular")) | {"tails": {"kind": "ecdf"}}
         path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | {"models": {"tabular": blocks}}))
 
-    def session_run(self, alpha=0.1, n_resamples=100, **what):
-        given = {"alarm": {"alpha": alpha}, "evaluation": {"n_resamples": n_resamples}}
+    def session_run(self, alpha=0.1, n_resamples=100, settings=(), **what):
+        given = {"alarm": {"alpha": alpha}, "evaluation": {"n_resamples": n_resamples}} | dict(settings)
         bootstrap_project(ROOT)
         with KedroSession.create(
             ROOT, env="mine", conf_source=str(self.conf), runtime_params=given
@@ -107,3 +113,38 @@ def test_a_second_run_in_the_same_folder_is_refused_while_the_first_goes_on(smal
         small.session_run()
     # a run that ended, well or not, leaves no lock
     small.session_run(pipeline_names=["evaluation"])
+
+
+def files_of(outputs):
+    """Every file that a run leaves, without the times that stand in some."""
+    found = {}
+    for path in sorted(path for path in outputs.rglob("*") if path.is_file()):
+        content = path.read_bytes()
+        if path.name == MANIFEST:
+            content = read_bundle(path.parent).bundle_hash
+        elif path.name == RECORD:
+            content = json.loads(content)["made"]
+        elif path.suffix in (".md", ".html"):
+            content = re.sub(rb"\d{4}-\d\d-\d\d[T\d:.+]*|\d+ \w+ 20\d\d", b"", content)
+        found[str(path.relative_to(outputs))] = content
+    return found
+
+
+def test_a_run_that_was_killed_is_completed_to_what_an_undisturbed_one_leaves(small, tmp_path):
+    killed = tmp_path / "killed"
+    command = [sys.executable, "-m", "kedro", "run", "--env", "mine", "--conf-source", small.conf]
+    given = f"outputs={killed},alarm.alpha=0.1,evaluation.n_resamples=100"
+    run = subprocess.Popen(
+        [*command, "--params", given], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    # in the middle of what writes the bundle, or shortly after it
+    while not any("calibration.npy" in names for _, _, names in os.walk(killed)):
+        assert run.poll() is None
+        time.sleep(0.002)
+    run.kill()
+    run.wait()
+    assert not list(killed.rglob("report.html"))
+    small.session_run(settings={"outputs": str(killed)}, only_missing_outputs=True)
+    # what tests before this one made with other settings is made again
+    small.session_run(only_missing_outputs=True)
+    assert files_of(killed) == files_of(small.outputs)

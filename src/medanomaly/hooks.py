@@ -52,6 +52,12 @@ class SummaryHooks:
     """A table of the models at the end, and where the report is."""
 
     @hook_impl
+    def before_pipeline_run(self):
+        """Let a terminal that lacks a letter or a dash show a question mark there: the run must not end because of it."""
+        if hasattr(sys.stdout, "reconfigure"):
+            sys.stdout.reconfigure(errors="replace")
+
+    @hook_impl
     def after_pipeline_run(self, pipeline, catalog):
         """Print what this run measured."""
         made = pipeline.all_outputs()

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from medanomaly.core import bundle as bundle_module
+from medanomaly.core import skops_io
 from medanomaly.core.bundle import MANIFEST, array_bytes, make_bundle, read_bundle, write_bundle
 from medanomaly.core.errors import BundleError
 from medanomaly.core.onnx_session import open_session
@@ -98,6 +99,23 @@ def test_a_pickle_planted_in_a_bundle_never_runs(folder, name, listed):
 def test_an_edited_threshold_is_refused(folder):
     text = (folder / MANIFEST).read_text().replace("1.5", "9.5")
     (folder / MANIFEST).write_text(text)
+    with pytest.raises(BundleError, match="altered"):
+        read_bundle(folder)
+
+
+def test_the_hash_of_a_bundle_leaves_out_when_it_was_made_and_nothing_else(folder):
+    files = read_bundle(folder).files
+    made = [
+        make_bundle(ABOUT | {"created": when, "seed": seed}, files)
+        for when, seed in (("a", 0), ("b", 0), ("a", 1))
+    ]
+    assert made[0].bundle_hash == made[1].bundle_hash != made[2].bundle_hash
+    assert made[0].bundle_hash != make_bundle(made[0].manifest, files | {"card.md": b"# other"}).bundle_hash
+    # the time is sealed all the same
+    write_bundle(folder, made[0])
+    (folder / MANIFEST).write_text(
+        (folder / MANIFEST).read_text().replace('"created": "a"', '"created": "b"')
+    )
     with pytest.raises(BundleError, match="altered"):
         read_bundle(folder)
 
@@ -209,6 +227,7 @@ def test_a_kill_while_a_bundle_is_replaced_leaves_the_one_before_or_the_new_one(
     assert read_bundle(folder).bundle_hash == old.bundle_hash
     write_bundle(folder, new)
     assert read_bundle(folder).bundle_hash == new.bundle_hash
+    assert [path.name for path in folder.parent.iterdir()] == ["m"]
 
 
 def one_weight(**tensor):
@@ -241,6 +260,32 @@ def test_a_model_whose_weights_are_in_another_file_is_refused(tmp_path, monkeypa
 def test_what_is_no_model_is_refused(content):
     with pytest.raises(BundleError, match="cannot be opened"):
         open_session(content)
+
+
+def an_estimator():
+    array = np.arange(3.0)
+    # a number that is a new object each time, an array in two places, keys that skops uses itself
+    return {
+        "a": float("1000.5"),
+        "x": array,
+        "again": array,
+        "file": b"bytes",
+        "__id__": [array + 1, {"__loader__": 1}],
+    }
+
+
+def test_equal_estimators_give_equal_bytes_and_come_back():
+    first, second = an_estimator(), an_estimator()
+    content = skops_io.dumps(first)
+    assert content == skops_io.dumps(second) != skops_io.dumps(first | {"x": np.arange(4.0)})
+    # one object in two places, or two that are equal, is the same number
+    assert skops_io.dumps([value := float("7.5"), value]) == skops_io.dumps([float("7.5"), float("7.5")])
+    again = skops_io.loads(content, [])
+    assert again["x"] is again["again"]
+    assert again.pop("__id__")[1] == first["__id__"][1]
+    assert {key: np.asarray(value).tolist() for key, value in again.items()} == {
+        key: np.asarray(value).tolist() for key, value in first.items() if key != "__id__"
+    }
 
 
 def test_estimators_are_sealed_and_read_without_importing_torch():

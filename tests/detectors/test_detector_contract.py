@@ -16,6 +16,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import check_estimator
 from tests.tabular.sample_tables import ENTRIES, NEAR_ENTRIES, WHOLE_RANGE, breast_lumps, continuous, tables
 
+from medanomaly.core import skops_io
 from medanomaly.core.bundle import read_bundle, write_bundle
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.onnx_session import open_session
@@ -231,10 +232,12 @@ def test_contamination_is_the_share_of_training_rows_below_the_threshold(detecto
 
 
 @every_detector
-def test_the_same_settings_give_the_same_scores(detector):
+def test_the_same_settings_give_the_same_scores_and_files(detector):
     train, rows = continuous(100, 4), continuous(20, 4, seed=1)
-    again = changed(detector).fit(train).score_samples(rows)
-    assert (detector.fit(train).score_samples(rows) == again).all()
+    again = changed(detector).fit(train)
+    assert (detector.fit(train).score_samples(rows) == again.score_samples(rows)).all()
+    assert skops_io.dumps(detector) == skops_io.dumps(again)
+    assert to_onnx(detector) == to_onnx(again)
 
 
 @every_detector

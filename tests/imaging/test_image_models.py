@@ -69,6 +69,16 @@ def test_a_bundle_read_back_scores_an_image_the_same_alone_and_in_a_batch(data, 
     np.testing.assert_allclose(np.sort(scores[normals]), scorer.calibration, rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["lbe", "autoencoder"])
+def test_the_same_settings_give_the_same_bundle(data, bundles, name):
+    about = {"name": name, "alpha": 0.1, "seed": 0}
+    if name == "lbe":
+        again = lbe_bundle(*data, LBEParams(), CONTRACT, **about)
+    else:
+        again = network_bundle(*data, network_params(name), CONTRACT, **about)
+    assert again.bundle_hash == bundles[name].bundle_hash
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 def test_onnx_scores_are_those_of_torch(data, bundles, name):
     images = data[0][:20]

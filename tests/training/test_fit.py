@@ -1,3 +1,4 @@
+import hashlib
 import logging
 import os
 import signal
@@ -14,6 +15,7 @@ from tests.training.small_networks import NETWORKS, Regression, TwoOptimisers, r
 from torch.utils.data import TensorDataset
 
 from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.training import checkpoints
 from medanomaly.training.fit import fit
 from medanomaly.training.params import TrainingParams
 from medanomaly.training.seeding import seeded
@@ -208,22 +210,66 @@ def test_a_checkpoint_of_something_else_is_not_resumed_and_that_is_said(change, 
     assert "belongs to other settings or data: training starts from the beginning" in caplog.text
 
 
-@pytest.mark.parametrize("content", [b"", b"damaged", "cut"], ids=["empty", "damaged", "cut short"])
-def test_a_damaged_checkpoint_is_not_resumed_and_that_is_said(content, tmp_path, caplog):
+def flipped(content):
+    # a bit of a stored number, which torch reads without complaint
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("last.ckpt", lambda content: b""),
+        ("last.ckpt", lambda content: content[:500]),
+        ("last.ckpt", flipped),
+        ("last.ckpt.sha256", lambda content: b"\xff"),
+        ("last.ckpt.sha256", None),
+    ],
+    ids=["empty", "cut short", "one bit", "damaged hash", "no hash"],
+)
+def test_a_checkpoint_that_was_altered_is_not_resumed_and_that_is_said(name, change, tmp_path, caplog):
     trained(folder=tmp_path)
-    path = tmp_path / "last.ckpt"
-    path.write_bytes(path.read_bytes()[:500] if content == "cut" else content)
+    path = tmp_path / name
+    if change is None:
+        path.unlink()
+    else:
+        path.write_bytes(change(path.read_bytes()))
     assert trained(folder=tmp_path)[1].resumed_from_epoch is None
-    assert "cannot be read" in caplog.text
+    assert "is not as it was written" in caplog.text
+    # and the next one is sound again
+    assert trained(folder=tmp_path)[1].resumed_from_epoch == 4
 
 
-def test_a_checkpoint_cannot_carry_code(tmp_path, caplog):
+def test_a_kill_between_hash_and_checkpoint_leaves_the_epoch_before(tmp_path, monkeypatch):
+    replace = os.replace
+
+    def killed(source, target):
+        if Path(target).name == "last.ckpt" and Path(target).exists():
+            raise Interrupted
+        replace(source, target)
+
+    monkeypatch.setattr(checkpoints.os, "replace", killed)
+    with pytest.raises(Interrupted):
+        trained(folder=tmp_path)
+    monkeypatch.undo()
+    resumed, run = trained(folder=tmp_path)
+    assert run.resumed_from_epoch == 1
+    assert bits(resumed) == bits(trained()[0])
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_checkpoint_cannot_carry_code(sealed, tmp_path, caplog):
     class Code:
         def __reduce__(self):
             return (Path.touch, (tmp_path / "ran",))
 
-    torch.save({"run_hash": Code()}, tmp_path / "last.ckpt")
+    path = tmp_path / "last.ckpt"
+    torch.save({"run_hash": Code()}, path)
+    if sealed:
+        # by somebody who replaces the hash too
+        (tmp_path / "last.ckpt.sha256").write_text(hashlib.sha256(path.read_bytes()).hexdigest())
     assert trained(folder=tmp_path)[1].resumed_from_epoch is None
+    assert ("cannot be read" if sealed else "is not as it was written") in caplog.text
     assert not (tmp_path / "ran").exists()
 
 
@@ -235,7 +281,7 @@ def test_nothing_is_printed_warned_or_written_elsewhere(tmp_path, monkeypatch, c
         trained(folder=tmp_path / "run")
         trained()
     assert capfd.readouterr() == ("", "")
-    assert [path.name for path in tmp_path.rglob("*")] == ["run", "last.ckpt"]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["last.ckpt", "last.ckpt.sha256", "run"]
 
 
 def test_a_callers_logger_gets_the_metrics(tmp_path):

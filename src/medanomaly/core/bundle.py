@@ -11,8 +11,7 @@ import io
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,8 @@ MANIFEST = "manifest.json"
 # left behind by a file manager that looked into the folder; never read
 DESKTOP_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")
 SAFE_SUFFIXES = (".onnx", ".npy", ".safetensors", ".skops", ".md")
+# entries that are no part of what a bundle is
+_SEAL, _TIME = "manifest_sha256", "created"
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,11 @@ class Bundle:
 
     @property
     def bundle_hash(self) -> str:
-        """SHA-256 of the manifest, which holds the hash of every file: names this exact bundle."""
-        return self.manifest["manifest_sha256"]
+        """SHA-256 of the manifest, which holds the hash of every file, without the time of making.
+
+        Two trainings with equal code, libraries, data, parameters and seed give the same hash.
+        """
+        return _manifest_hash(self.manifest, without=(_SEAL, _TIME))
 
     def array(self, name: str) -> np.ndarray:
         """The ``.npy`` file ``name`` as an array; object arrays, which would need pickle, are refused."""
@@ -59,8 +63,8 @@ def array_bytes(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _manifest_hash(manifest: Mapping[str, Any]) -> str:
-    content = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
+def _manifest_hash(manifest: Mapping[str, Any], without: Collection[str] = (_SEAL,)) -> str:
+    content = {key: value for key, value in manifest.items() if key not in without}
     return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
@@ -91,25 +95,24 @@ def make_bundle(manifest: Mapping[str, Any], files: dict[str, bytes]) -> Bundle:
         sealed = json.loads(json.dumps(sealed, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise BundleError(f"the manifest is not plain JSON: {error}") from error
-    return Bundle(Manifest(sealed | {"manifest_sha256": _manifest_hash(sealed)}), dict(files))
+    return Bundle(Manifest(sealed | {_SEAL: _manifest_hash(sealed)}), dict(files))
 
 
 def write_bundle(folder: Path, bundle: Bundle) -> None:
     """Write the bundle as ``folder``, replacing what was there only once the new one is complete.
 
-    A process that is killed in between leaves the one before, which :func:`read_bundle` finds.
+    A process that is killed in between leaves the one before, which :func:`read_bundle` finds. Of a folder that it wrote
+    half the next call leaves nothing.
     """
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    staging, before = _beside(folder, "new"), _before(folder)
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
     try:
         for name, content in bundle.files.items():
             _check_name(name, folder)
             (staging / name).write_bytes(content)
         (staging / MANIFEST).write_text(json.dumps(dict(bundle.manifest), indent=1, allow_nan=False) + "\n")
-        # mkdtemp makes a private folder; a bundle is as readable as any other output
-        staging.chmod(0o777 & ~_umask())
-        before = _before(folder)
         if folder.exists():
             shutil.rmtree(before, ignore_errors=True)
             os.replace(folder, before)
@@ -120,15 +123,13 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
         raise
 
 
+def _beside(folder: Path, what: str) -> Path:
+    return folder.with_name(f".{folder.name}.{what}")
+
+
 def _before(folder: Path) -> Path:
     """Where the bundle that is being replaced waits until the new one is in place."""
-    return folder.with_name(f".{folder.name}.before")
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    return _beside(folder, "before")
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -150,7 +151,7 @@ def read_bundle(folder: Path) -> Bundle:
     try:
         manifest = json.loads(path.read_bytes())
         listed = dict(manifest["sha256"])
-        stated = manifest["manifest_sha256"]
+        stated = manifest[_SEAL]
         # refuses NaN and numbers beyond float64 too
         found = _manifest_hash(manifest)
     except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -33,6 +33,22 @@ def age_band(age: pd.Series) -> pd.Series:
     return pd.cut(age, bins=edges, right=False, labels=labels).astype("string")
 
 
+def rare_levels(levels: pd.Series, patients: pd.Series, least: int) -> list[str]:
+    """Levels of a category that fewer than ``least`` patients have."""
+    counts = patients.groupby(levels, observed=True).nunique()
+    return list(counts.index[counts < least])
+
+
+def rare_as_one(levels: pd.Series, patients: pd.Series, least: int) -> pd.Series:
+    """Levels in which those of too few patients are one, so that nothing that is learned or shown names a person."""
+    return levels.mask(levels.isin(rare_levels(levels, patients, least)), rare_level(least))
+
+
+def rare_level(least: int) -> str:
+    """The one level in place of all that fewer than ``least`` patients have."""
+    return f"(fewer than {least} patients)"
+
+
 def check_cases(cases: pd.DataFrame, source: object = "case table") -> pd.DataFrame:
     """Return the case table in its declared dtypes, or raise :class:`InputError` naming what breaks the contract."""
     missing = [column for column in CASE_COLUMNS if column not in cases.columns]

@@ -5,6 +5,7 @@ run side by side in one process.
 """
 
 import importlib
+import keyword
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -107,6 +108,8 @@ def read_environment(loader: Any) -> Environment:
             source=f"conf/{named}",
             remedy=f"Known are {', '.join(known)}.",
         )
+    for modality, named_blocks in blocks.items():
+        _check_names(modality, named_blocks or {}, f"conf/{named}")
     models = {
         m: _models(m, cases[m], blocks.get(m) or {}, listed.get(m), own_blocks.get(m) or {}, f"conf/{named}")
         for m in modalities
@@ -132,6 +135,17 @@ def _check_lists(listed: Any, source: str) -> None:
             source=source,
             remedy=f"Give a list per modality, such as models: {{{first}: [ecdf]}}.",
         )
+
+
+def _check_names(modality: str, blocks: Mapping[Any, Any], source: str) -> None:
+    """Refuse a model whose name cannot be that of files, parameters and arguments."""
+    for name in blocks:
+        if not (isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)):
+            raise ConfigurationError(
+                f"'{name}' is no name of a model",
+                source=f"models.{modality} in {source}",
+                remedy="Use letters, digits and '_', and begin with a letter.",
+            )
 
 
 def _own(loader: Any, key: str) -> dict[str, Any]:

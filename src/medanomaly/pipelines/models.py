@@ -147,11 +147,15 @@ def _with_tuned(kind: ModelKind, params: Any, tuned: Mapping[str, Any], name: st
 
 
 def with_card(bundle: Bundle) -> Bundle:
-    """The bundle with its model card, which has no figures yet: training never reads test."""
+    """The bundle with its model card, which has no figures yet: training never reads test.
+
+    The card does not say when it was made, so that equal trainings give equal files; the manifest does.
+    """
     from medanomaly.core.bundle import make_bundle
     from medanomaly.reporting.model_card import render_card
 
-    return make_bundle(bundle.manifest, bundle.files | {"card.md": render_card(bundle.manifest).encode()})
+    timeless = {name: value for name, value in bundle.manifest.items() if name != "created"}
+    return make_bundle(bundle.manifest, bundle.files | {"card.md": render_card(timeless).encode()})
 
 
 def score_cases(

@@ -18,7 +18,7 @@ from medanomaly.training.params import TrainingParams
 
 logger = logging.getLogger(__name__)
 
-CHECKPOINT = "last.ckpt"
+CHECKPOINT, HASHES = "last.ckpt", "last.ckpt.sha256"
 
 
 def run_hash(module: pl.LightningModule, params: TrainingParams, seed: int, fingerprint: str) -> str:
@@ -38,6 +38,13 @@ def read_checkpoint(folder: Path, wanted: str) -> dict | None:
     """The checkpoint in ``folder`` if its ``run_hash`` is ``wanted``, else None and a warning with the reason."""
     path = folder / CHECKPOINT
     if not path.is_file():
+        return None
+    if _sha256(path) not in _hashes(folder):
+        logger.warning(
+            "%s is not as it was written (%s does not hold its hash): training starts from the beginning",
+            path,
+            HASHES,
+        )
         return None
     try:
         # weights_only: it constructs only tensors and plain containers
@@ -61,7 +68,24 @@ def write_checkpoint(folder: Path, checkpoint: dict) -> None:
         torch.save(checkpoint, file)
         file.flush()
         os.fsync(file.fileno())
+    # the hash of the previous epoch stays beside the new one: a kill may come between the two replacements
+    hashes = folder / f"{HASHES}.partial"
+    hashes.write_text("\n".join([_sha256(partial), *_hashes(folder)[:1]]) + "\n")
+    os.replace(hashes, folder / HASHES)
     os.replace(partial, folder / CHECKPOINT)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _hashes(folder: Path) -> list[str]:
+    """Hashes that the checkpoint may have: of the last epoch that was saved, then of the one before."""
+    try:
+        return (folder / HASHES).read_text().split()
+    except (OSError, UnicodeDecodeError):
+        return []
 
 
 def training_state(trainer: pl.Trainer, module: pl.LightningModule) -> dict:

@@ -58,9 +58,9 @@ def fit(
     same call gives the same weights, bit for bit on a CPU, interrupted or not. The global random generators are restored
     afterwards. The caller sets the initial weights: build the module inside :func:`medanomaly.training.seeding.seeded`.
 
-    With a folder, ``last.ckpt`` is written there after each epoch. It is resumed if settings, seed, class of the module,
-    hyper-parameters (``save_hyperparameters``) and ``fingerprint`` are equal; else training starts from the beginning,
-    with a warning. A finished run is not repeated.
+    With a folder, ``last.ckpt`` is written there after each epoch, and its hash beside it. It is resumed if it has that
+    hash, and settings, seed, class of the module, hyper-parameters (``save_hyperparameters``) and ``fingerprint`` are
+    equal; else training starts from the beginning, with a warning. A finished run is not repeated.
 
     Args:
         module: with ``training_step``, ``configure_optimizers`` and, for validation, ``validation_step``; manual

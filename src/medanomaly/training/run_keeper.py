@@ -43,8 +43,8 @@ class RunKeeper(Checkpoint):
         self._to_restore = None
         self._unsaved = False
         if checkpoint is not None:
-            for name, value in checkpoint["run"].items():
-                setattr(self, name, value)
+            for name in _KEPT:
+                setattr(self, name, checkpoint["run"][name])
             self._to_restore = checkpoint["training"]
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

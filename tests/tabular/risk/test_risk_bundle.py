@@ -50,13 +50,7 @@ def test_no_label_or_value_of_test_reaches_the_bundle(bundle, cases, table):
     again = train_risk(
         other_cases, other, params, name="mortality", seed=0, outcome="died", units={"a": "mmol/L"}
     )
-    # skops writes memory addresses, so the files differ where the models do not
-    hashes = {"sha256", "manifest_sha256"}
-    assert {k: v for k, v in again.manifest.items() if k not in hashes} == {
-        k: v for k, v in bundle.manifest.items() if k not in hashes
-    }
-    expected = RiskScorer(bundle).probabilities(table[0])
-    pd.testing.assert_frame_equal(RiskScorer(again).probabilities(table[0]), expected, check_exact=True)
+    assert again.bundle_hash == bundle.bundle_hash
 
 
 def test_label_check_lists_cases_outside_test_alone(cases, table):

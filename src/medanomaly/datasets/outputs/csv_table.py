@@ -1,5 +1,7 @@
 """Tables of results as CSV that a spreadsheet opens without running anything that stands in them."""
 
+from typing import ClassVar
+
 import pandas as pd
 from kedro_datasets import pandas as kedro_pandas
 
@@ -10,6 +12,9 @@ _QUOTED = r"^'(?=['=@\t\r+-])"
 
 class CSVTableDataset(kedro_pandas.CSVDataset):
     """A CSV of results in which text that a spreadsheet would run as a formula is quoted, and read back as it was."""
+
+    # what a locale calls its encoding may lack a letter or a dash
+    DEFAULT_FS_ARGS: ClassVar[dict] = {"open_args_save": {"mode": "w", "encoding": "utf-8"}}
 
     def save(self, data: pd.DataFrame) -> None:
         """Write the table."""

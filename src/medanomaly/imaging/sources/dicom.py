@@ -2,6 +2,7 @@
 
 import io
 import math
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,11 @@ _CODECS = "Install the extra: pip install 'medanomaly[dicom]'."
 LARGEST_INFLATED = 128 * 2**20  # bytes of a deflated file; a radiograph has 2 to 50 MB
 # what an image of a stream begins with: JPEG and JPEG-LS, JPEG 2000
 _STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")
+# of the standard; anything else may be what belongs into another field
+_PHOTOMETRIC = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420",
+                "YBR_PARTIAL_422", "YBR_ICT", "YBR_RCT", "ARGB", "CMYK", "HSV", "XYB")  # fmt: skip
+_SEXES = ("F", "M", "O")
+_QUOTED = r"b?('[^']*'|\"[^\"]*\")"
 # what programs write in place of a patient id; all people of an archive would become one
 _NO_PATIENT = ("anonymous", "anonymized", "anonymised", "anon", "unknown", "none", "removed", "x", "-1")
 
@@ -97,7 +103,9 @@ def _decoded(dataset: Dataset, name: str, window: str) -> RawImage:
     colours = _integer(dataset, "SamplesPerPixel", name, 1) > 1
     if not colours and photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise InputError(
-            f"photometric interpretation '{photometric}'",
+            f"photometric interpretation '{photometric}'"
+            if photometric in _PHOTOMETRIC
+            else "an unknown photometric interpretation",
             remedy="Expected MONOCHROME1, MONOCHROME2 or RGB.",
             source=name,
         )
@@ -140,7 +148,8 @@ def _dataset(content: bytes, name: str, **options) -> Dataset:
 
 
 def _words(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    """What an error says, without values of the header, which it quotes."""
+    return re.sub(_QUOTED, "'...'", str(error)) or type(error).__name__
 
 
 def _refuse_bomb(content: bytes, name: str) -> None:
@@ -187,12 +196,9 @@ def _numbers(dataset: Dataset, keyword: str, name: str) -> list[float]:
     except ValueError:
         numbers = [math.nan]
     if not all(math.isfinite(number) for number in numbers):
-        raise InputError(f"{keyword} is '{_short(texts)}', which is no number", source=name)
+        # what stands there may belong into another field, and name a person
+        raise InputError(f"{keyword} is no number", source=name)
     return numbers
-
-
-def _short(texts: list[str]) -> str:
-    return "\\".join(texts)[:40]
 
 
 def _integer(dataset: Dataset, keyword: str, name: str, default: int) -> int:
@@ -425,19 +431,20 @@ def _is_stream(dataset: Dataset) -> bool:
 
 def _syntax(dataset: Dataset) -> str:
     syntax = _syntax_uid(dataset)
-    return syntax.name if syntax is not None else "an unknown transfer syntax"
+    return syntax.name if syntax is not None and syntax.is_valid else "an unknown transfer syntax"
 
 
 def _attributes(dataset: Dataset, name: str, key: bytes | None = None) -> dict:
     patient, age = _text(dataset, "PatientID"), _text(dataset, "PatientAge")
     years = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
     burned = _text(dataset, "BurnedInAnnotation").upper()
+    sex, photometric = _text(dataset, "PatientSex").upper(), _text(dataset, "PhotometricInterpretation")
     return {
         "patient_id": pseudonym(patient, "D", key) if patient.lower() not in ("", *_NO_PATIENT) else None,
-        "sex": _text(dataset, "PatientSex") or None,
+        "sex": sex if sex in _SEXES else None,
         "age": int(age[:3]) * years[age[3]] if age[:3].isdecimal() and age[3:] in years else None,
         "view": _text(dataset, "ViewPosition") or None,
-        "photometric": _text(dataset, "PhotometricInterpretation"),
+        "photometric": photometric if photometric in _PHOTOMETRIC else "unknown",
         "bits": _integer(dataset, "BitsStored", name, 0),
         "transfer_syntax": _syntax(dataset),
         "width": _integer(dataset, "Columns", name, 0),

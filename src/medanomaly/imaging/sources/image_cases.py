@@ -2,8 +2,9 @@
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
-from medanomaly.core.cases import SPLITS, age_band, check_cases
+from medanomaly.core.cases import SPLITS, age_band, check_cases, rare_as_one
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.params import Params
 from medanomaly.core.splits import SplitParams
@@ -15,6 +16,7 @@ from medanomaly.imaging.sources.store import ImageStore
 _NO_GROUPS = ("case_id", "patient_id", "label", "kind", "split_official", "path", "mask_path", "split", "row",
               "transfer_syntax", "burned_in", "age")  # fmt: skip
 MAX_LEVELS = 30
+MIN_PATIENTS = 5
 
 
 class ImageParams(Params):
@@ -24,11 +26,14 @@ class ImageParams(Params):
         contract: size, geometry and contrast.
         dtype: of the store; ``uint8`` needs a quarter of the space.
         store: folder of the prepared images.
+        min_patients: a level of a subgroup that fewer patients have is written as "(fewer than 5 patients)": fields of a
+            header sometimes hold what belongs into another one.
     """
 
     contract: InputContract = InputContract()
     dtype: str = "float32"
     store: str
+    min_patients: int = Field(MIN_PATIENTS, ge=1)
 
 
 def shown_names(table: pd.DataFrame) -> pd.Series:
@@ -39,7 +44,7 @@ def shown_names(table: pd.DataFrame) -> pd.Series:
 
 
 def image_cases(
-    source: ImageSource, store: ImageStore, split: SplitParams
+    source: ImageSource, store: ImageStore, split: SplitParams, min_patients: int = MIN_PATIENTS
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     """Split the images that could be read.
 
@@ -47,6 +52,7 @@ def image_cases(
         source: the listed images.
         store: those that could be read.
         split: shares; an official test part stays the test part.
+        min_patients: as of :class:`ImageParams`.
 
     Returns:
         ``(manifest, cases, quarantine, summary)``. Row i of the manifest is row i of the case table; its ``row`` is the row
@@ -70,7 +76,10 @@ def image_cases(
     cases = manifest[["case_id", "patient_id", "label", "kind", "split"]].copy()
     for name in manifest.columns.difference(_NO_GROUPS, sort=False):
         if not pd.api.types.is_numeric_dtype(manifest[name]) and 1 < manifest[name].nunique() <= MAX_LEVELS:
-            cases[name] = manifest[name].astype("string")
+            levels = rare_as_one(manifest[name].astype("string"), manifest["patient_id"], min_patients)
+            # nothing is compared where all are rare
+            if len(levels.dropna().unique()) > 1:
+                cases[name] = levels
     if "age" in manifest:
         cases["age_band"] = age_band(pd.to_numeric(manifest["age"], errors="coerce"))
     rejected = pd.concat([store.quarantine, crossing], ignore_index=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import zlib
 from typing import Protocol
 from zipfile import BadZipFile
 
@@ -102,8 +103,14 @@ class NpzReader:
                     remedy="Get it from https://medmnist.com (CC BY 4.0), or correct the path.",
                     source=self.url,
                 ) from error
-            except (ValueError, BadZipFile, EOFError, OSError, KeyError) as error:
+            except (ValueError, BadZipFile, EOFError, OSError, KeyError, zlib.error) as error:
                 raise InputError(f"not a readable npz file: {error}", source=self.url) from error
+            except MemoryError as error:
+                raise InputError(
+                    f"its arrays do not fit into memory: {error}",
+                    remedy="Take the set with smaller images.",
+                    source=self.url,
+                ) from error
         return self._arrays
 
     def stamp(self, path: str) -> str:

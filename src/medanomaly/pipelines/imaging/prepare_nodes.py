@@ -19,7 +19,7 @@ def prepare_images(
     from medanomaly.imaging.sources.store import open_store
 
     store = open_store(raw, params.contract, params.store, dtype=params.dtype)
-    manifest, cases, quarantine, summary = image_cases(raw, store, split)
+    manifest, cases, quarantine, summary = image_cases(raw, store, split, params.min_patients)
     return store.images, manifest, cases, quarantine, summary | {"cases": "images", "noun": "image"}
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
+from medanomaly.core.cases import rare_as_one, rare_level, rare_levels
 from medanomaly.core.params import Params
 from medanomaly.core.plain_text import plain_text
 from medanomaly.tabular.table.description import Column, TableSpec
@@ -188,20 +189,9 @@ def listed(names: list[str]) -> str:
     return ", ".join(names[:SHOWN_NAMES]) + more
 
 
-def rare_level(least: int) -> str:
-    """The one level in place of all that fewer than ``least`` patients have."""
-    return f"(fewer than {least} patients)"
-
-
 def kept_levels(levels: pd.Series, least: int) -> tuple[str, ...]:
     """The levels of a category besides the one of too few patients, sorted."""
     return tuple(sorted(set(levels.dropna()) - {rare_level(least)}))
-
-
-def rare_levels(levels: pd.Series, patients: pd.Series, least: int) -> list[str]:
-    """Levels of a category that fewer than ``least`` patients have."""
-    counts = patients.groupby(levels, observed=True).nunique()
-    return list(counts.index[counts < least])
 
 
 def without_rare(
@@ -224,7 +214,7 @@ def without_rare(
     levels_are = "1 level that fewer than" if len(rare) == 1 else f"{len(rare)} levels that fewer than"
     end = "is written as rare" if len(rare) == 1 else "are written as one"
     notes.append(f"column '{name}': {levels_are} {least} patients have {end} (min_patients)")
-    return levels.mask(levels.isin(rare), rare_level(least))
+    return rare_as_one(levels, patients, least)
 
 
 def _words_as_values(name: str, levels: pd.Series) -> list[str]:

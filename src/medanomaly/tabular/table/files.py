@@ -141,8 +141,14 @@ class DelimitedFile:
             raise InputError(
                 "the file is empty", remedy="Expected a header and data rows.", source=self.source
             ) from error
-        except (pd.errors.ParserError, UnicodeDecodeError, csv.Error) as error:
+        except (pd.errors.ParserError, UnicodeDecodeError, csv.Error, MemoryError) as error:
             said = str(error).strip()
+            if isinstance(error, MemoryError) or "out of memory" in said:
+                raise InputError(
+                    "the table does not fit into memory",
+                    remedy="Name the columns that are needed (usecols), or divide the file.",
+                    source=self.source,
+                ) from error
             raise InputError(
                 f"the file cannot be read as a table: {said}", remedy=_READABLE, source=self.source
             ) from error
