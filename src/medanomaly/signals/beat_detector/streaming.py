@@ -120,9 +120,8 @@ class StreamingBeatScorer:
                 later than ``latency_s``, a silence may be reported that turns out shorter than three seconds.
 
         Returns:
-            The beats whose scores are now certain, and silences. A silence is reported in the learning time, too: half a
-            second after its third second, and up to two seconds later where the signal holds what may still turn out to be
-            a beat.
+            The beats whose scores are now certain, and silences. A silence is reported in the learning time, too: 0.3 s
+            after its third second, or up to 1.5 s where the signal holds what may still turn out to be a beat.
 
         Raises:
             InputError: another number of leads, or R peaks that are out of order or out of reach.
