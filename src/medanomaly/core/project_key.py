@@ -70,7 +70,9 @@ class ProjectKey:
             return
         finally:
             os.unlink(written)
-        logger.warning("A key for %s was made in %s. Keep it: %s.", self.purpose, self.file, self.kept_because)
+        logger.warning(
+            "A key for %s was made in %s. Keep it: %s.", self.purpose, self.file, self.kept_because
+        )
 
 
 def _project_folder() -> Path:

@@ -108,10 +108,14 @@ def verify(connection: sa.Connection, keys: Keys) -> Verdict:
             contents[seq] = event["content_hash"]
     head = connection.execute(sa.select(audit_head.c.seq, audit_head.c.row_hash)).one()
     if (int(head.seq), head.row_hash) != (seq, seal):
-        return Verdict(False, seq, seal, seq + 1, f"event {seq + 1} is missing: the end of the chain was cut off")
+        return Verdict(
+            False, seq, seal, seq + 1, f"event {seq + 1} is missing: the end of the chain was cut off"
+        )
     for event, rows in _recorded(connection):
         if contents.pop(event, None) != content_of(keys, rows):
-            return Verdict(False, seq, seal, event, f"predictions of event {event} were changed, added or removed")
+            return Verdict(
+                False, seq, seal, event, f"predictions of event {event} were changed, added or removed"
+            )
     if contents:
         first = min(contents)
         return Verdict(False, seq, seal, first, f"the predictions of event {first} are gone")

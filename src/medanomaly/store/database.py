@@ -126,7 +126,9 @@ def migrate(engine: sa.Engine, revision: str = "head") -> None:
                 f"the tables of the store are of revision {now}, which this version does not know",
                 remedy="Use the version of medanomaly that made them, or a later one.",
             )
-        forwards = revision == "head" or (revision != "base" and (now is None or known.index(revision) < known.index(now)))
+        forwards = revision == "head" or (
+            revision != "base" and (now is None or known.index(revision) < known.index(now))
+        )
         (command.upgrade if forwards else command.downgrade)(config, revision)
 
 

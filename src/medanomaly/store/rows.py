@@ -75,14 +75,18 @@ def prediction_rows(
         "input_hash": [inputs[case] for case in of],
     }
     moments = ["" if moment is None else moment.astimezone(UTC).isoformat() for moment in when]
-    named = zip(out["model_hash"], out["subject_key"], out["case_key"], moments, out["input_hash"], strict=True)
+    named = zip(
+        out["model_hash"], out["subject_key"], out["case_key"], moments, out["input_hash"], strict=True
+    )
     out = {"prediction_id": keys.hashes(PREDICTION, map("|".join, named))} | out
     for name, given in _GIVEN.items():
         out[name] = _without_nan(scores[given], bool if name == "flagged" else float)
     return out
 
 
-def explanation_rows(answers: Scored, ids: Mapping[tuple[str, str], str], keep_values: bool) -> list[dict[str, Any]]:
+def explanation_rows(
+    answers: Scored, ids: Mapping[tuple[str, str], str], keep_values: bool
+) -> list[dict[str, Any]]:
     """Rows of explanations, the largest contribution of a case first.
 
     Args:
@@ -142,14 +146,14 @@ def _of_table(features: pd.DataFrame) -> list[bytes]:
     if not text:
         return out
     words = [features[name].astype("string").fillna("\x00").tolist() for name in text]
-    return [
-        numbers + "\x1f".join(cells).encode() for numbers, *cells in zip(out, *words, strict=True)
-    ]
+    return [numbers + "\x1f".join(cells).encode() for numbers, *cells in zip(out, *words, strict=True)]
 
 
 def _of_recordings(raw: Mapping[str, Any], case_ids: list[str], keys: Keys) -> list[bytes]:
     """For cases that lie in recordings: the recording of each, by its name before the colon."""
-    made = {record: keys.hashes(INPUT, [np.ascontiguousarray(r.signal).tobytes()])[0] for record, r in raw.items()}
+    made = {
+        record: keys.hashes(INPUT, [np.ascontiguousarray(r.signal).tobytes()])[0] for record, r in raw.items()
+    }
     every = "".join(made.values())
     return [made.get(case.rpartition(":")[0], every).encode() for case in case_ids]
 
@@ -158,5 +162,7 @@ def _without_nan(values: pd.Series, kind: type) -> list[Any]:
     missing = values.isna().to_numpy()
     if missing.all():
         return [None] * len(values)
-    plain = [None if gone else kind(value) for value, gone in zip(values.tolist(), missing.tolist(), strict=True)]
+    plain = [
+        None if gone else kind(value) for value, gone in zip(values.tolist(), missing.tolist(), strict=True)
+    ]
     return plain

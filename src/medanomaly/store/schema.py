@@ -122,7 +122,9 @@ explanation = sa.Table(
     # only where clinical values are kept
     sa.Column("shown_value", sa.String(TEXT)),
     sa.PrimaryKeyConstraint("prediction_id", "place", name="pk_explanation"),
-    sa.ForeignKeyConstraint(["prediction_id"], ["prediction.prediction_id"], name="fk_explanation_prediction"),
+    sa.ForeignKeyConstraint(
+        ["prediction_id"], ["prediction.prediction_id"], name="fk_explanation_prediction"
+    ),
 )
 
 ground_truth = sa.Table(

@@ -123,7 +123,9 @@ class Store:
             Number of predictions that were not there before.
         """
         if batch is not None and not 0 < len(batch) <= HASH_LENGTH:
-            raise InputError(f"the name of a batch has {len(batch)} characters", remedy=f"Give 1 to {HASH_LENGTH}.")
+            raise InputError(
+                f"the name of a batch has {len(batch)} characters", remedy=f"Give 1 to {HASH_LENGTH}."
+            )
         columns = rows.prediction_rows(answers, self._keys, times)
         ids = columns["prediction_id"]
         scored = answers.scores
@@ -242,7 +244,9 @@ class Store:
                 prediction.c.case_key == ground_truth.c.case_key,
             ),
         )
-        source = {column.name: column for table in (ground_truth, model_version, prediction) for column in table.c}
+        source = {
+            column.name: column for table in (ground_truth, model_version, prediction) for column in table.c
+        }
         wanted = sa.select(*(source[name] for name in PREDICTION_COLUMNS)).select_from(joined)
         if subject is not None:
             wanted = wanted.where(prediction.c.subject_key == self._of(rows.SUBJECT, [subject])[0])
@@ -294,7 +298,9 @@ class Store:
             Number of the event.
         """
         if len(action) > 50 or len(detail) > LONG_TEXT or len(actor) > TEXT:
-            raise InputError("the text of an audit event is too long", remedy="Give 50, 2,000 and 200 characters.")
+            raise InputError(
+                "the text of an audit event is too long", remedy="Give 50, 2,000 and 200 characters."
+            )
         with self._writing() as (connection, head):
             return audit.append(
                 connection, self._keys, head, action, n_rows=n_rows, actor=actor, detail=detail
@@ -372,7 +378,10 @@ class Store:
                 wanted = sa.select(raw_record).where(raw_record.c.subject_key.in_(some))
                 found += connection.execute(wanted.order_by(raw_record.c.record_id)).mappings().all()
         # a record that was corrected is there twice; the later one holds
-        last = {(row["subject_key"], row["case_key"]): row for row in sorted(found, key=lambda row: row["recorded_at"])}
+        last = {
+            (row["subject_key"], row["case_key"]): row
+            for row in sorted(found, key=lambda row: row["recorded_at"])
+        }
         kept = [row for row in last.values() if row["case_key"] not in now]
         ids = {patient_id: [owner[row["subject_key"]] for row in kept]}
         if case_id is not None:
@@ -419,7 +428,9 @@ def _check_tables(engine: sa.Engine) -> None:
         now = revision_of(connection)
     if now != head_revision():
         raise ConfigurationError(
-            "the store has no tables yet" if now is None else f"the tables of the store are of revision {now}",
+            "the store has no tables yet"
+            if now is None
+            else f"the tables of the store are of revision {now}",
             remedy=f"Let an account that may do so bring them to revision {head_revision()}: Store.open(url).",
         )
 

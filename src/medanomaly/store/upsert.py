@@ -30,35 +30,53 @@ class Upsert(Executable, sa.ClauseElement):
         return [column.name for column in self.table.primary_key.columns]
 
 
-def _names(compiler: SQLCompiler, element: Upsert) -> tuple[str, list[str], list[str]]:
-    """Table, columns and their bound parameters as they are written in this dialect."""
-    columns = list(element.table.columns)
-    written = [compiler.preparer.quote(column.name) for column in columns]
-    bound = [compiler.process(sa.bindparam(column.name, type_=column.type)) for column in columns]
-    return compiler.preparer.format_table(element.table), written, bound
+def _names(element: Upsert, compiler: SQLCompiler) -> tuple[str, list[str]]:
+    """Table and columns as they are written in this dialect."""
+    columns = [compiler.preparer.quote(column.name) for column in element.table.columns]
+    return compiler.preparer.format_table(element.table), columns
 
 
-@compiles(Upsert)
-def _on_conflict(element: Upsert, compiler: SQLCompiler, **_) -> str:
-    """SQLite and PostgreSQL."""
-    table, columns, bound = _names(compiler, element)
+def _bound(element: Upsert, compiler: SQLCompiler) -> list[str]:
+    """A bound parameter per column."""
+    columns = element.table.columns
+    return [compiler.process(sa.bindparam(column.name, type_=column.type)) for column in columns]
+
+
+@compiles(Upsert, "sqlite")
+def _one_row(element: Upsert, compiler: SQLCompiler, **_) -> str:
+    table, columns = _names(element, compiler)
+    values = ", ".join(_bound(element, compiler))
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({values}) {_on_conflict(element, compiler)}"
+
+
+@compiles(Upsert, "postgresql")
+def _arrays(element: Upsert, compiler: SQLCompiler, **_) -> str:
+    """All rows in one statement, one array per column: a statement per row would wait for the server each time."""
+    table, columns = _names(element, compiler)
+    arrays = [sa.bindparam(c.name, type_=sa.ARRAY(c.type)) for c in element.table.columns]
+    values = ", ".join(compiler.process(sa.cast(array, array.type)) for array in arrays)
+    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({values}) {_on_conflict(element, compiler)}"
+
+
+def _on_conflict(element: Upsert, compiler: SQLCompiler) -> str:
     quote = compiler.preparer.quote
-    text = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(bound)}) "
-    text += f"ON CONFLICT ({', '.join(map(quote, element.keys))}) DO "
+    text = f"ON CONFLICT ({', '.join(map(quote, element.keys))}) DO "
     if not element.update:
         return f"{text}NOTHING"
     text += f"UPDATE SET {', '.join(f'{quote(name)} = excluded.{quote(name)}' for name in element.update)}"
     if element.newer is None:
         return text
     newer = quote(element.newer)
-    return f"{text} WHERE excluded.{newer} >= {table}.{newer}"
+    return f"{text} WHERE excluded.{newer} >= {compiler.preparer.format_table(element.table)}.{newer}"
 
 
 @compiles(Upsert, "oracle")
 def _merge(element: Upsert, compiler: SQLCompiler, **_) -> str:
-    table, columns, bound = _names(compiler, element)
+    table, columns = _names(element, compiler)
     quote = compiler.preparer.quote
-    given = ", ".join(f"{value} {name}" for name, value in zip(columns, bound, strict=True))
+    given = ", ".join(
+        f"{value} {name}" for name, value in zip(columns, _bound(element, compiler), strict=True)
+    )
     same = " AND ".join(f"t.{quote(key)} = s.{quote(key)}" for key in element.keys)
     text = f"MERGE INTO {table} t USING (SELECT {given} FROM dual) s ON ({same})"
     if element.update:
@@ -71,6 +89,11 @@ def _merge(element: Upsert, compiler: SQLCompiler, **_) -> str:
 
 
 def execute_rows(connection: sa.Connection, statement: Upsert, rows: Sequence[dict]) -> None:
-    """Send rows in parts, so that neither side holds all of them at once."""
+    """Send rows in parts, so that neither side holds all of them at once. A key may be in ``rows`` once only if it is renewed."""
+    names = [column.name for column in statement.table.columns]
     for start in range(0, len(rows), ROWS_AT_ONCE):
-        connection.execute(statement, rows[start : start + ROWS_AT_ONCE])
+        some = rows[start : start + ROWS_AT_ONCE]
+        if connection.dialect.name == "postgresql":
+            connection.execute(statement, {name: [row[name] for row in some] for name in names})
+        else:
+            connection.execute(statement, some)

@@ -44,7 +44,9 @@ def _text(name: str, length: int, nullable: bool = False) -> sa.Column:
 
 
 def _flag(name: str, table: str) -> tuple[sa.Column, sa.CheckConstraint]:
-    return sa.Column(name, sa.SmallInteger), sa.CheckConstraint(f"{name} IN (0, 1)", name=f"ck_{table}_{name}")
+    return sa.Column(name, sa.SmallInteger), sa.CheckConstraint(
+        f"{name} IN (0, 1)", name=f"ck_{table}_{name}"
+    )
 
 
 def upgrade() -> None:
