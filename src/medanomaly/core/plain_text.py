@@ -1,5 +1,7 @@
 """Ids, labels and categories as text: the same spelling for every type of column."""
 
+from math import isnan
+
 import pandas as pd
 
 # from here on a float cannot hold every whole number
@@ -19,7 +21,7 @@ def plain_text(values: pd.Series) -> pd.Series:
     if values.dtype == "float64":
         # the way of the general case below, in half its time
         text = [
-            None if x != x else str(int(x)) if x % 1 == 0 and abs(x) < _EXACT else str(x)
+            None if isnan(x) else str(int(x)) if x % 1 == 0 and abs(x) < _EXACT else str(x)
             for x in values.tolist()
         ]
         return pd.Series(text, index=values.index, name=values.name, dtype="string")

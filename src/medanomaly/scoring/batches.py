@@ -359,7 +359,7 @@ class _Folder:
         import pyarrow.parquet as pq
 
         table = scored.table.reindex(columns=list(COLUMNS))
-        text = {name: "string" for name in _TEXT}
+        text = dict.fromkeys(_TEXT, "string")
         numbers = {name: "float64" for name in COLUMNS if name not in (*_TEXT, "flagged")}
         table = table.assign(flagged=table["flagged"].map({True: True, False: False})).astype(text | numbers)
         made = pa.Table.from_pandas(table, schema=_schema(), preserve_index=False)

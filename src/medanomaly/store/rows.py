@@ -139,9 +139,9 @@ def _of_table(features: pd.DataFrame) -> list[bytes]:
     features = features.drop(columns="case_id", errors="ignore")
     numeric = [name for name in features if pd.api.types.is_numeric_dtype(features[name])]
     text = [name for name in features if name not in numeric]
-    numbers = np.ascontiguousarray(features[numeric].to_numpy(dtype=np.float64, na_value=np.nan))
-    # a NaN has many bit patterns
-    numbers[np.isnan(numbers)] = np.nan
+    numbers = features[numeric].to_numpy(dtype=np.float64, na_value=np.nan)
+    # a NaN has many bit patterns, and minus zero is zero
+    numbers = np.ascontiguousarray(np.where(np.isnan(numbers), np.nan, numbers + 0.0))
     out = [row.tobytes() for row in numbers]
     if not text:
         return out

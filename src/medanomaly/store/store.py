@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import pandas as pd
 import sqlalchemy as sa
@@ -148,8 +148,8 @@ class Store:
             new = set(connection.scalars(wanted))
             if new:
                 fresh = {row["prediction_id"]: row for row in made if row["prediction_id"] in new}
-                content = ([row[name] for name in audit.SEALED] for row in fresh.values())
-                head = audit.append(
+                sealed = [[row[name] for name in audit.SEALED] for row in fresh.values()]
+                audit.append(
                     connection,
                     self._keys,
                     head,
@@ -157,21 +157,19 @@ class Store:
                     n_rows=len(new),
                     actor=actor,
                     detail=batch or "",
-                    content_hash=audit.content_of(self._keys, content),
+                    content_hash=audit.content_of(self._keys, sealed),
                 )
-            self._explain(connection, head, reasons, actor)
+            self._explain(connection, reasons, actor)
         return len(new)
 
-    def _explain(
-        self, connection: sa.Connection, head: tuple[int, str], reasons: list[dict], actor: str
-    ) -> None:
+    def _explain(self, connection: sa.Connection, reasons: list[dict], actor: str) -> None:
         ids = {row["prediction_id"] for row in reasons}
         known = set(_asked_in_parts(connection, explanation.c.prediction_id, sorted(ids)))
         fresh = [row for row in reasons if row["prediction_id"] not in known]
         if not fresh:
             return
         execute_rows(connection, _EXPLANATIONS, fresh)
-        audit.append(connection, self._keys, head, audit.EXPLAINED, n_rows=len(fresh), actor=actor)
+        audit.append(connection, self._keys, audit.lock_head(connection), audit.EXPLAINED, n_rows=len(fresh), actor=actor)
 
     def add_ground_truth(
         self,

@@ -89,7 +89,7 @@ def _merge(element: Upsert, compiler: SQLCompiler, **_) -> str:
 
 
 def execute_rows(connection: sa.Connection, statement: Upsert, rows: Sequence[dict]) -> None:
-    """Send rows in parts, so that neither side holds all of them at once. A key may be in ``rows`` once only if it is renewed."""
+    """Send rows in parts, so that neither side holds all of them at once; a key that is renewed may be there once only."""
     names = [column.name for column in statement.table.columns]
     for start in range(0, len(rows), ROWS_AT_ONCE):
         some = rows[start : start + ROWS_AT_ONCE]
