@@ -1,5 +1,6 @@
 """Connections to the three databases, and the migrations of their tables."""
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,18 @@ def revision_of(connection: sa.Connection) -> str | None:
 def head_revision() -> str:
     """The newest revision that this version knows."""
     return ScriptDirectory.from_config(migrations()).get_current_head()
+
+
+def migration_sql(dialect: str, revision: str = "head") -> str:
+    """The statements of the migrations as text, for an administrator who runs them himself.
+
+    Args:
+        dialect: ``oracle``, ``postgresql`` or ``sqlite``.
+        revision: up to which one.
+    """
+    written = StringIO()
+    config = migrations()
+    config.output_buffer = written
+    config.attributes["dialect"] = dialect
+    command.upgrade(config, revision, sql=True)
+    return written.getvalue()
