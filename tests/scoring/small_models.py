@@ -73,6 +73,4 @@ def without_training(recipe, reads):
     modality = recipe.manifest.modality
     about = {"kind": "ecdf", "name": "mean", "modality": modality, "recipe": recipe.bundle_hash}
     bundle = make_bundle(about | {"thresholds": {"alpha": 0.05}}, {})
-    return Models(
-        [OpenModel(_Brightness(reads), _Scorer(bundle))], {recipe.bundle_hash: open_recipe(recipe)}
-    )
+    return Models([OpenModel(_Brightness(reads), _Scorer(bundle))], {recipe.bundle_hash: open_recipe(recipe)})

@@ -2,9 +2,9 @@ import uuid
 
 import pytest
 import sqlalchemy as sa
+from tests.store.answers import KEY
 
 from medanomaly.store.store import Store
-from tests.store.answers import KEY
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@ import threading
 
 import pytest
 import sqlalchemy as sa
+from tests.store.answers import KEY, answers
 
 from medanomaly.core.errors import InputError
 from medanomaly.store.keys import Keys
 from medanomaly.store.store import Store
-from tests.store.answers import KEY, answers
 
 both = pytest.mark.parametrize("new_database", ["sqlite", "postgresql"], indirect=True)
 
@@ -35,7 +35,11 @@ def chain(store):
 @both
 @pytest.mark.parametrize(
     "statement",
-    ["UPDATE audit_event SET actor = 'nobody'", "DELETE FROM audit_event WHERE seq = 2", "DELETE FROM audit_event"],
+    [
+        "UPDATE audit_event SET actor = 'nobody'",
+        "DELETE FROM audit_event WHERE seq = 2",
+        "DELETE FROM audit_event",
+    ],
 )
 def test_the_database_refuses_to_change_or_remove_events(chain, statement):
     with pytest.raises(sa.exc.DBAPIError, match="never"):

@@ -9,6 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.dialects.oracle.base import RESERVED_WORDS
 from sqlalchemy.dialects.oracle.oracledb import dialect as oracle_dialect
 from sqlalchemy.schema import CreateIndex, CreateTable
+from tests.store.answers import KEY, answers
 
 import medanomaly.store
 from medanomaly.core.errors import ConfigurationError
@@ -17,15 +18,15 @@ from medanomaly.store.database import head_revision, migrate, migration_sql, ope
 from medanomaly.store.schema import metadata
 from medanomaly.store.store import Store
 from medanomaly.store.upsert import Upsert
-from tests.store.answers import KEY, answers
 
 both = pytest.mark.parametrize("new_database", ["sqlite", "postgresql"], indirect=True)
 # words that Oracle keeps for itself or gives a meaning in a query, beyond the list of SQLAlchemy
-MORE_WORDS = set(
-    "access audit cluster column comment compress date exclusive file identified increment initial level lock long "
-    "maxextents minus mode modify noaudit nowait number offline online option pctfree prior raw resource row rowid "
-    "rownum session share size start successful synonym sysdate uid user validate varchar2 whenever".split()
-)
+MORE_WORDS = {
+    "access", "audit", "cluster", "column", "comment", "compress", "date", "exclusive", "file", "identified", "increment",
+    "initial", "level", "lock", "long", "maxextents", "minus", "mode", "modify", "noaudit", "nowait", "number", "offline",
+    "online", "option", "pctfree", "prior", "raw", "resource", "row", "rowid", "rownum", "session", "share", "size", "start",
+    "successful", "synonym", "sysdate", "uid", "user", "validate", "varchar2", "whenever",
+}  # fmt: skip
 LIMIT = 30
 
 
@@ -75,7 +76,9 @@ def test_sqlite_keeps_what_is_committed_and_checks_foreign_keys(store):
     assert settings == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 60_000}
     with pytest.raises(sa.exc.IntegrityError):
         with store.engine.begin() as connection:
-            connection.exec_driver_sql("INSERT INTO explanation (prediction_id, place, feature) VALUES ('x', 1, 'y')")
+            connection.exec_driver_sql(
+                "INSERT INTO explanation (prediction_id, place, feature) VALUES ('x', 1, 'y')"
+            )
 
 
 # Oracle: what can be checked without a server
@@ -133,7 +136,9 @@ def test_names_fit_oracle():
     assert not names & ({word.lower() for word in RESERVED_WORDS} | MORE_WORDS)
 
 
-@pytest.mark.parametrize("table", sorted({made.table.name for made in vars(store_module).values() if isinstance(made, Upsert)}))
+@pytest.mark.parametrize(
+    "table", sorted({made.table.name for made in vars(store_module).values() if isinstance(made, Upsert)})
+)
 def test_a_merge_of_oracle_binds_every_value(table):
     sql = oracle_statements()[table]
     columns = list(metadata.tables[table].columns.keys())
@@ -173,7 +178,9 @@ def test_the_package_for_oracle_says_that_it_was_not_run():
     assert "WAS NOT RUN ON A REAL ORACLE" in text
     tables = text[: text.index("CREATE OR REPLACE PACKAGE")]
     assert not re.search(r"\bBOOLEAN\b|VARCHAR2(?!\(\d+ CHAR\))", text.replace("IN VARCHAR2", ""))
-    assert tables.count("TIMESTAMP") - tables.count("SYSTIMESTAMP") == tables.count("TIMESTAMP WITH TIME ZONE")
+    assert tables.count("TIMESTAMP") - tables.count("SYSTIMESTAMP") == tables.count(
+        "TIMESTAMP WITH TIME ZONE"
+    )
     # only the body opens and closes blocks
     assert text.count("\n/\n") == text.count("CREATE ")
     for name in ("put", "take", "done", "failed"):

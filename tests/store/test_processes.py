@@ -4,10 +4,10 @@ import signal
 import threading
 
 import pytest
+from tests.store.answers import KEY, answers
 
 from medanomaly.store.store import Store
 from medanomaly.store.writer import BackgroundWriter, StoreFullError
-from tests.store.answers import KEY, answers
 
 both = pytest.mark.parametrize("new_database", ["sqlite", "postgresql"], indirect=True)
 
@@ -45,9 +45,7 @@ def rest(pipe):
 def test_what_was_acknowledged_survives_a_kill(new_database):
     Store.open(new_database, key=KEY).close()
     # the first one is killed while it writes, the others go on
-    (killed, pipe), *others = [
-        started(new_database, 100_000 * of, n) for of, n in enumerate((10_000, 8, 8))
-    ]
+    (killed, pipe), *others = [started(new_database, 100_000 * of, n) for of, n in enumerate((10_000, 8, 8))]
     acknowledged = [pipe.recv() for _ in range(6)]
     os.kill(killed.pid, signal.SIGKILL)
     acknowledged += rest(pipe)

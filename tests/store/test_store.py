@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import pandas as pd
 import pytest
 import sqlalchemy as sa
+from tests.store.answers import BUNDLES, KEY, answers
 
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.store.schema import metadata
 from medanomaly.store.store import PREDICTION_COLUMNS, Store
-from tests.store.answers import BUNDLES, KEY, answers
 
 both = pytest.mark.parametrize("new_database", ["sqlite", "postgresql"], indirect=True)
 DAY = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -141,7 +141,9 @@ def test_values_are_kept_only_where_they_are_asked_for(new_database):
         assert store.keep_records(records, **columns) == 2
         assert store.keep_records(records, **columns) == 0
         found = store.earlier_records(["a", "a", "c"], **columns)
-        assert found[["patient", "potassium", "n"]].to_dict("records") == [{"patient": "a", "potassium": 6.1, "n": 1}]
+        assert found[["patient", "potassium", "n"]].to_dict("records") == [
+            {"patient": "a", "potassium": 6.1, "n": 1}
+        ]
         assert found["id"].iloc[0] not in ("1", "2")
         assert store.earlier_records(["a", "b"], **columns, but_not=["1"])["patient"].tolist() == ["b"]
         # a corrected record replaces the first one

@@ -169,7 +169,14 @@ class Store:
         if not fresh:
             return
         execute_rows(connection, _EXPLANATIONS, fresh)
-        audit.append(connection, self._keys, audit.lock_head(connection), audit.EXPLAINED, n_rows=len(fresh), actor=actor)
+        audit.append(
+            connection,
+            self._keys,
+            audit.lock_head(connection),
+            audit.EXPLAINED,
+            n_rows=len(fresh),
+            actor=actor,
+        )
 
     def add_ground_truth(
         self,
