@@ -244,7 +244,7 @@ def test_a_packed_configuration_gives_the_same_pipelines_as_its_folder(tmp_path,
 
 
 def pipelines_of(of):
-    stages = ("data_processing", "feature_engineering", "evaluation", "risk_models", "tuning")
+    stages = ("data_processing", "feature_engineering", "evaluation", "risk_models", "tuning", "scoring")
     return (*stages, "tabular_models", "signal_models", "imaging_models")
 
 

@@ -13,7 +13,7 @@ from medanomaly.pipelines.environment import Environment, current
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
 
 # run by name only
-ON_REQUEST = ("risk_models", "tuning")
+ON_REQUEST = ("risk_models", "tuning", "scoring")
 
 
 def stages() -> tuple[str, ...]:
@@ -69,6 +69,7 @@ def build(environment: Environment, name: str) -> Pipeline:
     from medanomaly.pipelines.evaluation.pipeline import evaluation
     from medanomaly.pipelines.modalities import ALL, cases_of
     from medanomaly.pipelines.models import gathered, model_pipeline
+    from medanomaly.pipelines.scoring.pipeline import scoring
     from medanomaly.pipelines.tuning.pipeline import tuning
 
     if name == "__default__":
@@ -77,6 +78,8 @@ def build(environment: Environment, name: str) -> Pipeline:
         return evaluation(environment)
     if name == "tuning":
         return tuning(environment)
+    if name == "scoring":
+        return scoring()
     if name not in (*stages(), *ON_REQUEST):
         raise KeyError(name)
     parts = []

@@ -1,5 +1,7 @@
 """Ids, labels and categories as text: the same spelling for every type of column."""
 
+from math import isnan
+
 import pandas as pd
 
 # from here on a float cannot hold every whole number
@@ -16,6 +18,13 @@ def plain_text(values: pd.Series) -> pd.Series:
     compared as text, and the split hashes them. ``1001.0`` in a file is ``1001`` for the same reason; ``0012`` stays as it
     is.
     """
+    if values.dtype == "float64":
+        # the way of the general case below, in half its time
+        text = [
+            None if isnan(x) else str(int(x)) if x % 1 == 0 and abs(x) < _EXACT else str(x)
+            for x in values.tolist()
+        ]
+        return pd.Series(text, index=values.index, name=values.name, dtype="string")
     if pd.api.types.is_float_dtype(values):
         whole = values.notna() & (values % 1 == 0) & (values.abs() < _EXACT)
         text = values.astype("string")

@@ -60,7 +60,7 @@ class ImageRecipe:
 
         Args:
             raw: the path of a file or a folder, the bytes of a file, an array (H, W) or (n, H, W) of uint8 or of floats in
-                [0, 1], several of these, or a source of images.
+                [0, 1], several of these, a mapping of names to such, or a source of images.
             name: of the case, for bytes and arrays.
         """
         ids, images, refused, found = [], [], [], []
@@ -90,6 +90,20 @@ class ImageRecipe:
             refused=_table(refused, REFUSED_COLUMNS),
         )
 
+    @staticmethod
+    def files(folder: Path) -> dict[str, Path]:
+        """Name of a case -> its file, for every file below a folder.
+
+        Raises:
+            DataNotFoundError: there is none.
+        """
+        found = sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+        if not found:
+            raise DataNotFoundError(
+                "there is no file in the folder", source=folder, remedy="Give a folder of images."
+            )
+        return {file.relative_to(folder).as_posix(): file for file in found}
+
     def _stored(self, image: np.ndarray) -> np.ndarray:
         """The image as the store of training keeps it."""
         if self.dtype == "uint8":
@@ -100,16 +114,12 @@ class ImageRecipe:
         if isinstance(raw, ImageSource):
             for case, path in zip(raw.manifest["case_id"], raw.manifest["path"], strict=True):
                 yield str(case), lambda path=path: raw.reader.decode(raw.reader.content(path), path)
+        elif isinstance(raw, Mapping):
+            for case, one in raw.items():
+                for _, load in self._each(one, case):
+                    yield case, load
         elif isinstance(raw, (str, Path)) and Path(raw).is_dir():
-            files = sorted(
-                file for file in Path(raw).rglob("*") if file.is_file() and not file.name.startswith(".")
-            )
-            if not files:
-                raise DataNotFoundError(
-                    "there is no file in the folder", source=raw, remedy="Give a folder of images."
-                )
-            for file in files:
-                yield file.relative_to(raw).as_posix(), lambda file=file: decode(_content(file), file.name)
+            yield from self._each(self.files(Path(raw)), None)
         elif isinstance(raw, (str, Path)):
             file = Path(raw)
             if not file.is_file():

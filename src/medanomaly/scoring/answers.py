@@ -51,13 +51,16 @@ class Answers:
         out = self.scores.copy()
         out["model"] = self._model_names(out)
         out = out.drop(columns="modality")
-        out.insert(1, "case", [self.read.names.get(case, case) for case in out["case_id"]])
+        out.insert(1, "case", [self.read.names.get(case, case) for case in out["case_id"].tolist()])
         out.insert(2, "status", SCORED)
         reasons = {key: _reasons(rows) for key, rows in self._terms.items()}
         out.insert(
             len(out.columns) - 1,
             "reasons",
-            [reasons.get(key, "") for key in zip(out["case_id"], out["model"], strict=True)],
+            [
+                reasons.get(key, "")
+                for key in zip(out["case_id"].tolist(), out["model"].tolist(), strict=True)
+            ],
         )
         refused = self.read.refused
         last = pd.DataFrame(
@@ -70,10 +73,14 @@ class Answers:
         ).reindex(columns=list(out.columns))
         out = pd.concat([out.astype(object), last.astype(object)], ignore_index=True) if len(last) else out
         out.insert(
-            len(out.columns) - 1, "findings", [self._findings.get(case, "") for case in out["case_id"]]
+            len(out.columns) - 1,
+            "findings",
+            [self._findings.get(case, "") for case in out["case_id"].tolist()],
         )
         missing = {case: ", ".join(names) for case, names in self.read.missing.items()}
-        out.insert(len(out.columns) - 1, "missing", [missing.get(case, "") for case in out["case_id"]])
+        out.insert(
+            len(out.columns) - 1, "missing", [missing.get(case, "") for case in out["case_id"].tolist()]
+        )
         return out
 
     def _model_names(self, rows: pd.DataFrame) -> pd.Series:
@@ -94,7 +101,10 @@ class Answers:
         meant = found["suggested_value"].fillna("")
         said = found["message"] + meant.map(lambda value: f" (probably meant: {value})" if value else "")
         said = found["column"].map(lambda name: f"{name}: " if name else "") + said
-        return said.groupby(found["case_id"], sort=False).agg("; ".join).to_dict()
+        by_case: dict[str, list[str]] = {}
+        for case, sentence in zip(found["case_id"].tolist(), said.tolist(), strict=True):
+            by_case.setdefault(case, []).append(sentence)
+        return {case: "; ".join(sentences) for case, sentences in by_case.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types: the cases with the answer of each model, and what holds for all of them."""

@@ -43,6 +43,8 @@ class TableRecipe:
         raw: Mapping | Sequence[Mapping] | pd.DataFrame | str,
         *,
         history: Mapping | Sequence[Mapping] | pd.DataFrame | str | None = None,
+        numbers: Sequence[int] | None = None,
+        duplicates: bool = True,
         **options: Any,
     ) -> ReadCases:
         """Records to features.
@@ -50,6 +52,8 @@ class TableRecipe:
         Args:
             raw: one record as a mapping, several, a table, or the path of a CSV, Parquet or Excel file.
             history: earlier records of the same patients, in the same form; they are not scored.
+            numbers: one per record, which those without an id go by; None counts from 1.
+            duplicates: whether equal records are flagged, where the description asks for it; parts of a table do not say.
             options: of the reader of a file, as :func:`medanomaly.tabular.table.files.read_table` takes them.
 
         Raises:
@@ -78,8 +82,10 @@ class TableRecipe:
                 columns=table.columns
             )
         clean = clean_table(self._completed(together), spec, source, self.learned)
-        flags = check_table(self._completed(table), self._described(spec), spec.rules, source).flags
-        return self._cases(clean, flags, spec, n_earlier, notes)
+        rules = spec.rules if duplicates else spec.rules.model_copy(update={"duplicates": False})
+        flags = check_table(self._completed(table), self._described(spec), rules, source).flags
+        numbers = np.arange(1, len(table) + 1) if numbers is None else np.asarray(numbers, dtype=np.int64)
+        return self._cases(clean, flags, spec, n_earlier, numbers, notes)
 
     def takes(self, raw: Any) -> int:
         """2 for a table, a record or a file that has a column of training, else 0."""
@@ -164,7 +170,13 @@ class TableRecipe:
         return table.assign(**dict.fromkeys(absent, np.nan)).astype(dict.fromkeys(absent, object))
 
     def _cases(
-        self, clean, flags: pd.DataFrame, spec: TableSpec, n_earlier: int, notes: list[str]
+        self,
+        clean,
+        flags: pd.DataFrame,
+        spec: TableSpec,
+        n_earlier: int,
+        numbers: np.ndarray,
+        notes: list[str],
     ) -> ReadCases:
         features = record_features(
             clean.records,
@@ -173,26 +185,25 @@ class TableRecipe:
             self.bundle,
         )
         position = self._position(clean, n_earlier)
-        scored = position >= 0
-        rows = np.flatnonzero(scored)
+        rows = np.flatnonzero(position >= 0)
         cases = clean.cases.iloc[rows].reset_index(drop=True)
         features = features.iloc[rows].reset_index(drop=True)
         records = clean.records.iloc[rows].reset_index(drop=True)
-        quarantine = clean.quarantine[clean.quarantine["record"].astype("int64") > n_earlier]
-        ids = quarantine["case_id"].where(quarantine["case_id"] != "", "record " + quarantine["record"])
+        place = clean.quarantine["record"].astype("int64").to_numpy() - 1 - n_earlier
+        quarantine = clean.quarantine[place >= 0]
+        number = pd.Series(numbers[place[place >= 0]], index=quarantine.index).astype("string")
+        ids = quarantine["case_id"].where(quarantine["case_id"] != "", "record " + number)
         if spec.case_id is None:
-            cases["case_id"] = [str(i + 1) for i in position[rows]]
+            cases["case_id"] = pd.Series(numbers[position[rows]]).astype("string")
             features["case_id"] = cases["case_id"]
-            ids = (quarantine["record"].astype("int64") - n_earlier).astype("string")
+            ids = number
+            own = pd.Series(numbers, index=np.arange(1, len(numbers) + 1).astype(str)).astype("string")
+            flags = flags.assign(case_id=flags["case_id"].map(own)) if len(flags) else flags
         reasons = (quarantine["column"] + ": " + quarantine["reason"]).groupby(ids, sort=False).agg("; ".join)
         refused = pd.DataFrame(
             {"case_id": reasons.index.astype("string"), "reason": reasons.astype("string").to_numpy()}
         )
-        empty = records.drop(columns=CASE_ID).isna()
-        missing = {
-            case: tuple(empty.columns[row])
-            for case, row in zip(cases["case_id"], empty.to_numpy(), strict=True)
-        }
+        missing = _missing(cases["case_id"], records.drop(columns=CASE_ID))
         if self.spec.history is not None or self.spec.count_repeats:
             # a patient's first record looks the same in training
             alone = ~clean.cases["patient_id"].duplicated().to_numpy()[rows]
@@ -208,7 +219,8 @@ class TableRecipe:
             *(
                 note
                 for note in clean.summary["notes"]
-                if "has one value" not in note and "quarantine" not in note
+                # labels are not used to score
+                if not any(words in note for words in ("has one value", "quarantine", "label '"))
             ),
         ]
         return ReadCases(
@@ -223,9 +235,17 @@ class TableRecipe:
     @staticmethod
     def _position(clean, n_earlier: int) -> np.ndarray:
         """(n,) place of each clean record among those that are scored; below 0 for an earlier one."""
-        bad = set(clean.quarantine["record"].astype("int64") - 1)
-        good = [i for i in range(clean.summary["n_records"]) if i not in bad]
-        return np.array(good, dtype=np.int64) - n_earlier
+        good = np.ones(clean.summary["n_records"], dtype=bool)
+        good[clean.quarantine["record"].astype("int64").to_numpy() - 1] = False
+        return np.flatnonzero(good) - n_earlier
+
+
+def _missing(case_ids: pd.Series, records: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Case -> names of the columns without a value; cases that lack the same share one tuple."""
+    empty, names = records.isna().to_numpy(), records.columns.to_numpy()
+    patterns, of = np.unique(np.packbits(empty, axis=1), axis=0, return_inverse=True)
+    lacking = [tuple(names[row]) for row in np.unpackbits(patterns, axis=1, count=len(names)).astype(bool)]
+    return dict(zip(case_ids.tolist(), (lacking[i] for i in of.ravel().tolist()), strict=True))
 
 
 def as_table(raw: Any, options: Mapping[str, Any] | None = None) -> tuple[pd.DataFrame, str]:

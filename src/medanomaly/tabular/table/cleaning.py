@@ -22,6 +22,7 @@ from medanomaly.tabular.table.rules import reading
 from medanomaly.tabular.table.text_numbers import read_numbers
 
 LOST_DIGITS = "the last digits of the id are gone: a program read or saved it as a number; keep ids as text"
+USED_BEFORE = "id was used by an earlier record"
 SHOWN_LABELS = 6
 
 
@@ -98,7 +99,7 @@ def _check_ids(raw: pd.DataFrame, case_id: pd.Series, spec: TableSpec, faults: F
             if name == spec.case_id:
                 again = case_id.notna() & case_id.duplicated() & ~lost
                 faults.add(case_id.isna(), case_id, name, "no id")
-                faults.add(again, case_id, name, "id was used by an earlier record")
+                faults.add(again, case_id, name, USED_BEFORE)
     if spec.patient_id is not None:
         faults.add(raw[spec.patient_id].isna(), raw[spec.patient_id], spec.patient_id, "no patient id")
 

@@ -3,7 +3,7 @@
 import csv
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from io import TextIOWrapper
@@ -14,6 +14,7 @@ from typing import IO, Any
 from zipfile import BadZipFile, is_zipfile
 from zlib import error as DeflateError
 
+import numpy as np
 import pandas as pd
 from fsspec.utils import infer_compression
 
@@ -71,7 +72,11 @@ def read_table(path: str | Path, **options: Any) -> pd.DataFrame:
             source=path,
             remedy=f"{did_you_mean(path.suffix, TABLE_ENDINGS)}Tables end in {', '.join(TABLE_ENDINGS)}.",
         )
-    if name.endswith((".tsv", ".tsv.gz")):
+    return _delimited(path, options).read()
+
+
+def _delimited(path: Path, options: Mapping[str, Any]) -> "DelimitedFile":
+    if path.name.lower().endswith((".tsv", ".tsv.gz")):
         options = {"sep": "\t"} | options
 
     def opened():
@@ -80,7 +85,70 @@ def read_table(path: str | Path, **options: Any) -> pd.DataFrame:
         return fsspec.open(str(path), "rb", compression="infer")
 
     packed = None if infer_compression(str(path)) is None else path.stat().st_size
-    return DelimitedFile(opened, path, options, packed).read()
+    return DelimitedFile(opened, path, options, packed)
+
+
+@dataclass(frozen=True)
+class TablePart:
+    """Some rows of a table that is read in parts.
+
+    Attributes:
+        table: n rows.
+        numbers: (n,) place of each row in the file, from 1.
+        misfits: number of a row of text that does not fit the header -> why; these are not in ``table``.
+    """
+
+    table: pd.DataFrame
+    numbers: np.ndarray
+    misfits: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the file, misfits included."""
+        return len(self.table) + len(self.misfits)
+
+
+def table_parts(path: str | Path, rows: int, **options: Any) -> Iterator[TablePart]:
+    """A table that may not fit into memory, so many rows at a time, with the cells of :func:`read_table`.
+
+    Args:
+        path: of a CSV, Parquet or Excel file; a file of Excel is read at once.
+        rows: of a part.
+        options: of ``pandas.read_csv`` and ``read_excel``.
+
+    Raises:
+        DataNotFoundError: there is no such file.
+        InputError: it is no such table, or cannot be read. A row of text that does not fit the header costs only itself.
+    """
+    path = Path(path)
+    name = path.name.lower()
+    if path.is_file() and name.endswith(TEXT_ENDINGS):
+        yield from _delimited(path, options).parts(rows)
+        return
+    tables = (
+        _parquet_parts(path, rows)
+        if path.is_file() and name.endswith(PARQUET_ENDINGS)
+        else _slices(read_table(path, **options), rows)
+    )
+    first = 1
+    for table in tables:
+        yield TablePart(table, np.arange(first, first + len(table)))
+        first += len(table)
+
+
+def _slices(table: pd.DataFrame, rows: int) -> Iterator[pd.DataFrame]:
+    for start in range(0, len(table), rows):
+        yield table.iloc[start : start + rows].reset_index(drop=True)
+
+
+def _parquet_parts(path: Path, rows: int) -> Iterator[pd.DataFrame]:
+    import pyarrow.parquet as pq
+
+    file = _readable(lambda: pq.ParquetFile(path), path)
+    with file:
+        batches = file.iter_batches(batch_size=rows)
+        while (batch := _readable(lambda: next(batches, None), path)) is not None:
+            yield batch.to_pandas(**PARQUET_ARGS["to_pandas_kwargs"])
 
 
 def _readable(read: Callable[[], pd.DataFrame], path: Path) -> pd.DataFrame:
@@ -153,11 +221,53 @@ class DelimitedFile:
                 f"the file cannot be read as a table: {said}", remedy=_READABLE, source=self.source
             ) from error
 
+    def parts(self, rows: int) -> Iterator[TablePart]:
+        """The table, so many rows at a time.
+
+        Raises:
+            InputError: the file is empty, is not text, or names a column twice.
+        """
+        try:
+            yield from self._parts(rows)
+        except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, csv.Error) as error:
+            said = str(error).strip() or "it is empty"
+            raise InputError(
+                f"the file cannot be read as a table: {said}", remedy=_READABLE, source=self.source
+            ) from error
+
+    def _parts(self, rows: int) -> Iterator[TablePart]:
+        options, marks = self._options()
+        self._check_width(options)
+        with self.open() as stream:
+            text = self._text(options, stream)
+            names = self._header(options, text)
+            if names is None or len(options["sep"]) > 1 or options.get("comment"):
+                raise InputError(
+                    "a file of this form cannot be read in parts",
+                    remedy="Give a delimiter of one character, one row of names and no comments.",
+                    source=self.source,
+                )
+            written = (row for row in csv.reader(iter(text.readline, ""), **_style(options)) if row)
+            first = 1
+            while some := list(islice(written, rows)):
+                fits = [len(row) >= len(names) and not any(map(str.strip, row[len(names) :])) for row in some]
+                misfits = {
+                    first + i: f"the row has {len(some[i])} fields, the header has {len(names)}"
+                    for i, fit in enumerate(fits)
+                    if not fit
+                }
+                kept = [row[: len(names)] for row, fit in zip(some, fits, strict=True) if fit]
+                table = pd.DataFrame(kept, columns=names, dtype="str")
+                table = _with_points(table.mask(table.eq("")), *marks)
+                yield TablePart(table, first + np.flatnonzero(fits), misfits)
+                first += len(some)
+
     def _text(self, options: Mapping[str, Any], stream: Any) -> TextIOWrapper:
         encoding, errors = options.get("encoding") or "utf-8-sig", options.get("encoding_errors", "strict")
         return TextIOWrapper(stream, encoding, errors, newline="")
 
-    def _read(self) -> pd.DataFrame:
+    def _options(self) -> tuple[dict[str, Any], tuple[str, str | None]]:
+        """Options of the reader with their defaults, and the marks of decimals and thousands."""
         options = {
             "sep": ",",
             "header": 0,
@@ -173,7 +283,10 @@ class DelimitedFile:
             options["header"] = 0 if options["names"] is None else None
         if isinstance(options["dtype"], Mapping):
             options["dtype"] = defaultdict(lambda: str, options["dtype"])
-        marks = (options.pop("decimal", "."), options.pop("thousands", None))
+        return options, (options.pop("decimal", "."), options.pop("thousands", None))
+
+    def _read(self) -> pd.DataFrame:
+        options, marks = self._options()
         usecols, index = options.pop("usecols", None), options.pop("index_col", None)
         self._check_size()
         self._check_width(options)

@@ -1,0 +1,148 @@
+"""Raw data of a batch in parts, so that it never has to be in memory at once."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.errors import ConfigurationError, DataNotFoundError
+from medanomaly.core.plain_text import plain_text
+from medanomaly.core.recipe import Recipe
+from medanomaly.tabular.recipe import TableRecipe
+from medanomaly.tabular.table.cleaning import USED_BEFORE
+from medanomaly.tabular.table.files import TablePart, read_table, table_parts
+
+# cases of a table, recordings and images per part
+ROWS = {"tabular": 20_000, "signals": 8, "imaging": 64}
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some cases of a batch.
+
+    Attributes:
+        names: of its n cases, or of the recordings that they come from.
+        take: from and to which place -> raw data of these, and options with which the recipe reads them.
+        refused: name -> why it was never given to the recipe.
+    """
+
+    names: Sequence[str]
+    take: Callable[[int, int], tuple[Any, Mapping[str, Any]]]
+    refused: Mapping[str, str]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def parts(recipe: Recipe, source: Path | pd.DataFrame, rows: int) -> Iterator[Part]:
+    """The source in parts of so many cases, recordings or images.
+
+    Raises:
+        DataNotFoundError: there is nothing at this path.
+        ConfigurationError: the recipe reads no files.
+    """
+    if isinstance(recipe, TableRecipe):
+        yield from _records(recipe, source, rows)
+    elif not isinstance(source, Path):
+        raise ConfigurationError(f"a {type(source).__name__} holds no {recipe.noun}s", remedy="Give a path.")
+    elif hasattr(recipe, "recordings"):
+        recordings = recipe.recordings(source)
+        for names in _slices(list(recordings), rows):
+
+            def take(start: int, stop: int, names=names):
+                readers = {name: recordings.readers[name] for name in names[start:stop]}
+                return replace(recordings, readers=readers, notes=()), {}
+
+            yield Part(names, take, {})
+    elif hasattr(recipe, "files"):
+        files = recipe.files(source) if source.is_dir() else {source.name: source}
+        for names in _slices(list(files), rows):
+            yield Part(names, lambda i, j, names=names: ({name: files[name] for name in names[i:j]}, {}), {})
+    else:
+        raise ConfigurationError(
+            f"{recipe.noun}s that were cut out come as an array, not as files",
+            remedy="Score the array instead.",
+        )
+
+
+def whole(recipe: Recipe) -> bool:
+    """Whether the features of a case depend on other cases, so that the table cannot be divided."""
+    return isinstance(recipe, TableRecipe) and (recipe.spec.history is not None or recipe.spec.count_repeats)
+
+
+def _records(recipe: TableRecipe, source: Path | pd.DataFrame, rows: int) -> Iterator[Part]:
+    id_column = recipe.spec.case_id
+    seen = np.zeros(0, dtype=np.uint64)
+    for part in _tables(source, rows, whole(recipe)):
+        table = part.table.rename(columns=lambda name: str(name).strip())
+        numbers, names = part.numbers, [f"record {number}" for number in part.numbers]
+        refused = {f"record {number}": why for number, why in part.misfits.items()}
+        if id_column is not None and id_column in table:
+            ids = plain_text(table[id_column])
+            names = ids.fillna(pd.Series(names, index=ids.index, dtype="string")).tolist()
+            # eight bytes per id are all that is kept of earlier parts
+            hashed = pd.util.hash_array(ids.fillna("").to_numpy(dtype=object), categorize=False)
+            again = (ids.notna() & (ids.duplicated() | np.isin(hashed, seen))).to_numpy(dtype=bool)
+            seen = np.union1d(seen, hashed[ids.notna().to_numpy()])
+            if again.any():
+                # the same id was answered already, so the answer is listed under the number of the row
+                refused |= {
+                    f"record {numbers[i]}": f"{id_column}: {USED_BEFORE} ({names[i]})"
+                    for i in np.flatnonzero(again)
+                }
+                table, numbers = table[~again].reset_index(drop=True), numbers[~again]
+                names = [name for name, gone in zip(names, again, strict=True) if not gone]
+
+        def take(start: int, stop: int, table=table, numbers=numbers):
+            return (
+                table.iloc[start:stop].reset_index(drop=True),
+                {"numbers": numbers[start:stop], "duplicates": False},
+            )
+
+        yield Part(names, take, refused)
+
+
+def _tables(source: Path | pd.DataFrame, rows: int, undivided: bool) -> Iterator[TablePart]:
+    if isinstance(source, Path):
+        if not undivided:
+            yield from table_parts(source, rows)
+            return
+        source = read_table(source)
+    step = len(source) if undivided else rows
+    for start in range(0, len(source), max(step, 1)):
+        some = source.iloc[start : start + step].reset_index(drop=True)
+        yield TablePart(some, np.arange(start + 1, start + 1 + len(some)))
+
+
+def _slices(names: list[str], rows: int) -> Iterator[list[str]]:
+    for start in range(0, len(names), rows):
+        yield names[start : start + rows]
+
+
+def fingerprint(source: Path | pd.DataFrame) -> str:
+    """A hash that changes whenever the source does: of a file's bytes, of the names, sizes and times of a folder's files.
+
+    Raises:
+        DataNotFoundError: there is nothing at this path.
+    """
+    made = hashlib.sha256()
+    if isinstance(source, pd.DataFrame):
+        made.update("\x1f".join(map(str, source.columns)).encode())
+        text = source.astype("string").fillna("\x00")
+        made.update(pd.util.hash_pandas_object(text, index=False).to_numpy().tobytes())
+    elif source.is_file():
+        with source.open("rb") as stream:
+            while block := stream.read(_BLOCK):
+                made.update(block)
+    elif source.is_dir():
+        for file in sorted(path for path in source.rglob("*") if path.is_file()):
+            state = file.stat()
+            made.update(f"{file.relative_to(source)}\x1f{state.st_size}\x1f{state.st_mtime_ns}\n".encode())
+    else:
+        raise DataNotFoundError("there is no such file or folder", source=source, remedy="Correct the path.")
+    return made.hexdigest()
