@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from medanomaly.core.errors import InputError
 
@@ -61,6 +60,9 @@ def check_shift(
     Raises:
         InputError: no scores, a NaN, or features with other columns.
     """
+    # takes longer to import than all else that opening a model needs
+    from scipy import stats
+
     calibration, batch = (np.asarray(s, dtype=np.float64) for s in (calibration_scores, batch_scores))
     if not calibration.size or not batch.size or not np.isfinite([*calibration, *batch]).all():
         raise InputError("scores are empty or not finite", remedy="Give finite scores of both.")
@@ -98,5 +100,7 @@ def check_shift(
 
 
 def _kolmogorov_smirnov(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    from scipy import stats
+
     test = stats.ks_2samp(np.asarray(first), np.asarray(second), method="asymp")
     return float(test.statistic), float(test.pvalue)

@@ -4,16 +4,27 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.recipe import ReadCases
+from medanomaly.core.spreadsheet import quoted
 from medanomaly.monitoring.batch_shift import ShiftCheck
 
 NOTICE = "Research use only. Not a medical device. Nothing here is a diagnosis; base no decision about a patient on it."
 SCORED, REFUSED = "scored", "refused"
+ENDINGS = (".csv", ".json", ".parquet")
+TABLE_TYPES = {
+    **dict.fromkeys(
+        ("case_id", "case", "status", "model", "reasons", "findings", "missing", "bundle"), "string"
+    ),
+    **dict.fromkeys(("score", "p_value", "alpha", "probability", "low", "high"), "Float64"),
+    "flagged": "boolean",
+}
 # reasons that stand in one line
 SHOWN_REASONS = 3
 
@@ -31,6 +42,7 @@ class Answers:
         explanations: ``case_id, model, feature, value, unit, usual_low, usual_high, contribution, exact, modality``, the
             largest contribution of a case first.
         shift: model -> whether its p-values hold for these cases together.
+        leading: the model whose order of cases is shown first; empty without a score.
     """
 
     modality: str
@@ -39,6 +51,7 @@ class Answers:
     scores: pd.DataFrame
     explanations: pd.DataFrame
     shift: Mapping[str, ShiftCheck] = field(default_factory=dict)
+    leading: str = ""
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -157,6 +170,30 @@ class Answers:
     def to_json(self, indent: int | None = None) -> str:
         """:meth:`to_dict` as text."""
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False, ensure_ascii=False)
+
+    def save(self, path: Path | str) -> None:
+        """Write the table as CSV or Parquet, or all of :meth:`to_dict` as JSON; the ending of the path says which.
+
+        A spreadsheet runs nothing that stands in the CSV.
+
+        Raises:
+            ConfigurationError: another ending.
+        """
+        path = Path(path)
+        ending = path.suffix.lower()
+        if ending not in ENDINGS:
+            raise ConfigurationError(
+                f"answers cannot be written as '{ending}'",
+                source=path,
+                remedy=f"End the name in {', '.join(ENDINGS)}.",
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if ending == ".json":
+            path.write_text(self.to_json(indent=1) + "\n", encoding="utf-8")
+        elif ending == ".csv":
+            quoted(self.table).to_csv(path, index=False)
+        else:
+            self.table.astype(TABLE_TYPES).to_parquet(path, index=False)
 
 
 def _json(value: Any) -> Any:

@@ -3,9 +3,7 @@
 import pandas as pd
 from kedro_datasets import pandas as kedro_pandas
 
-# a spreadsheet takes text that begins so for a formula; an apostrophe in front makes it text
-_FORMULA = r"^(?=['=@\t\r]|[+-](?![\d.,]+(?:[eE][+-]?\d+)?$))"
-_QUOTED = r"^'(?=['=@\t\r+-])"
+from medanomaly.core.spreadsheet import quoted, unquoted
 
 
 class CSVTableDataset(kedro_pandas.CSVDataset):
@@ -13,18 +11,8 @@ class CSVTableDataset(kedro_pandas.CSVDataset):
 
     def save(self, data: pd.DataFrame) -> None:
         """Write the table."""
-        super().save(_each_text(data, _FORMULA, "'"))
+        super().save(quoted(data))
 
     def load(self) -> pd.DataFrame:
         """Read the table."""
-        return _each_text(super().load(), _QUOTED, "")
-
-
-def _each_text(table: pd.DataFrame, pattern: str, by: str) -> pd.DataFrame:
-    out = table.copy()
-    for name in out.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in out.dtypes]]:
-        text = out[name].map(lambda cell: isinstance(cell, str)).astype(bool)
-        if text.any():
-            out.loc[text, name] = out.loc[text, name].astype("string").str.replace(pattern, by, regex=True)
-    out.columns = pd.Index([str(name) for name in out.columns]).str.replace(pattern, by, regex=True)
-    return out
+        return unquoted(super().load())
