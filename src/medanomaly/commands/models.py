@@ -46,7 +46,7 @@ def command(folder: Path, wanted: str | None, as_json: bool) -> None:
         "kind",
         "modality",
         ">threshold",
-        ">calibrated with",
+        ">calibration",
         "data set",
         "recipe",
         "bundle",

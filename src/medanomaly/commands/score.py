@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from medanomaly.scoring.answers import Answers
 
-SHOWN_REFUSALS = 5
+SHOWN_REFUSALS, SHOWN_FINDINGS = 5, 10
 
 
 @click.command("score")
@@ -66,6 +66,7 @@ def command(
     medanomaly score ecg.csv --models data/06_models/holter --fs 250 --units mV
     """
     from medanomaly.scoring.answers import ENDINGS
+    from medanomaly.scoring.models import EXPLAINED
 
     if output is not None and output.suffix.lower() not in ENDINGS:
         raise ConfigurationError(
@@ -75,8 +76,16 @@ def command(
         say("opening the models", 0, 1)
         models = opened(folder)
         options = reading_options(models, raw, modality, history=history, fs=fs, leads=leads, units=units)
+        # reasons take most of the time: those that nobody sees are not asked for
+        explained = top if output is None and not as_json else max(top, EXPLAINED)
         answers = models.score(
-            raw, modality=modality, models=names or None, alpha=alpha, progress=say, **options
+            raw,
+            modality=modality,
+            models=names or None,
+            alpha=alpha,
+            explain=explained,
+            progress=say,
+            **options,
         )
     if output is not None:
         answers.save(output)
@@ -104,6 +113,7 @@ def _show(answers: "Answers", top: int) -> None:
             click.echo(f"- {times:,}: {printable(reason)}")
         if len(counts) > SHOWN_REFUSALS:
             click.echo(f"- and {len(counts) - SHOWN_REFUSALS} other reasons; -o writes all")
+    _show_findings(answers)
     _show_validity(answers, n)
     for note in answers.read.notes:
         click.echo(f"Note: {printable(note)}")
@@ -141,10 +151,20 @@ def _show_cases(answers: "Answers", scored: "pd.DataFrame", n: int, top: int) ->
         "what looks wrong",
     )
     if rows:
-        print_table(columns, rows, f"{shown}, by {leading}")
+        print_table(columns, rows, f"{shown}, by {leading}", wrapped=columns[3:])
     alpha = of_leading["alpha"].dropna()
     at = f" at a false-alarm rate of {float(alpha.iloc[0]):g}" if len(alpha) else ""
     click.echo(f"{leading} flags {n_flagged:,} of {n:,} {noun}{at}.")
+
+
+def _show_findings(answers: "Answers") -> None:
+    """What looks wrong in a recording as a whole."""
+    found = answers.to_dict()["findings"]
+    for one in found[:SHOWN_FINDINGS]:
+        where = f", {one['column']}" if one.get("column") else ""
+        click.echo(f"Looks wrong in {printable(one['source'] + where)}: {printable(one['message'])}")
+    if len(found) > SHOWN_FINDINGS:
+        click.echo(f"and {len(found) - SHOWN_FINDINGS} more such findings; --json has all")
 
 
 def _figure(value: object) -> str:
@@ -164,9 +184,9 @@ def _show_validity(answers: "Answers", n: int) -> None:
     words = {
         "holds": "P-values hold",
         "broken": "P-values do not hold",
-        "unknown": "Whether p-values hold cannot be told",
+        "unknown": "Nobody can tell whether p-values hold",
     }
     for reason, verdict in said.items():
-        click.echo(f"{words[verdict]}: {reason}.")
+        click.echo(f"{words[verdict]} ({reason}).")
     if not answers.shift:
-        click.echo("Whether p-values hold is not tested: these cases say something of each other.")
+        click.echo("Whether p-values hold is not tested: cases of one recording are not independent.")

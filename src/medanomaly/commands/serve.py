@@ -30,7 +30,7 @@ def command(folder: Path, host: str, port: int, keys: Path | None) -> None:
         from medanomaly.service import serve
     except ModuleNotFoundError as error:
         raise ConfigurationError(
-            f"the service needs the package '{(error.name or '').partition('.')[0]}'",
+            f"the service needs '{error.name}', which is not installed",
             remedy='Install it: pip install "medanomaly[service]"',
         ) from error
     serve(folder, host=host, port=port, keys=keys)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from medanomaly.scoring.models import Models
 
 # width of tables that go to a file or another program
-WIDTH = 120
+WIDTH = 140
 
 folder_of_models = click.option(
     "--models",
@@ -42,16 +42,18 @@ def print_table(
         title: above it.
         wrapped: columns whose cells may go over several lines.
     """
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title) if title else None, title_justify="left")
+    table = Table(title=Text(title) if title else None, title_justify="left", box=SIMPLE_HEAD)
     for name in columns:
         right = name.startswith(">")
         table.add_column(
             Text(name.lstrip(">")),
             justify="right" if right else "left",
+            overflow="fold",
             no_wrap=bool(wrapped) and name not in wrapped,
         )
     for row in rows:

@@ -135,6 +135,7 @@ class Answers:
             ]
             for case, rows in self.read.findings.groupby("case_id", sort=False)
         }
+        cases = {*self.read.cases["case_id"], *self.read.refused["case_id"]}
         scored = [
             {
                 "case_id": case,
@@ -163,6 +164,10 @@ class Answers:
                 model: {"verdict": check.verdict, "reason": check.reason}
                 for model, check in self.shift.items()
             },
+            # what is about a recording belongs to none of its beats
+            "findings": [
+                {"source": case} | one for case in found if case not in cases for one in found[case]
+            ],
             "notes": list(self.read.notes),
             "notice": NOTICE,
         }
