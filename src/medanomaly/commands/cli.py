@@ -109,6 +109,11 @@ def call(words: Sequence[str], *, standalone_mode: bool = True) -> Any:
         _end(str(error), WRONG_USE)
     except MedanomalyError as error:
         _end(str(error), BAD_DATA)
+    except OSError as error:
+        # a run is long, and says where it stopped
+        if words and words[0] == "run":
+            raise
+        _end(f"{error.filename or 'a file'}: {error.strerror or error}", BAD_DATA)
     # `ctx.exit(code)` of a command; other results are for those who call it from Python
     sys.exit(result if isinstance(result, int) else 0)
 

@@ -92,10 +92,9 @@ def _card(bundles: list["Bundle"], wanted: str) -> str:
     names = {f"{bundle.manifest.modality}.{bundle.manifest.name}": bundle for bundle in bundles}
     found = [bundle for name, bundle in names.items() if wanted in (name, bundle.manifest.name)]
     if len(found) != 1:
+        near = [*names, *(bundle.manifest.name for bundle in bundles)]
         problem = f"several models are called '{wanted}'" if found else f"there is no model '{wanted}'"
-        raise ConfigurationError(
-            problem, remedy=f"{did_you_mean(wanted, names)}There are {', '.join(names)}."
-        )
+        raise ConfigurationError(problem, remedy=f"{did_you_mean(wanted, near)}There are {', '.join(names)}.")
     card = found[0].files.get("card.md")
     if card is None:
         raise DataNotFoundError(f"'{wanted}' has no card", remedy="Train it again.")

@@ -69,7 +69,8 @@ class Models:
         if len(found) != 1:
             known = ", ".join(self._models)
             problem = f"there is no model '{name}'" if not found else f"several models are called '{name}'"
-            raise ConfigurationError(problem, remedy=f"{did_you_mean(name, self._models)}There are {known}.")
+            names = [*self._models, *(model.bundle.manifest.name for model in self._models.values())]
+            raise ConfigurationError(problem, remedy=f"{did_you_mean(name, names)}There are {known}.")
         return found[0]
 
     @property
@@ -242,7 +243,7 @@ def _asked(
             chosen = np.argsort(-order, kind="stable")[:explained]
         else:
             chosen = np.flatnonzero(case_id.isin(list(explained)))
-        terms = model.kind.explain(model.scorer, data, chosen, made)
+        terms = model.kind.explain(model.scorer, data, chosen, made) if len(chosen) else terms
     return out.reindex(columns=list(SCORE_COLUMNS)), terms.assign(modality=manifest.modality), check
 
 
