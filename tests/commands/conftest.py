@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from kedro.runner import SequentialRunner
 from PIL import Image
 from tests.signals.drawn_ecg import ecg
 
@@ -52,6 +54,17 @@ def process(*words, cwd, script=None):
     command = [sys.executable, *(("-c", script) if script else ("-m", "medanomaly", *map(str, words)))]
     options = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True}
     return subprocess.run(command, cwd=cwd, env=environment_variables(), check=False, **options)
+
+
+def run_here(project, env, **what):
+    """Run pipelines of an environment in this process, which has imported what they need."""
+    from kedro.framework.session import KedroSession
+    from kedro.framework.startup import bootstrap_project
+
+    bootstrap_project(ROOT)
+    # relative paths are those of the folder that the command is called in
+    with contextlib.chdir(project), KedroSession.create(project, env=env) as session:
+        session.run(runner=SequentialRunner(), **what)
 
 
 @pytest.fixture

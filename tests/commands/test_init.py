@@ -6,7 +6,7 @@ import pytest
 import yaml
 from kedro.io import DataCatalog
 from PIL import Image
-from tests.commands.conftest import draw_images, draw_recordings, process, visits
+from tests.commands.conftest import draw_images, draw_recordings, process, run_here, visits
 
 from medanomaly.tabular.table.guess import guess_table, header_unit
 
@@ -156,8 +156,8 @@ def test_strange_names_of_columns_become_an_environment_that_runs(project, answe
     assert answer("init", "strange", "strange.csv")[0] == 0
     table = yaml.safe_load((project / "conf/strange/parameters.yml").read_text(encoding="utf-8"))
     assert set(strange) <= set(table["data_processing"]["tables"]["strange"]["columns"])
-    ran = process("run", "--env", "strange", "--pipelines", "data_processing", cwd=project)
-    assert ran.returncode == 0, ran.stderr
+    run_here(project, "strange", pipeline_names=["data_processing"])
+    assert (project / "data/03_primary/strange/tabular/cases.parquet").is_file()
 
 
 @pytest.fixture(scope="session")
@@ -167,8 +167,9 @@ def image_run(project):
     draw_images(project / "images/spot", 8, seed=2, spot=True)
     written = process("init", "images", "images", cwd=project)
     assert written.returncode == 0, written.stderr
-    ran = process("run", "--env", "images", "--pipelines", "data_processing,imaging_models", cwd=project)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    run_here(
+        project, "images", pipeline_names=["data_processing", "imaging_models"], to_nodes=["imaging.lbe.fit"]
+    )
     return project / "data/06_models/images/imaging/lbe"
 
 
@@ -256,8 +257,8 @@ def test_a_folder_of_recordings_becomes_an_environment_that_runs(project, answer
     assert answer("init", "holter", "holter", "--fs", 250)[0] == 0
     settings = yaml.safe_load((project / "conf/holter/parameters.yml").read_text(encoding="utf-8"))
     assert 5 <= settings["models"]["signals"]["beat_detector"]["learn_s"] <= 20
-    ran = process("run", "--env", "holter", "--pipelines", "data_processing", cwd=project)
-    assert ran.returncode == 0, ran.stderr
+    run_here(project, "holter", pipeline_names=["data_processing"])
+    assert (project / "data/06_models/holter/signals/recipe/manifest.json").is_file()
 
 
 @pytest.mark.parametrize(
