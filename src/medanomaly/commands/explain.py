@@ -90,6 +90,8 @@ def _of_case(answers: dict[str, Any], case: str) -> dict[str, Any] | None:
 
 
 def _show(case: dict[str, Any], noun: str) -> None:
+    from medanomaly.scoring.answers import finding_in_words
+
     click.echo(f"{noun.capitalize()} {printable(case['case'])}")
     if case["status"] == "refused":
         click.echo(f"It cannot be scored: {printable(case['reason'])}")
@@ -103,9 +105,7 @@ def _show(case: dict[str, Any], noun: str) -> None:
         if not reasons:
             click.echo("- this model gives no reasons")
     for finding in case["findings"]:
-        meant = f" (probably meant: {finding['suggested_value']})" if finding.get("suggested_value") else ""
-        where = f"{finding['column']}: " if finding.get("column") else ""
-        click.echo(f"\nLooks wrong: {printable(where + finding['message'] + meant)}")
+        click.echo(f"\nLooks wrong: {printable(finding_in_words(finding))}")
     if case.get("missing"):
         click.echo(f"\nNot given: {printable(', '.join(case['missing']))}")
     click.echo(f"\n{case['notice']}")
@@ -122,11 +122,8 @@ def _verdict(answer: dict[str, Any]) -> str:
 def in_words(reason: dict[str, Any]) -> str:
     """One reason as a sentence: the value with its unit, the usual range, and what it adds to the score."""
     unit = f" {reason['unit']}" if reason.get("unit") else ""
-    said = (
-        f"{reason['feature']} is {reason['value']}{unit}"
-        if "value" in reason
-        else f"{reason['feature']} is not given"
-    )
+    known = reason.get("value") not in (None, "missing")
+    said = f"{reason['feature']} is {reason['value']}{unit}" if known else f"{reason['feature']} is missing"
     if "usual_low" in reason and "usual_high" in reason:
         low, high = reason["usual_low"], reason["usual_high"]
         said += f", {_place(reason.get('value'), low, high)} {low:.4g} to {high:.4g}{unit}"

@@ -159,10 +159,11 @@ def _show_cases(answers: "Answers", scored: "pd.DataFrame", n: int, top: int) ->
 
 def _show_findings(answers: "Answers") -> None:
     """What looks wrong in a recording as a whole."""
+    from medanomaly.scoring.answers import finding_in_words
+
     found = answers.to_dict()["findings"]
     for one in found[:SHOWN_FINDINGS]:
-        where = f", {one['column']}" if one.get("column") else ""
-        click.echo(f"Looks wrong in {printable(one['source'] + where)}: {printable(one['message'])}")
+        click.echo(f"Looks wrong in {printable(one['source'])}: {printable(finding_in_words(one))}")
     if len(found) > SHOWN_FINDINGS:
         click.echo(f"and {len(found) - SHOWN_FINDINGS} more such findings; --json has all")
 

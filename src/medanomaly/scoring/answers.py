@@ -16,6 +16,8 @@ from medanomaly.core.spreadsheet import quoted
 from medanomaly.monitoring.batch_shift import ShiftCheck
 
 NOTICE = "Research use only. Not a medical device. Nothing here is a diagnosis; base no decision about a patient on it."
+# in place of a value that is not known
+MISSING = "missing"
 SCORED, REFUSED = "scored", "refused"
 ENDINGS = (".csv", ".json", ".parquet")
 TABLE_TYPES = {
@@ -104,9 +106,7 @@ class Answers:
         found = self.read.findings
         if found.empty:
             return {}
-        meant = found["suggested_value"].fillna("")
-        said = found["message"] + meant.map(lambda value: f" (probably meant: {value})" if value else "")
-        said = found["column"].map(lambda name: f"{name}: " if name else "") + said
+        said = pd.Series([finding_in_words(row) for row in found.to_dict("records")], index=found.index)
         return said.groupby(found["case_id"], sort=False).agg("; ".join).to_dict()
 
     def to_dict(self) -> dict[str, Any]:
@@ -201,6 +201,14 @@ class Answers:
             self.table.astype(TABLE_TYPES).to_parquet(path, index=False)
 
 
+def finding_in_words(finding: Mapping[str, Any]) -> str:
+    """What looks wrong, with the value that was probably meant where the message does not say it."""
+    column, meant = finding.get("column"), finding.get("suggested_value")
+    meant = "" if meant is None or pd.isna(meant) or str(meant) in finding["message"] else str(meant)
+    where = f"{column}: " if column is not None and pd.notna(column) and column else ""
+    return f"{where}{finding['message']}" + (f" (probably meant: {meant})" if meant else "")
+
+
 def _json(value: Any) -> Any:
     if (
         value is None
@@ -216,8 +224,9 @@ def _reasons(terms: pd.DataFrame) -> str:
     said = []
     for row in terms[terms["contribution"] > 0].head(SHOWN_REASONS).itertuples():
         unit = f" {row.unit}" if row.unit else ""
+        value = row.value if row.value == MISSING else f"{row.value}{unit}"
         usual = (
             f" (usual {row.usual_low:.4g} to {row.usual_high:.4g}{unit})" if pd.notna(row.usual_low) else ""
         )
-        said.append(f"{row.feature} {row.value}{unit}{usual}")
+        said.append(f"{row.feature} {value}{usual}")
     return "; ".join(said)
