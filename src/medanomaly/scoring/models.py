@@ -95,8 +95,9 @@ class Models:
         if len(known) == 1:
             return next(iter(known.values()))
         taking = [name for name, recipe in known.items() if recipe.takes(raw)]
-        if len(taking) == 1:
-            return known[taking[0]]
+        # a table is known by its columns, a recording in a CSV file by nothing but the ending
+        if len(taking) == 1 or "tabular" in taking:
+            return known["tabular" if "tabular" in taking else taking[0]]
         problem = (
             f"nothing here takes {_shown(raw)}"
             if not taking

@@ -228,4 +228,4 @@ def _said(table: GuessedTable, raw: pd.DataFrame) -> Iterator[str]:
             kept = normal * CALIBRATION_SHARE
             yield f"only {normal} normal records: about {kept:.0f} calibrate, too few for alpha {ALPHA}"
     if table.unruled:
-        yield f"no plausibility rule for {len(table.unruled)} numbers, such as {_level(table.unruled[0])}: give their units"
+        yield f"no plausibility rule for {', '.join(map(_level, table.unruled[:SHOWN]))}: give units, or ranges"
