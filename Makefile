@@ -7,7 +7,7 @@ ENV ?=
 RUN_ARGS := $(if $(ENV),--env $(ENV))
 export DO_NOT_TRACK = 1
 
-.PHONY: install run test lint viz bench results clean
+.PHONY: install demo run test lint viz bench results clean
 
 install: $(STAMP)
 
@@ -20,6 +20,13 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing into $(VENV) (about a minute) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $(STAMP)
+
+# half a minute: train one model on a small table, answer a new record, say where the page is
+demo: install
+	$(BIN)/medanomaly run --env demo
+	$(BIN)/medanomaly score docs/demo/new_visit.csv --models $${MEDANOMALY_OUTPUTS:-data}/06_models/demo
+	@echo "The page to look at:"
+	@$(BIN)/medanomaly report demo
 
 run: install
 	$(BIN)/kedro run $(RUN_ARGS)

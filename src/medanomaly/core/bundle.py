@@ -18,10 +18,12 @@ from typing import Any
 
 import numpy as np
 
-from medanomaly.core.errors import BundleError
+from medanomaly.core.errors import BundleError, DataNotFoundError
 from medanomaly.core.manifest import FORMAT_VERSION, Manifest, from_version_1
 
 MANIFEST = "manifest.json"
+# name of the bundle of a recipe, in the folder of its modality
+RECIPE = "recipe"
 # left behind by a file manager that looked into the folder; never read
 DESKTOP_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")
 SAFE_SUFFIXES = (".onnx", ".npy", ".safetensors", ".skops", ".md")
@@ -194,3 +196,22 @@ def read_bundle(folder: Path) -> Bundle:
     if manifest["format_version"] == 1:
         return make_bundle(from_version_1(manifest), files)
     return Bundle(Manifest(manifest), files)
+
+
+def bundles_of(folder: Path) -> list[Bundle]:
+    """The bundles of models and recipes in a folder of a run, or the one bundle that the folder is.
+
+    Raises:
+        DataNotFoundError: there is no such folder.
+        BundleError: a bundle was altered.
+    """
+    if not folder.is_dir():
+        raise DataNotFoundError(
+            "there is no such folder",
+            source=folder,
+            remedy="Train first (kedro run), or give a folder of 06_models.",
+        )
+    if (folder / MANIFEST).is_file():
+        return [read_bundle(folder)]
+    found = sorted(path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{MANIFEST}"))
+    return [read_bundle(path) for path in found if not path.name.startswith(".")]

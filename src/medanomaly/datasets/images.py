@@ -119,24 +119,23 @@ class DicomFolderDataset(_ImageDataset):
 
 
 class LabelledImagesDataset(_ImageDataset):
-    """PNG or JPEG files with a table of labels; see ``labelled_folder``.
+    """PNG or JPEG files, with a table of labels or without one; see ``labelled_folder``.
 
     Args:
         url: root folder.
-        labels: CSV with one row per image.
+        labels: CSV with one row per image; None: all images, whose labels are unknown.
         columns: names of columns: ``path_column``, ``label_column``, ``patient_column``, ``kind_column``,
             ``split_column``, ``mask_column``. The first two default to path and label, the others to none.
         storage_options: of the file system.
     """
 
-    def __init__(self, *, url: str, labels: str, columns: dict | None = None, **options: Any):
+    def __init__(self, *, url: str, labels: str | None = None, columns: dict | None = None, **options: Any):
         super().__init__(url=url, **options)
         self.labels, self.columns = labels, columns or {}
 
     def _listed(self, key: bytes | None) -> ImageSource:
-        return labelled_folder(
-            self.url, _table(self.labels, self.storage_options), **self.columns, **self.storage_options
-        )
+        table = None if self.labels is None else _table(self.labels, self.storage_options)
+        return labelled_folder(self.url, table, **self.columns, **self.storage_options)
 
 
 def _table(url: str, storage_options: dict) -> pd.DataFrame:

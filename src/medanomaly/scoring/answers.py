@@ -4,16 +4,29 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.recipe import ReadCases
+from medanomaly.core.spreadsheet_text import quoted
 from medanomaly.monitoring.batch_shift import ShiftCheck
 
 NOTICE = "Research use only. Not a medical device. Nothing here is a diagnosis; base no decision about a patient on it."
+# in place of a value that is not known
+MISSING = "missing"
 SCORED, REFUSED = "scored", "refused"
+ENDINGS = (".csv", ".json", ".parquet")
+TABLE_TYPES = {
+    **dict.fromkeys(
+        ("case_id", "case", "status", "model", "reasons", "findings", "missing", "bundle"), "string"
+    ),
+    **dict.fromkeys(("score", "p_value", "alpha", "probability", "low", "high"), "Float64"),
+    "flagged": "boolean",
+}
 # reasons that stand in one line
 SHOWN_REASONS = 3
 
@@ -31,6 +44,7 @@ class Answers:
         explanations: ``case_id, model, feature, value, unit, usual_low, usual_high, contribution, exact, modality``, the
             largest contribution of a case first.
         shift: model -> whether its p-values hold for these cases together.
+        leading: the model whose order of cases is shown first; empty without a score.
     """
 
     modality: str
@@ -39,6 +53,7 @@ class Answers:
     scores: pd.DataFrame
     explanations: pd.DataFrame
     shift: Mapping[str, ShiftCheck] = field(default_factory=dict)
+    leading: str = ""
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -98,12 +113,9 @@ class Answers:
         found = self.read.findings
         if found.empty:
             return {}
-        meant = found["suggested_value"].fillna("")
-        said = found["message"] + meant.map(lambda value: f" (probably meant: {value})" if value else "")
-        said = found["column"].map(lambda name: f"{name}: " if name else "") + said
         by_case: dict[str, list[str]] = {}
-        for case, sentence in zip(found["case_id"].tolist(), said.tolist(), strict=True):
-            by_case.setdefault(case, []).append(sentence)
+        for row in found.to_dict("records"):
+            by_case.setdefault(row["case_id"], []).append(finding_in_words(row))
         return {case: "; ".join(sentences) for case, sentences in by_case.items()}
 
     def to_dict(self) -> dict[str, Any]:
@@ -132,6 +144,7 @@ class Answers:
             ]
             for case, rows in self.read.findings.groupby("case_id", sort=False)
         }
+        cases = {*self.read.cases["case_id"], *self.read.refused["case_id"]}
         scored = [
             {
                 "case_id": case,
@@ -160,6 +173,10 @@ class Answers:
                 model: {"verdict": check.verdict, "reason": check.reason}
                 for model, check in self.shift.items()
             },
+            # what is about a recording belongs to none of its beats
+            "findings": [
+                {"source": case} | one for case in found if case not in cases for one in found[case]
+            ],
             "notes": list(self.read.notes),
             "notice": NOTICE,
         }
@@ -167,6 +184,38 @@ class Answers:
     def to_json(self, indent: int | None = None) -> str:
         """:meth:`to_dict` as text."""
         return json.dumps(self.to_dict(), indent=indent, allow_nan=False, ensure_ascii=False)
+
+    def save(self, path: Path | str) -> None:
+        """Write the table as CSV or Parquet, or all of :meth:`to_dict` as JSON; the ending of the path says which.
+
+        A spreadsheet runs nothing that stands in the CSV.
+
+        Raises:
+            ConfigurationError: another ending.
+        """
+        path = Path(path)
+        ending = path.suffix.lower()
+        if ending not in ENDINGS:
+            raise ConfigurationError(
+                f"answers cannot be written as '{ending}'",
+                source=path,
+                remedy=f"End the name in {', '.join(ENDINGS)}.",
+            )
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if ending == ".json":
+            path.write_text(self.to_json(indent=1) + "\n", encoding="utf-8")
+        elif ending == ".csv":
+            quoted(self.table).to_csv(path, index=False)
+        else:
+            self.table.astype(TABLE_TYPES).to_parquet(path, index=False)
+
+
+def finding_in_words(finding: Mapping[str, Any]) -> str:
+    """What looks wrong, with the value that was probably meant where the message does not say it."""
+    column, meant = finding.get("column"), finding.get("suggested_value")
+    meant = "" if meant is None or pd.isna(meant) or str(meant) in finding["message"] else str(meant)
+    where = f"{column}: " if column is not None and pd.notna(column) and column else ""
+    return f"{where}{finding['message']}" + (f" (probably meant: {meant})" if meant else "")
 
 
 def _json(value: Any) -> Any:
@@ -184,8 +233,9 @@ def _reasons(terms: pd.DataFrame) -> str:
     said = []
     for row in terms[terms["contribution"] > 0].head(SHOWN_REASONS).itertuples():
         unit = f" {row.unit}" if row.unit else ""
+        value = row.value if row.value == MISSING else f"{row.value}{unit}"
         usual = (
             f" (usual {row.usual_low:.4g} to {row.usual_high:.4g}{unit})" if pd.notna(row.usual_low) else ""
         )
-        said.append(f"{row.feature} {row.value}{unit}{usual}")
+        said.append(f"{row.feature} {value}{usual}")
     return "; ".join(said)

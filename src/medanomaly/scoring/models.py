@@ -1,6 +1,6 @@
 """The trained models of a run, or one of them, ready for raw cases."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.bundle import MANIFEST, Bundle, read_bundle
+from medanomaly.core.bundle import MANIFEST, RECIPE, Bundle, bundles_of, read_bundle
 from medanomaly.core.calibrated_bundle import CALIBRATION_GROUPS
 from medanomaly.core.conformal import checked_alpha, group_p_values, p_values
 from medanomaly.core.errors import (
@@ -23,9 +23,10 @@ from medanomaly.core.recipe import RECIPES, ReadCases, Recipe, open_recipe
 from medanomaly.monitoring.batch_shift import ShiftCheck, check_shift
 from medanomaly.scoring.answers import Answers
 
-RECIPE = "recipe"
 # so many of the most anomalous cases per model are explained, where nothing else is asked for
 EXPLAINED = 20
+# kinds that lead where no label says which model is best, as in the reports of runs
+LEADING_KINDS = ("two_view_ensemble", "beat_detector", "lstm_autoencoder", "many_scale_profile", "lbe")
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class Models:
         if len(found) != 1:
             known = ", ".join(self._models)
             problem = f"there is no model '{name}'" if not found else f"several models are called '{name}'"
-            raise ConfigurationError(problem, remedy=f"{did_you_mean(name, self._models)}There are {known}.")
+            names = [*self._models, *(model.bundle.manifest.name for model in self._models.values())]
+            raise ConfigurationError(problem, remedy=f"{did_you_mean(name, names)}There are {known}.")
         return found[0]
 
     @property
@@ -111,7 +113,8 @@ class Models:
         modality: str | None = None,
         models: Collection[str] | None = None,
         alpha: float | None = None,
-        explain: int | bool = True,
+        explain: int | bool | Collection[str] = True,
+        progress: Callable[[str, int, int], None] | None = None,
         **options: Any,
     ) -> Answers:
         """Score raw cases.
@@ -121,7 +124,9 @@ class Models:
             modality: of the cases; None finds out.
             models: names of the models that are asked; None asks all of this modality.
             alpha: false-alarm rate at which cases are flagged; None takes that of each model.
-            explain: how many of the most anomalous cases per model are explained; True: 20, False: none.
+            explain: how many of the most anomalous cases per model are explained; True: 20, False: none. Ids of cases
+                explain those.
+            progress: called before each step with what it is, how many are done, and how many there are.
             options: of the recipe, such as the rate of an array, or the earlier records of a patient.
 
         Raises:
@@ -142,17 +147,31 @@ class Models:
                     remedy=f"These do: {', '.join(model.name for model in asked)}.",
                 )
             asked = named
-        return answers(
-            recipe, asked, recipe.read(raw, **options), alpha, EXPLAINED if explain is True else int(explain)
-        )
+        say = progress or (lambda step, done, total: None)
+        say("reading", 0, len(asked) + 1)
+        read = recipe.read(raw, **options)
+        wanted = EXPLAINED if explain is True else explain
+        return answers(recipe, asked, read, alpha, wanted, say)
+
+
+def leading(names: Collection[tuple[str, str]]) -> str | None:
+    """The model that leads among ``(name, kind)``: the first of a leading kind, else the first; None without any."""
+    first = (name for kind in LEADING_KINDS for name, of in names if of == kind)
+    return next(first, next((name for name, _ in names), None))
 
 
 def answers(
-    recipe: Recipe, models: Collection[OpenModel], read: ReadCases, alpha: float | None, explained: int
+    recipe: Recipe,
+    models: Collection[OpenModel],
+    read: ReadCases,
+    alpha: float | None,
+    explained: int | Collection[str],
+    progress: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> Answers:
     """What models say of cases that a recipe read."""
     rows, reasons, shift = [], [], {}
-    for model in models:
+    for i, model in enumerate(models, start=1):
+        progress(model.name, i, len(models) + 1)
         if model.kind.reads not in read.inputs:
             continue
         scored, terms, check = _asked(model, read, alpha, explained)
@@ -170,6 +189,10 @@ def answers(
         if reasons
         else pd.DataFrame(columns=[*EXPLANATION_COLUMNS, "modality"]),
         shift=shift,
+        leading=leading(
+            [(m.bundle.manifest.name, m.kind.name) for m in models if m.kind.reads in read.inputs]
+        )
+        or "",
     )
 
 
@@ -183,7 +206,7 @@ def _no_scores() -> pd.DataFrame:
 
 
 def _asked(
-    model: OpenModel, read: ReadCases, alpha: float | None, explained: int
+    model: OpenModel, read: ReadCases, alpha: float | None, explained: int | Collection[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame, ShiftCheck | None]:
     """Scores, explanations and shift check of one model."""
     data, manifest = read.inputs[model.kind.reads], model.bundle.manifest
@@ -218,8 +241,11 @@ def _asked(
             check = check_shift(model.scorer.calibration, score)
     terms = pd.DataFrame(columns=list(EXPLANATION_COLUMNS))
     if explained and model.kind.explains:
-        chosen = np.argsort(-order, kind="stable")[:explained]
-        terms = model.kind.explain(model.scorer, data, chosen, made)
+        if isinstance(explained, int):
+            chosen = np.argsort(-order, kind="stable")[:explained]
+        else:
+            chosen = np.flatnonzero(case_id.isin(list(explained)))
+        terms = model.kind.explain(model.scorer, data, chosen, made) if len(chosen) else terms
     return out.reindex(columns=list(SCORE_COLUMNS)), terms.assign(modality=manifest.modality), check
 
 
@@ -259,33 +285,19 @@ def open_models(folder: Path | str) -> Models:
         BundleError: a bundle was altered, or its recipe is not there.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise DataNotFoundError(
-            "there is no such folder",
-            source=folder,
-            remedy="Train first (kedro run), or give a folder of 06_models.",
-        )
+    read = bundles_of(folder)
+    bundles = [bundle for bundle in read if bundle.manifest.kind not in RECIPES]
+    recipes = [bundle for bundle in read if bundle.manifest.kind in RECIPES]
     if (folder / MANIFEST).is_file():
-        bundles = [read_bundle(folder)]
-        beside = [
-            path
-            for path in (folder.parent / RECIPE, *sorted(folder.parent.parent.glob(f"*/{RECIPE}")))
-            if path.is_dir()
-        ]
-        recipes = [read_bundle(path) for path in beside]
-    else:
-        found = sorted(path.parent for depth in ("*", "*/*") for path in folder.glob(f"{depth}/{MANIFEST}"))
-        found = [path for path in found if not path.name.startswith(".")]
-        read = [read_bundle(path) for path in found]
-        bundles = [bundle for bundle in read if bundle.manifest.kind not in RECIPES]
-        recipes = [bundle for bundle in read if bundle.manifest.kind in RECIPES]
-        if not bundles:
-            deeper = sorted({path.parent.parent.parent.name for path in folder.glob(f"*/*/*/{MANIFEST}")})
-            raise DataNotFoundError(
-                "there is no model in it",
-                source=folder,
-                remedy=f"Choose a data set: {', '.join(deeper)}." if deeper else "Train first (kedro run).",
-            )
+        beside = (folder.parent / RECIPE, *sorted(folder.parent.parent.glob(f"*/{RECIPE}")))
+        recipes = [read_bundle(path) for path in beside if path.is_dir()]
+    if not bundles:
+        deeper = sorted({path.parent.parent.parent.name for path in folder.glob(f"*/*/*/{MANIFEST}")})
+        raise DataNotFoundError(
+            "there is no model in it",
+            source=folder,
+            remedy=f"Choose a data set: {', '.join(deeper)}." if deeper else "Train first (kedro run).",
+        )
     sealed = {bundle.bundle_hash: bundle for bundle in recipes}
     wanted = {bundle.manifest.get("recipe") for bundle in bundles} - {None}
     for bundle in bundles:

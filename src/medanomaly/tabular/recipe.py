@@ -22,6 +22,8 @@ from medanomaly.tabular.table.prepared_table import CASE_ID
 from medanomaly.tabular.table.quality import check_table
 
 HISTORY = "earlier records of the patient"
+# notes that say something of a table of training, and nothing of a record
+OF_TRAINING = ("has one value", "quarantine", "label '", "used although not described")
 
 
 class TableRecipe:
@@ -216,12 +218,7 @@ class TableRecipe:
         about = {"units": units, "outcome": outcome}
         notes = [
             *notes,
-            *(
-                note
-                for note in clean.summary["notes"]
-                # labels are not used to score
-                if not any(words in note for words in ("has one value", "quarantine", "label '"))
-            ),
+            *(note for note in clean.summary["notes"] if not any(map(note.__contains__, OF_TRAINING))),
         ]
         return ReadCases(
             cases=cases,

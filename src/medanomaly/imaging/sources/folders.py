@@ -283,7 +283,7 @@ def dicom_folder(
 
 def labelled_folder(
     url: str,
-    table: pd.DataFrame,
+    table: pd.DataFrame | None = None,
     path_column: str = "path",
     label_column: str = "label",
     patient_column: str | None = None,
@@ -299,7 +299,7 @@ def labelled_folder(
 
     Args:
         url: root folder that the paths of the table are relative to.
-        table: one row per image.
+        table: one row per image; without it every image is used, and its label is unknown.
         path_column, label_column: of the table; labels are 0, 1 or missing.
         patient_column, kind_column, split_column, mask_column: of the table, optional; mask paths are also relative to
             the root.
@@ -321,8 +321,11 @@ def labelled_folder(
         "split_official": split_column,
         "mask_path": mask_column,
     }
-    table, notes = label_columns(table, {new: old for new, old in given.items() if old is not None})
     reader, root, names, rejected = _files(url, **storage_options)
+    if table is None:
+        images = [str(name) for name in names if name.suffix.lower() in SUFFIXES + DICOM_SUFFIXES]
+        table = pd.DataFrame({path_column: images, label_column: ""}, dtype="string")
+    table, notes = label_columns(table, {new: old for new, old in given.items() if old is not None})
     masks = set(matching_files(table["mask_path"], names, root)) if "mask_path" in table else set()
     rows = []
     for name in names:

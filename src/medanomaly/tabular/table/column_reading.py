@@ -80,17 +80,18 @@ class Faults:
         return faults[list(QUARANTINE_COLUMNS)].astype("string").reset_index(drop=True)
 
 
-def _known(values: pd.Series) -> pd.Series:
+def known_values(values: pd.Series) -> pd.Series:
+    """Values without those that are missing, and words for missing."""
     if pd.api.types.is_numeric_dtype(values):
         return values.dropna()
     return values[~plain_text(values).str.lower().isin(MISSING_WORDS).fillna(True)].dropna()
 
 
-def _inferred(values: pd.Series, quantity: str) -> Column:
+def inferred(values: pd.Series, quantity: str) -> Column:
     """What an undeclared column holds."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return Column(kind="time")
-    known = _known(values)
+    known = known_values(values)
     if not len(known):
         return Column(kind="number")
     read = read_numbers(known, quantity=quantity)
@@ -165,9 +166,9 @@ def _numbers(
     return numbers, column, marks
 
 
-def _is_identifying(values: pd.Series, column: Column, patients: pd.Series, least: int) -> bool:
+def is_identifying(values: pd.Series, column: Column, patients: pd.Series, least: int) -> bool:
     """Whether an undeclared column looks like an id, a name or free text, which says who somebody is and nothing else."""
-    known = _known(values)
+    known = known_values(values)
     distinct = known.nunique()
     if not len(known) or column.kind not in ("category", "number"):
         return False
@@ -257,7 +258,7 @@ def read_columns(
             # the unit that its cells named in training, where nothing else says one
             column, unit = known.column, known.column.unit or unit
         else:
-            column = spec.columns[name] if declared else _inferred(values, quantity)
+            column = spec.columns[name] if declared else inferred(values, quantity)
         marks = Marks(known.comma, known.point) if known is not None else None
         about: list[str] = []
         found = Faults()
@@ -270,7 +271,7 @@ def read_columns(
                 about.append(f"column '{name}' holds times: models use only durations between times")
         else:
             read = plain_text(values)
-        if known is None and not declared and _is_identifying(values, column, patients, spec.min_patients):
+        if known is None and not declared and is_identifying(values, column, patients, spec.min_patients):
             notes.append(
                 f"column '{name}' looks like an id or free text and is left out; declare it to keep it"
             )

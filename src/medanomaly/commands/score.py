@@ -1,0 +1,193 @@
+"""``medanomaly score``: answers for raw cases."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from medanomaly.commands.terminal import (
+    add_reading_options,
+    as_json,
+    folder_of_models,
+    opened,
+    print_table,
+    printable,
+    progress,
+    reading_options,
+)
+from medanomaly.core.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from medanomaly.scoring.answers import Answers
+
+SHOWN_REFUSALS, SHOWN_FINDINGS = 5, 10
+
+
+@click.command("score")
+@click.argument("raw")
+@folder_of_models
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    help="Write all answers: a name that ends in .csv, .json or .parquet.",
+)
+@click.option("--alpha", type=float, help="Flag cases at this false-alarm rate instead of that of training.")
+@click.option("--model", "names", multiple=True, help="Ask this model alone; can be given several times.")
+@add_reading_options
+@click.option("--top", default=10, show_default=True, type=click.IntRange(0), help="So many cases are shown.")
+@as_json
+@click.pass_context
+def command(
+    ctx: click.Context,
+    raw: str,
+    folder: Path,
+    output: Path | None,
+    alpha: float | None,
+    names: tuple[str, ...],
+    modality: str | None,
+    history: str | None,
+    fs: float | None,
+    leads: str | None,
+    units: str | None,
+    top: int,
+    as_json: bool,
+) -> None:
+    """Score the raw cases in RAW: a table, a recording, an image, or a folder of them.
+
+    The most unusual cases come first, with reasons, and what looks wrong in the data. The exit code is 1 where no case could
+    be scored; a case that is refused costs only itself.
+
+    \b
+    medanomaly score new.csv --models data/06_models/visits
+    medanomaly score new.csv --models data/06_models/visits -o answers.csv --history earlier.csv
+    medanomaly score ecg.csv --models data/06_models/holter --fs 250 --units mV
+    """
+    from medanomaly.scoring.answers import ENDINGS
+    from medanomaly.scoring.models import EXPLAINED
+
+    if output is not None and output.suffix.lower() not in ENDINGS:
+        raise ConfigurationError(
+            f"'{output}' does not end in {', '.join(ENDINGS)}", remedy="The ending says what is written."
+        )
+    with progress("Scoring") as say:
+        say("opening the models", 0, 1)
+        models = opened(folder)
+        options = reading_options(models, raw, modality, history=history, fs=fs, leads=leads, units=units)
+        # reasons take most of the time: those that nobody sees are not asked for
+        explained = top if output is None and not as_json else max(top, EXPLAINED)
+        answers = models.score(
+            raw,
+            modality=modality,
+            models=names or None,
+            alpha=alpha,
+            explain=explained,
+            progress=say,
+            **options,
+        )
+    if output is not None:
+        answers.save(output)
+    if as_json:
+        click.echo(answers.to_json(indent=1))
+    else:
+        _show(answers, top)
+        if output is not None:
+            click.echo(f"All answers: {output}")
+    if answers.scores.empty:
+        ctx.exit(1)
+
+
+def _show(answers: "Answers", top: int) -> None:
+    table = answers.table
+    scored = table[table["status"] == "scored"]
+    n = scored["case_id"].nunique()
+    if n:
+        _show_cases(answers, scored, n, top)
+    refused = table[table["status"] == "refused"]
+    if len(refused):
+        click.echo(f"Refused: {len(refused):,} of {n + len(refused):,}")
+        counts = refused["reasons"].value_counts()
+        for reason, times in counts.head(SHOWN_REFUSALS).items():
+            click.echo(f"- {times:,}: {printable(reason)}")
+        if len(counts) > SHOWN_REFUSALS:
+            click.echo(f"- and {len(counts) - SHOWN_REFUSALS} other reasons; -o writes all")
+    _show_findings(answers)
+    _show_validity(answers, n)
+    for note in answers.read.notes:
+        click.echo(f"Note: {printable(note)}")
+    from medanomaly.scoring.answers import NOTICE
+
+    click.echo(NOTICE)
+
+
+def _show_cases(answers: "Answers", scored: "pd.DataFrame", n: int, top: int) -> None:
+    leading = answers.leading
+    of_leading = scored[scored["model"] == leading]
+    # a model of probabilities has no p-value, and orders cases by them
+    by = "score" if of_leading["score"].notna().any() else "probability"
+    first = of_leading.sort_values(by, ascending=False, kind="stable").head(top)
+    models = scored["model"].nunique()
+    flags = scored["flagged"].eq(True).groupby(scored["case_id"]).sum()
+    n_flagged = int(of_leading["flagged"].eq(True).sum())
+    rows = [
+        (
+            row.case,
+            _figure(row.p_value if by == "score" else row.probability),
+            f"{flags[row.case_id]} of {models}",
+            row.reasons,
+            "; ".join(filter(None, (row.findings, f"not given: {row.missing}" if row.missing else ""))),
+        )
+        for row in first.itertuples()
+    ]
+    noun = f"{answers.noun}{'s' * (n != 1)}"
+    shown = f"The {len(rows)} most unusual of {n:,} {noun}" if len(rows) < n else f"{n:,} {noun}"
+    columns = (
+        answers.noun,
+        ">p-value" if by == "score" else ">probability",
+        ">flagged by",
+        "why",
+        "what looks wrong",
+    )
+    if rows:
+        print_table(columns, rows, f"{shown}, by {leading}", wrapped=columns[3:])
+    alpha = of_leading["alpha"].dropna()
+    at = f" at a false-alarm rate of {float(alpha.iloc[0]):g}" if len(alpha) else ""
+    click.echo(f"{leading} flags {n_flagged:,} of {n:,} {noun}{at}.")
+
+
+def _show_findings(answers: "Answers") -> None:
+    """What looks wrong in a recording as a whole."""
+    from medanomaly.scoring.answers import finding_in_words
+
+    found = answers.to_dict()["findings"]
+    for one in found[:SHOWN_FINDINGS]:
+        click.echo(f"Looks wrong in {printable(one['source'])}: {printable(finding_in_words(one))}")
+    if len(found) > SHOWN_FINDINGS:
+        click.echo(f"and {len(found) - SHOWN_FINDINGS} more such findings; --json has all")
+
+
+def _figure(value: object) -> str:
+    import pandas as pd
+
+    return f"{float(value):.3g}" if pd.notna(value) else ""
+
+
+def _show_validity(answers: "Answers", n: int) -> None:
+    if not n:
+        return
+    said = {
+        check.reason: check.verdict
+        for model, check in answers.shift.items()
+        if model.endswith(f".{answers.leading}")
+    }
+    words = {
+        "holds": "P-values hold",
+        "broken": "P-values do not hold",
+        "unknown": "Nobody can tell whether p-values hold",
+    }
+    for reason, verdict in said.items():
+        click.echo(f"{words[verdict]} ({reason}).")
+    if not answers.shift:
+        click.echo("Whether p-values hold is not tested: cases of one recording are not independent.")
