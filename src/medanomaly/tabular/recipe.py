@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from medanomaly.core.plain_text import plain_text
 from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, ReadCases, no_rows
 from medanomaly.tabular.features.history import EARLIER
 from medanomaly.tabular.features.record_features import feature_units, record_features
+from medanomaly.tabular.plain_record import PlainRecord, PlainRecords
 from medanomaly.tabular.table.cleaning import clean_table
 from medanomaly.tabular.table.column_reading import LearnedTable
 from medanomaly.tabular.table.description import TableSpec
@@ -81,6 +83,14 @@ class TableRecipe:
         clean = clean_table(self._completed(together), spec, source, self.learned)
         flags = check_table(self._completed(table), self._described(spec), spec.rules, source).flags
         return self._cases(clean, flags, spec, n_earlier, notes)
+
+    def read_plain(self, record: Mapping[str, Any]) -> PlainRecord | None:
+        """One record without the cost of a table, equal to what :meth:`read` makes of it; None where it is not plain."""
+        return self._plain.read(record)
+
+    @cached_property
+    def _plain(self) -> PlainRecords:
+        return PlainRecords(self.spec, self.learned)
 
     def takes(self, raw: Any) -> bool:
         """Records, or a file of a table that has a column of training."""
