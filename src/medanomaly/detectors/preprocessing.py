@@ -1,5 +1,6 @@
 """The fitted step from features to a detector's matrix. It is plain numbers, so the bundle's manifest holds it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
@@ -158,8 +159,7 @@ class Preprocessor:
         return np.clip(out, -Z_LIMIT, Z_LIMIT).astype(np.float32)[None]
 
     def _cell(self, column: MatrixColumn, value: float | str | None) -> float:
-        # NaN is the one value that differs from itself
-        missing = value is None or value != value
+        missing = value is None or (type(value) is float and math.isnan(value))
         if column.op == "value":
             return column.fill if missing else min(max(value, -NUMBER_LIMIT), NUMBER_LIMIT)
         if column.op == "missing":

@@ -38,7 +38,7 @@ class TabularScorer:
         return run_batches(self._session, matrix, batch_size=BATCH_SIZE)["score"]
 
     def score_row(self, features: Mapping[str, float | str | None]) -> float:
-        """The score of one case, equal to that of :meth:`score`; ``features`` as ``Preprocessor.transform_row`` takes them."""
+        """The score that :meth:`score` gives one case; ``features`` as ``Preprocessor.transform_row`` takes them."""
         matrix = self.preprocessor.transform_row(features)
         return float(self._session.run(["score"], {self._input: matrix})[0][0])
 
