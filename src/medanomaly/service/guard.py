@@ -4,6 +4,7 @@ It is plain ASGI: it counts bytes as they arrive, and no message of an error rea
 """
 
 import asyncio
+import logging
 import re
 import time
 import uuid
@@ -84,7 +85,9 @@ class Guard:
             method = scope["method"] if scope["method"] in METHODS else "other"
             metrics.requests.labels(method, route, str(status)).inc()
             metrics.seconds.labels(route).observe(taken)
-            log.info("%s %s %s %d %.1f ms", request_id, method, route, status, 1e3 * taken)
+            # probes come every few seconds
+            level = logging.DEBUG if route.startswith(("/health", "/metrics")) else logging.INFO
+            log.log(level, "%s %s %s %d %.1f ms", request_id, method, route, status, 1e3 * taken)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
