@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ENV ?=
+# what make serve serves, and its options, such as --port 8080
+MODELS ?= data/06_models/synthetic
+SERVE_ARGS ?=
 RUN_ARGS := $(if $(ENV),--env $(ENV))
 export DO_NOT_TRACK = 1
 
-.PHONY: install run test lint viz bench results clean
+.PHONY: install run serve test lint viz bench results clean
 
 install: $(STAMP)
 
@@ -23,6 +26,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 run: install
 	$(BIN)/kedro run $(RUN_ARGS)
+
+serve: install
+	$(BIN)/python -m medanomaly.service serve $(MODELS) $(SERVE_ARGS)
 
 test: install
 	$(BIN)/pytest -n 2 --dist loadgroup

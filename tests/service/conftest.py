@@ -1,10 +1,10 @@
 import pytest
 from starlette.testclient import TestClient
-from tests.service import small_models
 
 from medanomaly.scoring.models import open_models
 from medanomaly.service.app import create_app
 from medanomaly.service.settings import Settings
+from tests.service import small_models
 
 LOCAL = "http://127.0.0.1"
 

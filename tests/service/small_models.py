@@ -140,7 +140,7 @@ def signals(folder):
     )
 
 
-def images(n=90, size=64):
+def images(n=240, size=64):
     """(n, size, size) soft blobs in [0, 1]."""
     random = np.random.default_rng(0)
     grid = np.linspace(-1, 1, size)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+
 from tests.service import small_models
 from tests.service.test_refusals import refused
 from tests.service.test_routes import RECORD

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from tests.service import small_models
-from tests.service.conftest import client_of
 
 from medanomaly.service.live import Alarms
 from medanomaly.signals.beat_detector.streaming import StreamingBeatScorer
+from tests.service import small_models
+from tests.service.conftest import client_of
 
 PATH = "/v1/signals/live"
 START = {"fs": small_models.FS, "leads": ["II", "V1"]}
@@ -106,7 +106,8 @@ def test_alarms_of_rhythms_are_told_once():
 
 BAD = [
     "no JSON", "[]", "{}", '{"fs": 10, "leads": ["a"]}', '{"fs": 360, "leads": []}', '{"fs": 360, "leads": ["a"], "x": 1}',
-    '{"fs": 360, "leads": ["a"], "units": "K"}', '{"fs": 360, "leads": ["a"], "model": "none"}', '{"fs": NaN, "leads": ["a"]}',
+    '{"fs": 360, "leads": ["a"], "units": "K"}', '{"fs": 360, "leads": ["a"], "model": "none"}',
+    '{"fs": NaN, "leads": ["a"]}',
 ]  # fmt: skip
 
 

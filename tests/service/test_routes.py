@@ -3,22 +3,24 @@
 import base64
 import io
 import json
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
-from tests.service import small_models
-from tests.service.conftest import client_of
 
 from medanomaly.scoring.models import open_models
+from tests.conftest import ROOT
+from tests.service import small_models
+from tests.service.conftest import client_of
 
 RECORD = {"age": 57, "sex": "F", "potassium": 7.9, "systolic": 120, "diastolic": 80}
 
 
-def same(served, models, raw, explain, **options):
-    wanted = json.loads(models.score(raw, explain=explain, **options).to_json())
+def same(served, opened, raw, explain, **options):
+    wanted = json.loads(opened.score(raw, explain=explain, **options).to_json())
     assert served.json() == wanted
 
 
@@ -282,4 +284,9 @@ def test_the_service_imports_neither_kedro_nor_torch(folder):
         f"create_app(open_models({str(folder)!r}))\n"
         "assert not {'torch', 'kedro', 'lightning', 'matplotlib'} & set(sys.modules), sorted(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=300)
+    subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        timeout=300,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+    )

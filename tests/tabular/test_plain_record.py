@@ -22,6 +22,7 @@ SPEC = {
     "columns": {
         "age": {"kind": "number", "unit": "years", "possible": [0, 120]},
         "sex": {"kind": "category"},
+        "grade": {"kind": "category"},
         "temperature": {"kind": "number", "unit": "°C"},
         "low": {"kind": "number", "unit": "mmHg"},
         "high": {"kind": "number", "unit": "mmHg"},

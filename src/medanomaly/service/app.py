@@ -199,14 +199,15 @@ def _add_problems(app: FastAPI) -> None:
             error = of_status(error.status_code, error.headers)
         elif isinstance(error, RequestValidationError):
             error = invalid("The request does not have the form that the description of this route gives.")
-        assert isinstance(error, Problem)
+        elif not isinstance(error, Problem):
+            error = Problem(500, "internal-error", "The service failed. The log says where.")
         members = {"request_id": request.state.request_id}
         if request.url.path.startswith("/v2"):
             # what clients of the Open Inference Protocol look for
             members["error"] = error.detail
         return error.response(**members)
 
-    for kind in (Problem, HTTPException, RequestValidationError):
+    for kind in (Problem, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, problem)
 
 

@@ -297,9 +297,9 @@ def _direct(model: OpenModel, tensors: Mapping[str, Any]) -> dict[str, list]:
         n = len(inputs)
     else:
         (values,) = tensors.values()
+        if not (np.abs(values) <= np.finfo(np.float32).max).all():
+            raise invalid("An input holds missing values, or numbers beyond float32.")
         inputs, n = values.astype(np.float32), len(values)
-        if not np.isfinite(inputs).all():
-            raise invalid("An input holds missing or infinite values.")
     if hasattr(scorer, "probabilities"):
         return {"probability": scorer.probabilities(inputs)["probability"].astype(float).tolist()}
     ids = pd.Series([str(i + 1) for i in range(n)], dtype="string")

@@ -94,9 +94,7 @@ def too_large(detail: str) -> Problem:
 def of_status(status: int, headers: Mapping[str, str] | None = None) -> Problem:
     """The problem of a plain HTTP status, such as 404."""
     phrase = HTTPStatus(status).phrase
-    return Problem(
-        status, phrase.lower().replace(" ", "-"), f"{phrase}.", headers={**(headers or {})}
-    )  # such as Allow
+    return Problem(status, phrase.lower().replace(" ", "-"), f"{phrase}.", headers=headers)
 
 
 def of_validation(error: ValidationError, known: Iterable[str]) -> Problem:

@@ -110,7 +110,8 @@ def pixels(service: Service, body: ImageBody) -> list[np.ndarray]:
         raise invalid("image has to be a list of rows.")
     if image.size > service.settings.limits.pixels:
         raise too_large(f"Give at most {service.settings.limits.pixels:,} pixels.")
-    return [(image / body.white).astype(np.float32)]
+    # what is far outside of the range is refused by the contract of the models
+    return [np.clip(image / body.white, -2, 3).astype(np.float32)]
 
 
 def _draw(service: Service, found: Answers, options: ImageOptions, out: dict[str, Any]) -> None:
