@@ -46,7 +46,8 @@ def table(folder: Path) -> dict[str, float]:
     cases = clean.cases.assign(split=cases_of([str(i) for i in range(len(raw))])["split"])
     recipe = fit_features(clean.records, cases, TableSpec(), learned=clean.learned)
     features = record_features(clean.records, cases, TableSpec(), recipe)
-    seal(folder, recipe, {"isolation_forest": (ModelInput(cases, features, {"units": {}}), {"options": {"n_estimators": 300}})})  # fmt: skip
+    data = ModelInput(cases, features, {"units": {}})
+    seal(folder, recipe, {"isolation_forest": (data, {"options": {"n_estimators": 300}})})
     return {name: float(value) for name, value in raw.iloc[0].items()}
 
 

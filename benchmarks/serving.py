@@ -1,7 +1,7 @@
 """What does an answer over HTTP cost? One process of the service on loopback, from the request to the last byte.
 
-The client is a plain connection of the standard library in another process, kept open. The plain way is the same request to a
-route that hands the record to ``medanomaly.open(...).score(...).to_dict()``, as one would write it first.
+The client is a plain connection of the standard library in another process, kept open. The plain way is the same request to
+a route that hands the record to ``medanomaly.open(...).score(...).to_dict()``, as one would write it first.
 """
 
 import asyncio

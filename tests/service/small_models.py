@@ -217,6 +217,36 @@ def series(folder):
     )
 
 
+def cut_beats(folder, n_points=140):
+    """A forest on beats that were cut out."""
+    from medanomaly.detectors.kind import kinds
+    from medanomaly.signals.beats.feature_table import cut_beat_features, feature_units
+    from medanomaly.signals.beats.params import BeatParams
+    from medanomaly.signals.recipe import signal_recipe
+
+    cut = ecg(5, 120)[:, 0][: 300 * n_points].reshape(-1, n_points).astype(np.float32)
+    ids = pd.Series([f"b{i}" for i in range(len(cut))], dtype="string")
+    cases = pd.DataFrame(
+        {"case_id": ids, "patient_id": ids, "label": pd.array([pd.NA] * len(ids), dtype="Int8")}
+    )
+    cases["kind"] = pd.Series(pd.NA, index=cases.index, dtype="string")
+    cases["split"] = _split(cases["patient_id"], cases["label"])
+    features, _ = cut_beat_features(cut)
+    features.insert(0, "case_id", ids)
+    _seal(
+        folder,
+        signal_recipe("cut_beat_recipe", BeatParams(), {"n_points": n_points}, {}),
+        [
+            (
+                "isolation_forest",
+                ModelInput(cases, features, {"units": feature_units()}),
+                kinds()["isolation_forest"]().params(options={"n_estimators": 10}),
+            )
+        ],
+    )
+    return cut[:3].astype(float)
+
+
 def write_all(folder):
     tabular(folder)
     signals(folder)

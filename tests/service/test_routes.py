@@ -205,6 +205,20 @@ def test_predict_labels_a_series_where_there_is_a_detector_of_series(client, tmp
         assert len(infer.json()["outputs"][0]["data"]) > 10
 
 
+def test_a_beat_that_was_cut_out_is_scored_as_in_python(tmp_path):
+    beats = small_models.cut_beats(tmp_path)
+    opened = open_models(tmp_path)
+    with client_of(opened) as client:
+        for raw in (beats[0], beats):
+            served = client.post("/v1/signals/score", json={"signal": raw.tolist()})
+            assert served.status_code == 200, served.text
+            same(served, opened, raw, False, modality="signals")
+        gap = [None, *beats[0][1:].tolist()]
+        assert client.post("/v1/signals/score", json={"signal": gap}).status_code == 422
+        upload = client.post("/v1/signals/score", files={"file": ("a.csv", "a\n1\n")})
+        assert upload.status_code == 422
+
+
 def test_models_come_with_their_cards_and_inputs(client, models):
     found = client.get("/v1/models").json()
     assert [model["name"] for model in found["models"]] == list(models)

@@ -2,14 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from medanomaly.core.errors import MedanomalyError
 from medanomaly.scoring.answers import Answers
 from medanomaly.scoring.models import EXPLAINED, Models, OpenModel, answers, open_models
-from medanomaly.scoring.single_records import SingleRecords
+from medanomaly.scoring.single_cases import SingleCases
 from medanomaly.service.bodies import Options
 from medanomaly.service.keys import Keys, read_keys
 from medanomaly.service.metrics import Metrics
@@ -42,6 +41,7 @@ class Service:
         self._folder = None if isinstance(source, Models) else Path(source)
         self._warmers = list(warmers)
         self._models: Models | None = None
+        self._single: dict[str, SingleCases] = {}
         if isinstance(source, Models):
             self._serve(source)
 
@@ -107,10 +107,22 @@ class Service:
             raise Problem(404, "not-found", f"No model here takes {modality} cases.")
         return models
 
-    @cached_property
-    def single_records(self) -> SingleRecords:
-        """For single records of a table."""
-        return SingleRecords(self.need("tabular"))
+    def quick(self, modality: str, raw: Any, options: Options) -> dict[str, Any] | None:
+        """Scores of a single plain case, which take less time than the way to a thread and back; None where it is not plain.
+
+        Raises:
+            Problem: a model or an option is not known.
+        """
+        if modality not in self._single:
+            self._single[modality] = SingleCases(self.need(modality), modality)
+        try:
+            found = self._single[modality].answer(raw, options.models, options.alpha)
+        except MedanomalyError as error:
+            raise of_error(error) from None
+        if found is not None:
+            for answer in found["cases"][0]["answers"]:
+                self.metrics.add(modality, answer["model"], 1, int(answer["flagged"]))
+        return found
 
     def open_model(self, name: str) -> OpenModel:
         """A model by its name after its modality.

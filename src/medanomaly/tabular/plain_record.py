@@ -7,13 +7,13 @@ plausible range, a level of training, or a time as ``2024-05-31 14:30``. Whateve
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
 from medanomaly.core.plain_text import plain_text
+from medanomaly.core.recipe import PlainCase
 from medanomaly.tabular.features.record_features import REPEATS, SECONDS
 from medanomaly.tabular.table.cleaning import undeclared_notes
 from medanomaly.tabular.table.column_reading import NUMBER_LIMIT, LearnedTable
@@ -30,23 +30,6 @@ _TIME = re.compile(r"\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2})?)?")
 _EDGES = ("01-01", "12-31", "12-30")
 _YEARS = range(1901, 2900)
 _PLACEHOLDER_YEARS = (1582, 1753, 1899, 1900)
-
-
-@dataclass(frozen=True)
-class PlainRecord:
-    """What a recipe makes of a plain record.
-
-    Attributes:
-        case_id: of the record.
-        features: feature to its number (NaN = missing) or level (None = missing).
-        missing: columns without a value.
-        notes: sentences about the record.
-    """
-
-    case_id: str
-    features: dict[str, float | str | None]
-    missing: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 class _NotPlain(Exception):
@@ -99,7 +82,7 @@ class PlainRecords:
         }
         self._words = {word.strip().casefold() for word in words} | MISSING_WORDS
 
-    def read(self, record: Mapping[str, Any]) -> PlainRecord | None:
+    def read(self, record: Mapping[str, Any]) -> PlainCase | None:
         """The record, or None where it is not plain.
 
         Args:
@@ -112,7 +95,7 @@ class PlainRecords:
         except _NotPlain:
             return None
 
-    def _read(self, record: Mapping[str, Any]) -> PlainRecord:
+    def _read(self, record: Mapping[str, Any]) -> PlainCase:
         values: dict[str, Any] = {}
         case_id = "1"
         for name, value in record.items():
@@ -128,11 +111,11 @@ class PlainRecords:
         order = [*values, *(name for name in self._kinds if name not in values)]
         values |= dict.fromkeys(order[len(values) :])
         self._check_order(values)
-        return PlainRecord(
+        return PlainCase(
             case_id,
             self._features(values),
-            tuple(name for name in order if values[name] is None),
-            tuple(undeclared_notes(order, self._spec)),
+            missing=tuple(name for name in order if values[name] is None),
+            notes=tuple(undeclared_notes(order, self._spec)),
         )
 
     def _value(self, name: str, value: Any) -> float | str | datetime:

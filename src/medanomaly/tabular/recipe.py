@@ -13,10 +13,10 @@ from medanomaly.core.bundle import Bundle
 from medanomaly.core.errors import InputError, MedanomalyError
 from medanomaly.core.models import ModelInput
 from medanomaly.core.plain_text import plain_text
-from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, ReadCases, no_rows
+from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, PlainCase, ReadCases, no_rows
 from medanomaly.tabular.features.history import EARLIER
 from medanomaly.tabular.features.record_features import feature_units, record_features
-from medanomaly.tabular.plain_record import PlainRecord, PlainRecords
+from medanomaly.tabular.plain_record import PlainRecords
 from medanomaly.tabular.table.cleaning import clean_table
 from medanomaly.tabular.table.column_reading import LearnedTable
 from medanomaly.tabular.table.description import TableSpec
@@ -84,7 +84,7 @@ class TableRecipe:
         flags = check_table(self._completed(table), self._described(spec), spec.rules, source).flags
         return self._cases(clean, flags, spec, n_earlier, notes)
 
-    def read_plain(self, record: Mapping[str, Any]) -> PlainRecord | None:
+    def read_plain(self, record: Mapping[str, Any]) -> PlainCase | None:
         """One record without the cost of a table, equal to what :meth:`read` makes of it; None where it is not plain."""
         return self._plain.read(record)
 

@@ -130,9 +130,19 @@ def _handler(service: Service, explain: bool):
             options, given = await read_form(request, SignalOptions, service.settings.limits)
         else:
             options = given = checked(SignalBody, await read_json(request))
+            if not explain and _one_beat(service, given.signal):
+                quick = service.quick("signals", numbers(given.signal, "signal"), given)
+                if quick is not None:
+                    return json_response(quick | ({"strips": []} if given.strip else {}))
         return json_response(await service.workers.run(_scored, service, given, options, explain))
 
     return handle
+
+
+def _one_beat(service: Service, signal: Any) -> bool:
+    """Whether this is one beat that was cut out."""
+    n_points = getattr(service.models.recipe(modality="signals"), "n_points", None)
+    return isinstance(signal, list) and len(signal) == n_points
 
 
 def _scored(service: Service, given: Any, options: SignalOptions, explain: bool) -> dict[str, Any]:

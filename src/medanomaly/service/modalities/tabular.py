@@ -8,10 +8,9 @@ from pydantic import WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from medanomaly.core.errors import MedanomalyError
 from medanomaly.scoring.models import Models
 from medanomaly.service.bodies import File, Options, checked, is_form, read_form, read_json, records
-from medanomaly.service.problems import invalid, of_error, too_large
+from medanomaly.service.problems import invalid, too_large
 from medanomaly.service.routes import (
     ANSWER,
     Routes,
@@ -78,25 +77,13 @@ def _handler(service: Service, explain: bool):
         body = checked(TableBody, await read_json(request))
         rows = records(body.records, limits)
         if not explain and len(rows) == 1 and body.history is None:
-            # a plain record takes less time than the way to a thread and back
-            quick = _quick(service, rows[0], body)
+            quick = service.quick("tabular", rows[0], body)
             if quick is not None:
                 return json_response(quick)
         reading = {} if body.history is None else {"history": records(body.history, limits, "history")}
         return json_response(await service.workers.run(_scored, service, rows, body, explain, reading))
 
     return handle
-
-
-def _quick(service: Service, record: dict[str, Any], body: TableBody) -> dict[str, Any] | None:
-    try:
-        found = service.single_records.answer(record, body.models, body.alpha)
-    except MedanomalyError as error:
-        raise of_error(error) from None
-    if found is not None:
-        for answer in found["cases"][0]["answers"]:
-            service.metrics.add("tabular", answer["model"], 1, int(answer["flagged"]))
-    return found
 
 
 def _scored(service: Service, rows: Any, options: Options, explain: bool, reading: dict) -> dict[str, Any]:
