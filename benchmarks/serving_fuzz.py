@@ -16,13 +16,16 @@ def main() -> None:
 
     from medanomaly.scoring.models import open_models
     from medanomaly.service.app import create_app
+    from medanomaly.service.settings import Settings
 
     with tempfile.TemporaryDirectory() as root:
         folder = Path(root)
         served_models.table(folder)
         served_models.images(folder)
         served_models.beats(folder)
-        schema = schemathesis.openapi.from_asgi("/openapi.json", create_app(open_models(folder)))
+        schema = schemathesis.openapi.from_asgi(
+            "/openapi.json", create_app(open_models(folder), Settings(hosts=("*",)))
+        )
         statuses: list[int] = []
         for found in schema.get_all_operations():
 

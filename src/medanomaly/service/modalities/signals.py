@@ -163,9 +163,11 @@ def score_array(service: Service, body: SignalBody, explain: bool) -> Answers:
     signal, limits = numbers(body.signal, "signal"), service.settings.limits
     if signal.ndim > 2:
         raise invalid("signal has to be a list of samples, or of lists with one value per lead.")
-    if signal.size > limits.samples or (signal.ndim == 2 and signal.shape[1] > limits.leads):
-        raise too_large(f"Give at most {limits.samples:,} values and {limits.leads} leads.")
     kind = service.need("signals").recipe(modality="signals").bundle.manifest.kind
+    # of beats that were cut out, each is a row
+    leads = signal.shape[1] if signal.ndim == 2 and kind != "cut_beat_recipe" else 1
+    if signal.size > limits.samples or leads > limits.leads:
+        raise too_large(f"Give at most {limits.samples:,} values and {limits.leads} leads.")
     if kind == "cut_beat_recipe":
         return service.score("signals", signal, body, explain)
     named = {"record": body.record or "recording"}
