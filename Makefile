@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ENV ?=
+# what make serve serves, and its options, such as --port 8080
+MODELS ?= data/06_models/synthetic
+SERVE_ARGS ?=
 RUN_ARGS := $(if $(ENV),--env $(ENV))
 export DO_NOT_TRACK = 1
 
-.PHONY: install demo run test lint viz bench results clean
+.PHONY: install demo run serve test lint viz bench results clean
 
 install: $(STAMP)
 
@@ -30,6 +33,9 @@ demo: install
 
 run: install
 	$(BIN)/kedro run $(RUN_ARGS)
+
+serve: install
+	$(BIN)/python -m medanomaly.service serve $(MODELS) $(SERVE_ARGS)
 
 test: install
 	$(BIN)/pytest -n 2 --dist loadgroup

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle, read_bundle
@@ -56,6 +57,27 @@ class ReadCases:
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
+    independent: bool = True
+
+
+@dataclass(frozen=True)
+class PlainCase:
+    """A single case in which nothing had to be converted, completed or flagged; it costs no table.
+
+    Attributes:
+        case_id: of the case.
+        features: feature to its number (NaN = missing) or level (None = missing).
+        waveforms: (1, n_samples, n_leads) float32, where models read them.
+        missing: names of what was not given.
+        notes: sentences about the case.
+        independent: as of :class:`ReadCases`.
+    """
+
+    case_id: str
+    features: Mapping[str, float | str | None]
+    waveforms: np.ndarray | None = None
+    missing: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     independent: bool = True
 
 

@@ -36,6 +36,16 @@ class TabularScorer:
         matrix = self.preprocessor.transform(features)
         return run_batches(self._session, matrix, batch_size=BATCH_SIZE)["score"]
 
+    def score_row(self, features: Mapping[str, float | str | None]) -> float:
+        """The score that :meth:`score` gives one case; ``features`` as ``Preprocessor.transform_row`` takes them."""
+        matrix = self.preprocessor.transform_row(features)
+        return float(self._session.run(["score"], {self._input: matrix})[0][0])
+
+    @cached_property
+    def _input(self) -> str:
+        (taken,) = self._session.get_inputs()
+        return taken.name
+
     def p_values(self, features: pd.DataFrame) -> np.ndarray:
         """(n,) conformal p-values against all of the bundle's calibration normals.
 

@@ -106,6 +106,27 @@ class Models:
         )
         raise InputError(problem, remedy=f"Name the modality: one of {', '.join(known)}.")
 
+    def asked(self, recipe: Recipe, models: Collection[str] | None = None) -> list[OpenModel]:
+        """The models that read what a recipe makes: all of them, or those that are named.
+
+        Raises:
+            ConfigurationError: there is no such model, or it reads cases of another modality.
+        """
+        reading = [
+            model
+            for model in self._models.values()
+            if model.bundle.manifest.get("recipe") == recipe.bundle.bundle_hash
+        ]
+        if models is None:
+            return reading
+        named = [self[name] for name in models]
+        if strange := [model.name for model in named if model not in reading]:
+            raise ConfigurationError(
+                f"{strange[0]} does not read {recipe.bundle.manifest.modality} cases",
+                remedy=f"These do: {', '.join(model.name for model in reading)}.",
+            )
+        return named
+
     def score(
         self,
         raw: Any,
@@ -134,19 +155,7 @@ class Models:
             ConfigurationError: no such modality or model, or alpha is no share.
         """
         recipe = self.recipe(raw, modality)
-        asked = [
-            model
-            for model in self._models.values()
-            if model.bundle.manifest.get("recipe") == recipe.bundle.bundle_hash
-        ]
-        if models is not None:
-            named = [self[name] for name in models]
-            if strange := [model.name for model in named if model not in asked]:
-                raise ConfigurationError(
-                    f"{strange[0]} does not read {recipe.bundle.manifest.modality} cases",
-                    remedy=f"These do: {', '.join(model.name for model in asked)}.",
-                )
-            asked = named
+        asked = self.asked(recipe, models)
         say = progress or (lambda step, done, total: None)
         say("reading", 0, len(asked) + 1)
         read = recipe.read(raw, **options)

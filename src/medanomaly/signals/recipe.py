@@ -11,7 +11,7 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.core.errors import InputError, MedanomalyError
 from medanomaly.core.models import ModelInput
-from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, ReadCases, no_rows
+from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, PlainCase, ReadCases, no_rows
 from medanomaly.signals.alarms.rhythm_episodes import silences
 from medanomaly.signals.beats.feature_table import cut_beat_features, feature_units, measured_beats
 from medanomaly.signals.beats.params import BeatParams
@@ -299,6 +299,18 @@ class CutBeatRecipe:
             refused=refused,
             independent=False,
         )
+
+    def read_plain(self, raw: Any) -> PlainCase | None:
+        """One whole beat (n_points,) as :meth:`read` makes it; None where it is something else."""
+        try:
+            values = np.asarray(raw, dtype=np.float32)
+        except (TypeError, ValueError):
+            return None
+        if values.shape not in ((self.n_points,), (1, self.n_points)) or not np.isfinite(values).all():
+            return None
+        features, waveforms = cut_beat_features(values.reshape(1, -1))
+        named = dict(zip(features.columns, features.to_numpy()[0].tolist(), strict=True))
+        return PlainCase("1", named, waveforms, independent=False)
 
 
 class SeriesRecipe(_SignalRecipe):

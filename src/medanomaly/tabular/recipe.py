@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,9 @@ from medanomaly.core.bundle import Bundle
 from medanomaly.core.errors import InputError, MedanomalyError
 from medanomaly.core.models import ModelInput
 from medanomaly.core.plain_text import plain_text
-from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, ReadCases, no_rows
+from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, PlainCase, ReadCases, no_rows
 from medanomaly.tabular.features.record_features import feature_units, record_features
+from medanomaly.tabular.plain_record import HISTORY, PlainRecords
 from medanomaly.tabular.table.cleaning import clean_table
 from medanomaly.tabular.table.column_reading import LearnedTable
 from medanomaly.tabular.table.description import TableSpec
@@ -21,7 +23,6 @@ from medanomaly.tabular.table.files import TABLE_ENDINGS, read_table
 from medanomaly.tabular.table.prepared_table import CASE_ID
 from medanomaly.tabular.table.quality import check_table
 
-HISTORY = "earlier records of the patient"
 # notes that say something of a table of training, and nothing of a record
 OF_TRAINING = ("has one value", "quarantine", "label '", "used although not described")
 
@@ -88,6 +89,14 @@ class TableRecipe:
         flags = check_table(self._completed(table), self._described(spec), rules, source).flags
         numbers = np.arange(1, len(table) + 1) if numbers is None else np.asarray(numbers, dtype=np.int64)
         return self._cases(clean, flags, spec, n_earlier, numbers, notes)
+
+    def read_plain(self, record: Mapping[str, Any]) -> PlainCase | None:
+        """One record without the cost of a table, equal to what :meth:`read` makes of it; None where it is not plain."""
+        return self._plain.read(record)
+
+    @cached_property
+    def _plain(self) -> PlainRecords:
+        return PlainRecords(self.spec, self.learned)
 
     def takes(self, raw: Any) -> int:
         """2 for a table, a record or a file that has a column of training, else 0."""

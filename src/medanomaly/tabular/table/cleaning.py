@@ -1,6 +1,7 @@
 """Turn a raw table into clean records: typed columns, a case table, and a quarantine with the reason of every rejection."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -104,6 +105,14 @@ def _check_ids(raw: pd.DataFrame, case_id: pd.Series, spec: TableSpec, faults: F
         faults.add(raw[spec.patient_id].isna(), raw[spec.patient_id], spec.patient_id, "no patient id")
 
 
+def undeclared_notes(names: Iterable[str], spec: TableSpec) -> list[str]:
+    """A note on the columns that are used although the description does not name them; none where it names none."""
+    undeclared = [name for name in names if name not in spec.columns]
+    if not undeclared or not spec.columns:
+        return []
+    return [f"used although not described (declared_only leaves them out): {listed(undeclared)}"]
+
+
 def clean_table(
     raw: pd.DataFrame, spec: TableSpec, source: str = "raw table", learned: LearnedTable | None = None
 ) -> CleanTable:
@@ -144,8 +153,7 @@ def clean_table(
             source=source,
         )
     undeclared = [name for name in typed if name not in spec.columns]
-    if undeclared and spec.columns:
-        notes.append(f"used although not described (declared_only leaves them out): {listed(undeclared)}")
+    notes += undeclared_notes(typed, spec)
     if left_out and spec.declared_only:
         notes.append(f"not described and left out: {listed(left_out)}")
 

@@ -48,7 +48,7 @@ def _flag_duplicates(raw: pd.DataFrame, spec: TableSpec, flags: FlagList) -> Non
     flags.add(again[rows.index], pd.Series("", index=rows.index), "", "duplicate_record", message)
 
 
-def _column_rules(
+def column_rules(
     raw: pd.DataFrame, spec: TableSpec, rules: TableRules, source: str
 ) -> dict[str, VariableRule]:
     """The rule of each column: from the specification, or from the name and unit of the column."""
@@ -94,7 +94,7 @@ def check_table(
         repeated = case_id.notna() & case_id.duplicated()
         flags.add(repeated, case_id, spec.case_id, "duplicate_id", "an earlier record has this id")
 
-    by_column = _column_rules(raw, spec, rules, source)
+    by_column = column_rules(raw, spec, rules, source)
     skipped = spec.not_features() - set(by_column)
     for name in raw.columns:
         if name in skipped:

@@ -1,0 +1,110 @@
+"""Records of tables: as JSON, or as a CSV file."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import WithJsonSchema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from medanomaly.scoring.models import Models
+from medanomaly.service.bodies import File, Options, checked, is_form, read_form, read_json, records
+from medanomaly.service.problems import invalid, too_large
+from medanomaly.service.routes import (
+    ANSWER,
+    Routes,
+    explained_answer,
+    form_body,
+    json_body,
+    json_response,
+)
+from medanomaly.service.service import Service, shown
+
+SUFFIXES = (".csv", ".tsv", ".txt")
+_RECORD = {"type": "object", "additionalProperties": {"type": ["number", "string", "boolean", "null"]}}
+Records = Annotated[
+    Any, WithJsonSchema({"anyOf": [_RECORD, {"type": "array", "items": _RECORD, "minItems": 1}]})
+]
+EXAMPLE = {"records": [{"age": 57, "sex": "F", "potassium": 7.9}], "alpha": 0.05}
+
+
+class TableBody(Options):
+    """Records to score, with earlier records of the same patients where the model reads them."""
+
+    records: Records
+    history: Records | None = None
+
+
+class TabularModality:
+    """Routes of records."""
+
+    name = "tabular"
+
+    def add_routes(self, routes: Routes, service: Service) -> None:
+        """``/v1/tabular/score`` and ``/v1/tabular/explain``."""
+        body = json_body(TableBody, EXAMPLE) | form_body(
+            Options, {"file": ["records.csv"], "alpha": "0.05"}, "One CSV file with a header."
+        )
+        for verb, example in (("score", ANSWER), ("explain", explained_answer())):
+            routes.add(
+                "POST",
+                f"/v1/tabular/{verb}",
+                _handler(service, verb == "explain"),
+                scope=verb,
+                summary=f"{verb.capitalize()} records: JSON, or a CSV file.",
+                tag="tabular",
+                body=body,
+                answer=example,
+            )
+
+    def warm(self, models: Models) -> None:
+        """A record in which everything is missing but one number."""
+        if self.name not in models.modalities:
+            return
+        columns = models.recipe(modality=self.name).learned.columns
+        numbers = [name for name, read in columns.items() if read.column.kind == "number"]
+        models.score([dict.fromkeys(numbers[:1] or list(columns)[:1], 1.0)] * 2, modality=self.name)
+
+
+def _handler(service: Service, explain: bool):
+    async def handle(request: Request) -> Response:
+        service.need("tabular")
+        limits = service.settings.limits
+        if is_form(request):
+            options, files = await read_form(request, Options, limits)
+            return json_response(await service.workers.run(_scored_file, service, files, options, explain))
+        body = checked(TableBody, await read_json(request))
+        rows = records(body.records, limits)
+        if not explain and len(rows) == 1 and body.history is None:
+            quick = service.quick("tabular", rows[0], body)
+            if quick is not None:
+                return json_response(quick)
+        reading = {} if body.history is None else {"history": records(body.history, limits, "history")}
+        return json_response(await service.workers.run(_scored, service, rows, body, explain, reading))
+
+    return handle
+
+
+def _scored(service: Service, rows: Any, options: Options, explain: bool, reading: dict) -> dict[str, Any]:
+    # a refused record keeps its reason and its findings: they say what was probably meant
+    return shown(service.score("tabular", rows, options, explain, reading), whole=lambda case: False)
+
+
+def _scored_file(service: Service, files: list[File], options: Options, explain: bool) -> dict[str, Any]:
+    if len(files) != 1 or files[0].suffix not in SUFFIXES:
+        raise invalid(f"Give one file that ends in {', '.join(SUFFIXES)}.")
+    limits, content = service.settings.limits, files[0].content
+    if content.count(b"\n") > limits.records + 1 or content.count(b"\r") > 2 * limits.records + 2:
+        raise too_large(f"Give at most {limits.records:,} records.")
+    head = (content[:10_000_000].splitlines() or [b""])[0]
+    mark = max((b",", b";", b"\t", b"|"), key=head.count)
+    if head.count(mark) >= limits.columns:
+        raise too_large(f"Give at most {limits.columns:,} columns.")
+    with tempfile.TemporaryDirectory(prefix="medanomaly-") as folder:
+        path = Path(folder) / f"records{files[0].suffix}"
+        path.write_bytes(content)
+        return _scored(service, str(path), options, explain, {"sep": mark.decode()})
+
+
+MODALITY = TabularModality()

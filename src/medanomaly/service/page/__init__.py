@@ -1,0 +1,33 @@
+"""The page at ``/``: files of this folder, held in memory; nothing of it comes from another site."""
+
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.requests import Request
+from starlette.responses import Response
+
+FILES = {
+    "/": ("index.html", "text/html"),
+    "/page.css": ("page.css", "text/css"),
+    "/page.js": ("page.js", "text/javascript"),
+}
+# scripts and styles of this service alone; pictures may be made by the page
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+def add_page(app: FastAPI) -> None:
+    """Register the page."""
+    for path, (name, kind) in FILES.items():
+        content = (Path(__file__).parent / name).read_bytes()
+        app.add_api_route(path, _file(content, kind), methods=["GET"], include_in_schema=False)
+
+
+def _file(content: bytes, kind: str):
+    async def file(request: Request) -> Response:
+        headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
+        return Response(content, media_type=f"{kind}; charset=utf-8", headers=headers)
+
+    return file
