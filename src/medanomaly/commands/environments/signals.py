@@ -9,7 +9,7 @@ from pathlib import Path
 from medanomaly.commands.environments.files import Written, global_settings, listed, raw_path, scalar
 from medanomaly.core.errors import InputError, MedanomalyError
 from medanomaly.signals.readers.folder import READERS, RecordingFolder
-from medanomaly.signals.recordings.leads import lead_kind
+from medanomaly.signals.recordings.leads import lead_kinds
 from medanomaly.signals.recordings.recording import Recording
 
 # so many recordings are read to see what they hold
@@ -48,8 +48,8 @@ def signal_environment(name: str, folder: Path, fs: float | None, units: str | N
     leads = Counter(
         lead
         for r in read
-        for lead, unit in zip(r.leads, r.units, strict=True)
-        if lead_kind(lead, unit) == "ecg"
+        for lead, kind in zip(r.leads, lead_kinds(r.leads, r.units), strict=True)
+        if kind == "ecg"
     )
     if not leads and not windows:
         raise InputError(
