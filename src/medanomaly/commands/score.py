@@ -161,11 +161,15 @@ def _show_findings(answers: "Answers") -> None:
     """What looks wrong in a recording as a whole."""
     from medanomaly.scoring.answers import finding_in_words
 
-    found = answers.to_dict()["findings"]
-    for one in found[:SHOWN_FINDINGS]:
-        click.echo(f"Looks wrong in {printable(one['source'])}: {printable(finding_in_words(one))}")
+    found: dict[tuple, list[str]] = {}
+    for one in answers.to_dict()["findings"]:
+        key = (one["source"], one.get("column"), one.get("rule"))
+        found.setdefault(key, []).append(finding_in_words(one))
+    for (source, *_), said in list(found.items())[:SHOWN_FINDINGS]:
+        more = f" (and {len(said) - 1:,} more like it)" if len(said) > 1 else ""
+        click.echo(f"Looks wrong in {printable(source)}: {printable(said[0])}{more}")
     if len(found) > SHOWN_FINDINGS:
-        click.echo(f"and {len(found) - SHOWN_FINDINGS} more such findings; --json has all")
+        click.echo(f"and {len(found) - SHOWN_FINDINGS} more kinds of findings; --json has all")
 
 
 def _figure(value: object) -> str:
