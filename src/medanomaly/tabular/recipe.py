@@ -18,7 +18,7 @@ from medanomaly.tabular.features.record_features import feature_units, record_fe
 from medanomaly.tabular.table.cleaning import clean_table
 from medanomaly.tabular.table.column_reading import LearnedTable
 from medanomaly.tabular.table.description import TableSpec
-from medanomaly.tabular.table.files import TABLE_ENDINGS, read_table
+from medanomaly.tabular.table.files import TABLE_ENDINGS, read_table, table_parts
 from medanomaly.tabular.table.prepared_table import CASE_ID
 from medanomaly.tabular.table.quality import check_table
 
@@ -97,7 +97,9 @@ class TableRecipe:
         if not isinstance(raw, (str, Path)) or not str(raw).lower().endswith(TABLE_ENDINGS):
             return False
         try:
-            return self.takes(read_table(raw))
+            # the names of columns are enough, and the file may be large
+            first = next(table_parts(raw, 1), None)
+            return self.takes(read_table(raw) if first is None else first.table)
         except MedanomalyError:
             return False
 
