@@ -294,3 +294,13 @@ def test_a_folder_of_recordings(tmp_path):
     assert "broken" in set(summary.refused["case_id"])
     # beats of one person are not independent
     assert summary.shift == {}
+
+
+def test_the_modality_of_a_large_file_is_found_by_its_header(models, tmp_path):
+    recipe = models.recipe(modality="tabular")
+    # a row that does not fit its header would be found only by reading all
+    source = tmp_path / "visits.csv"
+    source.write_text(visits(3).to_csv(index=False) + "one\n")
+    assert recipe.takes(source)
+    source.write_text("a,b\n1,2\n")
+    assert not recipe.takes(source)

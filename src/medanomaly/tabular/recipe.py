@@ -19,7 +19,7 @@ from medanomaly.tabular.plain_record import HISTORY, PlainRecords
 from medanomaly.tabular.table.cleaning import clean_table
 from medanomaly.tabular.table.column_reading import LearnedTable
 from medanomaly.tabular.table.description import TableSpec
-from medanomaly.tabular.table.files import TABLE_ENDINGS, read_table
+from medanomaly.tabular.table.files import TABLE_ENDINGS, read_table, table_parts
 from medanomaly.tabular.table.prepared_table import CASE_ID
 from medanomaly.tabular.table.quality import check_table
 
@@ -109,7 +109,9 @@ class TableRecipe:
         if not isinstance(raw, (str, Path)) or not str(raw).lower().endswith(TABLE_ENDINGS):
             return 0
         try:
-            return self.takes(read_table(raw))
+            # the names of columns are enough, and the file may be large
+            first = next(table_parts(raw, 1), None)
+            return self.takes(read_table(raw) if first is None else first.table)
         except MedanomalyError:
             return 0
 
