@@ -250,6 +250,31 @@ def test_a_body_is_counted_as_it_arrives(models):
         assert client.post("/v1/tabular/score", json={"records": RECORD}).status_code == 200
 
 
+def test_a_body_that_does_not_arrive_is_given_up(models):
+    import asyncio
+
+    import httpx
+
+    app = client_of(models, limits={"read_seconds": 0.2}).app
+
+    async def parts():
+        yield b"{"
+        await asyncio.sleep(30)
+
+    async def ask():
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            return await client.post("/v1/tabular/score", content=parts(), headers=JSON)
+
+    refused(asyncio.run(ask()), 408)
+
+
+def test_a_misspelt_column_is_said_without_its_name(client):
+    body = refused(client.post("/v1/tabular/score", json={"records": {"age": 50, "potasium": 4.1}}), 422)
+    assert "misspelt" in body["detail"]
+    assert "potas" not in body["detail"]
+
+
 def test_a_busy_service_says_when_to_come_again(models):
     import threading
     from concurrent.futures import ThreadPoolExecutor

@@ -15,8 +15,8 @@ from medanomaly.service.problems import Problem, invalid, of_validation, too_lar
 from medanomaly.service.settings import Limits
 
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,8}")
-# what a JSON integer may be: more does not fit into any column
-_LARGEST_INTEGER = 2**63
+# a whole number beyond it fits into no column, and no measurement is near it; 1e999 is read as infinite
+_LARGEST_NUMBER = 2**63
 _FIELD_BYTES = 2**16
 # a larger body is read in a thread, so that nobody else waits for it
 _QUICK_BYTES = 2**18
@@ -96,7 +96,7 @@ async def read_json(request: Request) -> Any:
 
 def _parsed(content: bytes) -> Any:
     try:
-        found = json.loads(content, parse_constant=_no_constant, parse_float=_finite, parse_int=_integer)
+        found = json.loads(content, parse_constant=_no_constant)
         if b"\\u" in content:
             # half of a pair of surrogates cannot be written again
             json.dumps(found, ensure_ascii=False).encode("utf-8")
@@ -111,19 +111,6 @@ def _parsed(content: bytes) -> Any:
 
 def _no_constant(_: str) -> None:
     raise ValueError
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if value in (float("inf"), float("-inf")):
-        raise ValueError
-    return value
-
-
-def _integer(text: str) -> int:
-    if len(text) > 20 or not -_LARGEST_INTEGER <= (value := int(text)) < _LARGEST_INTEGER:
-        raise ValueError
-    return value
 
 
 def checked(model: type[AnyBody], given: Any) -> AnyBody:
@@ -197,7 +184,7 @@ def numbers(given: Any, what: str) -> np.ndarray:
             found = found.astype(np.float64)
     except (ValueError, TypeError, OverflowError):
         raise problem from None
-    if found.dtype.kind not in "fiu" or found.ndim > 3 or _holds_bool(given):
+    if found.dtype.kind not in "fiu" or found.ndim > 3 or np.isinf(found).any() or _holds_bool(given):
         raise problem
     return found.astype(np.float64)
 
@@ -226,6 +213,8 @@ def records(given: Any, limits: Limits, what: str = "records") -> list[Mapping[s
                 raise invalid(f"A value of {what} is a list or an object; give one value per column.")
             if len(name) > limits.text or (isinstance(value, str) and len(value) > limits.text):
                 raise too_large(f"Give at most {limits.text:,} characters per value.")
+            if type(value) in (int, float) and not -_LARGEST_NUMBER < value < _LARGEST_NUMBER:
+                raise invalid(f"A number of {what} is too large; null means missing.")
     if len({name for row in rows for name in row}) > limits.columns:
         raise too_large(f"Give at most {limits.columns:,} columns.")
     return rows

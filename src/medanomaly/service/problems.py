@@ -21,6 +21,9 @@ log = logging.getLogger("medanomaly.service")
 
 # part of a reason of the project -> what may be said of it
 KNOWN_REASONS = (
+    ("is not known, and", "a column is probably misspelt: GET /v1/models lists the columns"),
+    ("one of training", "none of its columns is known: GET /v1/models lists the columns"),
+    ("earlier records were given", "nothing says whose the earlier records are"),
     ("px are too many", "the image has too many pixels"),
     ("frames in one file", "the file holds several frames"),
     ("no PNG, JPEG", "it is no PNG, JPEG, BMP, TIFF or DICOM file"),
