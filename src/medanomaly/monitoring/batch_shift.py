@@ -69,7 +69,7 @@ def check_shift(
         raise InputError("scores are empty or not finite", remedy="Give finite scores of both.")
     if len(batch) < FEWEST_USUAL:
         # before scipy.stats is imported, which takes longer than to score a record
-        reason = f"only {len(batch)} cases: too few to tell"
+        reason = f"only {len(batch)} of at least {FEWEST_USUAL} cases: too few to tell"
         return ShiftCheck("unknown", float("nan"), reason, pd.DataFrame(columns=list(_TESTS)), 0)
 
     middle = np.median(calibration)

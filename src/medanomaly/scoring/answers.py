@@ -159,7 +159,7 @@ class Answers:
         refused = [
             {
                 "case_id": case,
-                "case": case,
+                "case": self.read.names.get(case, case),
                 "status": REFUSED,
                 "reason": reason,
                 "findings": found.get(case, []),

@@ -93,6 +93,7 @@ class SingleCases:
             "modality": self._modality,
             "cases": [case | {"answers": given, "findings": [], "missing": list(read.missing)}],
             "p_values_hold": hold,
+            "findings": [],
             "notes": list(read.notes),
             "notice": NOTICE,
         }

@@ -15,7 +15,6 @@ import pandas as pd
 from medanomaly.core.plain_text import plain_text
 from medanomaly.core.recipe import PlainCase
 from medanomaly.tabular.features.record_features import REPEATS, SECONDS
-from medanomaly.tabular.table.cleaning import undeclared_notes
 from medanomaly.tabular.table.column_reading import NUMBER_LIMIT, LearnedTable
 from medanomaly.tabular.table.description import Column, TableSpec
 from medanomaly.tabular.table.quality import column_rules
@@ -122,7 +121,6 @@ class PlainRecords:
                 *(name for name in order if values[name] is None),
                 *((HISTORY,) if self._spec.count_repeats else ()),
             ),
-            notes=tuple(undeclared_notes(order, self._spec)),
         )
 
     def _value(self, name: str, value: Any) -> float | str | datetime:
