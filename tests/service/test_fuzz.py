@@ -6,14 +6,17 @@ import warnings
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from tests.service.conftest import client_of
+
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
 # per route; benchmarks/serving_fuzz.py draws more
 CASES = int(os.environ.get("MEDANOMALY_FUZZ_CASES", "12"))
 
 
-def test_no_request_makes_it_fail(client):
-    schema = schemathesis.openapi.from_asgi("/openapi.json", client.app)
+def test_no_request_makes_it_fail(models):
+    # an application of its own: its life ends with the requests, and its threads with it
+    schema = schemathesis.openapi.from_asgi("/openapi.json", client_of(models).app)
     seen = []
     for found in schema.get_all_operations():
         operation = found.ok()

@@ -1,6 +1,7 @@
 """A bounded pool of threads: scoring does not stop the event loop, and a queue without end is refused instead."""
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -23,6 +24,7 @@ class Workers:
     def __init__(self, threads: int, waiting: int, seconds: float):
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="medanomaly")
         self._most, self._seconds, self._busy = threads + waiting, seconds, 0
+        self._lock = threading.Lock()
 
     async def run(self, function: Callable[..., Any], *args: Any) -> Any:
         """The result of a call in a thread.
@@ -30,16 +32,17 @@ class Workers:
         Raises:
             Problem: 503, where too many calls wait already or this one takes too long.
         """
-        if self._busy >= self._most:
-            raise _later("The service is busy.")
-        self._busy += 1
-        loop = asyncio.get_running_loop()
+        with self._lock:
+            if self._busy >= self._most:
+                raise _later("The service is busy.")
+            self._busy += 1
         try:
             future = self._pool.submit(function, *args)
         except BaseException:
-            self._busy -= 1
+            self._free()
             raise
-        future.add_done_callback(lambda done: self._end(loop, done))
+        # not by way of the loop, which may have ended before the thread
+        future.add_done_callback(self._free)
         waiter = asyncio.wrap_future(future)
         # a late error is nobody's; unread, asyncio would log its message
         waiter.add_done_callback(lambda done: done.cancelled() or done.exception())
@@ -48,12 +51,9 @@ class Workers:
             raise _later("The answer took too long.")
         return waiter.result()
 
-    def _end(self, loop: asyncio.AbstractEventLoop, _: Future) -> None:
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(self._free)
-
-    def _free(self) -> None:
-        self._busy -= 1
+    def _free(self, _: Future | None = None) -> None:
+        with self._lock:
+            self._busy -= 1
 
     def close(self) -> None:
         """Take no more calls."""
