@@ -93,7 +93,7 @@ class Service:
         """
         if self._models is None:
             retry = {"Retry-After": "5"} if self.failure == LOADING else {}
-            raise Problem(503, "not-ready", f"Not ready: {self.failure}.", headers=retry)
+            raise Problem(503, "not-ready", f"Not ready: {str(self.failure).rstrip('.')}.", headers=retry)
         return self._models
 
     def need(self, modality: str) -> Models:
