@@ -199,7 +199,7 @@ def answers(
         else pd.DataFrame(columns=[*EXPLANATION_COLUMNS, "modality"]),
         shift=shift,
         leading=leading(
-            [(m.bundle.manifest.name, m.kind.name) for m in models if m.kind.reads in read.inputs]
+            [(m.bundle.manifest.name, m.bundle.manifest.kind) for m in models if m.kind.reads in read.inputs]
         )
         or "",
     )
