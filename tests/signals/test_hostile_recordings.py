@@ -126,7 +126,7 @@ def test_whatever_a_decoder_does_is_an_error_with_the_name_of_the_record(tmp_pat
         raise error
 
     write_npz(one(), tmp_path / "a.npz")
-    monkeypatch.setattr("medanomaly.datasets.signal_folder.read_npz", broken)
+    monkeypatch.setattr("medanomaly.signals.readers.folder.read_npz", broken)
     raw = SignalFolderDataset(folder=str(tmp_path)).load()
     ((name, found),) = raw.each()
     assert isinstance(found, MedanomalyError)
