@@ -29,7 +29,7 @@ SAID = {
     "deflated.dcm": "larger than 128 MiB",
     "images.npz": "do not fit into memory",
     "signal.npz": "Unable to allocate",
-    "table.csv.gz": "does not fit into memory",
+    "table.csv.gz": "when it is unpacked",
     "marks.atr": "40,000,000 bytes",
 }
 
