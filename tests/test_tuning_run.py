@@ -42,6 +42,8 @@ def outputs(finished_run, finished_outputs, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tuned_run")
     for stage in ("02_intermediate", "03_primary", "04_feature"):
         shutil.copytree(finished_outputs / stage, folder / stage)
+    recipe = "06_models/synthetic/tabular/recipe"
+    shutil.copytree(finished_outputs / recipe, folder / recipe)
     return folder
 
 

@@ -9,5 +9,7 @@ from medanomaly.scoring.params import ScoringParams
 
 def scoring() -> Pipeline:
     """Raw cases to answers, and a summary of the batch."""
-    node = typed_node(score, {"scoring": ("params:scoring", ScoringParams)}, "batch_summary", "score_batch")
+    node = typed_node(
+        score, {"scoring": ("params:scoring", ScoringParams)}, "batch_summary", "score_batch", tags="scoring"
+    )
     return Pipeline([node])
