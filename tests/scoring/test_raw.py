@@ -14,6 +14,8 @@ from medanomaly.core.errors import BundleError, ConfigurationError, DataNotFound
 from medanomaly.scoring.answers import NOTICE, REFUSED
 
 MODALITIES = ("tabular", "signals", "imaging")
+# one process makes the run for all tests that read it
+pytestmark = pytest.mark.xdist_group("finished run")
 
 
 @pytest.fixture(scope="module")
