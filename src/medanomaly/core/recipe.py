@@ -32,7 +32,12 @@ RECIPES = {
 
 def no_rows(columns: tuple[str, ...]) -> pd.DataFrame:
     """An empty table of text."""
-    return pd.DataFrame({name: pd.Series(dtype="string") for name in columns})
+    return text_rows([], columns)
+
+
+def text_rows(rows: list[tuple], columns: tuple[str, ...]) -> pd.DataFrame:
+    """A table of text, such as findings."""
+    return pd.DataFrame(rows, columns=list(columns), dtype="string")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.core.errors import DataNotFoundError, InputError, MedanomalyError
 from medanomaly.core.models import ModelInput
-from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, ReadCases, no_rows
+from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, ReadCases, text_rows
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.image_cases import ImageParams
 from medanomaly.imaging.sources.manifest import ImageSource
@@ -86,8 +86,8 @@ class ImageRecipe:
         return ReadCases(
             cases=cases,
             inputs={"images": ModelInput(cases, stack, {"contract": self.contract})} if images else {},
-            findings=_table(found, FINDING_COLUMNS),
-            refused=_table(refused, REFUSED_COLUMNS),
+            findings=text_rows(found, FINDING_COLUMNS),
+            refused=text_rows(refused, REFUSED_COLUMNS),
         )
 
     @staticmethod
@@ -154,7 +154,3 @@ def _grey(image: np.ndarray) -> RawImage:
     if not np.issubdtype(image.dtype, np.floating):
         raise InputError(f"an image of type {image.dtype}", remedy="Give uint8, or floats in [0, 1].")
     return RawImage(image.astype(np.float32))
-
-
-def _table(rows: list[tuple], columns: tuple[str, ...]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(columns)).astype("string") if rows else no_rows(columns)

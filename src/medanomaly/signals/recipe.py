@@ -11,7 +11,7 @@ import pandas as pd
 from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.core.errors import InputError, MedanomalyError
 from medanomaly.core.models import ModelInput
-from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, PlainCase, ReadCases, no_rows
+from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, PlainCase, ReadCases, no_rows, text_rows
 from medanomaly.signals.alarms.rhythm_episodes import silences
 from medanomaly.signals.beats.feature_table import cut_beat_features, feature_units, measured_beats
 from medanomaly.signals.beats.params import BeatParams
@@ -27,7 +27,6 @@ from medanomaly.signals.series.params import SeriesParams
 from medanomaly.signals.series.windows import measured_windows, series_windows
 
 UNNAMED = "recording"
-SUBGROUPS = ("sex", "age_band")
 
 
 def signal_recipe(
@@ -192,7 +191,10 @@ class BeatRecipe(_SignalRecipe):
             found += _bad_windows(record, quality)
         if not tables:
             return ReadCases(
-                *_nothing(), refused=_table(refused, REFUSED_COLUMNS), notes=tuple(notes), independent=False
+                *_nothing(),
+                refused=text_rows(refused, REFUSED_COLUMNS),
+                notes=tuple(notes),
+                independent=False,
             )
         beats = pd.concat(tables, ignore_index=True)
         cases = beat_cases(beats).drop(columns=["label", "kind", "record"])
@@ -212,8 +214,8 @@ class BeatRecipe(_SignalRecipe):
                 "waveforms": ModelInput(cases, waveforms),
                 "recordings": ModelInput(cases, RecordedBeats(kept, beats, cases["case_id"])),
             },
-            findings=_table(found, FINDING_COLUMNS),
-            refused=_table(refused, REFUSED_COLUMNS),
+            findings=text_rows(found, FINDING_COLUMNS),
+            refused=text_rows(refused, REFUSED_COLUMNS),
             missing=without,
             notes=tuple(dict.fromkeys(notes)),
             names=beat_names(beats),
@@ -236,10 +238,6 @@ def _bad_windows(record: str, quality: pd.DataFrame) -> list[tuple]:
         )
         for row in bad.itertuples()
     ]
-
-
-def _table(rows: list[tuple], columns: tuple[str, ...]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(columns)).astype("string") if rows else no_rows(columns)
 
 
 def _why(error: Exception) -> str:
@@ -285,7 +283,9 @@ class CutBeatRecipe:
         ids = pd.Series([str(i + 1) for i in range(len(values))], dtype="string") if ids is None else ids
         whole = np.isfinite(values).all(axis=1)
         cases = pd.DataFrame({"case_id": ids, "patient_id": ids})[whole].reset_index(drop=True)
-        refused = _table([(case, "a value is missing or infinite") for case in ids[~whole]], REFUSED_COLUMNS)
+        refused = text_rows(
+            [(case, "a value is missing or infinite") for case in ids[~whole]], REFUSED_COLUMNS
+        )
         if not whole.any():
             return ReadCases(*_nothing(), refused=refused, independent=False)
         features, waveforms = cut_beat_features(values[whole])
@@ -351,7 +351,7 @@ class SeriesRecipe(_SignalRecipe):
                 continue
             kept[record] = recording
         if not tables:
-            return ReadCases(*_nothing(), refused=_table(refused, REFUSED_COLUMNS), independent=False)
+            return ReadCases(*_nothing(), refused=text_rows(refused, REFUSED_COLUMNS), independent=False)
         windows = pd.concat(tables, ignore_index=True).astype(
             {"record": "string", "source": "string", "split": "string", "case_id": "string"}
         )
@@ -365,7 +365,7 @@ class SeriesRecipe(_SignalRecipe):
                     cases, Series(kept, windows, cases["case_id"]), {"settings": self.params}
                 ),
             },
-            refused=_table(refused, REFUSED_COLUMNS),
+            refused=text_rows(refused, REFUSED_COLUMNS),
             notes=tuple(source.notes),
             independent=False,
         )

@@ -23,9 +23,6 @@ from medanomaly.tabular.table.files import TABLE_ENDINGS, read_table, table_part
 from medanomaly.tabular.table.prepared_table import CASE_ID
 from medanomaly.tabular.table.quality import check_table
 
-# notes that say something of a table of training, and nothing of a record
-OF_TRAINING = ("has one value", "quarantine", "label '", "used although not described")
-
 
 class TableRecipe:
     """How a table was described, cleaned and turned into features.
@@ -227,10 +224,7 @@ class TableRecipe:
         units = feature_units(self.spec, clean.summary["columns"])
         outcome = f"{self.spec.label} other than {', '.join(map(str, self.spec.normal_labels))}"
         about = {"units": units, "outcome": outcome}
-        notes = [
-            *notes,
-            *(note for note in clean.summary["notes"] if not any(map(note.__contains__, OF_TRAINING))),
-        ]
+        notes = [*notes, *clean.summary["notes"]]
         return ReadCases(
             cases=cases,
             inputs={"features": ModelInput(cases, features, about)},

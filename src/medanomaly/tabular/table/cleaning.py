@@ -153,7 +153,8 @@ def clean_table(
             source=source,
         )
     undeclared = [name for name in typed if name not in spec.columns]
-    notes += undeclared_notes(typed, spec)
+    # how training read a table says nothing of a record that comes later
+    notes += undeclared_notes(typed, spec) if learned is None else []
     if left_out and spec.declared_only:
         notes.append(f"not described and left out: {listed(left_out)}")
 
@@ -166,7 +167,7 @@ def clean_table(
             update={"levels": kept_levels(records[name], spec.min_patients)}
         )
     label, kind, label_notes = _labels(raw, spec)
-    notes += label_notes
+    notes += label_notes if learned is None else []
     cases = pd.DataFrame({"case_id": case_id, "patient_id": patient_id, "label": label, "kind": kind})
     for name, column in spec.subgroups.items():
         known = learned.subgroups.get(name, ()) if learned is not None else None
@@ -202,10 +203,10 @@ def clean_table(
             source=source,
             column=spec.label,
         )
-    for name, values in records[~rejected].items() if kept > 1 else ():
+    for name, values in records[~rejected].items() if learned is None else ():
         if values.eq(values.iloc[0]).fillna(False).all():
             notes.append(f"column '{name}' has one value in every record")
-    if len(quarantine):
+    if len(quarantine) and learned is None:
         notes.append(f"{int(rejected.sum())} records are in quarantine, with their reasons")
     summary = {
         "source": source,
