@@ -12,17 +12,17 @@ from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.core.errors import InputError, MedanomalyError
 from medanomaly.core.models import ModelInput
 from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, PlainCase, ReadCases, no_rows, text_rows
-from medanomaly.signals.alarms.rhythm_episodes import silences
 from medanomaly.signals.beats.feature_table import cut_beat_features, feature_units, measured_beats
+from medanomaly.signals.beats.found import beats_of_each, why_refused
 from medanomaly.signals.beats.params import BeatParams
-from medanomaly.signals.beats.table import BAD_SIGNAL, beat_cases, beat_names, beats_and_marks, case_id
+from medanomaly.signals.beats.table import BAD_SIGNAL, beat_cases, beat_names, case_id
 from medanomaly.signals.kinds import RecordedBeats, Series
 from medanomaly.signals.readers.folder import READERS, RecordingFolder, read_recording
 from medanomaly.signals.recordings.leads import select_leads
 from medanomaly.signals.recordings.recording import Recording
 from medanomaly.signals.recordings.recording_set import RecordingSet
 from medanomaly.signals.recordings.resampling import resample
-from medanomaly.signals.recordings.voltage import ecg_of, in_millivolts, voltage_doubts
+from medanomaly.signals.recordings.voltage import in_millivolts, voltage_doubts
 from medanomaly.signals.series.params import SeriesParams
 from medanomaly.signals.series.windows import measured_windows, series_windows
 
@@ -173,22 +173,17 @@ class BeatRecipe(_SignalRecipe):
         """
         source = self.recordings(raw, **options)
         kept, tables, found, refused, notes = {}, [], [], [], list(source.notes)
-        for record, recording in source.each():
-            try:
-                if isinstance(recording, MedanomalyError):
-                    raise recording
-                ecg = ecg_of(recording)
-                beats, quality, marks = beats_and_marks(ecg, self.params)
-            except Exception as error:  # one recording costs itself alone, whatever is wrong with it
-                refused.append((record, _why(error)))
+        single = set()
+        for record, of in beats_of_each(source, self.params):
+            if isinstance(of, str):
+                refused.append((record, of))
                 continue
-            kept[record] = recording
-            tables.append(beats)
-            at = np.union1d(beats["time_s"], marks.r_peaks / ecg.fs)
-            quiet = silences(at, quality, ecg.duration)
-            notes += [f"{record}: {note}" for note in (*ecg.notes, *marks.notes)]
-            found += [_finding(record, "rhythm", "pause", said) for said in quiet]
-            found += _bad_windows(record, quality)
+            kept[record] = of.recording
+            tables.append(of.beats)
+            single |= {record} if len(of.ecg.leads) == 1 else set()
+            notes += [f"{record}: {note}" for note in (*of.ecg.notes, *of.marks.notes)]
+            found += [_finding(record, "rhythm", "pause", said) for said in of.silences]
+            found += _bad_windows(record, of.quality)
         if not tables:
             return ReadCases(
                 *_nothing(),
@@ -201,11 +196,8 @@ class BeatRecipe(_SignalRecipe):
         bad = beats[beats["quality"].eq("bad")]
         refused += [(name, BAD_SIGNAL) for name in case_id(bad["record"], bad["sample"])]
         features, waveforms = measured_beats(kept, beats, cases["case_id"])
-        single = [name for name, recording in kept.items() if len(ecg_of(recording).leads) == 1]
         without = {
-            case: ("a second ECG lead",)
-            for case in cases["case_id"]
-            if single and case.rpartition(":")[0] in single
+            case: ("a second ECG lead",) for case in cases["case_id"] if case.rpartition(":")[0] in single
         }
         return ReadCases(
             cases=cases,
@@ -238,10 +230,6 @@ def _bad_windows(record: str, quality: pd.DataFrame) -> list[tuple]:
         )
         for row in bad.itertuples()
     ]
-
-
-def _why(error: Exception) -> str:
-    return str(error) if isinstance(error, MedanomalyError) else f"{type(error).__name__}: {error}"
 
 
 def _nothing() -> tuple[pd.DataFrame, dict]:
@@ -347,7 +335,7 @@ class SeriesRecipe(_SignalRecipe):
                     )
                 tables.append(series_windows(recording, source.patients.get(record, record), self.params))
             except Exception as error:
-                refused.append((record, _why(error)))
+                refused.append((record, why_refused(error)))
                 continue
             kept[record] = recording
         if not tables:

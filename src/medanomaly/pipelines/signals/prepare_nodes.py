@@ -2,7 +2,6 @@
 
 import logging
 
-import numpy as np
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle
@@ -28,11 +27,10 @@ def find_beats(
     raw: RecordingSet | CutBeats, params: BeatParams, run: RunParams
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, dict]:
     """Beats of every recording, quality of every window, what is set aside and why, and counts that add up."""
-    from medanomaly.signals.alarms.rhythm_episodes import silences
+    from medanomaly.signals.beats.found import beats_of_each
     from medanomaly.signals.beats.marks import accounted
     from medanomaly.signals.beats.split import divided_in_time
-    from medanomaly.signals.beats.table import beats_and_marks, cut_beats, quarantined_beats
-    from medanomaly.signals.recordings.voltage import ecg_of
+    from medanomaly.signals.beats.table import cut_beats, quarantined_beats
 
     if isinstance(raw, CutBeats):
         beats = cut_beats(raw.cases)
@@ -45,22 +43,15 @@ def find_beats(
         )
     beats, windows, refused, accounts = [], [], [], {}
     notes = list(raw.notes)
-    for record, recording in raw.each():
-        try:
-            if isinstance(recording, MedanomalyError):
-                raise recording
-            ecg = ecg_of(recording)
-            of_record, quality, marks = beats_and_marks(ecg, params)
-        except Exception as error:  # one recording costs itself alone, whatever is wrong with it
-            refused.append((record, _why(error)))
-            logger.warning("%s is left out: %s", record, refused[-1][1])
+    for record, found in beats_of_each(raw, params):
+        if isinstance(found, str):
+            refused.append((record, found))
+            logger.warning("%s is left out: %s", record, found)
             continue
-        found = np.union1d(of_record["time_s"], marks.r_peaks / ecg.fs)
-        silent = silences(found, quality, ecg.duration)
-        notes += [f"{record}: {note}" for note in (*ecg.notes, *marks.notes, *silent)]
-        accounts[record] = marks.account
-        beats.append(of_record)
-        windows.append(quality)
+        notes += [f"{record}: {note}" for note in (*found.ecg.notes, *found.marks.notes, *found.silences)]
+        accounts[record] = found.marks.account
+        beats.append(found.beats)
+        windows.append(found.quality)
     _some(beats, refused, raw, run)
     table = pd.concat(beats, ignore_index=True)
     quarantine = quarantined_beats(table, refused)
@@ -120,6 +111,7 @@ def cut_windows(
 
     A series teaches and calibrates its own detectors, so the person is in every part, which the case table says.
     """
+    from medanomaly.signals.beats.found import why_refused
     from medanomaly.signals.beats.table import quarantined_beats
     from medanomaly.signals.series.windows import series_windows
 
@@ -130,7 +122,7 @@ def cut_windows(
                 raise recording
             tables.append(series_windows(recording, raw.patients.get(record, record), params))
         except Exception as error:
-            refused.append((record, _why(error)))
+            refused.append((record, why_refused(error)))
             logger.warning("%s is left out: %s", record, refused[-1][1])
     _some(tables, refused, raw, run)
     windows = pd.concat(tables, ignore_index=True).astype(
@@ -169,10 +161,6 @@ def cut_windows(
         "notes": notes,
     }
     return windows, check_cases(cases), quarantine, summary
-
-
-def _why(error: Exception) -> str:
-    return str(error) if isinstance(error, MedanomalyError) else f"{type(error).__name__}: {error}"
 
 
 def _some(found: list, refused: list[tuple[str, str]], raw: RecordingSet, run: RunParams) -> None:
