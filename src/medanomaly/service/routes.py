@@ -217,3 +217,28 @@ def explained_answer() -> dict[str, Any]:
     out = json.loads(json.dumps(ANSWER))
     out["cases"][0]["answers"][0]["reasons"] = [REASON]
     return out
+
+
+def add_verbs(
+    routes: Routes, modality: str, handler: Callable[[bool], Handler], body: dict[str, Any], summary: str
+) -> None:
+    """``/v1/<modality>/score`` and ``/v1/<modality>/explain``.
+
+    Args:
+        routes: of the service.
+        modality: name of it.
+        handler: whether reasons are asked for -> what answers a request.
+        body: what both take.
+        summary: what they do, after the verb.
+    """
+    for verb, example in (("score", ANSWER), ("explain", explained_answer())):
+        routes.add(
+            "POST",
+            f"/v1/{modality}/{verb}",
+            handler(verb == "explain"),
+            scope=verb,
+            summary=f"{verb.capitalize()} {summary}",
+            tag=modality,
+            body=body,
+            answer=example | {"modality": modality},
+        )

@@ -1,5 +1,6 @@
 """Images: PNG, JPEG or DICOM files, or one image as numbers."""
 
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -12,14 +13,7 @@ from medanomaly.scoring.models import Models
 from medanomaly.service.bodies import Body, Options, checked, is_form, numbers, read_form, read_json
 from medanomaly.service.pictures import png
 from medanomaly.service.problems import invalid, too_large
-from medanomaly.service.routes import (
-    ANSWER,
-    Routes,
-    explained_answer,
-    form_body,
-    json_body,
-    json_response,
-)
+from medanomaly.service.routes import Routes, add_verbs, form_body, json_body, json_response
 from medanomaly.service.service import Service, shown
 
 Pixels = Annotated[
@@ -54,21 +48,9 @@ class ImagingModality:
             {"file": ["chest.png"], "maps": "true"},
             "Images: PNG, JPEG, BMP, TIFF or DICOM, one image per file.",
         ) | json_body(ImageBody, EXAMPLE)
-        answer = ANSWER | {"modality": "imaging"}
-        for verb, example in (
-            ("score", answer),
-            ("explain", explained_answer() | {"modality": "imaging"}),
-        ):
-            routes.add(
-                "POST",
-                f"/v1/imaging/{verb}",
-                _handler(service, verb == "explain"),
-                scope=verb,
-                summary=f"{verb.capitalize()} images: files, or one image as numbers.",
-                tag="imaging",
-                body=body,
-                answer=example,
-            )
+        add_verbs(
+            routes, self.name, partial(_handler, service), body, "images: files, or one image as numbers."
+        )
 
     def warm(self, models: Models) -> None:
         """A grey ramp."""

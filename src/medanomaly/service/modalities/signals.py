@@ -5,6 +5,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,14 +22,7 @@ from medanomaly.scoring.models import Models
 from medanomaly.service.bodies import Body, File, Options, checked, is_form, numbers, read_form, read_json
 from medanomaly.service.live import add_live
 from medanomaly.service.problems import Problem, invalid, log, too_large, where
-from medanomaly.service.routes import (
-    ANSWER,
-    Routes,
-    explained_answer,
-    form_body,
-    json_body,
-    json_response,
-)
+from medanomaly.service.routes import Routes, add_verbs, form_body, json_body, json_response
 from medanomaly.service.service import Service, shown
 from medanomaly.service.settings import Limits
 
@@ -85,21 +79,8 @@ class SignalsModality:
             {"file": ["100.hea", "100.dat"], "strip": "true"},
             "Recordings: EDF, BDF, CSV, npz, or .hea with .dat.",
         ) | json_body(SignalBody, EXAMPLE)
-        answer = ANSWER | {"modality": "signals"}
-        for verb, example in (
-            ("score", answer),
-            ("explain", explained_answer() | {"modality": "signals"}),
-        ):
-            routes.add(
-                "POST",
-                f"/v1/signals/{verb}",
-                _handler(service, verb == "explain"),
-                scope=verb,
-                summary=f"{verb.capitalize()} the beats or windows of recordings: files, or numbers.",
-                tag="signals",
-                body=body,
-                answer=example,
-            )
+        summary = "the beats or windows of recordings: files, or numbers."
+        add_verbs(routes, self.name, partial(_handler, service), body, summary)
         add_live(routes, service)
 
     def warm(self, models: Models) -> None:

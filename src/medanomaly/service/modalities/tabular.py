@@ -1,6 +1,7 @@
 """Records of tables: as JSON, or as a CSV file."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,14 +12,7 @@ from starlette.responses import Response
 from medanomaly.scoring.models import Models
 from medanomaly.service.bodies import File, Options, checked, is_form, read_form, read_json, records
 from medanomaly.service.problems import invalid, too_large
-from medanomaly.service.routes import (
-    ANSWER,
-    Routes,
-    explained_answer,
-    form_body,
-    json_body,
-    json_response,
-)
+from medanomaly.service.routes import Routes, add_verbs, form_body, json_body, json_response
 from medanomaly.service.service import Service, shown
 
 SUFFIXES = (".csv", ".tsv", ".txt")
@@ -46,17 +40,7 @@ class TabularModality:
         body = json_body(TableBody, EXAMPLE) | form_body(
             Options, {"file": ["records.csv"], "alpha": "0.05"}, "One CSV file with a header."
         )
-        for verb, example in (("score", ANSWER), ("explain", explained_answer())):
-            routes.add(
-                "POST",
-                f"/v1/tabular/{verb}",
-                _handler(service, verb == "explain"),
-                scope=verb,
-                summary=f"{verb.capitalize()} records: JSON, or a CSV file.",
-                tag="tabular",
-                body=body,
-                answer=example,
-            )
+        add_verbs(routes, self.name, partial(_handler, service), body, "records: JSON, or a CSV file.")
 
     def warm(self, models: Models) -> None:
         """A record in which everything is missing but one number."""
