@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -61,8 +62,12 @@ def free_port() -> int:
 @contextlib.contextmanager
 def served(command: list[str], port: int, ready: str) -> Iterator[tuple[int, int]]:
     """Port and number of a process that answers; it ends with the block."""
+    # LitServe leaves its workers behind unless the whole group is ended
     process = subprocess.Popen(
-        [sys.executable, "-m", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", *command],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         until = time.monotonic() + 300
@@ -79,6 +84,8 @@ def served(command: list[str], port: int, ready: str) -> Iterator[tuple[int, int
     finally:
         process.terminate()
         process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def service(folder: Path) -> contextlib.AbstractContextManager[tuple[int, int]]:
