@@ -13,12 +13,14 @@ from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
+from medanomaly.config_loader import ConfigLoader
 from medanomaly.core.bundle import make_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError
 from medanomaly.core.models import kind, kinds
 from medanomaly.pipeline_registry import build
 from medanomaly.pipelines.environment import current
 from medanomaly.pipelines.modalities import ALL, leading_models
+from medanomaly.settings import CONFIG_LOADER_ARGS
 from tests.conftest import ROOT, described_models, environment
 from tests.test_bad_input import Project, good_table
 
@@ -418,3 +420,13 @@ def test_a_kind_that_takes_the_name_of_another_is_refused(monkeypatch):
     monkeypatch.setattr("medanomaly.core.models._registered", {"ecdf": lambda: None})
     with pytest.raises(ConfigurationError, match=r"two kinds of model are called \['ecdf'\]"):
         kinds()
+
+
+def test_the_configuration_is_read_once_and_whoever_asks_gets_a_copy(monkeypatch):
+    loader = ConfigLoader(str(ROOT / "conf"), env="wdbc", **CONFIG_LOADER_ARGS)
+    first = loader["parameters"]
+    first["alarm"]["alpha"] = 7
+    monkeypatch.setattr(loader, "_read_dir_configs", lambda *of: pytest.fail("read again"))
+    assert loader["parameters"]["alarm"]["alpha"] == 0.05
+    loader["parameters"] = {"alarm": {"alpha": 0.2}}
+    assert loader["parameters"] == {"alarm": {"alpha": 0.2}}

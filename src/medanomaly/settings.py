@@ -3,6 +3,7 @@
 from omegaconf.resolvers import oc
 
 from medanomaly import plain_errors
+from medanomaly.config_loader import ConfigLoader
 from medanomaly.hooks import EnvironmentHooks, ProgressHooks, SummaryHooks, TrackingHooks
 from medanomaly.parameters import dataset_key
 from medanomaly.run_record import RunRecordHooks
@@ -11,6 +12,7 @@ plain_errors.install()
 
 HOOKS = (EnvironmentHooks(), RunRecordHooks(), ProgressHooks(), SummaryHooks(), TrackingHooks())
 
+CONFIG_LOADER_CLASS = ConfigLoader
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",

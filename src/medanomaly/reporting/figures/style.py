@@ -151,6 +151,10 @@ def percent_axis(axis) -> None:
 def _svg(drawing: Drawing) -> str:
     buffer = io.StringIO()
     FigureCanvasSVG(drawing.figure)
+    # to save a figure whose layout is still to be found draws it twice
+    if (layout := drawing.figure.get_layout_engine()) is not None:
+        layout.execute(drawing.figure)
+        drawing.figure.set_layout_engine("none")
     drawing.figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
     text = text[text.index("<svg") :]
