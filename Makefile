@@ -10,7 +10,7 @@ SERVE_ARGS ?=
 RUN_ARGS := $(if $(ENV),--env $(ENV))
 export DO_NOT_TRACK = 1
 
-.PHONY: install demo run serve test lint viz bench results clean
+.PHONY: install demo run serve test test-all lint viz bench results clean
 
 install: $(STAMP)
 
@@ -37,7 +37,11 @@ run: install
 serve: install
 	$(BIN)/python -m medanomaly.service serve $(MODELS) $(SERVE_ARGS)
 
+# the first stage; test-all also runs what is marked as slow
 test: install
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
+
+test-all: install
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 lint: install

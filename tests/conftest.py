@@ -92,3 +92,16 @@ def postgresql():
     yield f"postgresql+pg8000://ward@127.0.0.1:{port}/postgres"
     run("pg_ctl", "-D", str(folder / "data"), "-m", "immediate", "stop")
     shutil.rmtree(folder)
+
+
+def pytest_collection_modifyitems(items):
+    """Tests that share a fixture run in one process, which makes it once; otherwise each process makes its own."""
+    for item in items:
+        found = [defined[-1] for defined in item._fixtureinfo.name2fixturedefs.values()]
+        # fixtures of plugins have no place of their own
+        own = [fixture for fixture in found if fixture.baseid.startswith("tests")]
+        of_session = sorted(fixture.argname for fixture in own if fixture.scope in ("session", "package"))
+        if of_session:
+            item.add_marker(pytest.mark.xdist_group(of_session[0]))
+        elif any(fixture.scope == "module" for fixture in own):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))

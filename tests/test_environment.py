@@ -100,7 +100,6 @@ def test_models_on_features_of_full_recordings_are_not_taken_for_models_of_cut_b
     assert "signals.find_episodes" not in wired
 
 
-@pytest.mark.xdist_group("finished run")
 def test_the_report_does_not_say_that_beats_of_recordings_were_cut_out(conf, finished_run):
     import json
 

@@ -37,7 +37,6 @@ from medanomaly.reporting.imaging.risk import map_section
 from medanomaly.reporting.sections import Figure
 from tests.conftest import ROOT, environment
 
-pytestmark = pytest.mark.xdist_group("image risk")
 CONTRACT = InputContract(size=32)
 
 

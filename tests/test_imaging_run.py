@@ -12,7 +12,6 @@ from medanomaly.reporting.sections import from_json
 from tests.conftest import described_models
 
 MODELS = described_models("imaging")
-pytestmark = pytest.mark.xdist_group("finished run")
 
 
 @pytest.fixture(scope="module")

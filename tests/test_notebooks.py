@@ -15,7 +15,6 @@ def test_notebook_holds_no_outputs(path):
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in cells)
 
 
-@pytest.mark.xdist_group("finished run")
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_notebook_runs(path, finished_run, finished_outputs, monkeypatch):
     import nbformat

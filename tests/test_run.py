@@ -13,7 +13,6 @@ from medanomaly.pipelines.modalities import ALL
 from tests.conftest import ROOT, described_models
 
 MODELS = described_models("tabular")
-pytestmark = pytest.mark.xdist_group("finished run")
 
 
 def test_tables_keep_their_contracts(finished_run):

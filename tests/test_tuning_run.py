@@ -24,7 +24,6 @@ SPACE = {
     "n_estimators": {"type": "int", "low": 5, "high": 40},
     "max_samples": {"type": "int", "low": 16, "high": 64},
 }
-pytestmark = pytest.mark.xdist_group("finished run")
 
 
 def run(outputs, *, tuning=None, **what):

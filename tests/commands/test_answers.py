@@ -12,8 +12,6 @@ from medanomaly.core.recipe import ReadCases, no_rows
 from medanomaly.core.spreadsheet_text import unquoted
 from medanomaly.scoring.answers import Answers
 
-pytestmark = pytest.mark.xdist_group("commands")
-
 
 def test_score_shows_the_most_unusual_cases_with_reasons_findings_and_refusals(models, new_visits, answer):
     code, said, error = answer("score", new_visits, "--models", models, "--top", 5)

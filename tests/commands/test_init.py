@@ -10,8 +10,6 @@ from tests.commands.conftest import draw_images, draw_recordings, process, run_h
 
 from medanomaly.tabular.table.guess import guess_table, header_unit
 
-pytestmark = pytest.mark.xdist_group("commands")
-
 
 @pytest.mark.parametrize(
     ("header", "name", "unit"),

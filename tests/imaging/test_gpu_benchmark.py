@@ -1,10 +1,12 @@
 import json
 
 import pytest
+import pytest
 import torch
 from benchmarks import imaging_gpu
 
 
+@pytest.mark.slow
 def test_the_benchmark_of_gpu_training_runs_end_to_end(tmp_path):
     path = tmp_path / "imaging_gpu.json"
     imaging_gpu.main(["--device", "cpu", "--small", "--output", str(path)])

@@ -15,7 +15,6 @@ from medanomaly.scoring.answers import NOTICE, REFUSED
 
 MODALITIES = ("tabular", "signals", "imaging")
 # one process makes the run for all tests that read it
-pytestmark = pytest.mark.xdist_group("finished run")
 
 
 @pytest.fixture(scope="module")

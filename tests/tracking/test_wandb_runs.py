@@ -172,7 +172,6 @@ def whole_pipeline(finished_run):
     return build(environment("test"), "__default__")
 
 
-@pytest.mark.xdist_group("finished run")
 def test_the_hook_logs_a_whole_run_and_nothing_of_it_names_a_patient(
     finished_run, whole_pipeline, tmp_path, monkeypatch
 ):
@@ -208,7 +207,6 @@ def test_the_hook_logs_a_whole_run_and_nothing_of_it_names_a_patient(
             assert not [name for name in names if name in content], path.name
 
 
-@pytest.mark.xdist_group("finished run")
 def test_a_tracker_that_fails_does_not_fail_the_run(finished_run, whole_pipeline, monkeypatch):
     from medanomaly import hooks
 

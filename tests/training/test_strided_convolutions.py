@@ -32,6 +32,7 @@ print("trained")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads", [1, 2])
 def test_the_image_classifier_trains_at_every_size_with_odd_batches(threads):
     source = str(Path(__file__).parents[2] / "src")
