@@ -1,7 +1,6 @@
 import json
 
 import pytest
-import pytest
 import torch
 from benchmarks import imaging_gpu
 
