@@ -16,6 +16,7 @@ from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.training.batches import batches, fits_on_gpu
 from medanomaly.training.checkpoints import read_checkpoint, run_hash
 from medanomaly.training.params import TrainingParams
+from medanomaly.training.progress import EpochProgress
 from medanomaly.training.run_keeper import RunKeeper
 from medanomaly.training.seeding import EpochSeeds, EpochShuffle, seeded
 from medanomaly.training.strided_convolutions import pixels_picked_first
@@ -129,7 +130,7 @@ def _run(module, train, validation, params, precision, seed, keeper, loggers) ->
         deterministic=params.deterministic,
         # choosing the fastest convolution by trial may choose another one in the next run
         benchmark=True if on_gpu and not params.deterministic else None,
-        callbacks=[EpochSeeds(seed), keeper],
+        callbacks=[EpochSeeds(seed), keeper, EpochProgress(params.max_epochs)],
         logger=loggers or False,
         log_every_n_steps=max(1, min(50, len(loaders[0]))),
         enable_progress_bar=False,
