@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from kedro.framework.project import pipelines
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
@@ -26,8 +27,9 @@ def differences(env: str, folder: str) -> list[Result]:
     with KedroSession.create(ROOT, env=env, runtime_params={"outputs": folder}) as session:
         context = session.load_context()
         catalog, key = context.catalog, context.params["run"].dataset
+        wanted = [name for name in PREPARE if pipelines[name].nodes]
     try:
-        for name in PREPARE:
+        for name in wanted:
             with KedroSession.create(ROOT, env=env, runtime_params={"outputs": folder}) as session:
                 session.run(pipeline_names=[name])
     except DataNotFoundError as error:

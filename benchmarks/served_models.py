@@ -53,6 +53,15 @@ def table(folder: Path, case_id: str | None = None) -> dict[str, float]:
     return {name: float(value) for name, value in raw.iloc[0].items()}
 
 
+def plain_forest():
+    """The forest of :func:`table` as scikit-learn alone fits it, and the names of its columns."""
+    from sklearn.datasets import load_breast_cancer
+    from sklearn.ensemble import IsolationForest
+
+    data = load_breast_cancer(as_frame=True).data
+    return IsolationForest(n_estimators=300, random_state=0).fit(data), list(data.columns)
+
+
 def ecg(seed: int, seconds: float) -> np.ndarray:
     """(n, 2) a made-up ECG in mV."""
     random = np.random.default_rng(seed)

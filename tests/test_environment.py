@@ -412,3 +412,9 @@ def test_a_kind_refuses_a_bundle_of_another_kind(name):
 )
 def test_every_modality_declares_which_model_leads_without_labels(env, leading):
     assert leading_models(environment(env)) == leading
+
+
+def test_a_kind_that_takes_the_name_of_another_is_refused(monkeypatch):
+    monkeypatch.setattr("medanomaly.core.models._registered", {"ecdf": lambda: None})
+    with pytest.raises(ConfigurationError, match=r"two kinds of model are called \['ecdf'\]"):
+        kinds()

@@ -34,6 +34,21 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("equal", r"largest difference from scikit-learn, (?P<trees>\d+) trees"),
     ),
     "ecdf_speed": (("other", ".+"),),
+    "cross_conformal": (
+        ("rate", r"(?P<set>\w+): usual records flagged at alpha (?P<alpha>.+)"),
+        ("auroc", r"(?P<set>\w+): AUROC of p-values, every record"),
+    ),
+    "scoring_raw": (
+        ("equal", "(?P<env>.+), (?P<modality>.+): largest difference of a score"),
+        ("start", "import, open a bundle and score one row in a fresh process"),
+    ),
+    "serving": (
+        ("live", "live ECG, .+"),
+        ("rate", r"one record, \d+ clients at a time.*"),
+        ("time", "(?P<what>.+), (?P<figure>p50|p99|processor time of the service, mean)"),
+    ),
+    "serving_fuzz": (("other", ".+"),),
+    "serving_soak": (("other", ".+"),),
     "tabular_oneclass": (
         ("difference", f"one-class {METRIC}, (?P<model>.+) minus (?P<against>.+)"),
         ("set", f"one-class {METRIC}, (?P<model>.+)", ONE_SET),

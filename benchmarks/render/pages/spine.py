@@ -39,6 +39,16 @@ PAGE = Page(
             ),
         ),
         Section(
+            "A p-value for every record without labels",
+            "cross_conformal",
+            "Detectors that leave out two of the folds compare the records of both, so every record has a p-value that no "
+            "detector made which saw it. Labels are used only to measure. The range covers 10 seeds.",
+            (
+                Listing("Usual records that are flagged", ("rate",)),
+                Listing("AUROC of the p-values", ("auroc",)),
+            ),
+        ),
+        Section(
             "Bootstrap of the AUROC",
             "auroc_bootstrap",
             "The project draws 2,000 resamples of 100,000 cases. The baseline calls scikit-learn's `roc_auc_score` in "

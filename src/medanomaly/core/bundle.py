@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,8 @@ class Bundle:
     manifest: Manifest
     files: dict[str, bytes]
 
-    @property
+    # every answer names it
+    @cached_property
     def bundle_hash(self) -> str:
         """SHA-256 of the manifest, which holds the hash of every file, without the time of making.
 

@@ -190,7 +190,7 @@ _registered: dict[str, Callable[[], ModelKind]] = {}
 
 
 def register(make: Callable[[], ModelKind], name: str) -> None:
-    """Make a kind known that is not part of the project."""
+    """Make a kind known that is not part of the project; :func:`kinds` refuses a name that a kind of the project has."""
     _registered[name] = make
 
 
@@ -214,10 +214,14 @@ def kind(name: str) -> ModelKind:
     Raises:
         ConfigurationError: there is none; the error lists the known kinds.
     """
-    known = kinds()
-    if name not in known:
-        raise ConfigurationError(
-            f"unknown kind of model '{name}'",
-            remedy=f"{did_you_mean(name, known)}Known are {', '.join(sorted(known))}.",
-        )
-    return known[name]()
+    # a bundle that is opened for one answer does not wait for the modules of other kinds
+    for of in (importlib.import_module(module).kinds() for module in KIND_PACKAGES):
+        if name in of:
+            return of[name]()
+    if name in _registered:
+        return _registered[name]()
+    known = sorted(kinds())
+    raise ConfigurationError(
+        f"unknown kind of model '{name}'",
+        remedy=f"{did_you_mean(name, known)}Known are {', '.join(known)}.",
+    )

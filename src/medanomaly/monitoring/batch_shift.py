@@ -61,16 +61,15 @@ def check_shift(
     Raises:
         InputError: no scores, a NaN, or features with other columns.
     """
-    # takes longer to import than all else that opening a model needs
-    from scipy import stats
-
     calibration, batch = (np.asarray(s, dtype=np.float64) for s in (calibration_scores, batch_scores))
     if not calibration.size or not batch.size or not np.isfinite([*calibration, *batch]).all():
         raise InputError("scores are empty or not finite", remedy="Give finite scores of both.")
     if len(batch) < FEWEST_USUAL:
-        # before scipy.stats is imported, which takes longer than to score a record
         reason = f"only {len(batch)} of at least {FEWEST_USUAL} cases: too few to tell"
         return ShiftCheck("unknown", float("nan"), reason, pd.DataFrame(columns=list(_TESTS)), 0)
+
+    # takes longer to import than all else that opening a model and scoring a record need
+    from scipy import stats
 
     middle = np.median(calibration)
     old, new = calibration <= middle, batch <= middle

@@ -109,7 +109,9 @@ class _SignalRecipe:
         if fs is None:
             raise InputError("an array says nothing of its rate", record=record, remedy="Give fs, in Hz.")
         try:
-            signal = np.asarray(signal, dtype=np.float32)
+            # what is too large for float32 becomes infinite and counts as not measured
+            with np.errstate(over="ignore"):
+                signal = np.asarray(signal, dtype=np.float32)
         except (TypeError, ValueError) as error:
             raise InputError(f"the signal is no array of numbers: {error}", record=record) from error
         signal = signal[:, None] if signal.ndim == 1 else signal

@@ -16,7 +16,6 @@ from zlib import error as DeflateError
 
 import numpy as np
 import pandas as pd
-from fsspec.utils import infer_compression
 
 from medanomaly.core.errors import DataNotFoundError, InputError, did_you_mean
 from medanomaly.core.unpacked_size import check_unpacked_size, check_zip_size
@@ -76,12 +75,14 @@ def read_table(path: str | Path, **options: Any) -> pd.DataFrame:
 
 
 def _delimited(path: Path, options: Mapping[str, Any]) -> "DelimitedFile":
+    # a single record needs no file
+    import fsspec
+    from fsspec.utils import infer_compression
+
     if path.name.lower().endswith((".tsv", ".tsv.gz")):
         options = {"sep": "\t"} | options
 
     def opened():
-        import fsspec
-
         return fsspec.open(str(path), "rb", compression="infer")
 
     packed = None if infer_compression(str(path)) is None else path.stat().st_size
