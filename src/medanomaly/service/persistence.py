@@ -141,6 +141,8 @@ class Persistence:
         """
         case = read.case_id if CASE in own_ids else f"{REQUEST_ID.get()}/{read.case_id}"
         made = _PlainAnswer(case, read.patient_id or case, read, answer, Future())
+        # a client that goes away does not take its answer from the others
+        made.stored.set_running_or_notify_cancel()
         with self._lock:
             if len(self._plain) >= CAPACITY:
                 raise _not_stored()
