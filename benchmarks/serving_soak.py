@@ -4,6 +4,7 @@ Each client sends its record at fixed moments, each time as another case. Afterw
 was acknowledged and is not there would be lost. Memory is that of the whole process.
 """
 
+import http.client
 import json
 import os
 import tempfile
@@ -18,7 +19,7 @@ import numpy as np
 
 from benchmarks import served_models
 from benchmarks.record import Result, write
-from benchmarks.serving import CLIENTS, caller, free_port, served
+from benchmarks.serving import CLIENTS, free_port, served
 
 PATH = "/v1/tabular/score"
 SECONDS = float(os.environ.get("MEDANOMALY_SOAK_SECONDS", "600"))
@@ -28,6 +29,20 @@ RATE_S = min(15.0, SECONDS)
 WARM = 0.25
 # MiB per minute: over ten minutes a few percent of what such a process holds
 GROWTH = 2.0
+
+
+def poster(port: int) -> Callable[[bytes], None]:
+    """Sends bodies on a connection that stays open; an answer other than 200 is an error."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+
+    def post(body: bytes) -> None:
+        connection.request("POST", PATH, body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        content = answer.read()
+        if answer.status != 200:
+            raise RuntimeError(content[:300])
+
+    return post
 
 
 def clients(work: Callable[[int], None]) -> float:
@@ -87,7 +102,7 @@ class Clients:
         clients(client)
 
     def _asker(self, i: int, phase: str) -> Callable[[], None]:
-        call, calls = caller(self._port, PATH), 0
+        call, calls = poster(self._port), 0
 
         def ask() -> None:
             nonlocal call, calls
@@ -97,7 +112,7 @@ class Clients:
                 call(json.dumps({"records": self._record | {"case": case}}).encode())
             except Exception as error:
                 self.errors.append(str(error)[:200])
-                call = caller(self._port, PATH)
+                call = poster(self._port)
             else:
                 self.acknowledged[i].append(case)
 

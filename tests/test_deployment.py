@@ -247,7 +247,7 @@ def test_what_the_image_installs_is_small_and_needs_no_kedro(installed):
     packages = {name.split("-")[0].lower() for name in sizes}
     assert not packages & {"kedro", "torch", "matplotlib", "wandb", "optuna", "pip", "sympy", "pytest"}
     # the 350 MB of the goal cannot be met: docs/deploying.md says what it is made of
-    assert sum(sizes.values()) < 500, sorted(sizes.items(), key=lambda one: -one[1])[:12]
+    assert sum(sizes.values()) < 600, sorted(sizes.items(), key=lambda one: -one[1])[:12]
 
 
 def open_to_all(folder):

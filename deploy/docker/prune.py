@@ -31,7 +31,7 @@ NAMED = (
     "onnxruntime/transformers",
     # of programs in C; the module of Python has its own copy inside
     "onnxruntime/capi/libonnxruntime.so.*",
-    "pyedflib/data",
+    "pyedflib/data/*.*df",
     "sklearn/datasets/data",
     "sklearn/datasets/descr",
     "sklearn/datasets/images",
@@ -84,7 +84,9 @@ def compile_imported() -> None:
     names = ["medanomaly"]
     whole = importlib.import_module("medanomaly").__path__
     for module in pkgutil.walk_packages(whole, "medanomaly.", onerror=lambda name: None):
-        if module.name.split(".")[1] not in LEFT_OUT and not module.name.endswith("__main__"):
+        # scripts of Alembic and main programs do something when they are imported
+        parts = module.name.split(".")
+        if parts[1] not in LEFT_OUT and not {"__main__", "migrations"} & set(parts):
             names.append(module.name)
     for name in names:
         try:
@@ -111,7 +113,8 @@ def main() -> None:
     before = size_mb(folder)
     prune(packages, folder / "bin")
     # in a process of its own: what this one has imported already would not be written
-    subprocess.run([sys.executable, __file__, "--compile"], check=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([sys.executable, __file__, "--compile"], check=True, env=environment)
     sys.stdout.write(f"{folder}: {before:.0f} MB before, {size_mb(folder):.0f} MB now\n")
 
 
