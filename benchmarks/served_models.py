@@ -33,8 +33,8 @@ def seal(folder: Path, recipe: Bundle, models: dict[str, tuple[ModelInput, dict]
         write_bundle(folder / modality / name, of.fit(data, of.params(**options), context)[0])
 
 
-def table(folder: Path) -> dict[str, float]:
-    """A forest on the 30 features of Wisconsin breast cancer; returns one of its records."""
+def table(folder: Path, case_id: str | None = None) -> dict[str, float]:
+    """A forest on the 30 features of Wisconsin breast cancer; returns one of its records, without the id of the case."""
     from sklearn.datasets import load_breast_cancer
 
     from medanomaly.tabular.features.record_features import fit_features, record_features
@@ -42,10 +42,12 @@ def table(folder: Path) -> dict[str, float]:
     from medanomaly.tabular.table.description import TableSpec
 
     raw = load_breast_cancer(as_frame=True).data
-    clean = clean_table(raw, TableSpec(), "wdbc")
+    spec = TableSpec(case_id=case_id)
+    named = raw if case_id is None else raw.assign(**{case_id: [f"c{i}" for i in range(len(raw))]})
+    clean = clean_table(named, spec, "wdbc")
     cases = clean.cases.assign(split=cases_of([str(i) for i in range(len(raw))])["split"])
-    recipe = fit_features(clean.records, cases, TableSpec(), learned=clean.learned)
-    features = record_features(clean.records, cases, TableSpec(), recipe)
+    recipe = fit_features(clean.records, cases, spec, learned=clean.learned)
+    features = record_features(clean.records, cases, spec, recipe)
     data = ModelInput(cases, features, {"units": {}})
     seal(folder, recipe, {"isolation_forest": (data, {"options": {"n_estimators": 300}})})
     return {name: float(value) for name, value in raw.iloc[0].items()}

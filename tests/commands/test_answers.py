@@ -1,5 +1,4 @@
 import sys
-import types
 import webbrowser
 
 import numpy as np
@@ -169,16 +168,19 @@ def test_models_lists_what_there_is_and_prints_cards(models, answer):
 
 
 def test_serve_hands_over_to_the_service_or_says_what_to_install(models, answer, monkeypatch):
-    monkeypatch.setitem(sys.modules, "medanomaly.service", None)
+    from medanomaly.service import app
+
+    asked = []
+    monkeypatch.setattr(app, "serve", lambda folder, settings: asked.append((folder, settings)))
+    monkeypatch.setenv("MEDANOMALY_STORE", "sqlite:///predictions.db")
+    assert answer("serve", "--models", models, "--port", 9000, "--keep-records")[0] == 0
+    ((folder, settings),) = asked
+    assert (folder, settings.host, settings.port, settings.keep_records) == (models, "127.0.0.1", 9000, True)
+    assert settings.store == "sqlite:///predictions.db"
+    monkeypatch.setitem(sys.modules, "medanomaly.service.app", None)
     code, _, error = answer("serve", "--models", models)
     assert code == 2
-    assert 'pip install "medanomaly[service]"' in error
-    asked = []
-    service = types.ModuleType("medanomaly.service")
-    service.serve = lambda folder, **options: asked.append((folder, options))
-    monkeypatch.setitem(sys.modules, "medanomaly.service", service)
-    assert answer("serve", "--models", models, "--port", 9000)[0] == 0
-    assert asked == [(models, {"host": "127.0.0.1", "port": 9000, "keys": None})]
+    assert 'pip install "medanomaly[serve]"' in error
 
 
 def test_help_teaches_and_names_every_command(answer):

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from medanomaly.scoring.answers import Answers
 
 SHOWN_REFUSALS, SHOWN_FINDINGS = 5, 10
+# refused cases that are named per reason
+SHOWN_NAMES = 3
 
 
 @click.command("score")
@@ -110,7 +112,9 @@ def _show(answers: "Answers", top: int) -> None:
         click.echo(f"Refused: {len(refused):,} of {n + len(refused):,}")
         counts = refused["reasons"].value_counts()
         for reason, times in counts.head(SHOWN_REFUSALS).items():
-            click.echo(f"- {times:,}: {printable(reason)}")
+            named = refused.loc[refused["reasons"].eq(reason), "case"].head(SHOWN_NAMES).tolist()
+            others = f" and {times - len(named):,} more" if times > len(named) else ""
+            click.echo(f"- {printable(', '.join(map(str, named)))}{others}: {printable(reason)}")
         if len(counts) > SHOWN_REFUSALS:
             click.echo(f"- and {len(counts) - SHOWN_REFUSALS} other reasons; -o writes all")
     _show_findings(answers)

@@ -1,6 +1,7 @@
 """``medanomaly serve``: answers over HTTP."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,17 +21,25 @@ from medanomaly.core.errors import ConfigurationError
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen at."
 )
 @click.option("--keys", type=click.Path(path_type=Path), help="File of the keys that callers must show.")
-def command(folder: Path, host: str, port: int, keys: Path | None) -> None:
+@click.option("--name", "names", multiple=True, help="A host name of the service; * takes any.")
+@click.option(
+    "--store", envvar="MEDANOMALY_STORE", help="URL of the store of predictions. [$MEDANOMALY_STORE]"
+)
+@click.option(
+    "--keep-records", is_flag=True, help="Keep raw records in the store, for the history of patients."
+)
+def command(folder: Path, names: tuple[str, ...], **given: Any) -> None:
     """Answer raw cases over HTTP until it is stopped.
 
     \b
     medanomaly serve --models data/06_models/visits
     """
     try:
-        from medanomaly.service import serve
+        from medanomaly.service.app import serve
+        from medanomaly.service.settings import Settings
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"the service needs '{error.name}', which is not installed",
-            remedy='Install it: pip install "medanomaly[service]"',
+            remedy='Install it: pip install "medanomaly[serve]"',
         ) from error
-    serve(folder, host=host, port=port, keys=keys)
+    serve(folder, Settings(hosts=names, **given))

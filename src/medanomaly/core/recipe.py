@@ -70,12 +70,13 @@ class PlainCase:
     """A single case in which nothing had to be converted, completed or flagged; it costs no table.
 
     Attributes:
-        case_id: of the case.
+        case_id: of the case; ``1`` where it has none of its own.
         features: feature to its number (NaN = missing) or level (None = missing).
         waveforms: (1, n_samples, n_leads) float32, where models read them.
         missing: names of what was not given.
         notes: sentences about the case.
         independent: as of :class:`ReadCases`.
+        patient_id: whose it is; None where that is not given.
     """
 
     case_id: str
@@ -84,6 +85,7 @@ class PlainCase:
     missing: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     independent: bool = True
+    patient_id: str | None = None
 
 
 class Recipe(Protocol):

@@ -22,6 +22,7 @@ from medanomaly.core.spreadsheet_text import quoted
 from medanomaly.monitoring.batch_shift import check_shift
 from medanomaly.scoring.answers import REFUSED, Answers
 from medanomaly.scoring.batch_sources import ROWS, Part, fingerprint, parts
+from medanomaly.scoring.kept_records import KeptRecords
 from medanomaly.scoring.models import Models
 from medanomaly.tabular.recipe import TableRecipe
 
@@ -210,6 +211,7 @@ class _Runner:
         self._models, self._store, self._batch = models, store, batch
         self._options = {"modality": modality, "models": names, "alpha": alpha, "explain": explain}
         self._recipe = models.recipe(modality=modality)
+        self._kept = KeptRecords(store, self._recipe)
         self.n_stored = 0
 
     def run(
@@ -265,24 +267,8 @@ class _Runner:
 
     def _history(self, raw: Any) -> dict[str, Any]:
         """Earlier records of the patients, where features need them and the store has them."""
-        if not self._keeps_records(raw):
-            return {}
-        spec = self._recipe.spec
-        known = raw[spec.patient_id].dropna()
-        case_id = spec.case_id if spec.case_id in raw else None
-        now = raw[case_id].dropna() if case_id is not None else ()
-        earlier = self._store.earlier_records(known, patient_id=spec.patient_id, case_id=case_id, but_not=now)
-        return {"history": earlier} if len(earlier) else {}
-
-    def _keeps_records(self, raw: Any) -> bool:
-        recipe = self._recipe
-        return (
-            self._store is not None
-            and self._store.keep_clinical_values
-            and isinstance(recipe, TableRecipe)
-            and recipe.spec.history is not None
-            and recipe.spec.patient_id in raw
-        )
+        earlier = self._kept.earlier(raw)
+        return {} if earlier is None else {"history": earlier}
 
     def _stored(self, part: Part, future: Future) -> tuple[Part, _Scored]:
         """The answers as they are written. What a file has the store has too, so the store comes first."""
@@ -291,9 +277,7 @@ class _Runner:
             if self._store is not None:
                 self.n_stored += self._store.record(answers, batch=self._batch)
         if self._store is not None and len(part):
-            raw, _ = part.take(0, len(part))
-            if self._keeps_records(raw):
-                self._keep(raw)
+            self._kept.keep(part.take(0, len(part))[0])
         tables = [answers.table for answers in given]
         if refused:
             lost = pd.DataFrame({"case_id": list(refused), "reasons": list(refused.values())})
@@ -301,13 +285,6 @@ class _Runner:
         table = pd.concat([t.astype(object) for t in tables], ignore_index=True) if tables else pd.DataFrame()
         notes = list(dict.fromkeys(note for answers in given for note in answers.read.notes))
         return part, _Scored(table, notes, all(answers.read.independent for answers in given))
-
-    def _keep(self, raw: pd.DataFrame) -> None:
-        spec, known = self._recipe.spec, self._recipe.learned.columns
-        case_id = spec.case_id if spec.case_id in raw else None
-        wanted = [name for name in raw if name in known or name in spec.named_columns()]
-        whose = raw[spec.patient_id].notna() & (raw[case_id].notna() if case_id is not None else True)
-        self._store.keep_records(raw.loc[whose, wanted], patient_id=spec.patient_id, case_id=case_id)
 
 
 class _Folder:

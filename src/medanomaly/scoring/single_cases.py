@@ -45,7 +45,7 @@ class SingleCases:
 
     def answer(
         self, raw: Any, models: Collection[str] | None = None, alpha: float | None = None
-    ) -> dict[str, Any] | None:
+    ) -> tuple[PlainCase, dict[str, Any]] | None:
         """Scores without explanations, as :meth:`medanomaly.scoring.answers.Answers.to_dict` gives them.
 
         Args:
@@ -54,7 +54,8 @@ class SingleCases:
             alpha: false-alarm rate; None takes that of each model.
 
         Returns:
-            The answer, or None where the case is not plain or a model reads more than features and waveforms.
+            The case as it was read and the answer, or None where the case is not plain or a model reads more than features
+            and waveforms.
 
         Raises:
             ConfigurationError: no such model, or alpha is no share.
@@ -89,7 +90,7 @@ class SingleCases:
             if read.independent:
                 hold[row.model.name] = row.usual if score <= row.middle else row.unusual
         case = {"case_id": read.case_id, "case": read.case_id, "status": SCORED}
-        return {
+        return read, {
             "modality": self._modality,
             "cases": [case | {"answers": given, "findings": [], "missing": list(read.missing)}],
             "p_values_hold": hold,

@@ -38,7 +38,7 @@ def create_app(models: Models | Path | str, settings: Settings | None = None) ->
         settings: of the service.
 
     Raises:
-        ConfigurationError: the address needs keys, or the file of keys cannot be read.
+        ConfigurationError: the address needs keys, the file of keys cannot be read, or the store cannot be opened.
     """
     settings = settings or Settings()
     settings.check()
@@ -51,8 +51,7 @@ def create_app(models: Models | Path | str, settings: Settings | None = None) ->
         loading = asyncio.create_task(asyncio.to_thread(service.load))
         yield
         await asyncio.wait({loading}, timeout=0.1)
-        service.workers.close()
-        service.live_workers.close()
+        await asyncio.to_thread(service.close)
 
     app = FastAPI(
         title="medanomaly",

@@ -14,6 +14,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from medanomaly.service.metrics import METHODS
+from medanomaly.service.persistence import REQUEST_ID
 from medanomaly.service.problems import Problem, log, too_large, where
 from medanomaly.service.settings import is_loopback
 
@@ -52,6 +53,7 @@ class Guard:
         headers, metrics = Headers(scope=scope), self._service.metrics
         request_id = self._request_id(headers)
         scope.setdefault("state", {})["request_id"] = request_id
+        REQUEST_ID.set(request_id)
         began, status, started = time.perf_counter(), 500, False
 
         async def sending(message: Message) -> None:

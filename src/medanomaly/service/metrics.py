@@ -1,6 +1,6 @@
 """What Prometheus reads: requests, their time, cases scored and flagged. Labels hold no ids and no values."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from medanomaly.scoring.answers import Answers
@@ -33,6 +33,19 @@ class Metrics:
         self.alarms = Counter("medanomaly_live_alarms", "Alarms of live ECGs", ["kind"], registry=registry)
         self.models = Gauge("medanomaly_model_info", "Models served", ["model", "bundle"], registry=registry)
         self.ready = Gauge("medanomaly_ready", "1 where models are loaded and warm", registry=registry)
+        self.stored = Counter(
+            "medanomaly_predictions_stored", "Predictions that are new in the store", registry=registry
+        )
+        self.store_waiting = Gauge(
+            "medanomaly_store_waiting", "Answers that wait to be stored", registry=registry
+        )
+        self.store_failures = Counter(
+            "medanomaly_store_failures",
+            "Answers that were not given, because they could not be stored",
+            registry=registry,
+        )
+        # memory, processor time and open files, where the system tells
+        ProcessCollector(registry=registry)
 
     def count(self, answers: Answers) -> None:
         """Add the cases of an answer."""

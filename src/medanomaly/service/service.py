@@ -1,17 +1,20 @@
 """What the routes of every modality share: the models, who may ask, threads, metrics, and how raw cases are scored."""
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from medanomaly.core.errors import MedanomalyError
 from medanomaly.scoring.answers import Answers
+from medanomaly.scoring.kept_records import KeptRecords
 from medanomaly.scoring.models import EXPLAINED, Models, OpenModel, answers, open_models
 from medanomaly.scoring.single_cases import SingleCases
 from medanomaly.service.bodies import Options
 from medanomaly.service.keys import Keys, read_keys
 from medanomaly.service.metrics import Metrics
+from medanomaly.service.persistence import Persistence
 from medanomaly.service.problems import Problem, log, of_error, of_unknown, plain_reason, where
 from medanomaly.service.settings import Settings
 from medanomaly.service.workers import Workers
@@ -37,12 +40,15 @@ class Service:
         # live ECGs wait for nobody's upload
         self.live_workers = Workers(settings.workers, max(settings.streams, 1), settings.limits.seconds)
         self.streams = 0
+        self.persistence: Persistence | None = None
+        self._closed = False
         self.version, self.failure = "", LOADING
         self._folder = None if isinstance(source, Models) else Path(source)
         self._warmers = list(warmers)
         self._models: Models | None = None
         self._single: dict[str, SingleCases] = {}
         if isinstance(source, Models):
+            self._open_store()
             self._serve(source)
 
     @property
@@ -56,17 +62,34 @@ class Service:
             return
         try:
             models = open_models(self._folder)
+            self._open_store()
         except MedanomalyError as error:
-            # the problem names a model or a file of it, never a case
+            # the problem names a model or a file of it, or the store, never a case
             self.failure = f"{error.problem}. {error.remedy}".strip()
-            log.error("models were not loaded: %s", self.failure)
+            log.error("not ready: %s", self.failure)
             return
         except Exception as error:
             self.failure = "the models cannot be loaded; the log says where it failed"
-            log.error("models were not loaded: %s", where(error))
+            log.error("not ready: %s", where(error))
             return
         self.warm(models)
         self._serve(models)
+
+    def _open_store(self) -> None:
+        if self.settings.store is None:
+            return
+        self.persistence = Persistence(self.settings, self.metrics)
+        if self._closed:
+            # the service was stopped while it was still loading
+            self.persistence.close()
+
+    def close(self) -> None:
+        """Take no more calls, and write what waits to be stored."""
+        self._closed = True
+        self.workers.close()
+        self.live_workers.close()
+        if self.persistence is not None:
+            self.persistence.close()
 
     def warm(self, models: Models) -> None:
         """Ask every model once: libraries are imported and code is compiled before the first request."""
@@ -107,22 +130,26 @@ class Service:
             raise Problem(404, "not-found", f"No model here takes {modality} cases.")
         return models
 
-    def quick(self, modality: str, raw: Any, options: Options) -> dict[str, Any] | None:
+    async def quick(
+        self, modality: str, raw: Any, options: Options, own_ids: Collection[str] = ()
+    ) -> dict[str, Any] | None:
         """Scores of a single plain case, which take less time than the way to a thread and back; None where it is not plain.
 
         Raises:
-            Problem: a model or an option is not known.
+            Problem: a model or an option is not known, or the answer could not be stored.
         """
         if modality not in self._single:
             self._single[modality] = SingleCases(self.need(modality), modality)
-        try:
+        with self.readable():
             found = self._single[modality].answer(raw, options.models, options.alpha)
-        except MedanomalyError as error:
-            raise of_error(error) from None
-        if found is not None:
-            for answer in found["cases"][0]["answers"]:
-                self.metrics.add(modality, answer["model"], 1, int(answer["flagged"]))
-        return found
+        if found is None:
+            return None
+        read, answer = found
+        if self.persistence is not None:
+            await self.persistence.record_plain(read, answer, own_ids)
+        for given in answer["cases"][0]["answers"]:
+            self.metrics.add(modality, given["model"], 1, int(given["flagged"]))
+        return answer
 
     def open_model(self, name: str) -> OpenModel:
         """A model by its name after its modality.
@@ -142,8 +169,10 @@ class Service:
         options: Options,
         explain: bool,
         reading: Mapping[str, Any] | None = None,
+        own_ids: Collection[str] = (),
+        keep: Callable[[], Any] | None = None,
     ) -> Answers:
-        """Answers to raw cases.
+        """Answers to raw cases, which are in the store when this returns, where there is one.
 
         Args:
             modality: of the cases.
@@ -151,30 +180,53 @@ class Service:
             options: which models, at which false-alarm rate.
             explain: whether reasons are wanted.
             reading: options of the recipe.
+            own_ids: which ids the client gave: of cases, of patients.
+            keep: what else has to be written before the answer is given.
 
         Raises:
-            Problem: the cases cannot be read, or a model or an option is not known.
+            Problem: the cases cannot be read, a model or an option is not known, or the answers could not be stored.
         """
         models = self.need(modality)
         recipe = models.recipe(modality=modality)
         known = getattr(getattr(recipe, "learned", None), "columns", {})
-        try:
+        with self.readable(known):
             asked = models.asked(recipe, options.models)
+        with self.readable(known, anything=True):
             read = recipe.read(raw, **(reading or {}))
-        except MedanomalyError as error:
-            raise of_error(error, known) from None
-        except Problem:
-            raise
-        # a file from anywhere can make a library fail in any way
-        except Exception as error:
-            raise of_unknown(error) from None
         explained = self.explained(options) if explain else 0
-        try:
+        with self.readable(known):
             found = answers(recipe, asked, read, options.alpha, explained)
-        except MedanomalyError as error:
-            raise of_error(error, known) from None
+        if self.persistence is not None:
+            self.persistence.record(found, own_ids, keep)
         self.metrics.count(found)
         return found
+
+    def kept_records(self, modality: str) -> KeptRecords:
+        """Earlier records of patients that the store keeps; none where there is no store."""
+        store = None if self.persistence is None else self.persistence.store
+        return KeptRecords(store, self.need(modality).recipe(modality=modality))
+
+    @contextmanager
+    def readable(self, known: Iterable[str] = (), anything: bool = False) -> Iterator[None]:
+        """Errors about what was given as problems that repeat none of it.
+
+        Args:
+            known: names that the model knows and that may be said.
+            anything: whether a library may fail in any way: a file can come from anywhere.
+
+        Raises:
+            Problem: 422.
+        """
+        try:
+            yield
+        except Problem:
+            raise
+        except MedanomalyError as error:
+            raise of_error(error, known) from None
+        except Exception as error:
+            if not anything:
+                raise
+            raise of_unknown(error) from None
 
     def explained(self, options: Options) -> int:
         """How many cases per model are explained."""

@@ -57,6 +57,8 @@ class Settings(Params):
         workers: threads that score.
         waiting: requests that may wait for a thread; further ones are told to come again.
         streams: live ECGs at a time.
+        store: URL of the store of predictions, see ``docs/store.md``; None keeps nothing.
+        keep_records: whether the store keeps raw records, which features of a patient's history are made from.
         limits: of one request.
     """
 
@@ -67,6 +69,9 @@ class Settings(Params):
     workers: int = Field(default_factory=lambda: os.cpu_count() or 1, gt=0)
     waiting: int = Field(32, ge=0)
     streams: int = Field(64, ge=0)
+    # it may hold a password
+    store: str | None = Field(None, repr=False)
+    keep_records: bool = False
     limits: Limits = Limits()
 
     @property
@@ -75,16 +80,21 @@ class Settings(Params):
         return is_loopback(self.host)
 
     def check(self) -> None:
-        """Refuse to let the network ask without keys.
+        """Refuse to let the network ask without keys, and to keep records nowhere.
 
         Raises:
-            ConfigurationError: the address is not a loopback address, and there are no keys.
+            ConfigurationError: the address is not a loopback address, and there are no keys; or records are to be kept, and
+                there is no store.
         """
         if not self.loopback and self.keys is None:
             raise ConfigurationError(
                 f"'{self.host}' can be reached from other machines, and there are no API keys",
                 remedy="Make one with python -m medanomaly.service key FILE NAME and give --keys FILE, "
                 "or listen on 127.0.0.1.",
+            )
+        if self.keep_records and self.store is None:
+            raise ConfigurationError(
+                "records are to be kept, and there is no store", remedy="Give the URL of a store as well."
             )
 
 

@@ -1,6 +1,7 @@
 """A bounded pool of threads: scoring does not stop the event loop, and a queue without end is refused instead."""
 
 import asyncio
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -37,7 +38,8 @@ class Workers:
                 raise _later("The service is busy.")
             self._busy += 1
         try:
-            future = self._pool.submit(function, *args)
+            # the thread knows the id of its request
+            future = self._pool.submit(contextvars.copy_context().run, function, *args)
         except BaseException:
             self._free()
             raise

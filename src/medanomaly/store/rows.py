@@ -51,7 +51,11 @@ def model_rows(answers: Scored, when: datetime) -> list[dict[str, Any]]:
 
 
 def prediction_rows(
-    answers: Scored, keys: Keys, times: Mapping[str, datetime] | None = None
+    answers: Scored,
+    keys: Keys,
+    times: Mapping[str, datetime] | None = None,
+    case_prefix: str = "",
+    subject_prefix: str = "",
 ) -> dict[str, list[Any]]:
     """Column -> values of the predictions, one per case and model, in the order of the scores.
 
@@ -59,11 +63,18 @@ def prediction_rows(
         answers: n rows of scores.
         keys: of the store.
         times: case_id -> when the case was observed, with a time zone.
+        case_prefix, subject_prefix: put before ids of cases and of patients before they are hashed.
     """
     scores, read = answers.scores, answers.read
     case_ids = read.cases["case_id"].astype("string").tolist()
-    subjects = dict(zip(case_ids, keys.hashes(SUBJECT, ids_as_text(read.cases["patient_id"])), strict=True))
-    cases = dict(zip(case_ids, keys.hashes(CASE, case_ids), strict=True))
+    subjects = dict(
+        zip(
+            case_ids,
+            _hashed(keys, SUBJECT, subject_prefix, ids_as_text(read.cases["patient_id"])),
+            strict=True,
+        )
+    )
+    cases = dict(zip(case_ids, _hashed(keys, CASE, case_prefix, case_ids), strict=True))
     inputs = dict(zip(case_ids, input_hashes(read, keys), strict=True))
     of = scores["case_id"].tolist()
     when = [None] * len(of) if times is None else [times.get(case) for case in of]
@@ -82,6 +93,10 @@ def prediction_rows(
     for name, given in _GIVEN.items():
         out[name] = _without_nan(scores[given], bool if name == "flagged" else float)
     return out
+
+
+def _hashed(keys: Keys, domain: str, prefix: str, ids: list[str]) -> list[str]:
+    return keys.hashes(domain, [prefix + one for one in ids] if prefix else ids)
 
 
 def explanation_rows(
@@ -135,8 +150,8 @@ def input_hashes(read: ReadCases, keys: Keys) -> list[str]:
 
 
 def _of_table(features: pd.DataFrame) -> list[bytes]:
-    """The values of each row: numbers as they are in memory, text with separators."""
-    features = features.drop(columns="case_id", errors="ignore")
+    """The values of each row, by name of their columns: numbers as they are in memory, text with separators."""
+    features = features.drop(columns="case_id", errors="ignore").sort_index(axis=1)
     numeric = [name for name in features if pd.api.types.is_numeric_dtype(features[name])]
     text = [name for name in features if name not in numeric]
     numbers = features[numeric].to_numpy(dtype=np.float64, na_value=np.nan)

@@ -108,6 +108,8 @@ class Store:
         batch: str | None = None,
         times: Mapping[str, datetime] | None = None,
         actor: str = "",
+        case_prefix: str = "",
+        subject_prefix: str = "",
     ) -> int:
         """Store answers, all or none of them. When this returns, they are on the disk.
 
@@ -118,6 +120,8 @@ class Store:
             batch: name of the batch they belong to, at most 64 characters that name nobody.
             times: case_id -> when the case was observed, with a time zone.
             actor: who asked, for the audit chain.
+            case_prefix, subject_prefix: put before ids of cases and of patients that only mean something in this call, such
+                as 1 or ``recording``; else they would be one patient for all callers.
 
         Returns:
             Number of predictions that were not there before.
@@ -126,7 +130,7 @@ class Store:
             raise InputError(
                 f"the name of a batch has {len(batch)} characters", remedy=f"Give 1 to {HASH_LENGTH}."
             )
-        columns = rows.prediction_rows(answers, self._keys, times)
+        columns = rows.prediction_rows(answers, self._keys, times, case_prefix, subject_prefix)
         ids = columns["prediction_id"]
         scored = answers.scores
         named = zip(scored["case_id"], scored["modality"] + "." + scored["model"], strict=True)

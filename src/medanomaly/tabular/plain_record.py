@@ -100,11 +100,12 @@ class PlainRecords:
 
     def _read(self, record: Mapping[str, Any]) -> PlainCase:
         values: dict[str, Any] = {}
-        case_id = "1"
+        case_id, patient_id = "1", None
         for name, value in record.items():
             if name in self._ids:
                 text = self._id(value)
                 case_id = text if name == self._spec.case_id else case_id
+                patient_id = text if name == self._spec.patient_id else patient_id
             elif name in self._kinds:
                 values[name] = None if value is None else self._value(name, value)
             else:
@@ -121,6 +122,7 @@ class PlainRecords:
                 *(name for name in order if values[name] is None),
                 *((HISTORY,) if self._spec.count_repeats else ()),
             ),
+            patient_id=patient_id,
         )
 
     def _value(self, name: str, value: Any) -> float | str | datetime:

@@ -21,6 +21,7 @@ from medanomaly.scoring.answers import Answers
 from medanomaly.scoring.models import Models
 from medanomaly.service.bodies import Body, File, Options, checked, is_form, numbers, read_form, read_json
 from medanomaly.service.live import add_live
+from medanomaly.service.persistence import CASE, PATIENT
 from medanomaly.service.problems import Problem, invalid, log, too_large, where
 from medanomaly.service.routes import Routes, add_verbs, form_body, json_body, json_response
 from medanomaly.service.service import Service, shown
@@ -112,7 +113,7 @@ def _handler(service: Service, explain: bool):
         else:
             options = given = checked(SignalBody, await read_json(request))
             if not explain and _one_beat(service, given.signal):
-                quick = service.quick("signals", numbers(given.signal, "signal"), given)
+                quick = await service.quick("signals", numbers(given.signal, "signal"), given)
                 if quick is not None:
                     return json_response(quick | ({"strips": []} if given.strip else {}))
         return json_response(await service.workers.run(_scored, service, given, options, explain))
@@ -152,7 +153,8 @@ def score_array(service: Service, body: SignalBody, explain: bool) -> Answers:
     if kind == "cut_beat_recipe":
         return service.score("signals", signal, body, explain)
     named = {"record": body.record or "recording"}
-    return service.score("signals", signal, body, explain, _reading(kind, body) | named)
+    own = () if body.record is None else (CASE, PATIENT)
+    return service.score("signals", signal, body, explain, _reading(kind, body) | named, own)
 
 
 def _reading(kind: str, options: SignalOptions) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Records of tables: as JSON, or as a CSV file."""
 
 import tempfile
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,9 +12,11 @@ from starlette.responses import Response
 
 from medanomaly.scoring.models import Models
 from medanomaly.service.bodies import File, Options, checked, is_form, read_form, read_json, records
+from medanomaly.service.persistence import CASE, PATIENT
 from medanomaly.service.problems import invalid, too_large
 from medanomaly.service.routes import Routes, add_verbs, form_body, json_body, json_response
 from medanomaly.service.service import Service, shown
+from medanomaly.tabular.recipe import as_table
 
 SUFFIXES = (".csv", ".tsv", ".txt")
 _RECORD = {"type": "object", "additionalProperties": {"type": ["number", "string", "boolean", "null"]}}
@@ -61,7 +64,8 @@ def _handler(service: Service, explain: bool):
         body = checked(TableBody, await read_json(request))
         rows = records(body.records, limits)
         if not explain and len(rows) == 1 and body.history is None:
-            quick = service.quick("tabular", rows[0], body)
+            own = () if service.persistence is None else _own_ids(service, rows[0])
+            quick = await service.quick("tabular", rows[0], body, own)
             if quick is not None:
                 return json_response(quick)
         reading = {} if body.history is None else {"history": records(body.history, limits, "history")}
@@ -70,9 +74,33 @@ def _handler(service: Service, explain: bool):
     return handle
 
 
+def _own_ids(service: Service, columns: Collection[str]) -> list[str]:
+    """Which ids of records and of their patients were given."""
+    spec = service.need("tabular").recipe(modality="tabular").spec
+    given = {CASE: spec.case_id, PATIENT: spec.patient_id}
+    return [what for what, name in given.items() if name is not None and name in columns]
+
+
 def _scored(service: Service, rows: Any, options: Options, explain: bool, reading: dict) -> dict[str, Any]:
     # a refused record keeps its reason and its findings: they say what was probably meant
-    return shown(service.score("tabular", rows, options, explain, reading), whole=lambda case: False)
+    if service.persistence is None:
+        return shown(service.score("tabular", rows, options, explain, reading), whole=lambda case: False)
+    with service.readable(anything=True):
+        of_file = {name: value for name, value in reading.items() if name != "history"}
+        table = as_table(rows, of_file)[0].rename(columns=lambda name: str(name).strip())
+    kept = service.kept_records("tabular")
+    given = {name: reading[name] for name in ("history",) if name in reading}
+    # what a request says of the past is taken as it is
+    earlier = None if given else service.persistence.earlier(kept, table)
+    if earlier is not None:
+        given = {"history": earlier}
+    found = service.score(
+        "tabular", table, options, explain, given, _own_ids(service, table), keep=partial(kept.keep, table)
+    )
+    out = shown(found, whole=lambda case: False)
+    if earlier is not None:
+        out["notes"].append(f"{len(earlier)} earlier records of these patients came from the store")
+    return out
 
 
 def _scored_file(service: Service, files: list[File], options: Options, explain: bool) -> dict[str, Any]:
