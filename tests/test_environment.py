@@ -6,6 +6,7 @@ import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from threading import Barrier
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -16,9 +17,11 @@ from kedro.framework.startup import bootstrap_project
 from medanomaly.core.bundle import make_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError
 from medanomaly.core.models import kind, kinds
+from medanomaly.core.recipe import RECIPES, recipe_class
 from medanomaly.pipeline_registry import build
-from medanomaly.pipelines.environment import current
+from medanomaly.pipelines.environment import Model, current
 from medanomaly.pipelines.modalities import ALL, leading_models
+from medanomaly.scoring.models import OpenModel, leading
 from tests.conftest import ROOT, described_models, environment
 from tests.test_bad_input import Project, good_table
 
@@ -412,3 +415,22 @@ def test_a_kind_refuses_a_bundle_of_another_kind(name):
 )
 def test_every_modality_declares_which_model_leads_without_labels(env, leading):
     assert leading_models(environment(env)) == leading
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_recipe_that_cases_are_read_by_names_a_leading_model_that_can_read_them(name):
+    read_by = [cases for of in ALL.values() for cases in of.cases.values() if cases.recipe == name]
+    leads = recipe_class(name).leading_kind
+    assert [kind(leads).reads in cases.views for cases in read_by] == [True]
+
+    def model(name, of):
+        return Model(name, kind(of))
+
+    others = model("a", "ecdf"), model("first", leads), model("second", leads)
+    assert read_by[0].leading(others) == "first"
+    assert read_by[0].leading(others[:1]) == ""
+    about = [{"kind": m.kind.name, "name": m.name, "modality": "x"} for m in others]
+    opened = [OpenModel(None, SimpleNamespace(bundle=make_bundle(of, {}))) for of in about]
+    assert leading(recipe_class(name), opened) == "first"
+    assert leading(recipe_class(name), opened[:1]) == "a"
+    assert leading(recipe_class(name), []) == ""

@@ -35,7 +35,6 @@ def trained():
         features,
         DetectorParams(kind="mahalanobis"),
         name="m",
-        alpha=0.1,
         seed=0,
         group_by="site",
         stamp={"recipe": recipe.bundle_hash, "groups": {"column": "site", "min_group_size": 50}},

@@ -92,10 +92,12 @@ class Recipe(Protocol):
     Attributes:
         bundle: that it was opened from.
         noun: of one case, in a sentence.
+        leading_kind: kind of the model that leads where no label says which model is best, in a run and of raw cases.
     """
 
     bundle: Bundle
     noun: str
+    leading_kind: str
 
     def takes(self, raw: Any) -> int:
         """How surely this is raw data of its modality: 0 not, 1 by its form or ending, 2 by its content."""
@@ -116,5 +118,10 @@ def open_recipe(source: Path | str | Bundle) -> Recipe:
             f"'{bundle.manifest.name}' is a bundle of kind '{bundle.manifest.kind}', which is no recipe",
             remedy=f"Recipes are {', '.join(RECIPES)}.",
         )
-    module, name = RECIPES[bundle.manifest.kind]
-    return getattr(importlib.import_module(module), name)(bundle)
+    return recipe_class(bundle.manifest.kind)(bundle)
+
+
+def recipe_class(kind: str) -> type[Recipe]:
+    """The class of a kind of recipe; a name of ``RECIPES``."""
+    module, name = RECIPES[kind]
+    return getattr(importlib.import_module(module), name)

@@ -36,6 +36,7 @@ class ImageRecipe:
     """
 
     noun = "image"
+    leading_kind = "lbe"
 
     def __init__(self, bundle: Bundle):
         self.bundle = bundle

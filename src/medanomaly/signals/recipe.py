@@ -157,6 +157,7 @@ class BeatRecipe(_SignalRecipe):
     """
 
     noun = "beat"
+    leading_kind = "beat_detector"
 
     def __init__(self, bundle: Bundle):
         super().__init__(bundle)
@@ -244,6 +245,7 @@ class CutBeatRecipe:
     """
 
     noun = "beat"
+    leading_kind = "lstm_autoencoder"
 
     def __init__(self, bundle: Bundle):
         self.bundle = bundle
@@ -309,6 +311,7 @@ class SeriesRecipe(_SignalRecipe):
     """
 
     noun = "window"
+    leading_kind = "many_scale_profile"
 
     def __init__(self, bundle: Bundle):
         super().__init__(bundle)
