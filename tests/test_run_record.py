@@ -96,17 +96,16 @@ def at_a_fifth(small, tmp_path_factory):
     return files_of(outputs)
 
 
-@pytest.mark.parametrize("what", [{"pipeline_names": ["evaluation"]}, {"only_missing_outputs": True}])
-def test_another_alpha_gives_what_a_whole_run_gives_without_a_new_model(small, at_a_fifth, what):
+def test_another_alpha_gives_what_a_whole_run_gives_without_a_new_model(small, at_a_fifth):
     assert at_a_fifth != small.undisturbed
     models = small.outputs / "06_models" / "mine" / "tabular"
     before = (models / "tails" / "manifest.json").stat().st_mtime_ns
-    catalog = small.session_run(alpha=0.2, **what)
+    catalog = small.session_run(alpha=0.2, pipeline_names=["evaluation"])
     assert flagged_at(catalog, 0.2)
     assert files_of(small.outputs) == at_a_fifth
     # raw cases are flagged as those of the report
     assert [medanomaly.open(folder)["tails"].alpha for folder in (models, models / "tails")] == [0.2, 0.2]
-    small.session_run(alpha=0.1, **what)
+    small.session_run(alpha=0.1, only_missing_outputs=True)
     assert files_of(small.outputs) == small.undisturbed
     assert (models / "tails" / "manifest.json").stat().st_mtime_ns == before
 
@@ -134,7 +133,7 @@ def test_raw_data_that_changed_is_another_setting(small):
 
 
 def test_an_output_that_was_not_written_to_the_end_is_made_again_or_refused(small):
-    scores = small.outputs / "07_model_output" / "mine" / "tabular" / "scores.parquet"
+    scores = small.outputs / "07_model_output" / "mine" / "tabular" / "tails_scores.parquet"
     whole = pd.read_parquet(scores)
     # what a process leaves that is killed while it writes over an earlier file: half a file and no entry
     hooks = RunRecordHooks()
@@ -142,9 +141,9 @@ def test_an_output_that_was_not_written_to_the_end_is_made_again_or_refused(smal
         small.folder, made=(known := json.loads((small.folder / RECORD).read_text()))["made"]
     )
     hooks._latest.since = known["since"]
-    hooks.before_dataset_saved("tabular.scores")
+    hooks.before_dataset_saved("tabular.tails.scores")
     scores.write_bytes(scores.read_bytes()[:100])
-    assert "tabular.scores" not in json.loads((small.folder / RECORD).read_text())["made"]
+    assert "tabular.tails.scores" not in json.loads((small.folder / RECORD).read_text())["made"]
     with pytest.raises(ConfigurationError, match="not written to the end"):
         small.session_run(pipeline_names=["evaluation"])
     small.session_run(only_missing_outputs=True)

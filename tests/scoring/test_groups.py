@@ -40,7 +40,7 @@ def trained():
         stamp={"recipe": recipe.bundle_hash, "groups": {"column": "site", "min_group_size": 50}},
     )
     of = kind("mahalanobis")
-    models = Models([OpenModel(of, of.open(bundle))], {recipe.bundle_hash: open_recipe(recipe)})
+    models = Models([OpenModel(of, of.open(bundle), 0.1)], {recipe.bundle_hash: open_recipe(recipe)})
     return (
         raw,
         cases,
