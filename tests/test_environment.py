@@ -17,7 +17,7 @@ from kedro.framework.startup import bootstrap_project
 from medanomaly.core.bundle import make_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError
 from medanomaly.core.models import kind, kinds
-from medanomaly.core.recipe import RECIPES, recipe_class
+from medanomaly.core.recipe import RECIPES
 from medanomaly.pipeline_registry import build
 from medanomaly.pipelines.environment import Model, current
 from medanomaly.pipelines.modalities import ALL, leading_models
@@ -420,7 +420,7 @@ def test_every_modality_declares_which_model_leads_without_labels(env, leading):
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_recipe_that_cases_are_read_by_names_a_leading_model_that_can_read_them(name):
     read_by = [cases for of in ALL.values() for cases in of.cases.values() if cases.recipe == name]
-    leads = recipe_class(name).leading_kind
+    leads = RECIPES[name].leading_kind
     assert [kind(leads).reads in cases.views for cases in read_by] == [True]
 
     def model(name, of):
@@ -431,6 +431,7 @@ def test_the_recipe_that_cases_are_read_by_names_a_leading_model_that_can_read_t
     assert read_by[0].leading(others[:1]) == ""
     about = [{"kind": m.kind.name, "name": m.name, "modality": "x"} for m in others]
     opened = [OpenModel(None, SimpleNamespace(bundle=make_bundle(of, {}))) for of in about]
-    assert leading(recipe_class(name), opened) == "first"
-    assert leading(recipe_class(name), opened[:1]) == "a"
-    assert leading(recipe_class(name), []) == ""
+    recipe = SimpleNamespace(bundle=make_bundle({"kind": name, "name": "recipe", "modality": "x"}, {}))
+    assert leading(recipe, opened) == "first"
+    assert leading(recipe, opened[:1]) == "a"
+    assert leading(recipe, []) == ""

@@ -36,7 +36,6 @@ class ImageRecipe:
     """
 
     noun = "image"
-    leading_kind = "lbe"
 
     def __init__(self, bundle: Bundle):
         self.bundle = bundle

@@ -8,7 +8,7 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from medanomaly.core.models import ModelInput
-from medanomaly.core.recipe import recipe_class
+from medanomaly.core.recipe import RECIPES
 from medanomaly.pipelines.environment import Model
 
 
@@ -61,7 +61,7 @@ class Cases:
 
     def leading(self, models: tuple[Model, ...]) -> str:
         """Name of the first model of the leading kind; empty where there is none."""
-        leading_kind = recipe_class(self.recipe).leading_kind if self.recipe else ""
+        leading_kind = RECIPES[self.recipe].leading_kind if self.recipe else ""
         return next((model.name for model in models if model.kind.name == leading_kind), "")
 
 

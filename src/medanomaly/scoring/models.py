@@ -172,7 +172,8 @@ class Models:
 def leading(recipe: Recipe, models: Collection[OpenModel]) -> str:
     """Name of the first model of the kind that leads by the recipe, else of the first model; empty without any."""
     manifests = [model.bundle.manifest for model in models]
-    of_kind = (manifest.name for manifest in manifests if manifest.kind == recipe.leading_kind)
+    leading_kind = RECIPES[recipe.bundle.manifest.kind].leading_kind
+    of_kind = (manifest.name for manifest in manifests if manifest.kind == leading_kind)
     return next(of_kind, next((manifest.name for manifest in manifests), ""))
 
 

@@ -157,7 +157,6 @@ class BeatRecipe(_SignalRecipe):
     """
 
     noun = "beat"
-    leading_kind = "beat_detector"
 
     def __init__(self, bundle: Bundle):
         super().__init__(bundle)
@@ -245,7 +244,6 @@ class CutBeatRecipe:
     """
 
     noun = "beat"
-    leading_kind = "lstm_autoencoder"
 
     def __init__(self, bundle: Bundle):
         self.bundle = bundle
@@ -311,7 +309,6 @@ class SeriesRecipe(_SignalRecipe):
     """
 
     noun = "window"
-    leading_kind = "many_scale_profile"
 
     def __init__(self, bundle: Bundle):
         super().__init__(bundle)

@@ -32,7 +32,6 @@ class TableRecipe:
     """
 
     noun = "record"
-    leading_kind = "two_view_ensemble"
 
     def __init__(self, bundle: Bundle):
         self.bundle = bundle

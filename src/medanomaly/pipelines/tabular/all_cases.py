@@ -21,7 +21,7 @@ from medanomaly.pipelines.tabular.prepare_nodes import DataProcessingParams
 logger = logging.getLogger(__name__)
 
 # so many of the most unusual records are explained
-EXPLAINED = 100
+EXPLAINED = 500
 SCORE_COLUMNS = ("case_id", "model", "score", "p_value")
 
 
