@@ -36,6 +36,10 @@ def differences(env: str, folder: str) -> list[Result]:
         print(f"{env}: left out, {error}")
         return []
     models = medanomaly.open(Path(folder) / "06_models" / key)
+    # models are gathered and flagged by the evaluation
+    scores = [f"{modality}.scores" for modality in models.modalities]
+    with KedroSession.create(ROOT, env=env, runtime_params={"outputs": folder}) as session:
+        session.run(pipeline_names=["evaluation"], to_outputs=scores)
     results = []
     for modality in models.modalities:
         known = catalog[f"{modality}.scores"].load()

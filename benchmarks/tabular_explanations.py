@@ -152,7 +152,7 @@ def changes(X: np.ndarray, y: np.ndarray, name: str) -> list[Result]:
     results = []
     for model, block in described_models("tabular").items():
         params = DetectorParams(kind=block["kind"])
-        scorer = TabularScorer(train_bundle(cases, features, params, name=model, alpha=0.05, seed=0))
+        scorer = TabularScorer(train_bundle(cases, features, params, name=model, seed=0))
         threshold = np.full(20, score_threshold(scorer.calibration, 0.05))
         started = time.perf_counter()
         normals = NormalRecords(features.iloc[: len(fit)], scorer.bundle.manifest["input_contract"])

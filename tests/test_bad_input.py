@@ -240,7 +240,10 @@ def test_a_wrong_parameter_is_told_before_anything_runs(project):
         (["--env", "wdbcc"], "there is no environment 'wdbcc'. Did you mean 'wdbc'? There are adbench,"),
         (["--params", "alarm.alpha=10"], "alarm.alpha is 10: Input should be less than 1"),
         (["--params", "subset=../.."], "'../..' is no name of a data set"),
-        (["--params", "alarm.alfa=0.1"], "alarm.alfa is 0.1: there is no setting of this name"),
+        (
+            ["--params", "alarm.alfa=0.1"],
+            "alarm.alfa: there is no setting of this name. Did you mean 'alpha'?",
+        ),
     ],
 )
 def test_a_wrong_setting_is_one_line_on_the_command_line(arguments, said):

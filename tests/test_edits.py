@@ -21,7 +21,7 @@ from medanomaly.evaluation import known_metrics
 from medanomaly.evaluation.known_metrics import RANKING, Metric
 from medanomaly.evaluation.metrics import evaluate
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.parameters import RunParams
 from medanomaly.pipelines import modalities
 from medanomaly.pipelines.modality import Cases, Modality, View
 from medanomaly.pipelines.models import explain_cases, fit_model, score_cases
@@ -92,7 +92,6 @@ class Loudness(ModelKind):
             modality=context.modality,
             kind=self.name,
             options={"power": params.power},
-            alpha=context.alpha,
             seed=context.seed,
             input_contract={"waveform": "one beat"},
             stamp=dict(context.stamp),
@@ -128,12 +127,12 @@ def test_a_kind_that_is_registered_can_be_named_in_a_block_is_fitted_scored_and_
     cases["split"] = split_by_patient(ids, cases["label"], SplitParams())
     waveforms = np.random.default_rng(0).standard_normal((n, 20)).astype(np.float32)
     given = {"cases": cases, "waveforms": {"waveforms": waveforms}}
-    run, alarm = RunParams(dataset="lab", table="lab"), AlarmParams()
+    run = RunParams(dataset="lab", table="lab")
     params = LoudnessParams(power=1.0)
-    (bundle,) = fit_model(model, "signals", ON_WAVEFORMS, given, params, alarm, run, {}, None)
+    (bundle,) = fit_model(model, "signals", ON_WAVEFORMS, given, params, run, {}, None)
     assert bundle.manifest.options == {"power": 1.0}
     assert b"# loud" in bundle.files["card.md"]
-    (scores,) = score_cases(model.kind, bundle, ON_WAVEFORMS.make(**given), {}, alarm)
+    (scores,) = score_cases(model.kind, bundle, ON_WAVEFORMS.make(**given), {})
     np.testing.assert_allclose(scores["score"], np.abs(waveforms.astype(float)).mean(axis=1), rtol=1e-12)
     with pytest.raises(Exception, match="gives no explanations"):
         explain_cases(model.kind, bundle, ON_WAVEFORMS.make(**given), scores, {})

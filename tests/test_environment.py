@@ -6,6 +6,7 @@ import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from threading import Barrier
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -17,9 +18,11 @@ from medanomaly.config_loader import ConfigLoader
 from medanomaly.core.bundle import make_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError
 from medanomaly.core.models import kind, kinds
+from medanomaly.core.recipe import RECIPES
 from medanomaly.pipeline_registry import build
-from medanomaly.pipelines.environment import current
+from medanomaly.pipelines.environment import Model, current
 from medanomaly.pipelines.modalities import ALL, leading_models
+from medanomaly.scoring.models import OpenModel, leading
 from medanomaly.settings import CONFIG_LOADER_ARGS
 from tests.conftest import ROOT, described_models, environment
 from tests.test_bad_input import Project, good_table
@@ -429,3 +432,23 @@ def test_the_configuration_is_read_once_and_whoever_asks_gets_a_copy(monkeypatch
     assert loader["parameters"]["alarm"]["alpha"] == 0.05
     loader["parameters"] = {"alarm": {"alpha": 0.2}}
     assert loader["parameters"] == {"alarm": {"alpha": 0.2}}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_recipe_that_cases_are_read_by_names_a_leading_model_that_can_read_them(name):
+    read_by = [cases for of in ALL.values() for cases in of.cases.values() if cases.recipe == name]
+    leads = RECIPES[name].leading_kind
+    assert [kind(leads).reads in cases.views for cases in read_by] == [True]
+
+    def model(name, of):
+        return Model(name, kind(of))
+
+    others = model("a", "ecdf"), model("first", leads), model("second", leads)
+    assert read_by[0].leading(others) == "first"
+    assert read_by[0].leading(others[:1]) == ""
+    about = [{"kind": m.kind.name, "name": m.name, "modality": "x"} for m in others]
+    opened = [OpenModel(None, SimpleNamespace(bundle=make_bundle(of, {}))) for of in about]
+    recipe = SimpleNamespace(bundle=make_bundle({"kind": name, "name": "recipe", "modality": "x"}, {}))
+    assert leading(recipe, opened) == "first"
+    assert leading(recipe, opened[:1]) == "a"
+    assert leading(recipe, []) == ""

@@ -14,6 +14,7 @@ from filelock import FileLock
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
+import medanomaly
 from medanomaly.core.bundle import MANIFEST, read_bundle
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.plain_errors import plain_error
@@ -76,21 +77,49 @@ def flagged_at(catalog, alpha):
 
 
 def test_a_part_that_reads_outputs_of_other_settings_is_refused_and_the_settings_are_named(small):
-    with pytest.raises(ConfigurationError, match=r"was made with other alarm than this run has.*outputs="):
-        small.session_run(alpha=0.2, pipeline_names=["evaluation"])
+    # p-values within groups are other p-values
+    grouped = {"alarm": {"alpha": 0.1, "min_group_size": 50}}
+    with pytest.raises(
+        ConfigurationError, match=r"was made with other alarm\.min_group_size than this run has.*outputs="
+    ):
+        small.session_run(settings=grouped, pipeline_names=["evaluation"])
     # a setting that these outputs do not depend on can change
     catalog = small.session_run(n_resamples=120, pipeline_names=["evaluation"])
     assert flagged_at(catalog, 0.1)
 
 
-def test_only_missing_outputs_makes_again_what_other_settings_made(small):
-    catalog = small.session_run(alpha=0.2, only_missing_outputs=True)
+@pytest.fixture(scope="module")
+def at_a_fifth(small, tmp_path_factory):
+    """Files of a whole run whose alarm flags a fifth."""
+    outputs = tmp_path_factory.mktemp("fifth")
+    small.session_run(alpha=0.2, settings={"outputs": str(outputs)})
+    return files_of(outputs)
+
+
+def test_another_alpha_gives_what_a_whole_run_gives_without_a_new_model(small, at_a_fifth):
+    assert at_a_fifth != small.undisturbed
+    models = small.outputs / "06_models" / "mine" / "tabular"
+    before = (models / "tails" / "manifest.json").stat().st_mtime_ns
+    catalog = small.session_run(alpha=0.2, pipeline_names=["evaluation"])
     assert flagged_at(catalog, 0.2)
-    assert catalog["tabular.tails.bundle"].load().manifest.thresholds["alpha"] == 0.2
-    features = small.outputs / "04_feature" / "mine" / "tabular" / "features.parquet"
-    before = features.stat().st_mtime_ns
+    assert files_of(small.outputs) == at_a_fifth
+    # raw cases are flagged as those of the report
+    assert [medanomaly.open(folder)["tails"].alpha for folder in (models, models / "tails")] == [0.2, 0.2]
     small.session_run(alpha=0.1, only_missing_outputs=True)
+    assert files_of(small.outputs) == small.undisturbed
+    assert (models / "tails" / "manifest.json").stat().st_mtime_ns == before
+
+
+def test_only_missing_outputs_makes_again_what_other_settings_made(small):
+    grouped = {"alarm": {"alpha": 0.1, "min_group_size": 50}}
+    features = small.outputs / "04_feature" / "mine" / "tabular" / "features.parquet"
+    manifest = small.outputs / "06_models" / "mine" / "tabular" / "tails" / "manifest.json"
+    before, trained = features.stat().st_mtime_ns, manifest.stat().st_mtime_ns
+    small.session_run(settings=grouped, only_missing_outputs=True)
     assert features.stat().st_mtime_ns == before
+    assert manifest.stat().st_mtime_ns > trained
+    small.session_run(only_missing_outputs=True)
+    assert files_of(small.outputs) == small.undisturbed
 
 
 def test_raw_data_that_changed_is_another_setting(small):
@@ -104,7 +133,7 @@ def test_raw_data_that_changed_is_another_setting(small):
 
 
 def test_an_output_that_was_not_written_to_the_end_is_made_again_or_refused(small):
-    scores = small.outputs / "07_model_output" / "mine" / "tabular" / "scores.parquet"
+    scores = small.outputs / "07_model_output" / "mine" / "tabular" / "tails_scores.parquet"
     whole = pd.read_parquet(scores)
     # what a process leaves that is killed while it writes over an earlier file: half a file and no entry
     hooks = RunRecordHooks()
@@ -112,9 +141,9 @@ def test_an_output_that_was_not_written_to_the_end_is_made_again_or_refused(smal
         small.folder, made=(known := json.loads((small.folder / RECORD).read_text()))["made"]
     )
     hooks._latest.since = known["since"]
-    hooks.before_dataset_saved("tabular.scores")
+    hooks.before_dataset_saved("tabular.tails.scores")
     scores.write_bytes(scores.read_bytes()[:100])
-    assert "tabular.scores" not in json.loads((small.folder / RECORD).read_text())["made"]
+    assert "tabular.tails.scores" not in json.loads((small.folder / RECORD).read_text())["made"]
     with pytest.raises(ConfigurationError, match="not written to the end"):
         small.session_run(pipeline_names=["evaluation"])
     small.session_run(only_missing_outputs=True)

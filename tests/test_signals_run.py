@@ -14,7 +14,7 @@ from medanomaly.core.splits import SplitParams
 from medanomaly.datasets.recordings import MITBIHDataset, SVDBDataset
 from medanomaly.datasets.ucr import UCRDataset
 from medanomaly.evaluation.params import EvaluationParams
-from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.parameters import RunParams
 from medanomaly.pipelines.environment import Model
 from medanomaly.pipelines.models import explain_cases, fit_model, score_cases
 from medanomaly.pipelines.signals.modality import SIGNALS
@@ -27,7 +27,7 @@ from medanomaly.signals.series.params import SeriesParams
 
 DATA = os.environ.get("MEDANOMALY_DATA")
 needs_data = pytest.mark.skipif(not DATA, reason="MEDANOMALY_DATA names no folder of real data")
-RUN, ALARM = RunParams(dataset="test", table="test"), AlarmParams()
+RUN = RunParams(dataset="test", table="test")
 SPLIT = SplitParams()
 
 
@@ -63,10 +63,10 @@ def test_mitbih_goes_from_raw_files_to_scores_and_episodes():
     detector, view = kind("beat_detector"), SIGNALS.cases["beats"].views["recordings"]
     given = {"cases": cases, "raw": raw, "beats": beats}
     (bundle,) = fit_model(
-        Model("detector", detector), "signals", view, given, detector.params(learn_s=60), ALARM, RUN, {}, None
+        Model("detector", detector), "signals", view, given, detector.params(learn_s=60), RUN, {}, None
     )
     data = view.make(**given)
-    scores, terms = score_cases(detector, bundle, data, {}, ALARM)
+    scores, terms = score_cases(detector, bundle, data, {})
     explanations = explain_cases(detector, bundle, data, scores, {"contributions": terms})
     assert set(scores["model"]) == {"detector"}
     np.testing.assert_allclose(terms.drop(columns="case_id").sum(axis=1), scores["score"])
@@ -107,8 +107,8 @@ def test_ucr_goes_from_raw_files_to_a_share_located():
     given = {"cases": cases, "raw": raw, "windows": windows, "series_processing": settings}
     for name in ("one_liner", "matrix_profile"):
         model = Model(name, kind(name))
-        bundle, points[name] = fit_model(model, "signals", view, given, None, ALARM, RUN, {}, None)
-        (scores,) = score_cases(model.kind, bundle, view.make(**given), {"points": points[name]}, ALARM)
+        bundle, points[name] = fit_model(model, "signals", view, given, None, RUN, {}, None)
+        (scores,) = score_cases(model.kind, bundle, view.make(**given), {"points": points[name]})
         assert bundle.manifest["name"] == name
         assert scores["case_id"].tolist() == cases["case_id"].tolist()
     located, sections = describe_series(raw, settings, EvaluationParams(n_resamples=100), RUN, **points)

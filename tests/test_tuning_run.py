@@ -9,7 +9,7 @@ import pytest
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.models import kind
-from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.parameters import RunParams
 from medanomaly.pipelines.environment import Environment, Model
 from medanomaly.pipelines.models import fit_model
 from medanomaly.pipelines.tabular.modality import TABULAR
@@ -97,7 +97,7 @@ def test_tuned_options_override_those_of_the_block_and_leave_the_others():
 
 def test_options_of_another_detector_are_refused():
     tuned = {"options": {"n_neighbors": 3}, "study": "s", "trial": 0, "value": 0.5}
-    about = AlarmParams(), RunParams(dataset="ward", table="ward"), tuned, None
+    about = RunParams(dataset="ward", table="ward"), tuned, None
     forest, view = Model("forest", kind("isolation_forest")), TABULAR.cases["records"].views["features"]
     with pytest.raises(ConfigurationError, match=r"study s: .*n_neighbors.*forest\.tuned\.json"):
         fit_model(forest, "tabular", view, {}, None, *about)

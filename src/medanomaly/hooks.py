@@ -15,10 +15,21 @@ class EnvironmentHooks:
 
     @hook_impl
     def after_context_created(self, context):
-        """Read it from the session's own configuration."""
-        from medanomaly.pipelines.environment import current, read_environment
+        """Read it from the session's own configuration, after the names that are written there."""
+        from medanomaly.pipeline_registry import register_pipelines
+        from medanomaly.pipelines.environment import current, known_modalities, read_environment
+        from medanomaly.pipelines.parameter_names import (
+            check_names,
+            check_settings,
+            read_written,
+            typed_blocks,
+        )
 
-        current.set(read_environment(context.config_loader))
+        loader = context.config_loader
+        written = read_written(loader)
+        check_names(written, known_modalities())
+        current.set(read_environment(loader))
+        check_settings(written, typed_blocks(register_pipelines()))
 
 
 class ProgressHooks:

@@ -68,7 +68,7 @@ def build(environment: Environment, name: str) -> Pipeline:
     """
     from medanomaly.pipelines.evaluation.pipeline import evaluation
     from medanomaly.pipelines.modalities import ALL, cases_of
-    from medanomaly.pipelines.models import gathered, model_pipeline
+    from medanomaly.pipelines.models import gathered, model_pipeline, sealed_alarm
     from medanomaly.pipelines.scoring.pipeline import scoring
     from medanomaly.pipelines.tuning.pipeline import tuning
 
@@ -99,7 +99,8 @@ def build(environment: Environment, name: str) -> Pipeline:
             each = [model_pipeline(m, cases.views[m.kind.reads], modality) + of.each_model(m) for m in models]
             together = (
                 cases.before_gathering(models)
-                + gathered(modality, models, scored=cases.also_scored)
+                + sealed_alarm(modality)
+                + gathered(modality, models)
                 + cases.after_models(models)
             )
             parts.append(Pipeline([*each, together], tags=modality))

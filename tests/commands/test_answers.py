@@ -246,10 +246,3 @@ def test_named_cases_are_explained_and_progress_is_told(models, new_visits):
     assert set(answers.explanations["case_id"]) == {"V10005"}
     assert [step[1:] for step in steps] == [(0, 3), (1, 3), (2, 3)]
     assert np.isfinite(answers.scores["score"].astype(float)).all()
-
-
-def test_the_kinds_that_lead_are_those_of_the_reports():
-    from medanomaly.pipelines.modalities import ALL
-    from medanomaly.scoring.models import LEADING_KINDS
-
-    assert {cases.leading_kind for of in ALL.values() for cases in of.cases.values()} == set(LEADING_KINDS)

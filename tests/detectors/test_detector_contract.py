@@ -150,7 +150,7 @@ def test_a_new_file_is_a_detector_that_is_trained_sealed_and_read_back(tmp_path,
         }
     )
     params = DetectorParams(kind="toy", options={"power": 3})
-    write_bundle(tmp_path / "bundle", train_bundle(cases, table, params, name="mine", alpha=0.1, seed=0))
+    write_bundle(tmp_path / "bundle", train_bundle(cases, table, params, name="mine", seed=0))
     scorer = TabularScorer(read_bundle(tmp_path / "bundle"))
     assert scorer.bundle.manifest["options"] == {"power": 3}
     score = scorer.score(table)

@@ -50,7 +50,7 @@ def data():
 @pytest.fixture(scope="module")
 def bundles(data):
     images, cases = data
-    about = {"alpha": 0.1, "seed": 0}
+    about = {"seed": 0}
     made = {"lbe": lbe_bundle(images, cases, LBEParams(), CONTRACT, name="lbe", **about)}
     for name in NETWORKS:
         made[name] = network_bundle(images, cases, network_params(name), CONTRACT, name=name, **about)
@@ -71,7 +71,7 @@ def test_a_bundle_read_back_scores_an_image_the_same_alone_and_in_a_batch(data, 
 
 @pytest.mark.parametrize("name", ["lbe", "autoencoder"])
 def test_the_same_settings_give_the_same_bundle(data, bundles, name):
-    about = {"name": name, "alpha": 0.1, "seed": 0}
+    about = {"name": name, "seed": 0}
     if name == "lbe":
         again = lbe_bundle(*data, LBEParams(), CONTRACT, **about)
     else:
@@ -111,7 +111,7 @@ def test_explanations_put_the_largest_contribution_of_each_image_first(data, bun
 
 def test_a_killed_training_continues_to_the_bundle_it_would_have_become(data, tmp_path, monkeypatch):
     images, cases = data
-    params, about = network_params("autoencoder", max_epochs=3, patience=0), {"alpha": 0.1, "seed": 0}
+    params, about = network_params("autoencoder", max_epochs=3, patience=0), {"seed": 0}
 
     def made(folder):
         return network_bundle(images, cases, params, CONTRACT, name="autoencoder", folder=folder, **about)
@@ -165,7 +165,6 @@ def test_a_network_refuses_images_whose_contrast_was_changed_before(data):
             network_params("autoencoder"),
             InputContract(size=SIZE, contrast="clahe"),
             name="autoencoder",
-            alpha=0.1,
             seed=0,
         )
 

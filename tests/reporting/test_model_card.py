@@ -97,6 +97,15 @@ def test_an_unreachable_alpha_is_said_in_words():
     assert "too few calibration cases" in card
 
 
+def test_the_card_in_a_bundle_knows_no_alarm_and_says_the_smallest_p_value():
+    known = {name: entry for name, entry in MANIFEST.items() if name != "thresholds"}
+    card = _plain(render_card(known, None))
+    assert "## P-values\n\n- Smallest possible p-value: 0.0021" in card
+    assert "Alpha, the share" not in card
+    assert "## Threshold" not in card
+    assert "## P-values" not in render_card(MANIFEST, None)
+
+
 def test_the_name_alone_makes_a_card():
     card = render_card({"name": "ecdf"}, None)
     assert card.startswith("---\n")

@@ -35,13 +35,12 @@ def trained():
         features,
         DetectorParams(kind="mahalanobis"),
         name="m",
-        alpha=0.1,
         seed=0,
         group_by="site",
         stamp={"recipe": recipe.bundle_hash, "groups": {"column": "site", "min_group_size": 50}},
     )
     of = kind("mahalanobis")
-    models = Models([OpenModel(of, of.open(bundle))], {recipe.bundle_hash: open_recipe(recipe)})
+    models = Models([OpenModel(of, of.open(bundle), 0.1)], {recipe.bundle_hash: open_recipe(recipe)})
     return (
         raw,
         cases,

@@ -119,7 +119,7 @@ def test_a_learning_time_that_is_too_long_is_said_with_one_that_fits():
 
     def fit(learn_s):
         model, params = Model("detector", detector), detector.params(learn_s=learn_s)
-        return fit_model(model, "signals", view, given, params, ALARM, RUN, {}, None)[0]
+        return fit_model(model, "signals", view, given, params, RUN, {}, None)[0]
 
     with pytest.raises(ConfigurationError, match="longer than the learning time of 300 s") as raised:
         fit(300)

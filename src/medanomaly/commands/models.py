@@ -27,9 +27,10 @@ def command(folder: Path, wanted: str | None, as_json: bool) -> None:
     medanomaly models data/06_models/visits
     medanomaly models data/06_models/visits --card ecdf
     """
-    from medanomaly.core.bundle import RECIPE, bundles_of
+    from medanomaly.core.bundle import ALARM, RECIPE, bundles_of
 
-    bundles = [bundle for bundle in bundles_of(folder) if bundle.manifest.name != RECIPE]
+    found = bundles_of(folder)
+    bundles = [bundle for bundle in found if bundle.manifest.name not in (ALARM, RECIPE)]
     if not bundles:
         raise DataNotFoundError(
             "there is no model in it", source=folder, remedy="Train first (medanomaly run)."
@@ -37,7 +38,7 @@ def command(folder: Path, wanted: str | None, as_json: bool) -> None:
     if wanted is not None:
         click.echo(_card(bundles, wanted))
         return
-    rows = [_about(bundle) for bundle in bundles]
+    rows = [_about(bundle, found) for bundle in bundles]
     if as_json:
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False))
         return
@@ -71,15 +72,18 @@ def command(folder: Path, wanted: str | None, as_json: bool) -> None:
     )
 
 
-def _about(bundle: "Bundle") -> dict[str, Any]:
+def _about(bundle: "Bundle", beside: list["Bundle"]) -> dict[str, Any]:
+    from medanomaly.core.sealed_alarm import alarm_threshold, alpha_of
+
     manifest = bundle.manifest
     risk = manifest.get("risk_threshold") or {}
+    threshold = alarm_threshold(bundle, alpha_of(bundle, beside))
     return {
         "model": manifest.name,
         "kind": manifest.kind,
         "modality": manifest.modality,
-        "alpha": manifest.thresholds.get("alpha"),
-        "threshold": manifest.thresholds.get("score", risk.get("probability")),
+        "alpha": threshold.get("alpha"),
+        "threshold": threshold.get("score", risk.get("probability")),
         "n_calibration": manifest.training_data.get("n_calibration"),
         "dataset": manifest.get("dataset"),
         "recipe": manifest.get("recipe"),

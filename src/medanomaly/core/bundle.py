@@ -25,6 +25,8 @@ from medanomaly.core.manifest import FORMAT_VERSION, Manifest, from_version_1
 MANIFEST = "manifest.json"
 # name of the bundle of a recipe, in the folder of its modality
 RECIPE = "recipe"
+# and of that of the alarm
+ALARM = "alarm"
 # left behind by a file manager that looked into the folder; never read
 DESKTOP_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")
 SAFE_SUFFIXES = (".onnx", ".npy", ".safetensors", ".skops", ".md")

@@ -1,4 +1,7 @@
-"""Make the bundle of a trained detector: its files, calibration scores, threshold and manifest, in every modality."""
+"""Make the bundle of a trained detector: its files, calibration scores and manifest, in every modality.
+
+At which alpha cases are flagged is no part of it: p-values are compared with the alarm where they are used.
+"""
 
 import hashlib
 
@@ -7,10 +10,10 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle, array_bytes, make_bundle
 from medanomaly.core.cases import reference_cases
-from medanomaly.core.conformal import score_threshold
 from medanomaly.core.errors import ConfigurationError
 
 MIN_REFERENCE = 10
+CALIBRATION = "calibration.npy"
 CALIBRATION_GROUPS = "calibration_groups.npy"
 
 
@@ -50,7 +53,6 @@ def calibrated_bundle(
     modality: str,
     kind: str,
     options: dict,
-    alpha: float,
     seed: int,
     input_contract: dict | list,
     population: str = "normals",
@@ -58,7 +60,7 @@ def calibrated_bundle(
     fingerprint_of: np.ndarray | pd.DataFrame | None = None,
     more: dict | None = None,
 ) -> Bundle:
-    """Add calibration scores, threshold and manifest to the files of a model.
+    """Add calibration scores and manifest to the files of a model.
 
     Args:
         files: of the model (ONNX, weights, arrays).
@@ -68,7 +70,6 @@ def calibrated_bundle(
         modality: of the cases that it scores.
         kind: of model.
         options: of the detector.
-        alpha: false-alarm rate at which the threshold is set.
         seed: of its random numbers.
         input_contract: the inputs that it takes.
         population: as of :func:`check_reference`.
@@ -88,7 +89,6 @@ def calibrated_bundle(
         # a case without a group counts in all of them together
         files = files | {CALIBRATION_GROUPS: array_bytes(np.where(codes < 0, len(levels), codes))}
         stamp["calibration_groups"] = dict(groups) | {"levels": [str(level) for level in levels]}
-    threshold = score_threshold(calibration, alpha)
     manifest = {
         "name": name,
         "modality": modality,
@@ -104,11 +104,9 @@ def calibrated_bundle(
             "labelled": bool(cases["label"].notna().any()),
         },
         "input_contract": input_contract,
-        # JSON has no infinite threshold (alpha below the smallest p-value): null says that nothing can be flagged
-        "thresholds": {"alpha": alpha, "score": threshold if np.isfinite(threshold) else None},
         "p_value_floor": 1.0 / (len(calibration) + 1),
     }
-    return make_bundle(manifest | (more or {}) | stamp, files | {"calibration.npy": array_bytes(calibration)})
+    return make_bundle(manifest | (more or {}) | stamp, files | {CALIBRATION: array_bytes(calibration)})
 
 
 def training_fingerprint(cases: pd.DataFrame, values: np.ndarray | pd.DataFrame | None = None) -> str:

@@ -73,7 +73,7 @@ class Manifest(Mapping[str, Any]):
 
     @property
     def thresholds(self) -> Mapping[str, Any]:
-        """``alpha``, and the score above which a case is flagged at it; None where nothing can be."""
+        """``alpha``, and the score above which a case is flagged at it: of bundles of earlier versions, and in cards."""
         return self.entries.get("thresholds", {})
 
     @property

@@ -51,7 +51,6 @@ class FitContext:
     Attributes:
         name: the model's name, which is the name of its block.
         modality: what it scores.
-        alpha: false-alarm rate at which the bundle's threshold is set.
         seed: of everything that draws random numbers.
         group_by: subgroup column within which p-values hold; None for all cases together.
         folder: where an interrupted training finds its checkpoints; None keeps none.
@@ -61,7 +60,6 @@ class FitContext:
 
     name: str
     modality: str
-    alpha: float = 0.05
     seed: int = 0
     group_by: str | None = None
     folder: Path | None = None
@@ -152,17 +150,13 @@ class ModelKind(ABC):
         scorer: Any,
         data: ModelInput,
         left: Mapping[str, Any],
-        alpha: float,
         group_by: str | None,
         min_group_size: int,
     ) -> tuple[pd.DataFrame, Mapping[str, Any]]:
-        """Score table of every case with p-values and flags, and what ``score_leaves`` names."""
+        """Score table of every case with p-values, which no alarm has flagged yet, and what ``score_leaves`` names."""
         score, made = self.scores(scorer, data, left)
         name = scorer.bundle.manifest.name
-        return (
-            score_table(data.cases, score, name, alpha, group_by=group_by, min_group_size=min_group_size),
-            made,
-        )
+        return score_table(data.cases, score, name, None, group_by, min_group_size), made
 
     def most_notable(self, data: ModelInput, scores: pd.DataFrame, top: int) -> np.ndarray:
         """Positions of the ``top`` test cases that are explained, the highest score first."""

@@ -8,7 +8,7 @@ import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -20,13 +20,28 @@ from medanomaly.core.models import ModelInput
 FINDING_COLUMNS = ("case_id", "column", "value", "rule", "message", "suggested_value")
 REFUSED_COLUMNS = ("case_id", "reason")
 
-# kind of the bundle -> module and class; a recipe is imported when one is opened
+
+class RecipeKind(NamedTuple):
+    """A kind of recipe; it is imported when one is opened.
+
+    Attributes:
+        module: where its class is.
+        name: of the class.
+        leading_kind: kind of the model that leads where no label says which model is best, in a run and of raw cases.
+    """
+
+    module: str
+    name: str
+    leading_kind: str
+
+
+# kind of the bundle -> what it is
 RECIPES = {
-    "table_recipe": ("medanomaly.tabular.recipe", "TableRecipe"),
-    "beat_recipe": ("medanomaly.signals.recipe", "BeatRecipe"),
-    "cut_beat_recipe": ("medanomaly.signals.recipe", "CutBeatRecipe"),
-    "series_recipe": ("medanomaly.signals.recipe", "SeriesRecipe"),
-    "image_recipe": ("medanomaly.imaging.recipe", "ImageRecipe"),
+    "table_recipe": RecipeKind("medanomaly.tabular.recipe", "TableRecipe", "two_view_ensemble"),
+    "beat_recipe": RecipeKind("medanomaly.signals.recipe", "BeatRecipe", "beat_detector"),
+    "cut_beat_recipe": RecipeKind("medanomaly.signals.recipe", "CutBeatRecipe", "lstm_autoencoder"),
+    "series_recipe": RecipeKind("medanomaly.signals.recipe", "SeriesRecipe", "many_scale_profile"),
+    "image_recipe": RecipeKind("medanomaly.imaging.recipe", "ImageRecipe", "lbe"),
 }
 
 
@@ -118,5 +133,5 @@ def open_recipe(source: Path | str | Bundle) -> Recipe:
             f"'{bundle.manifest.name}' is a bundle of kind '{bundle.manifest.kind}', which is no recipe",
             remedy=f"Recipes are {', '.join(RECIPES)}.",
         )
-    module, name = RECIPES[bundle.manifest.kind]
-    return getattr(importlib.import_module(module), name)(bundle)
+    of = RECIPES[bundle.manifest.kind]
+    return getattr(importlib.import_module(of.module), of.name)(bundle)

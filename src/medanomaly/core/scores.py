@@ -2,7 +2,11 @@
 
 Columns: ``case_id`` (string), ``model`` (string), ``role`` (string: ``model``, or ``baseline`` for scores that serve only
 for comparison), ``score`` (float64, finite, higher = more anomalous), ``p_value`` (float64, NA for cases the detector was
-fitted on), ``flagged`` (boolean at alpha, NA where the p-value is). A name has one role, so it identifies a model.
+fitted on), ``flagged`` (boolean; NA where the p-value is, and until an alarm is applied). A name has one role, so it
+identifies a model.
+
+Models are scored without an alarm. :func:`flagged_at` applies one where results are used, so that another alpha needs no new
+model and no new score.
 """
 
 import numpy as np
@@ -26,7 +30,7 @@ def score_table(
     cases: pd.DataFrame,
     score: np.ndarray,
     model: str,
-    alpha: float,
+    alpha: float | None,
     group_by: str | None = None,
     min_group_size: int = 100,
     role: str = MODEL,
@@ -40,7 +44,7 @@ def score_table(
         cases: case table of n rows.
         score: (n,) scores, higher = more anomalous.
         model: the model's name.
-        alpha: wanted false-alarm rate.
+        alpha: false-alarm rate at which cases are flagged; None leaves that to :func:`flagged_at`.
         group_by: a subgroup column of ``cases`` for group-conditional p-values.
         min_group_size: smallest calibration group used on its own.
         role: ``model`` or ``baseline``.
@@ -52,7 +56,7 @@ def score_table(
         InputError: a score is not finite, or there is not one score per case.
         ConfigurationError: there is no calibration normal, no such subgroup, or alpha is no share.
     """
-    score, alpha = np.asarray(score, dtype=np.float64), checked_alpha(alpha)
+    score = np.asarray(score, dtype=np.float64)
     if score.shape != (len(cases),):
         raise InputError(
             f"model '{model}' gave scores of the shape {score.shape} for {len(cases)} cases",
@@ -91,10 +95,21 @@ def score_table(
             inside = reference & (groups == group)
             if inside.sum() >= min_group_size:
                 p[inside] = leave_one_out_p_values(score[inside])
-    flagged = pd.array(p <= alpha + 1e-12, dtype="boolean")
-    flagged[np.isnan(p)] = pd.NA
-    table = table_without_p_values(cases["case_id"], score, model, flagged, role)
-    return table.assign(p_value=p)
+    table = table_without_p_values(cases["case_id"], score, model, role=role).assign(p_value=p)
+    return table if alpha is None else flagged_at(table, alpha)
+
+
+def flagged_at(scores: pd.DataFrame, alpha: float) -> pd.DataFrame:
+    """The score table, with every case flagged that has a p-value of at most ``alpha``.
+
+    A score without a p-value keeps its flag, which its model gave: that of a risk model follows from a probability.
+
+    Raises:
+        ConfigurationError: alpha is no share.
+    """
+    p = scores["p_value"].to_numpy(dtype=np.float64)
+    flagged = pd.Series(p <= checked_alpha(alpha) + 1e-12, index=scores.index, dtype="boolean")
+    return scores.assign(flagged=flagged.where(~np.isnan(p), scores["flagged"]))
 
 
 def table_without_p_values(

@@ -11,6 +11,7 @@ probability of at most ``2 alpha``; measured, it is about ``alpha``. The argumen
 Ramdas & Tibshirani 2021); folds in place of single records are cross-conformal prediction (Vovk 2015).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,8 +19,11 @@ import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.folds import hashed_folds
+from medanomaly.core.models import EXPLANATION_COLUMNS
+from medanomaly.detectors.occlusion import OcclusionDetector
 from medanomaly.detectors.preprocessing import Preprocessor
-from medanomaly.detectors.training import DetectorParams, fitted_detector
+from medanomaly.detectors.scorer import described_contributions, summed_by_feature
+from medanomaly.detectors.training import DetectorParams, fitted_detector, input_contract
 
 # a detector learns from so many rows at most: with neighbours, time and memory grow with the square of their number
 MOST_ROWS = 10_000
@@ -104,6 +108,44 @@ def cross_conformal(
             stranger[inside[a]] += _at_least(second, first)
             stranger[inside[b]] += _at_least(first, second)
     return CrossConformal(score, (1.0 + stranger) / n, fold, tuple(detectors))
+
+
+def explain_first(
+    found: CrossConformal, features: pd.DataFrame, units: Mapping[str, str], model: str, top: int
+) -> pd.DataFrame:
+    """What makes up the scores of the ``top`` most anomalous records, each by the detector that never saw it.
+
+    Args:
+        found: of these records.
+        features: (n, ...) feature table with ``case_id``, as the detectors learned from it.
+        units: unit of each feature.
+        model: name that explanations carry.
+        top: how many are explained.
+
+    Returns:
+        Rows of ``EXPLANATION_COLUMNS``, the most anomalous record first.
+    """
+    first = most_anomalous_first(found)[:top]
+    parts = []
+    for k, of in enumerate(found.detectors):
+        rows = features.iloc[first[found.fold[first] == k]]
+        if not len(rows):
+            continue
+        terms = summed_by_feature(of.detector.explain(of.preprocessor.transform(rows)), of.preprocessor)
+        contract = {entry["name"]: entry for entry in input_contract(features, of.preprocessor, dict(units))}
+        exact = not isinstance(of.detector, OcclusionDetector)
+        parts.append(described_contributions(terms, rows["case_id"], rows, contract, model, exact))
+    if not parts:
+        return pd.DataFrame(columns=list(EXPLANATION_COLUMNS))
+    place = pd.Series(np.arange(len(first)), index=features["case_id"].iloc[first])
+    together = pd.concat(parts, ignore_index=True)
+    order = np.argsort(together["case_id"].map(place).to_numpy(), kind="stable")
+    return together.iloc[order].reset_index(drop=True)
+
+
+def most_anomalous_first(found: CrossConformal) -> np.ndarray:
+    """(n,) positions of records by p-value, equal ones by score."""
+    return np.lexsort((-found.score, found.p_value))
 
 
 def _folds(patient_id: pd.Series, n_folds: int, seed: int) -> np.ndarray:

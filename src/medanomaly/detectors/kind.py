@@ -43,7 +43,6 @@ class RowDetector(ModelKind):
             data.inputs,
             params,
             name=context.name,
-            alpha=context.alpha,
             seed=context.seed,
             units=data.about.get("units"),
             group_by=context.group_by,

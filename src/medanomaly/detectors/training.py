@@ -102,7 +102,6 @@ def train_bundle(
     params: DetectorParams,
     *,
     name: str,
-    alpha: float,
     seed: int,
     units: dict[str, str] | None = None,
     group_by: str | None = None,
@@ -119,7 +118,6 @@ def train_bundle(
         features: feature table of the same cases, in the same order.
         params: detector, population, options.
         name: the model's name.
-        alpha: false-alarm rate that the bundle's threshold is set for.
         seed: for detectors that draw random numbers and have no ``random_state`` among their options.
         units: unit of each feature, for explanations.
         group_by: recorded: features alone cannot tell the group of a case.
@@ -151,7 +149,6 @@ def train_bundle(
         modality=modality,
         kind=params.kind,
         options={option: getattr(detector, option) for option in _given(params, detector)},
-        alpha=alpha,
         seed=seed,
         input_contract=input_contract(features[in_train], preprocessor, units or {}),
         population=params.population,

@@ -1,5 +1,7 @@
 """What can be set about the evaluation."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from medanomaly.core.params import Params
@@ -20,6 +22,8 @@ class EvaluationParams(Params):
         n_bins: equal-mass bins of the expected calibration error.
         group_by: the subgroup column of group-conditional p-values, None where one calibration set serves all.
         min_group_size: smallest calibration group that was used on its own.
+        all_cases: whether every record is judged, those of train and calibration too (``all_cases.csv``): ``auto`` where no
+            record is labelled anomalous.
         threads: threads of the bootstrap; the figures do not depend on it.
     """
 
@@ -33,4 +37,5 @@ class EvaluationParams(Params):
     n_bins: int = Field(10, ge=2, le=100)
     group_by: str | None = None
     min_group_size: int = Field(100, ge=1)
+    all_cases: bool | Literal["auto"] = "auto"
     threads: int = Field(1, ge=1)

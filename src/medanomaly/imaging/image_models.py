@@ -80,7 +80,6 @@ def lbe_bundle(
     contract: InputContract,
     *,
     name: str,
-    alpha: float,
     seed: int,
     stamp: dict | None = None,
 ) -> Bundle:
@@ -91,7 +90,7 @@ def lbe_bundle(
         cases: case table of n rows.
         params: of the detector.
         contract: that the images were prepared to.
-        name, alpha, seed, stamp: see :func:`medanomaly.core.calibrated_bundle.calibrated_bundle`.
+        name, seed, stamp: see :func:`medanomaly.core.calibrated_bundle.calibrated_bundle`.
     """
     import safetensors.numpy
 
@@ -102,7 +101,7 @@ def lbe_bundle(
     arrays = {key: np.ascontiguousarray(value) for key, value in detector.to_arrays().items()}
     files = {"model.onnx": lbe_onnx(detector), "weights.safetensors": safetensors.numpy.save(arrays)}
     about = {"kind": "lbe", "options": params.model_dump(exclude={"kind"}), "map": "contributions"}
-    return _sealed(files, images, cases, rows, contract, about, name, alpha, seed, stamp)
+    return _sealed(files, images, cases, rows, contract, about, name, seed, stamp)
 
 
 def network_bundle(
@@ -112,7 +111,6 @@ def network_bundle(
     contract: InputContract,
     *,
     name: str,
-    alpha: float,
     seed: int,
     folder: Path | None = None,
     stamp: dict | None = None,
@@ -127,7 +125,7 @@ def network_bundle(
         images, cases, contract: see :func:`lbe_bundle`.
         params: network, training, members.
         folder: for checkpoints; an interrupted training continues from there.
-        name, alpha, seed, stamp: see :func:`medanomaly.core.calibrated_bundle.calibrated_bundle`.
+        name, seed, stamp: see :func:`medanomaly.core.calibrated_bundle.calibrated_bundle`.
         loggers: for Lightning.
     """
     from medanomaly.imaging.image_scorer import USUAL_PARTS, ImageScorer
@@ -151,7 +149,7 @@ def network_bundle(
         "spec": detector.spec(),
         "epochs": [{"run": run.epochs_run, "best": run.best_epoch} for run in detector.runs_],
     }
-    sealed = _sealed(files, images, cases, rows, contract, about, name, alpha, seed, stamp)
+    sealed = _sealed(files, images, cases, rows, contract, about, name, seed, stamp)
     usual = ImageScorer(sealed).usual_parts(images[normal_rows(cases)])
     return make_bundle(sealed.manifest, sealed.files | {USUAL_PARTS: array_bytes(usual)})
 
@@ -163,7 +161,7 @@ def normal_rows(cases: pd.DataFrame) -> np.ndarray:
     return np.flatnonzero(reference_cases(cases, "calibration").to_numpy())[:CHECKED_IMAGES]
 
 
-def _sealed(files, images, cases, rows, contract, about, name, alpha, seed, stamp) -> Bundle:
+def _sealed(files, images, cases, rows, contract, about, name, seed, stamp) -> Bundle:
     from medanomaly.core.onnx_session import open_session
     from medanomaly.imaging.image_scorer import onnx_outputs
 
@@ -177,7 +175,6 @@ def _sealed(files, images, cases, rows, contract, about, name, alpha, seed, stam
         modality="imaging",
         kind=about["kind"],
         options=about["options"],
-        alpha=alpha,
         seed=seed,
         input_contract={
             "image": f"one grey image, {contract.size} x {contract.size} px, float32 in [{low:g}, {high:g}]",

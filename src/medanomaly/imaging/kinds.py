@@ -65,7 +65,6 @@ class LBE(ImageKind):
             params,
             data.about["contract"],
             name=context.name,
-            alpha=context.alpha,
             seed=context.seed,
             stamp=dict(context.stamp),
         ), {}
@@ -97,7 +96,6 @@ class ImageNetwork(ImageKind):
             params,
             data.about["contract"],
             name=context.name,
-            alpha=context.alpha,
             seed=context.seed,
             folder=context.folder,
             stamp=dict(context.stamp),

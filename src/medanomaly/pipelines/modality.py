@@ -8,6 +8,7 @@ from typing import Any
 from kedro.pipeline import Node, Pipeline
 
 from medanomaly.core.models import ModelInput
+from medanomaly.core.recipe import RECIPES
 from medanomaly.pipelines.environment import Model
 
 
@@ -43,7 +44,7 @@ class Cases:
         sections: metrics and all else to the sections of the report.
         named_by: names of the datasets that ``names`` takes, in order.
         names: they to case_id -> the name that a reader knows the case by; a case without one goes by its id.
-        leading_kind: kind of the model that leads the report where no label says which model is best.
+        recipe: kind of the recipe that reads raw cases later; it says which kind of model leads without labels.
     """
 
     noun: str
@@ -56,11 +57,12 @@ class Cases:
     also_scored: tuple[str, ...] = ()
     named_by: tuple[str, ...] = ()
     names: Callable[..., Mapping[str, str]] = lambda: {}
-    leading_kind: str = ""
+    recipe: str = ""
 
     def leading(self, models: tuple[Model, ...]) -> str:
         """Name of the first model of the leading kind; empty where there is none."""
-        return next((model.name for model in models if model.kind.name == self.leading_kind), "")
+        leading_kind = RECIPES[self.recipe].leading_kind if self.recipe else ""
+        return next((model.name for model in models if model.kind.name == leading_kind), "")
 
 
 @dataclass(frozen=True)

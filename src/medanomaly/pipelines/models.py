@@ -3,16 +3,17 @@
 import logging
 from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial, update_wrapper
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.models import FitContext, ModelKind, ModelParams
-from medanomaly.core.scores import MODEL, check_scores, score_table
+from medanomaly.core.scores import check_scores, flagged_at
+from medanomaly.core.sealed_alarm import seal_alarm
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.environment import Model
 from medanomaly.pipelines.modality import View, typed_node
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 # so many of the most anomalous test cases are explained
 EXPLAINED_CASES = 20
+# what of the alarm p-values depend on; at which alpha cases are flagged, models and their scores do not know
+GROUPS = {name: (f"params:alarm.{name}", None) for name in ("group_by", "min_group_size")}
 
 
 def model_pipeline(model: Model, view: View, modality: str, source: str | None = None) -> Pipeline:
@@ -38,7 +41,7 @@ def model_pipeline(model: Model, view: View, modality: str, source: str | None =
     read = {"cases": (f"{source}.cases", None)} | {d: (f"{source}.{d}", None) for d in view.datasets}
     read |= {p: (f"params:{p}", of) for p, of in view.parameters.items()}
     bundle, scores = (f"{name}.bundle", None), (f"{name}.scores", None)
-    alarm, run = ("params:alarm", AlarmParams), ("params:run", RunParams)
+    run = ("params:run", RunParams)
     left_by_fit = {leaf: (f"{name}.{leaf}", None) for leaf in kind.fit_leaves}
     left_by_score = {leaf: (f"{name}.{leaf}", None) for leaf in kind.score_leaves}
     described = {"params": (f"params:models.{name}", kind.params)} if model.described else {}
@@ -46,16 +49,17 @@ def model_pipeline(model: Model, view: View, modality: str, source: str | None =
     sealed = {"recipe": (f"{source}.recipe", None)} if view.recipe else {}
     followed = {"tracking": ("params:tracking", TrackingParams)} if kind.by_epochs else {}
 
-    def fit(alarm, run, params=None, tuned=None, tracking=None, recipe=None, **given):
+    def fit(group_by, min_group_size, run, params=None, tuned=None, tracking=None, recipe=None, **given):
         """Fit on train, calibrate on calibration, seal with the model card."""
         given |= {"run": run} if "run" in view.parameters else {}
-        made = fit_model(model, modality, view, given, params, alarm, run, tuned or {}, tracking, recipe)
+        groups = {"group_by": group_by, "min_group_size": min_group_size}
+        made = fit_model(model, modality, view, given, params, run, tuned or {}, tracking, recipe, **groups)
         return made[0] if not kind.fit_leaves else made
 
-    def score(bundle, alarm, **given):
-        """Score table of the cases."""
+    def score(bundle, group_by, min_group_size, **given):
+        """Score table of the cases, which no alarm has flagged yet."""
         left = {leaf: given.pop(leaf) for leaf in kind.fit_leaves}
-        made = score_cases(kind, bundle, view.make(**given), left, alarm)
+        made = score_cases(kind, bundle, view.make(**given), left, group_by, min_group_size)
         return made[0] if not kind.score_leaves else made
 
     def explain(bundle, scores, **given):
@@ -66,13 +70,13 @@ def model_pipeline(model: Model, view: View, modality: str, source: str | None =
     nodes = [
         typed_node(
             fit,
-            read | described | tuned | followed | sealed | {"alarm": alarm, "run": run},
+            read | described | tuned | followed | sealed | GROUPS | {"run": run},
             [bundle[0], *(d for d, _ in left_by_fit.values())] if left_by_fit else bundle[0],
             f"{name}.fit",
         ),
         typed_node(
             score,
-            read | left_by_fit | {"bundle": bundle, "alarm": alarm},
+            read | left_by_fit | GROUPS | {"bundle": bundle},
             [scores[0], *(d for d, _ in left_by_score.values())] if left_by_score else scores[0],
             f"{name}.score",
         ),
@@ -89,11 +93,12 @@ def fit_model(
     view: View,
     given: Mapping[str, Any],
     params: ModelParams | None,
-    alarm: AlarmParams,
     run: RunParams,
     tuned: Mapping[str, Any],
     tracking: TrackingParams | None,
     recipe: Bundle | None = None,
+    group_by: str | None = None,
+    min_group_size: int = 100,
 ) -> tuple:
     """The bundle of a model, with its card and the hash of its recipe, and what its fit leaves besides."""
     from medanomaly.tracking.wandb_runs import training_loggers
@@ -101,11 +106,11 @@ def fit_model(
     kind = model.kind
     params = kind.params.model_validate({}) if params is None else params
     if tuned:
-        params = _with_tuned(kind, params, tuned, model.name)
+        params = with_tuned(kind, params, tuned, model.name)
     folder = Path(run.checkpoints) / modality / model.name if run.checkpoints and kind.by_epochs else None
     stamp = bundle_stamp(run.dataset) | ({"tuned": dict(tuned)} if tuned else {})
-    if alarm.group_by is not None:
-        stamp |= {"groups": {"column": alarm.group_by, "min_group_size": alarm.min_group_size}}
+    if group_by is not None:
+        stamp |= {"groups": {"column": group_by, "min_group_size": min_group_size}}
     stamp |= {} if recipe is None else {"recipe": recipe.bundle_hash}
     about = {"name": model.name, "group": run.dataset, "job_type": "training"}
     follow = (
@@ -117,9 +122,8 @@ def fit_model(
         context = FitContext(
             name=model.name,
             modality=modality,
-            alpha=alarm.alpha,
             seed=run.seed,
-            group_by=alarm.group_by,
+            group_by=group_by,
             folder=folder,
             stamp=stamp,
             loggers=loggers,
@@ -128,7 +132,8 @@ def fit_model(
     return with_card(bundle), *(left[leaf] for leaf in kind.fit_leaves)
 
 
-def _with_tuned(kind: ModelKind, params: Any, tuned: Mapping[str, Any], name: str) -> Any:
+def with_tuned(kind: ModelKind, params: Any, tuned: Mapping[str, Any], name: str) -> Any:
+    """The parameters of a model, with the options that a study found in their place."""
     from medanomaly.core.errors import ConfigurationError
 
     try:
@@ -159,12 +164,15 @@ def with_card(bundle: Bundle) -> Bundle:
 
 
 def score_cases(
-    kind: ModelKind, bundle: Bundle, data: Any, left: Mapping[str, Any], alarm: AlarmParams
+    kind: ModelKind,
+    bundle: Bundle,
+    data: Any,
+    left: Mapping[str, Any],
+    group_by: str | None = None,
+    min_group_size: int = 100,
 ) -> tuple:
-    """Score table of a model, flagged as the alarm says, and what scoring leaves besides."""
-    table, made = kind.score_table(
-        kind.open(bundle), data, left, alarm.alpha, alarm.group_by, alarm.min_group_size
-    )
+    """Score table of a model, which no alarm has flagged yet, and what scoring leaves besides."""
+    table, made = kind.score_table(kind.open(bundle), data, left, group_by, min_group_size)
     return table, *(made[leaf] for leaf in kind.score_leaves)
 
 
@@ -175,36 +183,39 @@ def explain_cases(
     return kind.explain(kind.open(bundle), data, kind.most_notable(data, scores, EXPLAINED_CASES), left)
 
 
-def scored(
-    cases: pd.DataFrame, score: np.ndarray, model: str, alarm: AlarmParams, role: str = MODEL
-) -> pd.DataFrame:
-    """Score table of one model or baseline, flagged as the alarm says."""
-    return score_table(
-        cases,
-        score,
-        model,
-        alarm.alpha,
-        group_by=alarm.group_by,
-        min_group_size=alarm.min_group_size,
-        role=role,
-    )
+def flagged_scores(modality: str, models: tuple[Model, ...], scored: tuple[str, ...] = ()) -> Pipeline:
+    """One score table of all models, flagged as the alarm says.
+
+    Args:
+        modality: namespace of the tables.
+        models: whose tables are gathered.
+        scored: names of further score tables of the modality.
+    """
+    tables = [*(f"{modality}.{m.name}.scores" for m in models), *(f"{modality}.{name}" for name in scored)]
+    read = ["params:alarm", *tables]
+    return Pipeline([Node(gather_scores, read, f"{modality}.scores", name=f"{modality}.gather_scores")])
 
 
-def gathered(
-    modality: str, models: tuple[Model, ...], also: tuple[str, ...] = (), scored: tuple[str, ...] = ()
-) -> Pipeline:
-    """One table of all models: scores, explanations, and what else every model has.
+def sealed_alarm(modality: str) -> Pipeline:
+    """The alarm, sealed beside the models: raw cases are flagged as those of the report.
+
+    It is part of the models and of the evaluation, so that it follows the alarm whichever of them is run.
+    """
+    seal = update_wrapper(partial(write_alarm, modality), write_alarm)
+    read = ["params:alarm", "params:run"]
+    return Pipeline([Node(seal, read, f"{modality}.alarm", name=f"{modality}.seal_alarm")])
+
+
+def gathered(modality: str, models: tuple[Model, ...], also: tuple[str, ...] = ()) -> Pipeline:
+    """One table of all models: explanations, and what else every model has.
 
     Args:
         modality: namespace of the tables.
         models: whose tables are gathered.
         also: names of further tables of every model.
-        scored: names of further score tables of the modality.
     """
     explained = [f"{modality}.{m.name}.explanations" for m in models if m.kind.explains]
-    tables = [*(f"{modality}.{m.name}.scores" for m in models), *(f"{modality}.{name}" for name in scored)]
     nodes = [
-        Node(gather_scores, tables, f"{modality}.scores", name=f"{modality}.gather_scores"),
         Node(
             gather_tables if explained else no_explanations,
             explained or None,
@@ -218,9 +229,14 @@ def gathered(
     return Pipeline(nodes)
 
 
-def gather_scores(*tables: pd.DataFrame) -> pd.DataFrame:
-    """One score table of all models."""
-    return check_scores(pd.concat(tables, ignore_index=True))
+def gather_scores(alarm: AlarmParams, *tables: pd.DataFrame) -> pd.DataFrame:
+    """One score table of all models, flagged as the alarm says."""
+    return flagged_at(check_scores(pd.concat(tables, ignore_index=True)), alarm.alpha)
+
+
+def write_alarm(modality: str, alarm: AlarmParams, run: RunParams) -> Bundle:
+    """At which alpha cases of a modality are flagged."""
+    return seal_alarm(alarm.alpha, modality, run.dataset)
 
 
 def gather_tables(*tables: pd.DataFrame) -> pd.DataFrame:

@@ -199,20 +199,19 @@ def _input_contract(manifest: Mapping[str, Any]) -> str:
 
 
 def _threshold(manifest: Mapping[str, Any]) -> str:
-    thresholds = manifest.get("thresholds") or {}
-    if "alpha" not in thresholds:
-        return ""
-    alpha, score = thresholds["alpha"], thresholds.get("score")
-    lines = [f"- Alpha, the share of normal cases that may be flagged: {asked(alpha)}"]
-    if score is None:
+    thresholds, lines = manifest.get("thresholds") or {}, []
+    if "alpha" in thresholds:
+        lines.append(f"- Alpha, the share of normal cases that may be flagged: {asked(thresholds['alpha'])}")
+        score = thresholds.get("score")
         lines.append(
             "- Score threshold: none. There are too few calibration cases to flag anything at this alpha."
+            if score is None
+            else f"- Score threshold: {score:.6g}; a higher score is flagged"
         )
-    else:
-        lines.append(f"- Score threshold: {score:.6g}; a higher score is flagged")
+    title = "Threshold" if lines else "P-values"
     if manifest.get("p_value_floor") is not None:
         lines.append(f"- Smallest possible p-value: {manifest['p_value_floor']:.2g}")
-    return "## Threshold\n\n" + "\n".join(lines)
+    return f"## {title}\n\n" + "\n".join(lines) if lines else ""
 
 
 def _known_percent(share: float | None) -> str:

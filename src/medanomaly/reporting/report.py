@@ -20,6 +20,7 @@ from medanomaly.reporting.glossary import GLOSSARY, LIMITS
 from medanomaly.reporting.page import render
 from medanomaly.reporting.results import ModalityResults
 from medanomaly.reporting.sections import Figure, Section, Table, slug
+from medanomaly.reporting.tabular import every_record
 from medanomaly.reporting.unusual_cases import unusual_table
 from medanomaly.reporting.wording import asked, counted, interval, plural, written
 
@@ -117,6 +118,9 @@ def answer_section(r: ModalityResults) -> Section:
                 r.page,
             )
         )
+    if any(section.title == every_record.TITLE for section in r.sections):
+        address = f"{r.page}#{r.slug}-{slug(every_record.TITLE)}"
+        links.append((f"{every_record.TITLE}, those of train and calibration too", address))
     return Section(
         _name(r),
         lead=flagged_lead(r),

@@ -9,7 +9,6 @@ import pandas as pd
 
 from medanomaly.core.conformal import checked_alpha
 from medanomaly.core.errors import InputError
-from medanomaly.core.models import EXPLANATION_COLUMNS
 from medanomaly.core.recipe import ReadCases
 from medanomaly.scoring.answers import Answers
 from medanomaly.scoring.models import EXPLAINED, SCORE_COLUMNS
@@ -130,6 +129,9 @@ def beats(
 def _answers(
     modality, noun, read: ReadCases, data, found, detector: str, alpha: float, explain: int, notes
 ) -> Answers:
+    from medanomaly.detectors.cross_conformal import explain_first
+
+    explanations = explain_first(found, data.inputs, data.about.get("units", {}), detector, explain)
     scores = pd.DataFrame(
         {
             "case_id": read.cases["case_id"],
@@ -146,31 +148,5 @@ def _answers(
         noun=noun,
         read=replace(read, notes=tuple(dict.fromkeys(notes))),
         scores=scores,
-        explanations=_explained(data, found, detector, explain).assign(modality=modality),
+        explanations=explanations.assign(modality=modality),
     )
-
-
-def _explained(data, found, detector: str, explain: int) -> pd.DataFrame:
-    """Explanations of the most anomalous cases, each by the detector that never saw it."""
-    from medanomaly.detectors.occlusion import OcclusionDetector
-    from medanomaly.detectors.scorer import described_contributions, summed_by_feature
-    from medanomaly.detectors.training import input_contract
-
-    chosen = np.lexsort((-found.score, found.p_value))[:explain]
-    parts = []
-    for position in chosen:
-        of = found.detectors[found.fold[position]]
-        row = data.inputs.iloc[[position]]
-        terms = summed_by_feature(of.detector.explain(of.preprocessor.transform(row)), of.preprocessor)
-        contract = input_contract(data.inputs, of.preprocessor, data.about.get("units", {}))
-        parts.append(
-            described_contributions(
-                terms,
-                row["case_id"],
-                row,
-                {entry["name"]: entry for entry in contract},
-                detector,
-                not isinstance(of.detector, OcclusionDetector),
-            )
-        )
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(EXPLANATION_COLUMNS))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.bundle import MANIFEST, RECIPE, Bundle, bundles_of, read_bundle
+from medanomaly.core.bundle import ALARM, MANIFEST, RECIPE, Bundle, bundles_of, read_bundle
 from medanomaly.core.calibrated_bundle import CALIBRATION_GROUPS
 from medanomaly.core.conformal import checked_alpha, group_p_values, p_values
 from medanomaly.core.errors import (
@@ -20,21 +20,27 @@ from medanomaly.core.errors import (
 )
 from medanomaly.core.models import EXPLANATION_COLUMNS, ModelInput, ModelKind, kind
 from medanomaly.core.recipe import RECIPES, ReadCases, Recipe, open_recipe
+from medanomaly.core.sealed_alarm import DEFAULT_ALPHA, alpha_of
 from medanomaly.monitoring.batch_shift import ShiftCheck, check_shift
 from medanomaly.scoring.answers import Answers
 
 # so many of the most anomalous cases per model are explained, where nothing else is asked for
 EXPLAINED = 20
-# kinds that lead where no label says which model is best, as in the reports of runs
-LEADING_KINDS = ("two_view_ensemble", "beat_detector", "lstm_autoencoder", "many_scale_profile", "lbe")
 
 
 @dataclass(frozen=True)
 class OpenModel:
-    """A bundle with its kind and its scorer."""
+    """A bundle with its kind and its scorer.
+
+    Attributes:
+        kind: of the model.
+        scorer: that answers.
+        alpha: false-alarm rate at which its run flags cases.
+    """
 
     kind: ModelKind
     scorer: Any
+    alpha: float = DEFAULT_ALPHA
 
     @property
     def bundle(self) -> Bundle:
@@ -144,7 +150,7 @@ class Models:
             raw: what the recipe of the modality reads: records, a recording, an image, or the path of a file or a folder.
             modality: of the cases; None finds out.
             models: names of the models that are asked; None asks all of this modality.
-            alpha: false-alarm rate at which cases are flagged; None takes that of each model.
+            alpha: false-alarm rate at which cases are flagged; None takes that of the run.
             explain: how many of the most anomalous cases per model are explained; True: 20, False: none. Ids of cases
                 explain those.
             progress: called before each step with what it is, how many are done, and how many there are.
@@ -163,10 +169,12 @@ class Models:
         return answers(recipe, asked, read, alpha, wanted, say)
 
 
-def leading(names: Collection[tuple[str, str]]) -> str | None:
-    """The model that leads among ``(name, kind)``: the first of a leading kind, else the first; None without any."""
-    first = (name for kind in LEADING_KINDS for name, of in names if of == kind)
-    return next(first, next((name for name, _ in names), None))
+def leading(recipe: Recipe, models: Collection[OpenModel]) -> str:
+    """Name of the first model of the kind that leads by the recipe, else of the first model; empty without any."""
+    manifests = [model.bundle.manifest for model in models]
+    leading_kind = RECIPES[recipe.bundle.manifest.kind].leading_kind
+    of_kind = (manifest.name for manifest in manifests if manifest.kind == leading_kind)
+    return next(of_kind, next((manifest.name for manifest in manifests), ""))
 
 
 def answers(
@@ -198,10 +206,7 @@ def answers(
         if reasons
         else pd.DataFrame(columns=[*EXPLANATION_COLUMNS, "modality"]),
         shift=shift,
-        leading=leading(
-            [(m.bundle.manifest.name, m.bundle.manifest.kind) for m in models if m.kind.reads in read.inputs]
-        )
-        or "",
+        leading=leading(recipe, [model for model in models if model.kind.reads in read.inputs]),
     )
 
 
@@ -242,7 +247,7 @@ def _asked(
         score, made = model.kind.scores(model.scorer, data, {})
         out["score"] = score
         out["p_value"] = _p_values(model, data, score)
-        level = checked_alpha(manifest.thresholds.get("alpha", 0.05) if alpha is None else alpha)
+        level = checked_alpha(model.alpha if alpha is None else alpha)
         out["alpha"] = level
         out["flagged"] = out["p_value"] <= level
         order = score
@@ -295,11 +300,13 @@ def open_models(folder: Path | str) -> Models:
     """
     folder = Path(folder)
     read = bundles_of(folder)
-    bundles = [bundle for bundle in read if bundle.manifest.kind not in RECIPES]
+    bundles = [bundle for bundle in read if bundle.manifest.kind not in (*RECIPES, ALARM)]
     recipes = [bundle for bundle in read if bundle.manifest.kind in RECIPES]
+    alarms = [bundle for bundle in read if bundle.manifest.kind == ALARM]
     if (folder / MANIFEST).is_file():
         beside = (folder.parent / RECIPE, *sorted(folder.parent.parent.glob(f"*/{RECIPE}")))
         recipes = [read_bundle(path) for path in beside if path.is_dir()]
+        alarms = [read_bundle(path) for path in (folder.parent / ALARM,) if path.is_dir()]
     if not bundles:
         deeper = sorted({path.parent.parent.parent.name for path in folder.glob(f"*/*/*/{MANIFEST}")})
         raise DataNotFoundError(
@@ -322,5 +329,5 @@ def open_models(folder: Path | str) -> Models:
     opened = []
     for bundle in bundles:
         of = kind(bundle.manifest.kind)
-        opened.append(OpenModel(of, of.open(bundle)))
+        opened.append(OpenModel(of, of.open(bundle), alpha_of(bundle, alarms)))
     return Models(opened, {name: open_recipe(sealed[name]) for name in sealed if name in wanted})

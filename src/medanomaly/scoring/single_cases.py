@@ -76,7 +76,7 @@ class SingleCases:
                 return None
             size = len(row.calibration)
             p = (1.0 + size - bisect_left(row.calibration, score)) / (size + 1.0)
-            level = checked_alpha(manifest.thresholds.get("alpha", 0.05) if alpha is None else alpha)
+            level = checked_alpha(row.model.alpha if alpha is None else alpha)
             given.append(
                 {
                     "model": manifest.name,

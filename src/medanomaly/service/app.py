@@ -159,7 +159,7 @@ def described(service: Service) -> dict[str, Any]:
                 "label": model.kind.label,
                 "reads": model.kind.reads,
                 "bundle": model.bundle.bundle_hash,
-                "alpha": manifest.thresholds.get("alpha"),
+                "alpha": None if hasattr(model.scorer, "probabilities") else model.alpha,
                 "p_value_floor": manifest.get("p_value_floor"),
                 "dataset": manifest.get("dataset"),
                 "created": manifest.get("created"),

@@ -309,8 +309,7 @@ def _direct(model: OpenModel, tensors: Mapping[str, Any]) -> dict[str, list]:
 
 def _compared(model: OpenModel, score: np.ndarray) -> dict[str, list]:
     p = p_values(score, model.scorer.calibration)
-    alpha = model.bundle.manifest.thresholds.get("alpha", 0.05)
-    return {"score": score.tolist(), "p_value": p.tolist(), "flagged": (p <= alpha).tolist()}
+    return {"score": score.tolist(), "p_value": p.tolist(), "flagged": (p <= model.alpha).tolist()}
 
 
 def _recorded(

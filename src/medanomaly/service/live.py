@@ -62,8 +62,7 @@ class Stream:
 
         self.model, self.fs, self.n_leads = model, start.fs, len(start.leads)
         self.scorer = StreamingBeatScorer(model.scorer.detector, start.fs, self.n_leads)
-        alpha = model.bundle.manifest.thresholds.get("alpha", 0.05) if start.alpha is None else start.alpha
-        self.alpha = checked_alpha(alpha)
+        self.alpha = checked_alpha(model.alpha if start.alpha is None else start.alpha)
         self.n_beats = self.n_flagged = self.n_alarms = 0
         self._meanings = [CONTRIBUTION_MEANINGS[name] for name in CONTRIBUTIONS]
         self._alarms = Alarms(start.fs)

@@ -67,7 +67,6 @@ class LSTMAutoencoder(ModelKind):
             data.cases,
             params,
             name=context.name,
-            alpha=context.alpha,
             seed=context.seed,
             folder=context.folder,
             stamp=dict(context.stamp),
@@ -137,7 +136,6 @@ class BeatDetectorKind(ModelKind):
             data.cases,
             params,
             name=context.name,
-            alpha=context.alpha,
             seed=context.seed,
             stamp=dict(context.stamp),
         ), {}
@@ -238,7 +236,6 @@ class SeriesDetectorKind(ModelKind):
             modality=context.modality,
             kind=self.name,
             options=params.options,
-            alpha=context.alpha,
             seed=context.seed,
             input_contract={"series": "one lead, with a beginning that is known to be normal, which teaches"},
             stamp=dict(context.stamp),

@@ -202,17 +202,14 @@ class TableRecipe:
         place = clean.quarantine["record"].astype("int64").to_numpy() - 1 - n_earlier
         quarantine = clean.quarantine[place >= 0]
         number = pd.Series(numbers[place[place >= 0]], index=quarantine.index).astype("string")
-        ids = quarantine["case_id"].where(quarantine["case_id"] != "", "record " + number)
+        ids = named_records(quarantine["case_id"], number)
         if spec.case_id is None:
             cases["case_id"] = pd.Series(numbers[position[rows]]).astype("string")
             features["case_id"] = cases["case_id"]
             ids = number
             own = pd.Series(numbers, index=np.arange(1, len(numbers) + 1).astype(str)).astype("string")
             flags = flags.assign(case_id=flags["case_id"].map(own)) if len(flags) else flags
-        reasons = (quarantine["column"] + ": " + quarantine["reason"]).groupby(ids, sort=False).agg("; ".join)
-        refused = pd.DataFrame(
-            {"case_id": reasons.index.astype("string"), "reason": reasons.astype("string").to_numpy()}
-        )
+        refused = refused_records(quarantine, ids)
         missing = _missing(cases["case_id"], records.drop(columns=CASE_ID))
         if self.spec.history is not None or self.spec.count_repeats:
             # a patient's first record looks the same in training
@@ -229,7 +226,7 @@ class TableRecipe:
             cases=cases,
             inputs={"features": ModelInput(cases, features, about)},
             findings=flags[list(FINDING_COLUMNS)] if len(flags) else no_rows(FINDING_COLUMNS),
-            refused=refused if len(refused) else no_rows(REFUSED_COLUMNS),
+            refused=refused,
             missing=missing,
             notes=tuple(dict.fromkeys(notes)),
         )
@@ -240,6 +237,26 @@ class TableRecipe:
         good = np.ones(clean.summary["n_records"], dtype=bool)
         good[clean.quarantine["record"].astype("int64").to_numpy() - 1] = False
         return np.flatnonzero(good) - n_earlier
+
+
+def named_records(case_id: pd.Series, number: pd.Series) -> pd.Series:
+    """(n,) what records are called: their id, or their number where they have none."""
+    return case_id.mask(case_id.isna() | case_id.eq(""), "record " + number)
+
+
+def refused_records(quarantine: pd.DataFrame, names: pd.Series) -> pd.DataFrame:
+    """``REFUSED_COLUMNS`` of the faults of records, one row per record.
+
+    Args:
+        quarantine: one row per fault, with ``column`` and ``reason``.
+        names: (n,) what the record of each fault is called.
+    """
+    if quarantine.empty:
+        return no_rows(REFUSED_COLUMNS)
+    reasons = (quarantine["column"] + ": " + quarantine["reason"]).groupby(names, sort=False).agg("; ".join)
+    return pd.DataFrame(
+        {"case_id": reasons.index.astype("string"), "reason": reasons.astype("string").to_numpy()}
+    )
 
 
 def _missing(case_ids: pd.Series, records: pd.DataFrame) -> dict[str, tuple[str, ...]]:

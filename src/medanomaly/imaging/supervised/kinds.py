@@ -42,7 +42,7 @@ class ImageClassifierKind(ModelKind):
 
         return ImageRiskScorer(bundle)
 
-    def score_table(self, scorer, data: ModelInput, left, alpha, group_by, min_group_size):
+    def score_table(self, scorer, data: ModelInput, left, group_by, min_group_size):
         """Score table and probabilities of the test images; the model has seen all others."""
         from medanomaly.imaging.supervised.bundles import risk_tables
 

@@ -5,7 +5,12 @@ from functools import partial, update_wrapper
 from kedro.pipeline import Node, Pipeline
 
 from medanomaly.pipelines.environment import Environment
-from medanomaly.pipelines.evaluation.nodes import audit_results, choose_alarms, measure, score_baselines
+from medanomaly.pipelines.evaluation.nodes import (
+    audit_results,
+    choose_alarms,
+    measure,
+    score_baselines,
+)
 from medanomaly.pipelines.evaluation.report_nodes import (
     draw_figures,
     list_cases,
@@ -15,6 +20,7 @@ from medanomaly.pipelines.evaluation.report_nodes import (
 )
 from medanomaly.pipelines.modalities import cases_of, leading_models
 from medanomaly.pipelines.modality import Cases
+from medanomaly.pipelines.models import flagged_scores, sealed_alarm
 
 JUDGED = ["params:evaluation", "params:alarm", "params:run"]
 # what every modality brings to the report
@@ -35,18 +41,18 @@ REPORTED = (
 
 
 def evaluation(environment: Environment) -> Pipeline:
-    """Score tables to metrics, audit, sections, figures, reports and cards.
+    """Scores to flags, metrics, audit, sections, figures, reports and cards.
 
     The report gathers every modality of the environment. Where there are several, each has a page of its own too. A run of
     that modality alone (``--tags signals``) writes it.
     """
     parts, defaults = [], leading_models(environment)
     for modality in environment.modalities:
-        sections = cases_of(environment, modality).sections(environment.models[modality])
-        listed = _listed(modality, cases_of(environment, modality), defaults.get(modality, ""))
-        parts.append(
-            Pipeline([_measures(modality), listed, sections, _drawn(modality, defaults)], tags=modality)
-        )
+        cases, models = cases_of(environment, modality), environment.models[modality]
+        flagged = flagged_scores(modality, models, cases.also_scored) + sealed_alarm(modality)
+        listed = _listed(modality, cases, defaults.get(modality, ""))
+        made = [flagged, _measures(modality), listed, cases.sections(models), _drawn(modality, defaults)]
+        parts.append(Pipeline(made, tags=modality))
     if len(environment.modalities) > 1:
         parts += [_page(modality, defaults) for modality in environment.modalities]
     return Pipeline([*parts, _report(environment)])
@@ -153,7 +159,7 @@ def _report(environment: Environment) -> Pipeline:
                 ["metrics", "comparisons", "audit", "figures", "report"],
                 name="write_report",
             ),
-            Node(write_cards, ["metrics", *bundles], "cards", name="write_cards"),
+            Node(write_cards, ["metrics", "params:alarm", *bundles], "cards", name="write_cards"),
         ],
         # it needs the results of all: a run of one modality among several does not write it
         tags=modalities if len(modalities) == 1 else "together",

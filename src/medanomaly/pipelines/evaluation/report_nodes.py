@@ -133,10 +133,16 @@ def _facts(params: EvaluationParams, alarm: AlarmParams, run: RunParams, results
     return run_facts(params, alarm, run, [result.cases for result in results])
 
 
-def write_cards(metrics: pd.DataFrame, *bundles: Bundle) -> dict[str, str]:
-    """Model cards with the measured figures; the card inside a bundle has none, since training never reads test."""
+def write_cards(metrics: pd.DataFrame, alarm: AlarmParams, *bundles: Bundle) -> dict[str, str]:
+    """Model cards with the measured figures and the alarm; the card inside a bundle has neither.
+
+    Training never reads test, and a bundle knows no alarm.
+    """
+    from medanomaly.core.sealed_alarm import alarm_threshold
     from medanomaly.reporting.model_card import render_card
 
-    return {
-        f"{b.manifest['modality']}_{b.manifest['name']}": render_card(b.manifest, metrics) for b in bundles
-    }
+    cards = {}
+    for bundle in bundles:
+        about = bundle.manifest | {"thresholds": alarm_threshold(bundle, alarm.alpha)}
+        cards[f"{bundle.manifest.modality}_{bundle.manifest.name}"] = render_card(about, metrics)
+    return cards

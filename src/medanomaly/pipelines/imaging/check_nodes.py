@@ -5,12 +5,11 @@ import pandas as pd
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.cases import reference_cases
-from medanomaly.core.scores import BASELINE
+from medanomaly.core.scores import BASELINE, MODEL, score_table
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.imaging.image_models import normal_rows
 from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.parameters import AlarmParams, RunParams
-from medanomaly.pipelines.models import scored
 
 # images that are scored at once
 BATCH = 1024
@@ -20,15 +19,12 @@ def check_model(
     images: np.ndarray,
     manifest: pd.DataFrame,
     cases: pd.DataFrame,
-    features: pd.DataFrame,
     masks: dict[str, np.ndarray],
     bundle: Bundle,
-    scores: pd.DataFrame,
-    alarm: AlarmParams,
     params: EvaluationParams,
     run: RunParams,
 ) -> dict:
-    """Identity leak, planted lesions, own lesions where there are masks, and whether p-values hold for the test images."""
+    """Identity leak, planted lesions, and own lesions where there are masks."""
     from medanomaly.imaging import model_checks
     from medanomaly.imaging.image_scorer import ImageScorer
 
@@ -46,22 +42,32 @@ def check_model(
         found["own"] = model_checks.own_lesions(
             scorer, healthy, images[rows], masks["masks"][shown], patient[rows], **resampling
         )
+    return found
+
+
+def check_batches(
+    cases: pd.DataFrame, features: pd.DataFrame, scores: pd.DataFrame, alarm: AlarmParams, run: RunParams
+) -> dict[str, dict]:
+    """Model to whether its p-values hold for the test images."""
+    from medanomaly.imaging.model_checks import batch_check
+
     calibration = reference_cases(cases, "calibration").to_numpy()
-    numbers = features.drop(columns="case_id")
-    found["test batch"] = model_checks.batch_check(
-        scores["score"].to_numpy()[calibration],
-        scores["score"].to_numpy()[test],
-        numbers[calibration],
-        numbers[test],
-        alarm.alpha,
-        cases["label"][test].astype("Float64").to_numpy(dtype=float, na_value=np.nan),
-        run.seed,
-    )
+    test, numbers = (cases["split"] == "test").to_numpy(), features.drop(columns="case_id")
+    labels = cases["label"][test].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    found = {}
+    for name, of_model in scores[scores["role"] == MODEL].groupby("model", sort=False):
+        score = of_model["score"].to_numpy()
+        parts = score[calibration], score[test], numbers[calibration], numbers[test]
+        found[str(name)] = batch_check(*parts, alarm.alpha, labels, run.seed)
     return found
 
 
 def score_baselines(
-    images: np.ndarray, manifest: pd.DataFrame, cases: pd.DataFrame, alarm: AlarmParams
+    images: np.ndarray,
+    manifest: pd.DataFrame,
+    cases: pd.DataFrame,
+    group_by: str | None = None,
+    min_group_size: int = 100,
 ) -> pd.DataFrame:
     """Score table of what every model has to beat: shape, brightness, sharpness, PCA, nearest image, local norm."""
     from medanomaly.imaging.baselines import baselines
@@ -74,5 +80,6 @@ def score_baselines(
         parts = [
             baseline.score(images[i : i + BATCH], aspect[i : i + BATCH]) for i in range(0, len(images), BATCH)
         ]
-        tables.append(scored(cases, np.concatenate(parts), name, alarm, BASELINE))
+        score = np.concatenate(parts)
+        tables.append(score_table(cases, score, name, None, group_by, min_group_size, BASELINE))
     return pd.concat(tables, ignore_index=True)

@@ -7,12 +7,13 @@ from kedro.pipeline import Node, Pipeline
 from medanomaly.core.models import ModelInput
 from medanomaly.imaging.sources.image_cases import ImageParams, shown_names
 from medanomaly.pipelines.environment import Model
-from medanomaly.pipelines.imaging.check_nodes import check_model, score_baselines
+from medanomaly.pipelines.imaging.check_nodes import check_batches, check_model, score_baselines
 from medanomaly.pipelines.imaging.feature_nodes import measure_acquisition
 from medanomaly.pipelines.imaging.prepare_nodes import prepare_images, read_masks, seal_recipe
 from medanomaly.pipelines.imaging.risk import risk_models
 from medanomaly.pipelines.imaging.section_nodes import write_sections
-from medanomaly.pipelines.modality import Cases, Modality, View
+from medanomaly.pipelines.modality import Cases, Modality, View, typed_node
+from medanomaly.pipelines.models import GROUPS
 
 IMAGES = ["imaging.images", "imaging.manifest", "imaging.cases"]
 
@@ -64,32 +65,31 @@ def prepared_images(
 
 
 def checks(model: Model) -> Pipeline:
-    """Identity leak, planted lesions, and whether p-values hold for the test images."""
+    """Identity leak, planted lesions, own lesions."""
     name = f"imaging.{model.name}"
-    read = [*IMAGES, "imaging.features", "imaging.masks", f"{name}.bundle", f"{name}.scores"]
-    settings = ["params:alarm", "params:evaluation", "params:run"]
+    read = [*IMAGES, "imaging.masks", f"{name}.bundle"]
+    settings = ["params:evaluation", "params:run"]
     return Pipeline([Node(check_model, [*read, *settings], f"{name}.checks", name=f"{name}.check")])
 
 
 def baselines(models: tuple[Model, ...]) -> Pipeline:
     """Scores of what every model has to beat."""
-    node = Node(
-        score_baselines,
-        [*IMAGES, "params:alarm"],
-        "imaging.image_baselines",
-        name="imaging.score_image_baselines",
+    images = dict(zip(("images", "manifest", "cases"), ((name, None) for name in IMAGES), strict=True))
+    node = typed_node(
+        score_baselines, images | GROUPS, "imaging.image_baselines", "imaging.score_image_baselines"
     )
     return Pipeline([node])
 
 
 def sections(models: tuple[Model, ...]) -> Pipeline:
-    """Images, scores, metrics and checks to sections of the report."""
+    """Whether p-values hold for the test images; then images, scores, metrics and checks to sections of the report."""
     read = (
         *(name.removeprefix("imaging.") for name in IMAGES),
         "scores",
         "baselines",
         "metrics",
         "comparisons",
+        "batch_checks",
     )
     parts = {f"{m.name}__{part}": f"imaging.{m.name}.{part}" for m in models for part in ("bundle", "checks")}
     settings = {"alarm": "params:alarm", "evaluation": "params:evaluation", "run": "params:run"}
@@ -99,7 +99,13 @@ def sections(models: tuple[Model, ...]) -> Pipeline:
         "imaging.sections",
         name="imaging.sections",
     )
-    return Pipeline([node])
+    batches = Node(
+        check_batches,
+        ["imaging.cases", "imaging.features", "imaging.scores", "params:alarm", "params:run"],
+        "imaging.batch_checks",
+        name="imaging.check_batches",
+    )
+    return Pipeline([batches, node])
 
 
 def file_names(manifest: pd.DataFrame) -> dict[str, str]:
@@ -114,7 +120,7 @@ def file_names(manifest: pd.DataFrame) -> dict[str, str]:
 
 IMAGE_CASES = Cases(
     noun="image",
-    leading_kind="lbe",
+    recipe="image_recipe",
     prepare=prepare,
     features=features,
     views={

@@ -81,7 +81,7 @@ def _segmenter(model: Model, view: View) -> Node:
     """A segmenter is fitted only where enough images came with a mask, so its bundle may be absent."""
     masked = replace(view, datasets=(*view.datasets, "masks"))
 
-    def fit_segmenter(params, alarm, run, tracking, recipe=None, **given):
+    def fit_segmenter(params, run, tracking, recipe=None, **given):
         """The segmenter by its name; nothing where there are too few masks."""
         from medanomaly.imaging.supervised.bundles import enough_masks
 
@@ -89,16 +89,13 @@ def _segmenter(model: Model, view: View) -> Node:
         if not enough_masks(given["cases"], masks["masks"], masks["rows"]):
             return {}
         return {
-            model.name: fit_model(
-                model, "imaging_risk", masked, given, params, alarm, run, {}, tracking, recipe
-            )[0]
+            model.name: fit_model(model, "imaging_risk", masked, given, params, run, {}, tracking, recipe)[0]
         }
 
     read = {"cases": ("imaging.cases", None)} | {d: (f"imaging.{d}", None) for d in masked.datasets}
     read |= {p: (f"params:{p}", of) for p, of in masked.parameters.items()}
     settings = {
         "params": (f"params:models.imaging_risk.{model.name}", model.kind.params),
-        "alarm": ("params:alarm", AlarmParams),
         "run": ("params:run", RunParams),
         "tracking": ("params:tracking", TrackingParams),
     }

@@ -7,7 +7,6 @@ from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.imaging.image_models import LBEParams
 from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.parameters import AlarmParams, RunParams, judged_as_flagged
-from medanomaly.pipelines.models import scored
 
 # what a classifier has to beat without looking at the lungs
 BASELINES = ("aspect ratio", "mean intensity", "sharpness")
@@ -24,7 +23,7 @@ def score_compared(
 ) -> pd.DataFrame:
     """Score table of LBE and of what needs no model, to be compared with the risk; fitted as in imaging_models."""
     from medanomaly.core.cases import reference_cases
-    from medanomaly.core.scores import BASELINE, MODEL
+    from medanomaly.core.scores import BASELINE, MODEL, score_table
     from medanomaly.imaging.baselines import baselines
     from medanomaly.imaging.image_models import fitted_lbe
 
@@ -37,7 +36,8 @@ def score_compared(
     tables = []
     for name, (view, role) in views.items():
         parts = [view(images[i : i + BATCH], aspect[i : i + BATCH]) for i in starts]
-        tables.append(scored(cases, np.concatenate(parts), name, alarm, role))
+        score, groups = np.concatenate(parts), (alarm.group_by, alarm.min_group_size)
+        tables.append(score_table(cases, score, name, alarm.alpha, *groups, role))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -22,6 +22,7 @@ def write_sections(
     baselines: pd.DataFrame,
     metrics: pd.DataFrame,
     comparisons: pd.DataFrame,
+    batch_checks: dict[str, dict],
     evaluation: EvaluationParams,
     alarm: AlarmParams,
     run: RunParams,
@@ -58,7 +59,7 @@ def write_sections(
         image_report.baselines_section(models, metrics, stratified),
         image_report.leak_section(checks, gallery.leak_figure(healthy, bundles, run.seed)),
         image_report.planted_section(checks),
-        image_report.validity_section(checks, alarm.alpha),
+        image_report.validity_section(batch_checks, alarm.alpha),
         gallery.gallery_section(image_array, cases, scores, bundles, max(models, key=rank)),
         gallery.augmentation_section(train, bundles, run.seed),
     ]

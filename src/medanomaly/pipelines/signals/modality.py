@@ -215,7 +215,7 @@ SIGNALS = Modality(
     cases={
         "beats": Cases(
             noun="beat",
-            leading_kind="beat_detector",
+            recipe="beat_recipe",
             prepare=beats,
             features=beat_features,
             views={
@@ -230,7 +230,7 @@ SIGNALS = Modality(
         ),
         "cut_beats": Cases(
             noun="beat",
-            leading_kind="lstm_autoencoder",
+            recipe="cut_beat_recipe",
             prepare=beats,
             features=beat_features,
             views={"features": ON_FEATURES, "waveforms": ON_WAVEFORMS},
@@ -238,7 +238,7 @@ SIGNALS = Modality(
         ),
         "windows": Cases(
             noun="window",
-            leading_kind="many_scale_profile",
+            recipe="series_recipe",
             prepare=windows,
             features=window_features,
             views={

@@ -9,6 +9,7 @@ from medanomaly.core.models import ModelInput
 from medanomaly.parameters import RunParams
 from medanomaly.pipelines.environment import Model
 from medanomaly.pipelines.modality import Cases, Modality, View
+from medanomaly.pipelines.tabular.all_cases import judged_alone, listed
 from medanomaly.pipelines.tabular.feature_nodes import make_features, seal_recipe
 from medanomaly.pipelines.tabular.model_nodes import describe_unusual, find_changes
 from medanomaly.pipelines.tabular.prepare_nodes import (
@@ -92,7 +93,7 @@ def features_of_records(
 
 
 def unusual(models: tuple[Model, ...]) -> Pipeline:
-    """Which values of an explained case do not fit the others, and its nearest normal records."""
+    """Which values of an explained case do not fit the others, and its nearest normal records; and every record judged."""
     read = ["tabular.cases", "tabular.features", "tabular.explanations"]
     node = Node(
         describe_unusual,
@@ -101,7 +102,7 @@ def unusual(models: tuple[Model, ...]) -> Pipeline:
         ["tabular.unexpected_values", "tabular.nearest_normals"],
         name="tabular.describe_unusual",
     )
-    return Pipeline([node])
+    return Pipeline([node]) + judged_alone(models, RECORDS.leading(models))
 
 
 def sections(models: tuple[Model, ...]) -> Pipeline:
@@ -111,11 +112,12 @@ def sections(models: tuple[Model, ...]) -> Pipeline:
     bundles = [f"tabular.{model.name}.bundle" for model in models]
     read = (
         "cases", "scores", "metrics", "explanations", "unexpected_values", "nearest_normals", "changes", "quality",
-        "quality_flags",
+        "quality_flags", "all_cases",
     )  # fmt: skip
     given = [*(f"tabular.{name}" for name in read), "params:alarm"]
     return Pipeline(
         [
+            listed(),
             Node(
                 update_wrapper(partial(find_changes, default=default), find_changes),
                 [*searched, "params:data_processing", "params:alarm", "params:run", *bundles],
@@ -134,7 +136,7 @@ def sections(models: tuple[Model, ...]) -> Pipeline:
 
 RECORDS = Cases(
     noun="record",
-    leading_kind="two_view_ensemble",
+    recipe="table_recipe",
     prepare=prepare,
     features=features,
     views={

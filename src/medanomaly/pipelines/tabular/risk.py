@@ -5,7 +5,7 @@ from kedro.pipeline import Node, Pipeline
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.environment import Model
 from medanomaly.pipelines.modality import View, typed_node
-from medanomaly.pipelines.models import gathered, model_pipeline
+from medanomaly.pipelines.models import flagged_scores, gathered, model_pipeline
 from medanomaly.pipelines.tabular.risk_nodes import (
     list_suspicious_labels,
     measure_reliability,
@@ -77,8 +77,9 @@ def risk_models(models: tuple[Model, ...], anomaly_models: tuple[Model, ...], vi
         ),
     ]  # fmt: skip
     parts = [model_pipeline(model, view, "tabular_risk", "tabular") for model in models]
+    scores = flagged_scores("tabular_risk", models)
     return Pipeline(
-        [*parts, gathered("tabular_risk", models, ("probabilities",)), *together],
+        [*parts, scores, gathered("tabular_risk", models, ("probabilities",)), *together],
         tags=["tabular", "tabular_risk"],
     )
 

@@ -80,7 +80,7 @@ def score_anomalies(
 
     tables = []
     for name, params in models.items():
-        bundle = train_bundle(cases, features, params, name=name, alpha=alarm.alpha, seed=run.seed)
+        bundle = train_bundle(cases, features, params, name=name, seed=run.seed)
         tables.append(score_table(cases, TabularScorer(bundle).score(features), name, alarm.alpha))
     return pd.concat(tables, ignore_index=True)
 

@@ -15,13 +15,18 @@ def describe_records(
     changes: pd.DataFrame,
     quality: dict,
     quality_flags: pd.DataFrame,
+    all_cases: pd.DataFrame,
     alarm: AlarmParams,
     *,
     default: str = "",
 ) -> list[dict]:
-    """Why the most unusual records are unusual, and which values look wrong; ``default`` leads where there are no labels."""
+    """Why the most unusual records are unusual, the most unusual of all records, and which values look wrong.
+
+    ``default`` leads where there are no labels.
+    """
     from medanomaly.reporting.results import ModalityResults
     from medanomaly.reporting.sections import to_json
+    from medanomaly.reporting.tabular.every_record import every_record_section
     from medanomaly.reporting.tabular.quality import quality_section
     from medanomaly.reporting.tabular.why_unusual import Evidence, why_unusual
 
@@ -37,4 +42,7 @@ def describe_records(
     )
     evidence = Evidence(unexpected_values, nearest_normals, changes, quality_flags)
     why = why_unusual(results, evidence)
-    return to_json([*([why] if why else []), quality_section(quality, results.noun)])
+    every = every_record_section(all_cases, alarm.alpha, alarm.group_by)
+    return to_json(
+        [part for part in (why, every, quality_section(quality, results.noun)) if part is not None]
+    )

@@ -250,11 +250,10 @@ def planted_section(examinations: Mapping[str, dict], noun: str = "images") -> S
     )
 
 
-def validity_section(examinations: Mapping[str, dict], alpha: float) -> Section:
-    """Whether p-values hold for the test images, and what unlabelled recalibration would give."""
+def validity_section(batches: Mapping[str, dict], alpha: float) -> Section:
+    """Whether p-values of each model hold for the test images, and what unlabelled recalibration would give."""
     rows, shares = [], ("False alarms", "Sensitivity")
-    for model, examination in examinations.items():
-        e = examination["test batch"]
+    for model, e in batches.items():
         rows.append(
             [
                 name_of(model),
@@ -265,14 +264,14 @@ def validity_section(examinations: Mapping[str, dict], alpha: float) -> Section:
                 _share(e.get("recalibrated_sensitivity")),
             ]
         )
-    broken = [name_of(m) for m, e in examinations.items() if e["test batch"]["verdict"] == "broken"]
+    broken = [name_of(m) for m, e in batches.items() if e["verdict"] == "broken"]
     text = (
         f"For {joined(broken)} the test images differ from the calibration images in ways that illness does not explain."
         if broken
         else "Usual-looking test images are like the calibration images."
     )
     # one check per model, of the same images: the plainest of them speaks for all
-    doubtful = [e["test batch"] for e in examinations.values() if e["test batch"]["verdict"] != "holds"]
+    doubtful = [e for e in batches.values() if e["verdict"] != "holds"]
     plainest = min(doubtful, key=lambda e: 1.0 if e["p"] is None else e["p"], default={"reason": ""})
     return Section(
         "Do p-values hold for these images?",

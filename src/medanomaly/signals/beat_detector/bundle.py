@@ -39,7 +39,6 @@ def beat_detector_bundle(
     params: BeatDetectorParams,
     *,
     name: str,
-    alpha: float,
     seed: int,
     stamp: dict | None = None,
 ) -> Bundle:
@@ -50,7 +49,7 @@ def beat_detector_bundle(
         beats: beats of all recordings.
         cases: case table; ``case_id`` is that of :func:`medanomaly.signals.beats.table.case_id`.
         params: variant, causal or not, learning time.
-        name, alpha, seed, stamp: as of :func:`medanomaly.core.calibrated_bundle.calibrated_bundle`.
+        name, seed, stamp: as of :func:`medanomaly.core.calibrated_bundle.calibrated_bundle`.
     """
     check_reference(cases, name)
     ids = case_id(beats["record"], beats["sample"])
@@ -92,7 +91,6 @@ def beat_detector_bundle(
         modality="signals",
         kind="beat_detector",
         options=params.model_dump(exclude={"kind"}),
-        alpha=alpha,
         seed=seed,
         input_contract={
             "signal": "ECG, one or two leads, mV, at least 100 Hz",

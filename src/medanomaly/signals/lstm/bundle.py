@@ -21,7 +21,6 @@ def lstm_bundle(
     params: LSTMModelParams,
     *,
     name: str,
-    alpha: float,
     seed: int,
     folder: Path | None = None,
     stamp: dict | None = None,
@@ -34,7 +33,7 @@ def lstm_bundle(
         cases: case table of n rows.
         params: network, training, and largest number of beats.
         folder: holds the checkpoints, from which an interrupted training continues.
-        name, alpha, seed, stamp: as of :func:`medanomaly.core.calibrated_bundle.calibrated_bundle`.
+        name, seed, stamp: as of :func:`medanomaly.core.calibrated_bundle.calibrated_bundle`.
         loggers: Lightning loggers.
     """
     from medanomaly.signals.lstm.detector import LSTMDetector
@@ -61,7 +60,6 @@ def lstm_bundle(
         modality="signals",
         kind="lstm_autoencoder",
         options=params.model_dump(exclude={"kind"}),
-        alpha=alpha,
         seed=seed,
         input_contract={"waveform": f"{waveforms.shape[1]} samples x {waveforms.shape[2]} lead(s), float32"},
         stamp=stamp,

@@ -42,7 +42,7 @@ class TabularRisk(ModelKind):
 
         return RiskScorer(bundle)
 
-    def score_table(self, scorer, data: ModelInput, left, alpha, group_by, min_group_size):
+    def score_table(self, scorer, data: ModelInput, left, group_by, min_group_size):
         """Score table and probabilities of the test cases; the model has seen all others."""
         from medanomaly.tabular.risk.scorer import probability_tables
 
