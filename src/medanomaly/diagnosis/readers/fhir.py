@@ -15,12 +15,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.diagnosis.knowledge.ontology import Ontology
-from medanomaly.diagnosis.patients import CASE_COLUMNS, PatientSymptoms, read_symptoms, written_symptoms
+from medanomaly.diagnosis.patients import PatientSymptoms, read_symptoms, written_symptoms
 from medanomaly.diagnosis.readers.ages import years
+from medanomaly.diagnosis.readers.case_table import case_table
 from medanomaly.diagnosis.readers.words import Words, folded
 
 # how sure a Condition is, by its verification status
@@ -113,12 +112,15 @@ class _Bundle:
         kind, said = str(resource.get("resourceType", "")), _said(resource.get("code"))
         reference = str((resource.get("subject") or resource.get("patient") or {}).get("reference", ""))
         # a versioned or absolute reference ends with Patient/<id>
-        key = reference if reference in self._by_address else "/".join(reference.split("/_history")[0].split("/")[-2:])
+        plain = reference.partition("/_history")[0]
+        key = reference if reference in self._by_address else "/".join(plain.split("/")[-2:])
         case = self._by_address.get(key)
         if case is None and not reference and len(self.patients) == 1:
             case = next(iter(self.patients))
         if case is None:
-            self.unread.append((reference or kind, said or kind, "it is of a patient who is not in the bundle"))
+            self.unread.append(
+                (reference or kind, said or kind, "it is of a patient who is not in the bundle")
+            )
             return
         if kind not in ("Condition", "Observation"):
             self.unread.append((case, said or kind, f"a {kind} is not read"))
@@ -143,10 +145,14 @@ class _Bundle:
             if not excluded and verification <= {"confirmed"}:
                 patient.diseases.append(disease)
             else:
-                self.unread.append((patient.case, " ".join(disease), "a disease that is not confirmed is no symptom"))
+                self.unread.append(
+                    (patient.case, " ".join(disease), "a disease that is not confirmed is no symptom")
+                )
             return
         sure = min((CERTAINTY[v] for v in verification if v in CERTAINTY), default=1.0)
-        self._symptom(patient, resource.get("code"), excluded, 1.0 if excluded else sure, _onset(resource, patient))
+        self._symptom(
+            patient, resource.get("code"), excluded, 1.0 if excluded else sure, _onset(resource, patient)
+        )
 
     def _observation(self, patient: _Patient, resource: Mapping[str, Any]) -> None:
         said = _said(resource.get("code"))
@@ -168,22 +174,24 @@ class _Bundle:
                 return
             self._symptom(patient, resource.get("code"), absent, 1.0, float("nan"))
         else:
-            self.unread.append((patient.case, said, "a measured value is no symptom; name the symptom that it shows"))
+            self.unread.append(
+                (patient.case, said, "a measured value is no symptom; name the symptom that it shows")
+            )
 
     def _symptom(self, patient: _Patient, concept: Any, excluded: bool, weight: float, onset: float) -> None:
         codes = _hpo(concept)
-        texts = codes or [text for text in _texts(concept) if self.words.knows(text)][:1] or _texts(concept)[:1]
+        texts = (
+            codes or [text for text in _texts(concept) if self.words.knows(text)][:1] or _texts(concept)[:1]
+        )
         if not texts:
             self.unread.append((patient.case, "", "it has neither a code nor words"))
         self.rows += [(patient.case, text, excluded, weight, onset) for text in texts]
 
     def symptoms(self) -> PatientSymptoms:
         cases = [self._case(patient) for patient in self.patients.values()]
-        table = pd.DataFrame(cases, columns=list(CASE_COLUMNS)).astype(
-            dict.fromkeys(("case_id", "patient_id", "publication", "disease", "disease_name", "sex"), "string")
-            | {"age_years": float, "onset_years": float}
+        return read_symptoms(
+            case_table(cases), written_symptoms(self.rows), self.words, self.refused, self.unread
         )
-        return read_symptoms(table, written_symptoms(self.rows), self.words, self.refused, self.unread)
 
     def _case(self, patient: _Patient) -> tuple:
         age = float("nan")
@@ -231,7 +239,11 @@ def _disease(concept: Any) -> tuple[str, str] | None:
 def _texts(concept: Any) -> list[str]:
     """Words of a concept: what was written, then names of its codes."""
     text = str(concept.get("text") or "") if isinstance(concept, Mapping) else ""
-    return [t.strip() for t in dict.fromkeys((text, *(display for _, _, display in _codings(concept)))) if t.strip()]
+    return [
+        t.strip()
+        for t in dict.fromkeys((text, *(display for _, _, display in _codings(concept))))
+        if t.strip()
+    ]
 
 
 def _said(concept: Any) -> str:

@@ -16,8 +16,9 @@ from medanomaly.core.errors import DataNotFoundError, InputError, did_you_mean
 from medanomaly.core.plain_text import plain_text
 from medanomaly.core.unpacked_size import check_zip_size
 from medanomaly.diagnosis.knowledge.ontology import Ontology
-from medanomaly.diagnosis.patients import CASE_COLUMNS, PatientSymptoms, read_symptoms, written_symptoms
+from medanomaly.diagnosis.patients import PatientSymptoms, read_symptoms, written_symptoms
 from medanomaly.diagnosis.readers.ages import years
+from medanomaly.diagnosis.readers.case_table import case_table
 from medanomaly.diagnosis.readers.words import Words, folded
 
 # what a column is -> names that say so, folded
@@ -49,7 +50,11 @@ _PRESENT = {"1", "true", "yes", "y", "x", "present", "observed", "positive", "ja
 _ABSENT = {"0", "false", "no", "n", "absent", "excluded", "negated", "negative", "nein", "non"}
 _EXCLUDED = re.compile(r"^'?\s*(?:[-−–]\s*|(?:no|not|without|excluded)[:\s]\s*)(?=\S)", re.IGNORECASE)
 _WEIGHT = re.compile(r"\s*@\s*(\d+(?:[.,]\d+)?)\s*(%?)$")
-_TEXT_ENDINGS, _EXCEL_ENDINGS, _PARQUET_ENDINGS = (".csv", ".tsv", ".txt"), (".xlsx", ".xlsm"), (".parquet", ".pq")
+_TEXT_ENDINGS, _EXCEL_ENDINGS, _PARQUET_ENDINGS = (
+    (".csv", ".tsv", ".txt"),
+    (".xlsx", ".xlsm"),
+    (".parquet", ".pq"),
+)
 ENDINGS = (*_TEXT_ENDINGS, *_EXCEL_ENDINGS, *_PARQUET_ENDINGS)
 # a name that is as like a known one as this is a slip of the pen
 _LIKE = 0.8
@@ -131,7 +136,9 @@ def _roles(names: list[str], given: Mapping[str, str], source: object) -> dict[s
         found[role] = column
     others = []
     for column in names:
-        role = next((role for role, words in ROLES.items() if folded(column.replace("_", " ")) in words), None)
+        role = next(
+            (role for role, words in ROLES.items() if folded(column.replace("_", " ")) in words), None
+        )
         if role is None:
             others.append(column)
         elif role not in given:
@@ -161,7 +168,9 @@ def _roles(names: list[str], given: Mapping[str, str], source: object) -> dict[s
 def _refuse_misspelt(others: list[str], found: Mapping[str, str], source: object) -> None:
     from difflib import get_close_matches
 
-    open_names = [word for role, words in ROLES.items() if role not in found for word in words if len(word) > 4]
+    open_names = [
+        word for role, words in ROLES.items() if role not in found for word in words if len(word) > 4
+    ]
     for column in others:
         if near := get_close_matches(folded(column.replace("_", " ")), open_names, 1, _LIKE):
             raise InputError(
@@ -186,20 +195,22 @@ class _Table:
     def patients(self) -> PatientSymptoms:
         ids = self.text["case_id"] if "case_id" in self.text else self.text["patient_id"]
         for number in (ids == "").to_numpy().nonzero()[0]:
-            self.refused.append((f"row {self.text.index[number] + 1}", "nothing says whose symptoms these are"))
+            self.refused.append(
+                (f"row {self.text.index[number] + 1}", "nothing says whose symptoms these are")
+            )
         kept = self.text.assign(case_id=ids)[(ids != "").to_numpy()]
         cases = []
         for case, part in kept.groupby("case_id", sort=False):
             # an onset beside a single row is that of the disease
             of_disease = len(part) == 1
             for row in part.to_dict("records"):
-                self._row(row, float("nan") if of_disease else self._age(str(case), row.get("onset_years", "")))
+                self._row(
+                    row, float("nan") if of_disease else self._age(str(case), row.get("onset_years", ""))
+                )
             cases.append(self._case(str(case), part, of_disease))
-        table = pd.DataFrame(cases, columns=list(CASE_COLUMNS)).astype(
-            dict.fromkeys(("case_id", "patient_id", "publication", "disease", "disease_name", "sex"), "string")
-            | {"age_years": float, "onset_years": float}
+        return read_symptoms(
+            case_table(cases), written_symptoms(self.rows), self.words, self.refused, self.unread
         )
-        return read_symptoms(table, written_symptoms(self.rows), self.words, self.refused, self.unread)
 
     def _row(self, row: Mapping[str, str], onset: float) -> None:
         case, others = row["case_id"], row.get("excluded", "")
@@ -207,7 +218,9 @@ class _Table:
         if row.get("present"):
             state = folded(row["present"])
             if state not in _PRESENT | _ABSENT:
-                self.unread.append((case, row["symptoms"], f"'{row['present']}' says neither present nor absent"))
+                self.unread.append(
+                    (case, row["symptoms"], f"'{row['present']}' says neither present nor absent")
+                )
                 return
             excluded = state in _ABSENT
         cells = [(row["symptoms"], excluded)]
@@ -243,7 +256,11 @@ class _Table:
             values = [value for value in part[role].unique() if value] if role in part else []
             if len(values) > 1:
                 self.unread.append(
-                    (case, ", ".join(values), f"rows of one case differ in {role.replace('_', ' ')}: it is not used")
+                    (
+                        case,
+                        ", ".join(values),
+                        f"rows of one case differ in {role.replace('_', ' ')}: it is not used",
+                    )
                 )
             return values[0] if len(values) == 1 else None
 

@@ -32,9 +32,7 @@ class Words:
     def _rows(self) -> dict[str, dict[int, int]]:
         """Folded name -> rows that it may mean -> the best rank."""
         found: dict[str, dict[int, int]] = {}
-        for row, (name, synonyms) in enumerate(
-            zip(self.ontology.names, self.ontology.synonyms, strict=True)
-        ):
+        for row, (name, synonyms) in enumerate(zip(self.ontology.names, self.ontology.synonyms, strict=True)):
             for text, rank in ((name, 0), *((s.text, _RANK.get(s.scope, 2)) for s in synonyms)):
                 rows = found.setdefault(folded(text), {})
                 rows[row] = min(rank, rows.get(row, rank))
@@ -54,7 +52,11 @@ class Words:
 
     def knows(self, text: str) -> bool:
         """Whether this is one term; cheaper than to ask why it is none."""
-        return self.ontology.resolve(text).row is not None if _is_id(text) else len(self._best(folded(text))) == 1
+        return (
+            self.ontology.resolve(text).row is not None
+            if _is_id(text)
+            else len(self._best(folded(text))) == 1
+        )
 
     def _best(self, key: str) -> list[int]:
         rows = self._rows.get(key, {})
