@@ -27,6 +27,7 @@ RECIPES = {
     "cut_beat_recipe": ("medanomaly.signals.recipe", "CutBeatRecipe"),
     "series_recipe": ("medanomaly.signals.recipe", "SeriesRecipe"),
     "image_recipe": ("medanomaly.imaging.recipe", "ImageRecipe"),
+    "symptom_recipe": ("medanomaly.diagnosis.recipe", "SymptomRecipe"),
 }
 
 

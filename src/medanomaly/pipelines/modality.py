@@ -40,6 +40,7 @@ class Cases:
         after_models: nodes that read the results of all models, before the evaluation.
         before_gathering: nodes that score what models are compared with, besides the baselines on features.
         also_scored: names of score tables that they make.
+        also_measured: names of metrics tables that nodes after the models make; they stand among the metrics.
         sections: metrics and all else to the sections of the report.
         named_by: names of the datasets that ``names`` takes, in order.
         names: they to case_id -> the name that a reader knows the case by; a case without one goes by its id.
@@ -54,6 +55,7 @@ class Cases:
     after_models: Callable[[tuple[Model, ...]], Pipeline] = lambda models: Pipeline([])
     before_gathering: Callable[[tuple[Model, ...]], Pipeline] = lambda models: Pipeline([])
     also_scored: tuple[str, ...] = ()
+    also_measured: tuple[str, ...] = ()
     named_by: tuple[str, ...] = ()
     names: Callable[..., Mapping[str, str]] = lambda: {}
     leading_kind: str = ""
@@ -68,7 +70,7 @@ class Modality:
     """One kind of data, from raw files to the report.
 
     Attributes:
-        name: ``tabular``, ``signals`` or ``imaging``.
+        name: ``tabular``, ``signals``, ``imaging`` or ``diagnosis``.
         stage: name of the registered pipeline of its models.
         cases: name of what a case is -> how it is treated.
         each_model: further nodes of one model, which read its bundle and scores.

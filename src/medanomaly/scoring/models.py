@@ -26,7 +26,9 @@ from medanomaly.scoring.answers import Answers
 # so many of the most anomalous cases per model are explained, where nothing else is asked for
 EXPLAINED = 20
 # kinds that lead where no label says which model is best, as in the reports of runs
-LEADING_KINDS = ("two_view_ensemble", "beat_detector", "lstm_autoencoder", "many_scale_profile", "lbe")
+LEADING_KINDS = (
+    "two_view_ensemble", "beat_detector", "lstm_autoencoder", "many_scale_profile", "lbe", "phenotype_ranker",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Models:
 
     @property
     def modalities(self) -> list[str]:
-        """What raw cases can be given: ``tabular``, ``signals``, ``imaging``."""
+        """What raw cases can be given: ``tabular``, ``signals``, ``imaging``, ``diagnosis``."""
         return [recipe.bundle.manifest.modality for recipe in self._recipes.values()]
 
     def recipe(self, raw: Any = None, modality: str | None = None) -> Recipe:
