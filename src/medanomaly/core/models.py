@@ -76,7 +76,8 @@ class ModelInput:
 
     Attributes:
         cases: case table of n rows.
-        inputs: features, waveforms, images, recordings, series or symptoms of these cases; what it is depends on ``ModelKind.reads``.
+        inputs: features, waveforms, images, recordings, series or symptoms of these cases; what it is depends on
+            ``ModelKind.reads``.
         about: what is known of the inputs: units, input contract, settings.
     """
 

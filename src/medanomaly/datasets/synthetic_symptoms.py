@@ -42,7 +42,9 @@ class SyntheticSymptomsDataset(RawDataset[SymptomSource]):
 
     def load(self) -> SymptomSource:
         """The source; it is drawn once the ontology is there."""
-        return SymptomSource("synthetic cohort", partial(_drawn, self.n_patients, self.n_diseases, self.params))
+        return SymptomSource(
+            "synthetic cohort", partial(_drawn, self.n_patients, self.n_diseases, self.params)
+        )
 
     def _describe(self) -> dict:
         return {"n_patients": self.n_patients, "n_diseases": self.n_diseases} | self.params.model_dump()
@@ -61,7 +63,7 @@ def _drawn(n_patients: int, n_diseases: int, params: SymptomParams, knowledge: K
 
 
 def counted_profiles(knowledge: Knowledge, n: int) -> list[Profile]:
-    """Diseases of OMIM whose symptoms were counted in patients, spread evenly over the ids; half fit an illness of the cohort.
+    """Diseases of OMIM whose symptoms were counted in patients, evenly over the ids; half fit an illness of the cohort.
 
     Raises:
         ConfigurationError: the annotations have too few of them.
@@ -85,7 +87,7 @@ def counted_profiles(knowledge: Knowledge, n: int) -> list[Profile]:
     first = min(n // 2, len(fitting))
     first = max(first, n - len(others))
     chosen = sorted([*_spread(fitting, first), *_spread(others, n - first)])
-    ids, names = np.asarray(knowledge.ontology.ids), knowledge.annotations.diseases()
+    ids, names = np.asarray(knowledge.ontology.ids), knowledge.annotations.names
     return [
         Profile(disease, names[disease], dict(zip(ids[of.index], of.tolist(), strict=True)), fits[disease])
         for disease, of in ((disease, share.loc[disease]) for disease in chosen)

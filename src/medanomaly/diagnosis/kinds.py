@@ -21,8 +21,8 @@ class PhenotypeRankerParams(ModelParams):
         ranking: constants of the ranker.
         learn_from_cases: whether train cases with a diagnosis are mixed into the frequencies.
         hold_out: whether statements that cite a publication of calibration or test are left out of the knowledge, for every
-            disease. Without that, figures are those of cases that the knowledge was written from. False is for a model that is
-            trained to be used, and not to be judged.
+            disease. Without that, figures are those of cases that the knowledge was written from. False is for a model
+            that is trained to be used, and not to be judged.
         top: so many diseases per case are listed.
     """
 
@@ -34,7 +34,7 @@ class PhenotypeRankerParams(ModelParams):
 
 
 class PhenotypeRanker(ModelKind):
-    """Likelihood ratios of symptoms and their similarity to diseases; scored by how little a patient looks like any of them."""
+    """Diseases by likelihood ratios and similarity; its score is how little a patient looks like any of them."""
 
     name = NAME
     reads = "symptoms"
@@ -58,9 +58,10 @@ class PhenotypeRanker(ModelKind):
     def scores(
         self, scorer: Any, data: ModelInput, left: Mapping[str, Any]
     ) -> tuple[np.ndarray, Mapping[str, Any]]:
-        """How little each patient looks like any disease, the first diseases of each, and the reasons of the shown cases."""
+        """How little each patient looks like any disease, the first diseases of each, and reasons of the shown cases."""
         looked = scorer.look(data.inputs)
-        shown = data.inputs if "split" not in data.cases else data.inputs.select(shown_cases(data))
+        # of new cases reasons are made when they are asked for
+        shown = data.inputs.select(shown_cases(data) if "split" in data.cases else [])
         return looked.score, {"rankings": looked.rankings, "reasons": scorer.reasons(shown, looked.rankings)}
 
     def explain(

@@ -22,7 +22,12 @@ MANY_SYMPTOMS = 100
 
 def symptom_recipe(knowledge: Knowledge, stamp: Mapping[str, Any]) -> Bundle:
     """Seal the ontology that symptoms are resolved with; ``stamp`` says data set, version, time, libraries."""
-    about = {"kind": "symptom_recipe", "name": RECIPE, "modality": "diagnosis", "knowledge": knowledge.about()}
+    about = {
+        "kind": "symptom_recipe",
+        "name": RECIPE,
+        "modality": "diagnosis",
+        "knowledge": knowledge.about(),
+    }
     return make_bundle(about | dict(stamp), ontology_files(knowledge.ontology))
 
 
@@ -81,14 +86,31 @@ def read_cases(patients: PatientSymptoms, about: Mapping[str, str]) -> ReadCases
     """
     cases = subgroups(patients)
     observed = patients.symptoms.loc[~patients.symptoms["excluded"], "case_id"].value_counts()
-    found = [(row.case_id, "symptoms", row.given, "not read", row.reason, "") for row in patients.unread.itertuples()]
+    found = [
+        (row.case_id, "symptoms", row.given, "not read", row.reason, "")
+        for row in patients.unread.itertuples()
+    ]
     found += [
-        (case, "symptoms", str(n), "many symptoms", f"{n} symptoms are far more than one patient usually has: is it one?", "")
+        (
+            case,
+            "symptoms",
+            str(n),
+            "many symptoms",
+            f"{n} symptoms are far more than one patient usually has: is it one?",
+            "",
+        )
         for case, n in observed[observed > MANY_SYMPTOMS].items()
     ]
     none_observed = cases.loc[~cases["case_id"].isin(observed.index), "case_id"]
     found += [
-        (case, "symptoms", "", "no observed symptom", "every symptom is excluded, so the order of diseases says little", "")
+        (
+            case,
+            "symptoms",
+            "",
+            "no observed symptom",
+            "every symptom is excluded, so the order of diseases says little",
+            "",
+        )
         for case in none_observed
     ]
     return ReadCases(

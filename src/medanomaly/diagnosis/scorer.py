@@ -88,18 +88,23 @@ def _look(ranker: Ranker, patients: PatientSymptoms, top: int, model: str) -> Lo
         values = ranker.scores(case)
         best, rank, of = best_first(values, top)
         if (own := rank_of(values, true[i])) < np.inf and true[i] not in best:
-            best, rank, of = (np.append(a, b) for a, b in ((best, true[i]), (rank, int(own)), (of, values[true[i]])))
+            best, rank, of = (
+                np.append(a, b) for a, b in ((best, true[i]), (rank, int(own)), (of, values[true[i]]))
+            )
         ratio = ranker.components(case)[0]
         weight = float(case.weight.sum()) or 1.0
         score[i] = -float(ratio[best[0]]) / weight
         parts.append((case.case_id, best, rank, of))
     sizes = [len(best) for _, best, _, _ in parts]
     best, rank, of = (
-        np.concatenate([part[k] for part in parts]) if parts else np.zeros(0, dtype=np.int64) for k in (1, 2, 3)
+        np.concatenate([part[k] for part in parts]) if parts else np.zeros(0, dtype=np.int64)
+        for k in (1, 2, 3)
     )
     table = pd.DataFrame(
         {
-            "case_id": pd.array(np.repeat(np.array([p[0] for p in parts], dtype=object), sizes), dtype="string"),
+            "case_id": pd.array(
+                np.repeat(np.array([p[0] for p in parts], dtype=object), sizes), dtype="string"
+            ),
             "model": pd.array([model] * len(best), dtype="string"),
             "rank": rank.astype(np.int32),
             "disease": pd.array(np.array(ranker.profiles.diseases, dtype=object)[best], dtype="string"),
@@ -177,7 +182,9 @@ class SymptomScorer:
         reasons = self.reasons(patients, rankings, 1)
         if reasons.empty:
             return pd.DataFrame(columns=list(EXPLANATION_COLUMNS))
-        weight = reasons["weight"].where(~reasons["excluded"], 0.0).groupby(reasons["case_id"]).transform("sum")
+        weight = (
+            reasons["weight"].where(~reasons["excluded"], 0.0).groupby(reasons["case_id"]).transform("sum")
+        )
         table: dict[str, Any] = {
             "case_id": reasons["case_id"],
             "model": reasons["model"],

@@ -1,4 +1,4 @@
-"""An ontology as the files of a bundle, and back; nothing of it is code, and opening takes a fraction of reading ``hp.obo``."""
+"""An ontology as the files of a bundle, and back; to open it takes a fraction of reading ``hp.obo``."""
 
 import json
 import zlib

@@ -51,7 +51,12 @@ def read_symptoms(
             remedy="Bring cases of more publications; a case without a publication stands for itself.",
         )
     quarantine = pd.DataFrame(
-        {"record": found.refused["case_id"], "column": "symptoms", "value": "", "reason": found.refused["reason"]}
+        {
+            "record": found.refused["case_id"],
+            "column": "symptoms",
+            "value": "",
+            "reason": found.refused["reason"],
+        }
     ).astype("string")
     summary = {
         "n_records": len(cases) + len(quarantine),

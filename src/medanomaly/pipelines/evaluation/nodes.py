@@ -26,7 +26,7 @@ def measure(
     run: RunParams,
     *also: pd.DataFrame,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Metrics and paired comparisons of models and baselines, from the same resamples; and metrics that the modality adds."""
+    """Metrics, and paired comparisons of models and baselines, from the same resamples; ``also`` are further metrics."""
     from medanomaly.evaluation.comparison import compare_models
     from medanomaly.evaluation.metrics import evaluate
 
