@@ -73,7 +73,7 @@ class PhenotypeRanker(ModelKind):
 
 
 # cases of a run that get a page of their own
-SHOWN_CASES = 40
+SHOWN_CASES = 20
 
 
 def shown_cases(data: ModelInput) -> list[str]:

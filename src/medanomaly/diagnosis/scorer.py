@@ -26,7 +26,7 @@ REASONS = (
     "frequency", "stated", "reference",
 )  # fmt: skip
 # so many of the first diseases of a case are explained
-EXPLAINED_DISEASES = 10
+EXPLAINED_DISEASES = 5
 OBSERVED, EXCLUDED = "observed", "excluded"
 
 

@@ -61,14 +61,17 @@ class Profile:
 
 
 def unknown_profiles(known: list[Profile], params: SymptomParams) -> list[Profile]:
-    """Diseases that nobody has described: symptoms of many known diseases, mixed."""
-    terms = sorted({term for profile in known for term in profile.frequency})
+    """Diseases that nobody has described: each has half of its symptoms from one known disease, half from another."""
     ids = [f"unknown disease {i}" for i in range(1, params.unknown_diseases + 1)]
     made = []
     for i, rng in enumerate(own_streams(ids, params.seed, "unknown diseases"), start=1):
-        chosen = rng.choice(len(terms), size=min(params.unknown_symptoms, len(terms)), replace=False)
-        share = rng.uniform(0.5, 1.0, size=len(chosen))
-        frequency = {terms[k]: float(f) for k, f in zip(chosen, share, strict=True)}
+        frequency: dict[str, float] = {}
+        for k in rng.choice(len(known), size=min(2, len(known)), replace=False):
+            terms = list(known[k].frequency)
+            some = rng.permutation(len(terms))[: params.unknown_symptoms // 2]
+            frequency |= {
+                terms[j]: float(f) for j, f in zip(some, rng.uniform(0.5, 1.0, len(some)), strict=True)
+            }
         made.append(Profile(f"SYNTHETIC:{i}", ids[i - 1], frequency))
     return made
 
@@ -103,8 +106,8 @@ def draw_symptoms(
             weight = np.cumsum(1.0 + _FITTING * (fits @ has[i]))
             number = int(np.searchsorted(weight, u_disease * weight[-1], side="right"))
         profile = (*known, *unknown)[number]
-        case, series = f"{ids[i]} symptoms", 1 + int(u_series * params.series)
-        cases.append((case, ids[i], f"{profile.disease} series {series}", profile.disease, profile.name))
+        case, series = ids[i], 1 + int(u_series * params.series)
+        cases.append((case, case, f"{profile.disease} series {series}", profile.disease, profile.name))
         terms, frequency = terms_of[number]
         drawn = rng.random((3, len(terms)))
         own = [COMORBIDITY_TERMS[name] for name, ill in zip(COMORBIDITIES, has[i], strict=True) if ill]

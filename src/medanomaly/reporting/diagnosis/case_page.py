@@ -8,13 +8,20 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.reporting.page import render
-from medanomaly.reporting.sections import Card, Cell, Fact, Section, Table
+from medanomaly.reporting.sections import Cell, Fact, Section, Table
 from medanomaly.reporting.wording import DASH, counted, equals_p_value, percent, signed
 
 # diseases that are listed, and those whose symptoms are shown one by one
 LISTED, EXPLAINED = 20, 5
 SHOWN_SYMPTOMS = 60
 UNLIKE = 0.05
+REASON_COLUMNS = (
+    "Symptom of the patient",
+    "For or against",
+    "Known of this disease",
+    "How often",
+    "Who says so",
+)
 
 
 def page_name(case_id: str) -> str:
@@ -97,10 +104,13 @@ def case_page(
         **({"Data": dataset} if dataset else {}),
         **{word.capitalize(): text for word, text in knowledge.items()},
     }
+    said: dict[str, list] = {}
+    for row in reasons.itertuples(index=False):
+        said.setdefault(row.disease, []).append(row)
     sections = [
         _answer(patient, symptoms, ranking, p_value),
-        _list(ranking, reasons, patient),
-        _for_and_against(ranking, reasons),
+        _list(ranking, said),
+        _for_and_against(ranking, said),
         _symptoms(symptoms, reasons),
         *([_questions(questions)] if questions is not None and len(questions) else []),
         *([_unread(unread)] if len(unread) else []),
@@ -171,18 +181,17 @@ def _answer(patient: pd.Series, symptoms: pd.DataFrame, ranking: pd.DataFrame, p
     return Section("The answer", text, lead=lead, cautions=cautions, key="answer")
 
 
-def _list(ranking: pd.DataFrame, reasons: pd.DataFrame, patient: pd.Series) -> Section:
-    explained = reasons.groupby("disease", sort=False)
+def _list(ranking: pd.DataFrame, reasons: Mapping[str, list]) -> Section:
     rows, marks = [], []
     sure = ranking["probability"].notna().any()
-    for row in ranking.head(LISTED).itertuples():
-        of = explained.get_group(row.disease) if row.disease in explained.groups else reasons.head(0)
+    for place, row in enumerate(ranking.head(LISTED).itertuples()):
+        of = reasons.get(row.disease, [])
         cells = [
             Cell(f"{row.rank}"),
             Cell(
                 row.disease_name,
                 small=row.disease,
-                link=f"#{_key(row.disease)}" if len(of) and row.Index in ranking.index[:EXPLAINED] else "",
+                link=f"#{_key(row.disease)}" if of and place < EXPLAINED else "",
             ),
         ]
         if sure:
@@ -203,11 +212,10 @@ def _list(ranking: pd.DataFrame, reasons: pd.DataFrame, patient: pd.Series) -> S
     )
 
 
-def _strongest(reasons: pd.DataFrame, sign: int, shown: int = 3) -> str:
+def _strongest(reasons: Sequence[Any], sign: int, shown: int = 3) -> str:
     """The symptoms that say most for (1) or against (-1) a disease."""
-    toward = reasons[sign * reasons["log_ratio"] > 0]
-    toward = toward.reindex(toward["log_ratio"].abs().sort_values(ascending=False, kind="stable").index)
-    return "; ".join(_written(row) for row in toward.head(shown).itertuples()) or DASH
+    toward = sorted((row for row in reasons if sign * row.log_ratio > 0), key=lambda row: -abs(row.log_ratio))
+    return "; ".join(_written(row) for row in toward[:shown])
 
 
 def _written(row: Any) -> str:
@@ -223,41 +231,28 @@ def _key(disease: str) -> str:
     return f"disease-{re.sub(r'[^A-Za-z0-9]+', '-', disease)}"
 
 
-def _for_and_against(ranking: pd.DataFrame, reasons: pd.DataFrame) -> Section:
-    cards = []
-    scale = float(reasons["log_ratio"].abs().max()) or 1.0
+def _for_and_against(ranking: pd.DataFrame, reasons: Mapping[str, list]) -> Section:
+    below = []
+    scale = max((abs(row.log_ratio) for of in reasons.values() for row in of), default=1.0) or 1.0
     for row in ranking.head(EXPLAINED).itertuples():
-        of = reasons[reasons["disease"] == row.disease]
-        if of.empty:
+        of = reasons.get(row.disease, [])
+        if not of:
             continue
-        chance = f"probability {percent(row.probability)}" if pd.notna(row.probability) else ""
-        cards.append(
-            Card(
-                _key(row.disease),
-                f"{row.rank}. {row.disease_name}",
-                ", ".join(part for part in (row.disease, chance) if part),
-                table=Table(
-                    "",
-                    (
-                        "Symptom of the patient",
-                        "For or against",
-                        "Known of this disease",
-                        "How often",
-                        "Who says so",
-                    ),
-                    [_reason(reason, scale) for reason in of.head(SHOWN_SYMPTOMS).itertuples(index=False)],
-                    f"{len(of) - SHOWN_SYMPTOMS} further symptoms say less."
-                    if len(of) > SHOWN_SYMPTOMS
-                    else "",
-                    layout="stacked",
-                ),
+        more = f"{len(of) - SHOWN_SYMPTOMS} further symptoms say less." if len(of) > SHOWN_SYMPTOMS else ""
+        rows = [_reason(reason, scale) for reason in of[:SHOWN_SYMPTOMS]]
+        chance = f", probability {percent(row.probability)}" if pd.notna(row.probability) else ""
+        below.append(
+            Section(
+                f"{row.rank}. {row.disease_name} ({row.disease}{chance})",
+                tables=[Table("", REASON_COLUMNS, rows, more)],
+                key=_key(row.disease),
             )
         )
     return Section(
         "What speaks for and against each",
         "The bar is the logarithm of the likelihood ratio: how much more often this disease has the symptom than diseases "
         "have it on average. To the right it speaks for the disease, to the left against it. Excluded symptoms count less.",
-        cards=cards,
+        sections=below,
         key="for-and-against",
     )
 
@@ -276,7 +271,7 @@ def _reason(row: Any, scale: float) -> Sequence[Cell]:
         ),
         Cell(matched, small="" if matched in ("the same", "nothing like it") else row.matched_term),
         Cell(often, small=row.stated if row.stated and row.frequency else ""),
-        Cell(str(row.reference).replace(";", ", ") or DASH),
+        Cell(str(row.reference).replace(";", ", ")),
     )
 
 
