@@ -40,7 +40,7 @@ class Cases:
         after_models: nodes that read the results of all models, before the evaluation.
         before_gathering: nodes that score what models are compared with, besides the baselines on features.
         also_scored: names of score tables that they make.
-        also_measured: names of metrics tables that nodes after the models make; they stand among the metrics.
+        also_measured: name of a metrics table that nodes after the models make; it stands among the metrics of the run.
         sections: metrics and all else to the sections of the report.
         named_by: names of the datasets that ``names`` takes, in order.
         names: they to case_id -> the name that a reader knows the case by; a case without one goes by its id.
@@ -55,7 +55,7 @@ class Cases:
     after_models: Callable[[tuple[Model, ...]], Pipeline] = lambda models: Pipeline([])
     before_gathering: Callable[[tuple[Model, ...]], Pipeline] = lambda models: Pipeline([])
     also_scored: tuple[str, ...] = ()
-    also_measured: tuple[str, ...] = ()
+    also_measured: str = ""
     named_by: tuple[str, ...] = ()
     names: Callable[..., Mapping[str, str]] = lambda: {}
     leading_kind: str = ""

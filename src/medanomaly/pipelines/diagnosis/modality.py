@@ -100,7 +100,7 @@ PATIENTS = Cases(
     features=features,
     views={"symptoms": View(("patients", "symptoms", "knowledge"), patients_with_symptoms, recipe=True)},
     after_models=measured,
-    also_measured=("ranking_metrics",),
+    also_measured="ranking_metrics",
     sections=sections,
 )
 

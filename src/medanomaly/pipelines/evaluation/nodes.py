@@ -24,17 +24,15 @@ def measure(
     params: EvaluationParams,
     alarm: AlarmParams,
     run: RunParams,
-    *also: pd.DataFrame,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Metrics, and paired comparisons of models and baselines, from the same resamples; ``also`` are further metrics."""
+    """Metrics and paired comparisons of models and baselines, from the same resamples."""
     from medanomaly.evaluation.comparison import compare_models
     from medanomaly.evaluation.metrics import evaluate
 
     settings = judged_as_flagged(params, alarm, run)
     everything = pd.concat([scores, baselines], ignore_index=True)
-    measured = evaluate(cases, everything, modality, settings)
     return (
-        pd.concat([measured, *also], ignore_index=True) if also else measured,
+        evaluate(cases, everything, modality, settings),
         compare_models(cases, everything, modality, settings),
     )
 

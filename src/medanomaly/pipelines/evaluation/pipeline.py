@@ -42,17 +42,17 @@ def evaluation(environment: Environment) -> Pipeline:
     """
     parts, defaults = [], leading_models(environment)
     for modality in environment.modalities:
-        cases = cases_of(environment, modality)
-        sections = cases.sections(environment.models[modality])
-        listed = _listed(modality, cases, defaults.get(modality, ""))
-        measures = _measures(modality, cases.also_measured)
-        parts.append(Pipeline([measures, listed, sections, _drawn(modality, defaults)], tags=modality))
+        sections = cases_of(environment, modality).sections(environment.models[modality])
+        listed = _listed(modality, cases_of(environment, modality), defaults.get(modality, ""))
+        parts.append(
+            Pipeline([_measures(modality), listed, sections, _drawn(modality, defaults)], tags=modality)
+        )
     if len(environment.modalities) > 1:
         parts += [_page(modality, defaults) for modality in environment.modalities]
     return Pipeline([*parts, _report(environment)])
 
 
-def _measures(modality: str, also: tuple[str, ...]) -> Pipeline:
+def _measures(modality: str) -> Pipeline:
     def of(*names: str) -> list[str]:
         return [f"{modality}.{name}" for name in names]
 
@@ -69,7 +69,7 @@ def _measures(modality: str, also: tuple[str, ...]) -> Pipeline:
             ),
             Node(
                 named(measure),
-                [*of("cases", "scores", "baselines"), *JUDGED, *of(*also)],
+                [*of("cases", "scores", "baselines"), *JUDGED],
                 of("metrics", "comparisons"),
                 name=f"{modality}.measure",
             ),
@@ -144,6 +144,8 @@ def _page(modality: str, defaults: dict[str, str]) -> Pipeline:
 def _report(environment: Environment) -> Pipeline:
     modalities = environment.modalities
     results = {name: of for m in modalities for name, of in (_results(m) | _figures(m)).items()}
+    more = {m: cases_of(environment, m).also_measured for m in modalities}
+    results |= {f"{m}__more_metrics": f"{m}.{table}" for m, table in more.items() if table}
     bundles = [f"{m}.{model.name}.bundle" for m in modalities for model in environment.models[m]]
     return Pipeline(
         [

@@ -87,7 +87,10 @@ def write_report(
     results = [replace(r, cases_file=f"{r.name}/cases.csv") for r in results]
     checks = [{"modality": r.name, **check} for r in results for check in r.audit["checks"]]
     return (
-        pd.concat([r.metrics for r in results], ignore_index=True),
+        pd.concat(
+            [table for r in results for table in (r.metrics, r.more_metrics) if table is not None],
+            ignore_index=True,
+        ),
         pd.concat([r.comparisons for r in results], ignore_index=True),
         {"dataset": run.dataset, "checks": checks},
         {f"{r.name}_{name}": svg for r in results for name, svg in r.figures.items()},
