@@ -2,19 +2,24 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from medanomaly.core.bundle import RECIPE, Bundle, make_bundle
 from medanomaly.core.cases import age_band
+from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.models import ModelInput
 from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, ReadCases, text_rows
 from medanomaly.diagnosis.knowledge.source import Knowledge
 from medanomaly.diagnosis.patients import PatientSymptoms
 from medanomaly.diagnosis.readers.any_form import form_of, read_patients
+from medanomaly.diagnosis.readers.notes import read_notes
 from medanomaly.diagnosis.readers.words import Words
 from medanomaly.diagnosis.sealed_ontology import ontology_files, opened_ontology
+
+if TYPE_CHECKING:
+    from medanomaly.diagnosis.text.read import NoteReader
 
 # a longer list is probably that of a whole cohort, or a questionnaire; it is ranked all the same
 MANY_SYMPTOMS = 100
@@ -65,16 +70,33 @@ class SymptomRecipe:
         """2 for a phenopacket, a FHIR bundle, or a table or mapping with symptoms, else 0."""
         return 2 * (form_of(raw) is not None)
 
-    def read(self, raw: Any) -> ReadCases:
+    @cached_property
+    def notes(self) -> "NoteReader":
+        """Reader of free text."""
+        from medanomaly.diagnosis.text.read import NoteReader
+
+        return NoteReader(self.words.ontology)
+
+    def read(self, raw: Any = None, *, text: str | Mapping[str, str] | None = None) -> ReadCases:
         """Patients with their symptoms; what is unknown, withdrawn or no symptom is a finding, and is not used.
 
         Args:
             raw: as of :func:`medanomaly.diagnosis.readers.any_form.read_patients`.
+            text: a note, or case id -> note, in place of ``raw``.
 
         Raises:
-            InputError: it is no patient with symptoms at all.
+            InputError: it is no patient with symptoms at all, or a note that is no text.
+            ConfigurationError: both are given, or neither.
         """
-        return read_cases(read_patients(raw, self.words), self.bundle.manifest["knowledge"])
+        if (raw is None) == (text is None):
+            raise ConfigurationError(
+                "patients and a text were given"
+                if text is not None
+                else "neither patients nor a text were given",
+                remedy="Give one of them.",
+            )
+        patients = read_patients(raw, self.words) if text is None else read_notes(text, self.notes)
+        return read_cases(patients, self.bundle.manifest["knowledge"])
 
 
 def read_cases(patients: PatientSymptoms, about: Mapping[str, str]) -> ReadCases:

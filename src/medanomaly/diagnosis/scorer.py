@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ REASONS = (
 )  # fmt: skip
 # so many of the first diseases of a case are explained
 EXPLAINED_DISEASES = 5
-OBSERVED, EXCLUDED = "observed", "excluded"
+OBSERVED = "observed"
 
 
 def fitted_ranker(data: ModelInput, params: "PhenotypeRankerParams", context: FitContext) -> Bundle:
@@ -72,8 +72,8 @@ class Looked:
     """What a ranker says of n cases.
 
     Attributes:
-        score: (n,) how little each looks like any disease: minus the mean log likelihood ratio of its symptoms for the first
-            disease.
+        score: (n,) how little each looks like any disease: the share of the information of its observed symptoms that the
+            first disease does not have, 0 to 1.
         rankings: ``RANKINGS``: the first diseases of each case, and the diagnosed one where the case has one that is known.
     """
 
@@ -91,9 +91,10 @@ def _look(ranker: Ranker, patients: PatientSymptoms, top: int, model: str) -> Lo
             best, rank, of = (
                 np.append(a, b) for a, b in ((best, true[i]), (rank, int(own)), (of, values[true[i]]))
             )
-        ratio = ranker.components(case)[0]
-        weight = float(case.weight.sum()) or 1.0
-        score[i] = -float(ratio[best[0]]) / weight
+        total = float(case.weight @ ranker.similarity.information[case.observed])
+        shared = float(ranker.components(case)[1][best[0]] * case.weight.sum())
+        # without an observed symptom nothing is shared with any disease
+        score[i] = 1 - shared / total if total > 0 else 1.0
         parts.append((case.case_id, best, rank, of))
     sizes = [len(best) for _, best, _, _ in parts]
     best, rank, of = (
@@ -178,25 +179,19 @@ class SymptomScorer:
     def contributions(
         self, patients: PatientSymptoms, rankings: pd.DataFrame, ids: list[str]
     ) -> pd.DataFrame:
-        """``EXPLANATION_COLUMNS``: what each symptom adds to how little a patient looks like the nearest disease."""
-        reasons = self.reasons(patients, rankings, 1)
-        if reasons.empty:
-            return pd.DataFrame(columns=list(EXPLANATION_COLUMNS))
-        weight = (
-            reasons["weight"].where(~reasons["excluded"], 0.0).groupby(reasons["case_id"]).transform("sum")
-        )
-        table: dict[str, Any] = {
-            "case_id": reasons["case_id"],
-            "model": reasons["model"],
-            "feature": reasons["name"],
-            "value": np.where(reasons["excluded"], EXCLUDED, OBSERVED),
-            "unit": "",
-            "usual_low": np.nan,
-            "usual_high": np.nan,
-            "contribution": -reasons["log_ratio"] / weight.where(weight > 0, 1.0),
-            "exact": True,
-        }
-        order = {case: i for i, case in enumerate(ids)}
-        found = pd.DataFrame(table).assign(order=reasons["case_id"].map(order))
-        found = found.sort_values(["order", "contribution"], ascending=[True, False], kind="stable")
-        return found[list(EXPLANATION_COLUMNS)].reset_index(drop=True)
+        """``EXPLANATION_COLUMNS``: what each observed symptom adds to how little a patient looks like any disease."""
+        ranker, like = self.ranker, self.ranker.similarity
+        first = rankings.drop_duplicates("case_id").set_index("case_id")["disease"]
+        place = {case: i for i, case in enumerate(ids)}
+        rows = []
+        for case in ranker.code(patients):
+            column = ranker.columns[first[case.case_id]]
+            shared = np.array([like.observed(int(term))[column] for term in case.observed])
+            own = like.information[case.observed]
+            total = float(case.weight @ own) or 1.0
+            for term, value in zip(case.observed, case.weight * (own - shared) / total, strict=True):
+                rows.append((place[case.case_id], case.case_id, ranker.names[term], float(value)))
+        rows.sort(key=lambda row: (row[0], -row[3]))
+        table = pd.DataFrame(rows, columns=["place", "case_id", "feature", "contribution"])
+        table = table.assign(model=self.bundle.manifest.name, value=OBSERVED, unit="", exact=True)
+        return table.assign(usual_low=np.nan, usual_high=np.nan)[list(EXPLANATION_COLUMNS)]

@@ -168,7 +168,7 @@ class Models:
         return answers(recipe, asked, read, alpha, wanted, say)
 
     def rank(
-        self, raw: Any, *, model: str | None = None, top: int = 10, explain: int = 5, **options: Any
+        self, raw: Any = None, *, model: str | None = None, top: int = 10, explain: int = 5, **options: Any
     ) -> "Rankings":
         """Diseases in order for patients with symptoms.
 
@@ -177,7 +177,7 @@ class Models:
             model: name of a model that ranks; None takes the first one.
             top: so many diseases per case.
             explain: so many of them with what each symptom says.
-            options: of the recipe, such as ``text``.
+            options: of the recipe: ``text`` is a note in place of ``raw``.
 
         Raises:
             InputError: the raw data hold no patient. What is wrong with one case costs only that case.
