@@ -249,7 +249,7 @@ def test_a_packed_configuration_gives_the_same_pipelines_as_its_folder(tmp_path,
 
 def pipelines_of(of):
     stages = ("data_processing", "feature_engineering", "evaluation", "risk_models", "tuning", "scoring")
-    return (*stages, "tabular_models", "signal_models", "imaging_models")
+    return (*stages, *(modality.stage for modality in ALL.values()))
 
 
 @pytest.mark.parametrize("word", [["run"], []])
@@ -410,7 +410,15 @@ def test_a_kind_refuses_a_bundle_of_another_kind(name):
 @pytest.mark.parametrize(
     ("env", "leading"),
     [
-        ("base", {"tabular": "two_view_ensemble", "signals": "beat_detector", "imaging": "lbe"}),
+        (
+            "base",
+            {
+                "tabular": "two_view_ensemble",
+                "signals": "beat_detector",
+                "imaging": "lbe",
+                "diagnosis": "phenotype_ranker",
+            },
+        ),
         ("ucr", {"signals": "many_scale_profile"}),
     ],
 )

@@ -175,7 +175,7 @@ def _settings_of(pipeline: Any, made: Mapping[str, Mapping[str, str]]) -> set[st
 
 def _is_raw(name: str) -> bool:
     # what a study found is read like raw data: its content counts, and not how the study was set
-    return name.endswith((".raw", ".best_parameters"))
+    return name.endswith((".raw", ".knowledge", ".best_parameters"))
 
 
 def _file_state(dataset: Any) -> str:

@@ -16,6 +16,7 @@ COMMANDS = {
     "report": "medanomaly.commands.report",
     "score": "medanomaly.commands.score",
     "explain": "medanomaly.commands.explain",
+    "diagnose": "medanomaly.commands.diagnose",
     "models": "medanomaly.commands.models",
     "infer": "medanomaly.commands.infer",
     "serve": "medanomaly.commands.serve",

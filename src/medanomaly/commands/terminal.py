@@ -116,7 +116,9 @@ def add_reading_options(command: Callable) -> Callable:
             type=click.Path(),
             help="A table of earlier records of the same patients; they are not scored.",
         ),
-        click.option("--modality", help="tabular, signals or imaging; found out where it is left out."),
+        click.option(
+            "--modality", help="tabular, signals, imaging or diagnosis; found out where it is left out."
+        ),
     ):
         command = option(command)
     return command

@@ -53,7 +53,7 @@ class Manifest(Mapping[str, Any]):
 
     @property
     def modality(self) -> str:
-        """What it scores: ``tabular``, ``signals``, ``imaging``, or one of these with ``_risk``."""
+        """What it scores: ``tabular``, ``signals``, ``imaging``, ``diagnosis``, or one of these with ``_risk``."""
         return self.entries["modality"]
 
     @property

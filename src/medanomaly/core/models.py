@@ -27,6 +27,7 @@ KIND_PACKAGES = (
     "medanomaly.imaging.kinds",
     "medanomaly.tabular.risk.kind",
     "medanomaly.imaging.supervised.kinds",
+    "medanomaly.diagnosis.kinds",
 )
 
 EXPLANATION_COLUMNS = (
@@ -73,7 +74,8 @@ class ModelInput:
 
     Attributes:
         cases: case table of n rows.
-        inputs: features, waveforms, images, recordings or series of these cases; what it is depends on ``ModelKind.reads``.
+        inputs: features, waveforms, images, recordings, series or symptoms of these cases; what it is depends on
+            ``ModelKind.reads``.
         about: what is known of the inputs: units, input contract, settings.
     """
 
@@ -108,7 +110,7 @@ class ModelKind(ABC):
 
     Attributes:
         name: of the kind, as parameters and manifests name it.
-        reads: what it reads of a case: ``features``, ``waveforms``, ``recordings``, ``series`` or ``images``.
+        reads: what it reads of a case: ``features``, ``waveforms``, ``recordings``, ``series``, ``images`` or ``symptoms``.
         params: class of its block of parameters.
         explains: whether its scores come with explanations.
         tunable: whether a study can search its options.

@@ -42,6 +42,7 @@ RECIPES = {
     "cut_beat_recipe": RecipeKind("medanomaly.signals.recipe", "CutBeatRecipe", "lstm_autoencoder"),
     "series_recipe": RecipeKind("medanomaly.signals.recipe", "SeriesRecipe", "many_scale_profile"),
     "image_recipe": RecipeKind("medanomaly.imaging.recipe", "ImageRecipe", "lbe"),
+    "symptom_recipe": RecipeKind("medanomaly.diagnosis.recipe", "SymptomRecipe", "phenotype_ranker"),
 }
 
 

@@ -89,6 +89,12 @@ SOURCES = {
     "medmnist": Source(
         "MedMNIST v2 (Yang et al. 2023)", "https://medmnist.com", "pneumoniamnist.npz", "CC BY 4.0"
     ),
+    "phenopackets": Source(
+        "the phenopacket-store (Danis et al. 2024)",
+        "https://github.com/monarch-initiative/phenopacket-store/releases",
+        "all_phenopackets.zip, as phenopacket-store-<release>.zip",
+        "BSD-3-Clause",
+    ),
 }
 
 

@@ -1,12 +1,13 @@
 """The modalities, in the order of the report."""
 
+from medanomaly.pipelines.diagnosis.modality import DIAGNOSIS
 from medanomaly.pipelines.environment import Environment
 from medanomaly.pipelines.imaging.modality import IMAGING
 from medanomaly.pipelines.modality import Cases, Modality
 from medanomaly.pipelines.signals.modality import SIGNALS
 from medanomaly.pipelines.tabular.modality import TABULAR
 
-ALL: dict[str, Modality] = {modality.name: modality for modality in (TABULAR, SIGNALS, IMAGING)}
+ALL: dict[str, Modality] = {modality.name: modality for modality in (TABULAR, SIGNALS, IMAGING, DIAGNOSIS)}
 
 
 def leading_models(environment: Environment) -> dict[str, str]:

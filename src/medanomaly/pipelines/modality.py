@@ -41,6 +41,7 @@ class Cases:
         after_models: nodes that read the results of all models, before the evaluation.
         before_gathering: nodes that score what models are compared with, besides the baselines on features.
         also_scored: names of score tables that they make.
+        also_measured: name of a metrics table that nodes after the models make; it stands among the metrics of the run.
         sections: metrics and all else to the sections of the report.
         named_by: names of the datasets that ``names`` takes, in order.
         names: they to case_id -> the name that a reader knows the case by; a case without one goes by its id.
@@ -55,6 +56,7 @@ class Cases:
     after_models: Callable[[tuple[Model, ...]], Pipeline] = lambda models: Pipeline([])
     before_gathering: Callable[[tuple[Model, ...]], Pipeline] = lambda models: Pipeline([])
     also_scored: tuple[str, ...] = ()
+    also_measured: str = ""
     named_by: tuple[str, ...] = ()
     names: Callable[..., Mapping[str, str]] = lambda: {}
     recipe: str = ""
@@ -70,7 +72,7 @@ class Modality:
     """One kind of data, from raw files to the report.
 
     Attributes:
-        name: ``tabular``, ``signals`` or ``imaging``.
+        name: ``tabular``, ``signals``, ``imaging`` or ``diagnosis``.
         stage: name of the registered pipeline of its models.
         cases: name of what a case is -> how it is treated.
         each_model: further nodes of one model, which read its bundle and scores.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -48,13 +49,7 @@ def render(
         HTML. The same input gives the same text. Every value is escaped; only the SVG figures are inserted as they are,
         and the page's content-security policy lets no script run.
     """
-    environment = Environment(
-        loader=PackageLoader("medanomaly.reporting"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = _templates()
     source, _, _ = environment.loader.get_source(environment, "report.css")
     made_on = day(run.get("created"))
     return environment.get_template("page.html").render(
@@ -65,6 +60,18 @@ def render(
         subtitle=subtitle,
         facts=" ".join(part for part in (facts, f"Made on {made_on}." if made_on else "") if part),
         sections=[_section(section) for section in (*sections, _how_it_was_made(run))],
+    )
+
+
+@cache
+def _templates() -> Environment:
+    """Compiled once: that takes longer than to fill a page."""
+    return Environment(
+        loader=PackageLoader("medanomaly.reporting"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 

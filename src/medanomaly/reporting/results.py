@@ -24,6 +24,7 @@ class ModalityResults:
         cases: case table, all splits.
         scores: score table of one or more models.
         metrics: metrics table; None or empty where there are no labels.
+        more_metrics: metrics that only this modality has, in the same form; its own sections show them.
         comparisons: paired comparisons of models.
         audit: ``{"checks": [...]}``.
         explanations: explanations of the most anomalous cases.
@@ -50,6 +51,7 @@ class ModalityResults:
     cases: pd.DataFrame
     scores: pd.DataFrame
     metrics: pd.DataFrame | None = None
+    more_metrics: pd.DataFrame | None = None
     comparisons: pd.DataFrame | None = None
     audit: Mapping | None = None
     explanations: pd.DataFrame | None = None

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from medanomaly.core.errors import InputError
@@ -138,6 +138,35 @@ class Section:
     notes: Sequence[str] = ()
     sections: Sequence["Section"] = ()
     key: str = ""
+
+
+def from_above(sections: Sequence[Section], folder: str) -> list[Section]:
+    """Sections whose links to files beside them lead there from the folder above.
+
+    Args:
+        sections: whose links are relative to ``folder``.
+        folder: name of the folder of the files.
+    """
+
+    def moved(address: str) -> str:
+        return f"{folder}/{address}" if address and not address.startswith("#") else address
+
+    def table(of: Table) -> Table:
+        rows = [
+            [replace(cell, link=moved(cell.link)) if isinstance(cell, Cell) else cell for cell in row]
+            for row in of.rows
+        ]
+        return replace(of, rows=rows)
+
+    return [
+        replace(
+            section,
+            links=[(text, moved(address)) for text, address in section.links],
+            tables=[table(of) for of in section.tables],
+            sections=from_above(section.sections, folder),
+        )
+        for section in sections
+    ]
 
 
 def slug(title: str) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,9 @@ from medanomaly.core.recipe import RECIPES, ReadCases, Recipe, open_recipe
 from medanomaly.core.sealed_alarm import DEFAULT_ALPHA, alpha_of
 from medanomaly.monitoring.batch_shift import ShiftCheck, check_shift
 from medanomaly.scoring.answers import Answers
+
+if TYPE_CHECKING:
+    from medanomaly.scoring.rankings import Rankings
 
 # so many of the most anomalous cases per model are explained, where nothing else is asked for
 EXPLAINED = 20
@@ -82,7 +85,7 @@ class Models:
 
     @property
     def modalities(self) -> list[str]:
-        """What raw cases can be given: ``tabular``, ``signals``, ``imaging``."""
+        """What raw cases can be given: ``tabular``, ``signals``, ``imaging``, ``diagnosis``."""
         return [recipe.bundle.manifest.modality for recipe in self._recipes.values()]
 
     def recipe(self, raw: Any = None, modality: str | None = None) -> Recipe:
@@ -167,6 +170,33 @@ class Models:
         read = recipe.read(raw, **options)
         wanted = EXPLAINED if explain is True else explain
         return answers(recipe, asked, read, alpha, wanted, say)
+
+    def rank(
+        self, raw: Any = None, *, model: str | None = None, top: int = 10, explain: int = 5, **options: Any
+    ) -> "Rankings":
+        """Diseases in order for patients with symptoms.
+
+        Args:
+            raw: a phenopacket, a FHIR bundle, a table or a mapping of symptoms, or the path of such a file.
+            model: name of a model that ranks; None takes the first one.
+            top: so many diseases per case.
+            explain: so many of them with what each symptom says.
+            options: of the recipe: ``text`` is a note in place of ``raw``.
+
+        Raises:
+            InputError: the raw data hold no patient. What is wrong with one case costs only that case.
+            ConfigurationError: no model here ranks.
+        """
+        from medanomaly.scoring.rankings import rank_cases
+
+        recipe = self.recipe(raw, "diagnosis")
+        asked = self.asked(recipe, None if model is None else [model])
+        ranking = [one for one in asked if "rankings" in one.kind.score_leaves]
+        if not ranking:
+            raise ConfigurationError(
+                "no model here ranks diseases", remedy="Train one: kedro run --env phenopackets."
+            )
+        return rank_cases(ranking[0].scorer, recipe.read(raw, **options), top, explain)
 
 
 def leading(recipe: Recipe, models: Collection[OpenModel]) -> str:

@@ -150,6 +150,8 @@ def _page(modality: str, defaults: dict[str, str]) -> Pipeline:
 def _report(environment: Environment) -> Pipeline:
     modalities = environment.modalities
     results = {name: of for m in modalities for name, of in (_results(m) | _figures(m)).items()}
+    more = {m: cases_of(environment, m).also_measured for m in modalities}
+    results |= {f"{m}__more_metrics": f"{m}.{table}" for m, table in more.items() if table}
     bundles = [f"{m}.{model.name}.bundle" for m in modalities for model in environment.models[m]]
     return Pipeline(
         [

@@ -75,16 +75,22 @@ def write_report(
     from dataclasses import replace
 
     from medanomaly.reporting.report import render_report
+    from medanomaly.reporting.sections import from_above
 
     results = _results(alarm, defaults, parts)
     if len(results) > 1:
         # each has a page of its own, which holds the details
         results = [replace(r, page=f"{r.name}/report.html") for r in results]
+    else:
+        results = [replace(r, sections=from_above(r.sections, r.name)) for r in results]
     # the list lies in the folder of the modality, which is where a page of one modality among several lies too
     results = [replace(r, cases_file=f"{r.name}/cases.csv") for r in results]
     checks = [{"modality": r.name, **check} for r in results for check in r.audit["checks"]]
     return (
-        pd.concat([r.metrics for r in results], ignore_index=True),
+        pd.concat(
+            [table for r in results for table in (r.metrics, r.more_metrics) if table is not None],
+            ignore_index=True,
+        ),
         pd.concat([r.comparisons for r in results], ignore_index=True),
         {"dataset": run.dataset, "checks": checks},
         {f"{r.name}_{name}": svg for r in results for name, svg in r.figures.items()},

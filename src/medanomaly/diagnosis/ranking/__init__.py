@@ -1,0 +1,1 @@
+"""Diseases of a case in order: frequencies of symptoms, likelihood ratios, similarity, explanation."""

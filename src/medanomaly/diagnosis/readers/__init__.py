@@ -1,0 +1,1 @@
+"""Readers of patients' symptoms, one per format."""

@@ -1,0 +1,138 @@
+"""Patients in any of their forms: phenopackets, FHIR bundles, tables, and plain mappings."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from medanomaly.core.errors import DataNotFoundError, InputError
+from medanomaly.diagnosis.knowledge.ontology import Ontology
+from medanomaly.diagnosis.patients import PatientSymptoms, read_symptoms, together, written_symptoms
+from medanomaly.diagnosis.readers import symptom_table
+from medanomaly.diagnosis.readers.case_table import case_table
+from medanomaly.diagnosis.readers.fhir import read_fhir
+from medanomaly.diagnosis.readers.phenopackets import _case, read_phenopackets
+from medanomaly.diagnosis.readers.words import Words, folded
+
+# a mapping with one of these is a phenopacket
+PHENOPACKET = ("phenotypicFeatures", "phenopacket")
+UNNAMED = "patient"
+
+
+def form_of(raw: Any) -> str | None:
+    """``phenopackets``, ``bundle`` (FHIR), ``table``, ``mapping``, ``list`` or ``patients``; None for anything else."""
+    if isinstance(raw, PatientSymptoms):
+        return "patients"
+    if isinstance(raw, (str, Path)):
+        return _form_of_path(Path(raw))
+    if isinstance(raw, Mapping):
+        return _form_of_mapping(raw)
+    if isinstance(raw, pd.DataFrame):
+        return "table" if _has(raw.columns, "symptoms") else None
+    many = isinstance(raw, Sequence) and not isinstance(raw, bytes) and len(raw) > 0
+    return "list" if many and all(form_of(one) for one in raw) else None
+
+
+def _form_of_path(path: Path) -> str | None:
+    ending = path.suffix.lower()
+    if path.is_dir():
+        return "phenopackets" if next(path.rglob("*.json"), None) is not None else None
+    if ending == ".json":
+        return form_of(_json(path)) if path.is_file() else None
+    return "phenopackets" if ending == ".zip" else "table" if ending in symptom_table.ENDINGS else None
+
+
+def _form_of_mapping(raw: Mapping) -> str | None:
+    if raw.get("resourceType") == "Bundle":
+        return "bundle"
+    if any(key in raw for key in PHENOPACKET):
+        return "phenopackets"
+    return "mapping" if _has(raw, "symptoms") else None
+
+
+def _has(names: Iterable, *roles: str) -> bool:
+    """Whether one of the names says one of these roles of a column."""
+    known = {word for role in roles for word in symptom_table.ROLES[role]}
+    return any(folded(str(name).replace("_", " ")) in known for name in names)
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return None
+
+
+def read_patients(raw: Any, ontology: Ontology | Words) -> PatientSymptoms:
+    """Cases with their symptoms.
+
+    Args:
+        raw: a phenopacket (mapping, file, folder or ZIP), a FHIR bundle (mapping or file), a table (or its file), a mapping
+            such as ``{"symptoms": ["HP:0001250", "ataxia"], "excluded": ["stroke"], "sex": "F", "age": 3}``, or
+            a list of these.
+        ontology: release that terms are resolved with.
+
+    Raises:
+        DataNotFoundError: there is no such file.
+        InputError: it is none of these.
+    """
+    words = ontology if isinstance(ontology, Words) else Words(ontology)
+    form = form_of(raw)
+    if form == "patients":
+        return raw
+    if form == "table":
+        return symptom_table.read_symptom_table(raw, words)
+    if form == "bundle":
+        return read_fhir(raw, words)
+    if form == "phenopackets":
+        return read_phenopackets(raw, words) if isinstance(raw, (str, Path)) else _packets(raw, words)
+    if form == "mapping":
+        return symptom_table.read_symptom_table(
+            _row(raw if isinstance(raw, Mapping) else _json(Path(raw)), UNNAMED), words
+        )
+    if form == "list":
+        many = raw if not isinstance(raw, (str, Path)) else _json(Path(raw))
+        return together([read_patients(_named(one, i), words) for i, one in enumerate(many, start=1)])
+    if isinstance(raw, (str, Path)) and not Path(raw).exists():
+        raise DataNotFoundError("the file or folder does not exist", source=raw)
+    raise InputError(
+        "it is no patient with symptoms",
+        remedy="Give a phenopacket, a FHIR bundle, a table with a column 'symptoms', or a mapping with 'symptoms'.",
+        source=raw if isinstance(raw, (str, Path)) else type(raw).__name__,
+    )
+
+
+def _packets(packet: Mapping[str, Any], words: Words) -> PatientSymptoms:
+    """A phenopacket that is no file; the reader of files says what is in one."""
+    inner = packet.get("phenopacket") if isinstance(packet.get("phenopacket"), Mapping) else packet
+    name = str(inner.get("id") or UNNAMED)
+    cases, rows, refused = [], [], []
+    try:
+        case, rows = _case(dict(packet), name, name)
+        cases.append(case)
+    except (InputError, ValueError, AttributeError, TypeError) as error:
+        why = error.problem if isinstance(error, InputError) else f"it is no valid phenopacket: {error}"
+        refused.append((name, why))
+    return read_symptoms(case_table(cases), written_symptoms(rows), words, refused)
+
+
+def _row(given: Mapping[str, Any], name: str) -> pd.DataFrame:
+    """A mapping as a table of one row."""
+    row = {
+        str(key): ";".join(map(str, value))
+        if isinstance(value, Sequence) and not isinstance(value, str)
+        else value
+        for key, value in given.items()
+    }
+    return pd.DataFrame([row if _has(row, "case_id", "patient_id") else {"case_id": name} | row])
+
+
+def _named(one: Any, number: int) -> Any:
+    """An element of a list, under a name of its own where it has none."""
+    if not isinstance(one, Mapping) or form_of(one) == "bundle":
+        return one
+    if form_of(one) == "phenopackets":
+        return one if one.get("id") or "phenopacket" in one else {**one, "id": f"{UNNAMED} {number}"}
+    return _row(one, f"{UNNAMED} {number}")

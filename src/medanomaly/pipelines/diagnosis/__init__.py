@@ -1,0 +1,1 @@
+"""Symptoms of patients: phenopackets, FHIR bundles, tables of symptoms."""

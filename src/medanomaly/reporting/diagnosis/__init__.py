@@ -1,0 +1,1 @@
+"""What a report says of rankings of diseases, and a page per case."""
