@@ -57,7 +57,7 @@ def data(knowledge):
 def fitted(data, **options):
     of = kind(NAME)
     params = of.params.model_validate({"kind": NAME, **options})
-    context = FitContext(NAME, "diagnosis", alpha=0.2, stamp={"dataset": "small", "recipe": "r"})
+    context = FitContext(NAME, "diagnosis", stamp={"dataset": "small", "recipe": "r"})
     bundle, _ = of.fit(data, params, context)
     return of, bundle
 
@@ -74,7 +74,7 @@ def test_the_bundle_says_what_it_was_made_from_and_serves_the_same_scores(model,
     assert "do not alter" in manifest["knowledge"]["licence"]
     assert manifest["training_data"]["n_cases"] == 30
     scorer = of.open(bundle)
-    table, left = of.score_table(scorer, data, {}, 0.2, None, 20)
+    table, left = of.score_table(scorer, data, {}, None, 20)
     np.testing.assert_allclose(scorer.score(data.inputs), table["score"])
     alone = data.inputs.select(["c5"])
     assert scorer.score(alone)[0] == pytest.approx(table["score"][5], abs=1e-6)
