@@ -145,11 +145,12 @@ def _report(environment: Environment) -> Pipeline:
     modalities = environment.modalities
     results = {name: of for m in modalities for name, of in (_results(m) | _figures(m)).items()}
     bundles = [f"{m}.{model.name}.bundle" for m in modalities for model in environment.models[m]]
+    together = {"patients": "patients.sections"} if len(modalities) > 1 else {}
     return Pipeline(
         [
             Node(
                 update_wrapper(partial(write_report, defaults=leading_models(environment)), write_report),
-                _settings() | results,
+                _settings() | together | results,
                 ["metrics", "comparisons", "audit", "figures", "report"],
                 name="write_report",
             ),
