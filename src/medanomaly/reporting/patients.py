@@ -58,12 +58,19 @@ class PatientResults:
 
 
 def shown_patients(fused: pd.DataFrame) -> pd.DataFrame:
-    """The patients whom the page shows in detail: the most unusual of those with most modalities to show."""
-    several = fused["pattern"].str.contains(" + ", regex=False)
-    ordered = fused.assign(single=~several).sort_values(
-        ["single", "p_value", "patient_id"], kind="stable", ignore_index=True
+    """The patients whom the page shows in detail: the most unusual of every pattern of several modalities, then the next.
+
+    Patients of a single modality are shown only where there are too few others: the page of that modality shows them.
+    """
+    ordered = fused.sort_values(["p_value", "patient_id"], kind="stable", ignore_index=True)
+    place = pd.DataFrame(
+        {
+            "single": ~ordered["pattern"].str.contains(" + ", regex=False).astype(bool),
+            "rank": ordered.groupby("pattern").cumcount(),
+        }
     )
-    return ordered.head(SHOWN).drop(columns="single")
+    chosen = place.sort_values(["single", "rank"], kind="stable").index[:SHOWN]
+    return ordered.loc[sorted(chosen)].reset_index(drop=True)
 
 
 def patient_section(r: PatientResults) -> Section:

@@ -72,7 +72,7 @@ class GalleryView:
         self.leading = leading
 
     def draw(self, chosen: pd.DataFrame, what: str) -> str:
-        """SVG of the chosen images, rows with ``case_id``, ``label``, ``kind`` and ``p_value``; ``what`` they are, in words."""
+        """SVG of the chosen images: rows with ``case_id``, ``label``, ``kind`` and ``p_value``; ``what`` they are."""
         images = self.image_array[self.row[chosen["case_id"]].to_numpy()]
         columns, headings = [list(images)], ["image"]
         for model, scorer in self.scorers.items():
