@@ -1,7 +1,8 @@
 """``medanomaly score``: answers for raw cases."""
 
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from medanomaly.scoring.answers import Answers
+    from medanomaly.scoring.patients import PatientAnswers
 
 SHOWN_REFUSALS, SHOWN_FINDINGS = 5, 10
 # refused cases that are named per reason
@@ -38,6 +40,12 @@ SHOWN_NAMES = 3
 )
 @click.option("--alpha", type=float, help="Flag cases at this false-alarm rate instead of that of training.")
 @click.option("--model", "names", multiple=True, help="Ask this model alone; can be given several times.")
+@click.option(
+    "--patients",
+    "of_patients",
+    is_flag=True,
+    help="RAW is a folder with one folder per patient, or that of one patient; answer with one p-value per patient.",
+)
 @add_reading_options
 @click.option("--top", default=10, show_default=True, type=click.IntRange(0), help="So many cases are shown.")
 @as_json
@@ -49,6 +57,7 @@ def command(
     output: Path | None,
     alpha: float | None,
     names: tuple[str, ...],
+    of_patients: bool,
     modality: str | None,
     history: str | None,
     fs: float | None,
@@ -66,6 +75,7 @@ def command(
     medanomaly score new.csv --models data/06_models/visits
     medanomaly score new.csv --models data/06_models/visits -o answers.csv --history earlier.csv
     medanomaly score ecg.csv --models data/06_models/holter --fs 250 --units mV
+    medanomaly score ward --models data/06_models/synthetic --patients
     """
     from medanomaly.scoring.answers import ENDINGS
     from medanomaly.scoring.models import EXPLAINED
@@ -74,6 +84,15 @@ def command(
         raise ConfigurationError(
             f"'{output}' does not end in {', '.join(ENDINGS)}", remedy="The ending says what is written."
         )
+    if of_patients:
+        if names or modality is not None or history is not None:
+            raise ConfigurationError(
+                "--patients asks the models that the run fuses, of all modalities",
+                remedy="Leave out --model, --modality and --history.",
+            )
+        reading = {"fs": fs, "leads": None if leads is None else leads.split(","), "units": units}
+        score_patients(ctx, Path(raw), folder, output, alpha, reading, top, as_json)
+        return
     with progress("Scoring") as say:
         say("opening the models", 0, 1)
         models = opened(folder)
@@ -99,6 +118,75 @@ def command(
             click.echo(f"All answers: {output}")
     if answers.scores.empty:
         ctx.exit(1)
+
+
+def score_patients(
+    ctx: click.Context,
+    raw: Path,
+    folder: Path,
+    output: Path | None,
+    alpha: float | None,
+    reading: dict[str, Any],
+    top: int,
+    as_json: bool,
+) -> None:
+    """Answers about the patients of a folder."""
+    from medanomaly.scoring.patients import PatientAnswers, patient_folders
+
+    with progress("Scoring") as say:
+        say("opening the models", 0, 1)
+        models, found = opened(folder), patient_folders(raw)
+        given = {name: value for name, value in reading.items() if value is not None}
+        options = {"signals": given} if given else {}
+        answered = []
+        for i, path in enumerate(found):
+            say(path.name, i, len(found))
+            answered.append(models.patient(path, alpha=alpha, options=options))
+    answers = PatientAnswers(answered)
+    if output is not None:
+        answers.save(output)
+    if as_json:
+        click.echo(answers.to_json(indent=1))
+    else:
+        _show_patients(answers, top)
+        if output is not None:
+            click.echo(f"All answers: {output}")
+    if not any(patient.scored for patient in answered):
+        ctx.exit(1)
+
+
+def _show_patients(answers: "PatientAnswers", top: int) -> None:
+    from medanomaly.scoring.answers import NOTICE
+
+    scored = [patient for patient in answers.patients if patient.scored]
+    first = sorted(scored, key=lambda patient: (patient.p_value, patient.patient_id))[:top]
+    rows = [
+        (
+            patient.patient_id,
+            _figure(patient.p_value),
+            " and ".join(patient.speaks) or "nobody",
+            ", ".join(f"{of['modality']} {of['p_value']:.3g}" for of in patient.to_dict()["modalities"]),
+            ", ".join(patient.not_given),
+        )
+        for patient in first
+    ]
+    if rows:
+        columns = ("patient", ">p-value", "speaks", "p-value of each modality", "not given")
+        print_table(
+            columns, rows, f"The {len(rows)} most unusual of {len(scored):,} patients", wrapped=columns[3:]
+        )
+    if scored:
+        n, alpha = sum(patient.flagged for patient in scored), scored[0].alpha
+        click.echo(f"{n:,} of {len(scored):,} patients are unusual at a false-alarm rate of {alpha:g}.")
+    said = Counter(
+        patient.to_dict()["approximation"] for patient in scored if patient.to_dict()["approximation"]
+    )
+    for sentence, times in said.items():
+        click.echo(f"{times:,} of {len(scored):,} p-values: {sentence}")
+    for patient in answers.patients:
+        for part, reason in list(patient.refused.items())[:SHOWN_REFUSALS]:
+            click.echo(f"Refused of {printable(patient.patient_id)}: {printable(part)}: {printable(reason)}")
+    click.echo(NOTICE)
 
 
 def _show(answers: "Answers", top: int) -> None:

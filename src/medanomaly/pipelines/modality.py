@@ -30,6 +30,23 @@ class View:
 
 
 @dataclass(frozen=True)
+class PatientView:
+    """What the page of a patient shows of a modality.
+
+    Attributes:
+        datasets: names of the modality's datasets that are needed besides cases, scores and the bundle of the model that is
+            fused.
+        show: function of ``chosen`` (case rows with their score rows: one case per patient), ``cases``, ``scores``,
+            ``bundle``, these datasets and these parameters, all by name, to case_id -> ``Section``.
+        parameters: name of a block of parameters -> its class.
+    """
+
+    datasets: tuple[str, ...]
+    show: Callable[..., Mapping[str, Any]]
+    parameters: Mapping[str, type] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Cases:
     """What a case of a modality is.
 
@@ -46,6 +63,7 @@ class Cases:
         named_by: names of the datasets that ``names`` takes, in order.
         names: they to case_id -> the name that a reader knows the case by; a case without one goes by its id.
         recipe: kind of the recipe that reads raw cases later; it says which kind of model leads without labels.
+        patient_view: what the page of a patient shows of a case; None for nothing.
     """
 
     noun: str
@@ -60,6 +78,7 @@ class Cases:
     named_by: tuple[str, ...] = ()
     names: Callable[..., Mapping[str, str]] = lambda: {}
     recipe: str = ""
+    patient_view: PatientView | None = None
 
     def leading(self, models: tuple[Model, ...]) -> str:
         """Name of the first model of the leading kind; empty where there is none."""

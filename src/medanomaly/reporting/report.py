@@ -37,7 +37,9 @@ CASES = {
 }
 
 
-def render_report(run: Mapping[str, Any], modalities: Sequence[ModalityResults]) -> str:
+def render_report(
+    run: Mapping[str, Any], modalities: Sequence[ModalityResults], patients: Sequence[Section] = ()
+) -> str:
     """Render the results of one run as a self-contained HTML page.
 
     Nothing is computed from scores here beyond counts and order: metrics, comparisons and audit are shown as given. A part
@@ -49,6 +51,7 @@ def render_report(run: Mapping[str, Any], modalities: Sequence[ModalityResults])
             where given, as are any further plain values.
         modalities: results of each modality, in the order of their sections; at least one. Among several, a modality with
             a ``page`` of its own is linked instead of shown in detail.
+        patients: sections about patients, which come first.
 
     Returns:
         HTML. The same input gives the same text.
@@ -79,7 +82,7 @@ def render_report(run: Mapping[str, Any], modalities: Sequence[ModalityResults])
     ]
     return render(
         run,
-        [*answers, *trust, *details, GLOSSARY, LIMITS],
+        [*patients, *answers, *trust, *details, GLOSSARY, LIMITS],
         title="report",
         heading="What is unusual",
         subtitle=str(run.get("description") or ""),

@@ -21,10 +21,13 @@ from medanomaly.core.errors import (
 from medanomaly.core.models import EXPLANATION_COLUMNS, ModelInput, ModelKind, kind
 from medanomaly.core.recipe import RECIPES, ReadCases, Recipe, open_recipe
 from medanomaly.core.sealed_alarm import DEFAULT_ALPHA, alpha_of
+from medanomaly.fusion.sealed import KIND as FUSION
+from medanomaly.fusion.sealed import SealedFusion, open_fusion
 from medanomaly.monitoring.batch_shift import ShiftCheck, check_shift
 from medanomaly.scoring.answers import Answers
 
 if TYPE_CHECKING:
+    from medanomaly.scoring.patients import PatientAnswer
     from medanomaly.scoring.rankings import Rankings
 
 # so many of the most anomalous cases per model are explained, where nothing else is asked for
@@ -62,11 +65,17 @@ class Models:
     Args:
         models: opened bundles.
         recipes: hash -> recipe that makes what they read.
+        fusion: that makes one p-value of those of a patient; None where the run has a single modality.
     """
 
-    def __init__(self, models: Collection[OpenModel], recipes: Mapping[str, Recipe]):
+    def __init__(
+        self,
+        models: Collection[OpenModel],
+        recipes: Mapping[str, Recipe],
+        fusion: SealedFusion | None = None,
+    ):
         self._models = {model.name: model for model in models}
-        self._recipes = dict(recipes)
+        self._recipes, self.fusion = dict(recipes), fusion
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._models)
@@ -170,6 +179,37 @@ class Models:
         read = recipe.read(raw, **options)
         wanted = EXPLAINED if explain is True else explain
         return answers(recipe, asked, read, alpha, wanted, say)
+
+    def patient(
+        self,
+        raw: Any,
+        *,
+        patient_id: str | None = None,
+        alpha: float | None = None,
+        explain: bool = True,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> "PatientAnswer":
+        """One answer for a patient, from all that is given of the patient.
+
+        Args:
+            raw: a folder with the files of one patient (tables, recordings and images; a subfolder or a file with the name
+                of a modality says what it is, else the content does), or modality -> raw data.
+            patient_id: of the answer; None takes ``patient_id`` of a mapping, or the name of the folder.
+            alpha: false-alarm rate at which the patient is flagged; None takes that of the run.
+            explain: whether the most unusual case of each modality comes with reasons.
+            options: modality -> options of its recipe, such as ``{"signals": {"fs": 360}}``.
+
+        Raises:
+            ConfigurationError: these models come with no fusion.
+            InputError: it is neither a folder nor a mapping. What is wrong with one part costs only that part.
+        """
+        from medanomaly.scoring.patients import answer_patient, parts_of
+
+        parts, refused = parts_of(self, raw, options or {})
+        if patient_id is None:
+            given = raw.get("patient_id") if isinstance(raw, Mapping) else Path(raw).name
+            patient_id = "patient" if given is None else str(given)
+        return answer_patient(self, parts, patient_id, alpha, explain, refused)
 
     def rank(
         self, raw: Any = None, *, model: str | None = None, top: int = 10, explain: int = 5, **options: Any
@@ -326,13 +366,15 @@ def open_models(folder: Path | str) -> Models:
 
     Raises:
         DataNotFoundError: there is no such folder, or no bundle in it.
-        BundleError: a bundle was altered, or its recipe is not there.
+        BundleError: a bundle was altered, or its recipe or a model that is fused is not there.
     """
     folder = Path(folder)
     read = bundles_of(folder)
     bundles = [bundle for bundle in read if bundle.manifest.kind not in (*RECIPES, ALARM)]
     recipes = [bundle for bundle in read if bundle.manifest.kind in RECIPES]
     alarms = [bundle for bundle in read if bundle.manifest.kind == ALARM]
+    fusions = [bundle for bundle in bundles if bundle.manifest.kind == FUSION]
+    bundles = [bundle for bundle in bundles if bundle.manifest.kind != FUSION]
     if (folder / MANIFEST).is_file():
         beside = (folder.parent / RECIPE, *sorted(folder.parent.parent.glob(f"*/{RECIPE}")))
         recipes = [read_bundle(path) for path in beside if path.is_dir()]
@@ -360,4 +402,6 @@ def open_models(folder: Path | str) -> Models:
     for bundle in bundles:
         of = kind(bundle.manifest.kind)
         opened.append(OpenModel(of, of.open(bundle), alpha_of(bundle, alarms)))
-    return Models(opened, {name: open_recipe(sealed[name]) for name in sealed if name in wanted})
+    hashes = {bundle.bundle_hash for bundle in bundles}
+    fusion = open_fusion(fusions[0], hashes) if fusions else None
+    return Models(opened, {name: open_recipe(sealed[name]) for name in sealed if name in wanted}, fusion)

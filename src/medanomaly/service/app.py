@@ -22,6 +22,7 @@ from medanomaly.service.inference import add_inference
 from medanomaly.service.metrics import MEDIA_TYPE
 from medanomaly.service.modalities import served_modalities
 from medanomaly.service.page import add_page
+from medanomaly.service.patients import add_patients
 from medanomaly.service.predict import add_predict
 from medanomaly.service.problems import Problem, invalid, of_status
 from medanomaly.service.routes import Routes, json_response
@@ -67,6 +68,7 @@ def create_app(models: Models | Path | str, settings: Settings | None = None) ->
     _add_own(routes, service)
     for modality in modalities:
         modality.add_routes(routes, service)
+    add_patients(routes, service)
     add_predict(routes, service)
     add_inference(routes, service)
     add_page(app)

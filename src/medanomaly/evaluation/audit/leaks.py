@@ -1,5 +1,7 @@
 """Checks for what must not be there: test cases that training has seen, and answers hidden in the questions."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -39,6 +41,38 @@ def patients_across_split(cases: pd.DataFrame) -> Check:
     if len(parts) == len(cases):
         figure += "; every case has a patient of its own, so repeated visits, if any, cannot be seen"
     return Check(name, title, "pass", figure, 0)
+
+
+def patients_across_modalities(tables: Mapping[str, pd.DataFrame]) -> Check:
+    """Is any patient in different parts by different modalities?
+
+    The hash of the id puts a patient into one part whatever the modality. Parts that a data set comes with, and a division
+    in time, do not: then one modality has learned from a patient whom another one tests.
+
+    Args:
+        tables: modality -> its case table.
+    """
+    name, title = "patients_across_modalities", "Patients stay in one part in all modalities"
+    of = [table[["patient_id", "split"]].assign(modality=modality) for modality, table in tables.items()]
+    several = pd.concat(of, ignore_index=True).drop_duplicates()
+    shared = several.groupby("patient_id")["modality"].transform("nunique") > 1
+    if not shared.any():
+        why = "no patient has cases of several modalities: where patients are the same people, give them the same ids"
+        return not_applicable(name, title, why)
+    parts = several[shared].groupby("patient_id")["split"].nunique()
+    crossing = int((parts > 1).sum())
+    figure = f"{crossing:,} of {len(parts):,} patients with several modalities are in more than one part"
+    if not crossing:
+        return Check(name, title, "pass", figure, 0)
+    divided = [modality for modality, table in tables.items() if DIVIDED_IN_TIME in table]
+    if divided:
+        figure += f": {' and '.join(divided)} cases are divided in time"
+        remedy = "Bring more patients. These patients are left out where modalities are fused."
+        return Check(name, title, "warn", figure, crossing, remedy)
+    remedy = (
+        "Divide all modalities by patient id, without parts of their own; then train and calibrate again."
+    )
+    return Check(name, title, "fail", figure, crossing, remedy)
 
 
 def row_hash(table: pd.DataFrame) -> np.ndarray:

@@ -153,11 +153,12 @@ def _report(environment: Environment) -> Pipeline:
     more = {m: cases_of(environment, m).also_measured for m in modalities}
     results |= {f"{m}__more_metrics": f"{m}.{table}" for m, table in more.items() if table}
     bundles = [f"{m}.{model.name}.bundle" for m in modalities for model in environment.models[m]]
+    together = {"patients": "patients.sections"} if len(modalities) > 1 else {}
     return Pipeline(
         [
             Node(
                 update_wrapper(partial(write_report, defaults=leading_models(environment)), write_report),
-                _settings() | results,
+                _settings() | together | results,
                 ["metrics", "comparisons", "audit", "figures", "report"],
                 name="write_report",
             ),

@@ -1,6 +1,6 @@
 """Nodes that write what people read: the list of cases, figures, reports and cards, whatever the modality."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 import pandas as pd
@@ -9,6 +9,9 @@ from medanomaly.core.bundle import Bundle
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.provenance import run_facts
+
+# what is said of the patients of all modalities together
+PATIENTS = "patients"
 
 
 def list_cases(
@@ -60,6 +63,7 @@ def write_report(
     alarm: AlarmParams,
     run: RunParams,
     defaults: Mapping[str, str] = MappingProxyType({}),
+    patients: Sequence[Mapping[str, object]] = (),
     **parts: object,
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict, dict, str]:
     """Metrics, comparisons, audit, figures and the report of every modality.
@@ -69,23 +73,28 @@ def write_report(
         alarm: when a case was flagged.
         run: what was run.
         defaults: modality -> the model that leads where no label says which is best.
+        patients: sections about patients, where there are several modalities.
         parts: ``<modality>__<what>``, where what is a part of :class:`~medanomaly.reporting.results.ModalityResults` or
             baselines.
     """
     from dataclasses import replace
 
+    from medanomaly.evaluation.audit.leaks import patients_across_modalities
     from medanomaly.reporting.report import render_report
-    from medanomaly.reporting.sections import from_above
+    from medanomaly.reporting.sections import from_above, from_json
 
     results = _results(alarm, defaults, parts)
+    across = []
     if len(results) > 1:
+        check = patients_across_modalities({r.name: r.cases for r in results})
+        across = [{"modality": PATIENTS, **check.as_dict()}]
         # each has a page of its own, which holds the details
         results = [replace(r, page=f"{r.name}/report.html") for r in results]
     else:
         results = [replace(r, sections=from_above(r.sections, r.name)) for r in results]
     # the list lies in the folder of the modality, which is where a page of one modality among several lies too
     results = [replace(r, cases_file=f"{r.name}/cases.csv") for r in results]
-    checks = [{"modality": r.name, **check} for r in results for check in r.audit["checks"]]
+    checks = [{"modality": r.name, **check} for r in results for check in r.audit["checks"]] + across
     return (
         pd.concat(
             [table for r in results for table in (r.metrics, r.more_metrics) if table is not None],
@@ -94,7 +103,7 @@ def write_report(
         pd.concat([r.comparisons for r in results], ignore_index=True),
         {"dataset": run.dataset, "checks": checks},
         {f"{r.name}_{name}": svg for r in results for name, svg in r.figures.items()},
-        render_report(_facts(params, alarm, run, results), results),
+        render_report(_facts(params, alarm, run, results), results, from_json(patients)),
     )
 
 

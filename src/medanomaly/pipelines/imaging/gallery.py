@@ -35,7 +35,7 @@ def gallery_section(
     flagged = ranked["flagged"].fillna(False).astype(bool)
     wrong = ranked[ranked["label"].eq(0).fillna(False) & flagged].head(FAILURES)
     missed = ranked[ranked["label"].eq(1).fillna(False) & ~flagged].tail(FAILURES).iloc[::-1]
-    view = _View(image_array, cases, bundles, leading)
+    view = GalleryView(image_array, cases, bundles, leading)
     reading = (
         "Colour: where a map exceeds what 95 % of pixels of normal images show. "
         "Next to it: what a network makes of the image, and its map."
@@ -54,7 +54,7 @@ def gallery_section(
     )
 
 
-class _View:
+class GalleryView:
     """Columns of the gallery: the image, the leading model's map, then reconstruction and map of some networks."""
 
     def __init__(
@@ -72,6 +72,7 @@ class _View:
         self.leading = leading
 
     def draw(self, chosen: pd.DataFrame, what: str) -> str:
+        """SVG of the chosen images: rows with ``case_id``, ``label``, ``kind`` and ``p_value``; ``what`` they are."""
         images = self.image_array[self.row[chosen["case_id"]].to_numpy()]
         columns, headings = [list(images)], ["image"]
         for model, scorer in self.scorers.items():

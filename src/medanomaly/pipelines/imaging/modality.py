@@ -9,10 +9,11 @@ from medanomaly.imaging.sources.image_cases import ImageParams, shown_names
 from medanomaly.pipelines.environment import Model
 from medanomaly.pipelines.imaging.check_nodes import check_batches, check_model, score_baselines
 from medanomaly.pipelines.imaging.feature_nodes import measure_acquisition
+from medanomaly.pipelines.imaging.patient_view import show_images
 from medanomaly.pipelines.imaging.prepare_nodes import prepare_images, read_masks, seal_recipe
 from medanomaly.pipelines.imaging.risk import risk_models
 from medanomaly.pipelines.imaging.section_nodes import write_sections
-from medanomaly.pipelines.modality import Cases, Modality, View, typed_node
+from medanomaly.pipelines.modality import Cases, Modality, PatientView, View, typed_node
 from medanomaly.pipelines.models import GROUPS
 
 IMAGES = ["imaging.images", "imaging.manifest", "imaging.cases"]
@@ -133,6 +134,7 @@ IMAGE_CASES = Cases(
     sections=sections,
     named_by=("manifest",),
     names=file_names,
+    patient_view=PatientView(("images", "manifest"), show_images),
 )
 
 IMAGING = Modality(

@@ -8,8 +8,9 @@ from kedro.pipeline import Node, Pipeline
 
 from medanomaly.core.models import ModelInput
 from medanomaly.pipelines.environment import Model
-from medanomaly.pipelines.modality import Cases, Modality, View
+from medanomaly.pipelines.modality import Cases, Modality, PatientView, View
 from medanomaly.pipelines.signals.feature_nodes import measure_beats, measure_windows
+from medanomaly.pipelines.signals.patient_view import show_beats
 from medanomaly.pipelines.signals.prepare_nodes import (
     cut_windows,
     find_beats,
@@ -227,6 +228,7 @@ SIGNALS = Modality(
             sections=beat_sections,
             named_by=("beats",),
             names=names_of_beats,
+            patient_view=PatientView(("raw", "beats"), show_beats),
         ),
         "cut_beats": Cases(
             noun="beat",

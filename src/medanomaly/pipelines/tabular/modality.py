@@ -8,10 +8,11 @@ from kedro.pipeline import Node, Pipeline
 from medanomaly.core.models import ModelInput
 from medanomaly.parameters import RunParams
 from medanomaly.pipelines.environment import Model
-from medanomaly.pipelines.modality import Cases, Modality, View
+from medanomaly.pipelines.modality import Cases, Modality, PatientView, View
 from medanomaly.pipelines.tabular.all_cases import judged_alone, listed
 from medanomaly.pipelines.tabular.feature_nodes import make_features, seal_recipe
 from medanomaly.pipelines.tabular.model_nodes import describe_unusual, find_changes
+from medanomaly.pipelines.tabular.patient_view import show_records
 from medanomaly.pipelines.tabular.prepare_nodes import (
     DataProcessingParams,
     check_quality,
@@ -149,6 +150,7 @@ RECORDS = Cases(
     },
     after_models=unusual,
     sections=sections,
+    patient_view=PatientView(("features", "quality_flags"), show_records),
 )
 
 TABULAR = Modality(

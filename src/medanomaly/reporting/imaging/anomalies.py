@@ -42,6 +42,22 @@ def name_of(model: str) -> str:
     return NAMES.get(model, model_label(model))
 
 
+def image_section(case_id: str, model: str, drawn: str) -> Section:
+    """The most unusual image of a patient, for the page of the patient.
+
+    Args:
+        case_id: of the image.
+        model: whose map it is.
+        drawn: SVG of image and map.
+    """
+    reading = "Colour: where the map exceeds what 95 % of pixels of normal images show."
+    return Section(
+        f"Image {case_id}",
+        f"A map of {name_of(model)} says where an image is unlike normal ones, not what is wrong there.",
+        figures=[Figure("Image and map", reading, drawn)],
+    )
+
+
 def differences_from(comparisons: pd.DataFrame, model: str, others: Sequence[str]) -> pd.DataFrame:
     """AUROC of ``model`` minus that of each of the others: ``model, other, difference, ci_low, ci_high, n``."""
     rows = []

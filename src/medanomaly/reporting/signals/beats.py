@@ -1,6 +1,7 @@
 """What the report says of heart beats beyond what it says of every modality: strips, classes, episodes, rhythm, quality."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -81,6 +82,35 @@ def strips_section(strips: Sequence[Mapping], alpha: float) -> Section:
         f"normal, S supraventricular, V ventricular, F fusion; a dot: none). Shaded: beats flagged at {asked(alpha)}. "
         "Each lead minus its median.",
         figures=figures,
+    )
+
+
+def beat_section(case: Any, strip: Any, record: str, at_s: float, n_beats: int, bad: float) -> Section:
+    """The most unusual beat of a patient, for the page of the patient.
+
+    Args:
+        case: with ``score`` and ``p_value``.
+        strip: of :func:`medanomaly.signals.beats.views.strip_around`.
+        record: whose beat it is.
+        at_s: when it was, s.
+        n_beats: that were scored of this patient.
+        bad: share of beats of the recording in bad signal.
+    """
+    drawn = ecg_strip(
+        strip.time_s,
+        strip.signal,
+        strip.leads,
+        strip.beats,
+        at_s,
+        f"p {equals_p_value(case.p_value)}, score {case.score:.1f}",
+    )
+    text = f"The most unusual of {counted(n_beats, 'beat')}. Its p-value is among beats, not among patients."
+    quality = f"{percent(bad)} of the beats are in bad signal." if bad > 0 else "No beat is in bad signal."
+    return Section(
+        f"Recording {record}",
+        text,
+        figures=[Figure(f"{record} at {clock(at_s)}", "25 mm per second, 10 mm per millivolt.", drawn)],
+        notes=[quality],
     )
 
 

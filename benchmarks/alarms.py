@@ -1,0 +1,125 @@
+"""Lists of alarms: what each way of choosing finds, how many are false, and what can be promised about them.
+
+Simulated days of normal scores with some anomalous cases shifted by 3 standard deviations; p-values are conformal, so the
+realised shares do not depend on the distribution. Means over 200 days.
+"""
+
+import numpy as np
+
+from benchmarks.record import Result, write
+from medanomaly.core.alarms import alarm_budget
+from medanomaly.core.conformal import benjamini_hochberg, p_values
+from medanomaly.evaluation.false_alarm_bounds import false_alarms_at_most, false_alarms_of_stream
+from medanomaly.evaluation.online_fdr import lord, saffron
+
+DAYS, SHIFT, FDR, CONFIDENCE, PER_DAY = 200, 3.0, 0.1, 0.9, 20
+SIZES = ((1000, 50, 200), (1000, 50, 1000), (1000, 50, 5000), (200, 20, 200))
+
+
+def simes_bound(p: np.ndarray, chosen: np.ndarray, confidence: float) -> int:
+    """The bound of closed testing with Simes' inequality, its linear envelope (Goeman & Solari 2011): the peer."""
+    k = np.arange(1, len(p) + 1)
+    beyond = chosen.sum() - np.searchsorted(np.sort(p[chosen]), (1 - confidence) * k / len(p), side="right")
+    return int(min(chosen.sum(), (k - 1 + beyond).min()))
+
+
+def days(n: int, anomalous: int, m: int) -> list[Result]:
+    """Batches of n cases: shares of false alarms, power, and bounds."""
+    rng = np.random.default_rng(0)
+    ways = {
+        "alpha 0.05": lambda p, s: p <= 0.05 + 1e-12,
+        f"{PER_DAY} a day": lambda p, s: alarm_budget(s, PER_DAY),
+        "Benjamini-Hochberg": lambda p, s: benjamini_hochberg(p, FDR),
+        "LORD++": lambda p, s: lord(p, FDR).flagged,
+        "SAFFRON": lambda p, s: saffron(p, FDR).flagged,
+    }
+    found = {way: [] for way in ways}
+    for _ in range(DAYS):
+        is_anomalous = rng.permutation(n) < anomalous
+        scores = rng.standard_normal(n) + SHIFT * is_anomalous
+        p = p_values(scores, rng.standard_normal(m))
+        for way, choose in ways.items():
+            flagged = choose(p, scores)
+            false = int((flagged & ~is_anomalous).sum())
+            found[way].append(
+                (
+                    false / max(flagged.sum(), 1),
+                    (flagged & is_anomalous).sum() / anomalous,
+                    flagged.sum(),
+                    false,
+                    false_alarms_at_most(p, flagged, m, CONFIDENCE),
+                    simes_bound(p, flagged, CONFIDENCE),
+                )
+            )
+    rows, data = [], f"{n:,} cases, {anomalous} anomalous, {m:,} for calibration"
+    for way, of_days in found.items():
+        share, power, n_flagged, false, bound, simes = np.array(of_days, dtype=float).T
+        limited = way in ("Benjamini-Hochberg", "LORD++", "SAFFRON")
+        rows += [
+            Result(
+                f"share of false alarms, {way}",
+                float(share.mean()),
+                "",
+                target=f"{FDR:g} or less" if limited else None,
+                # 200 days leave some noise
+                reached=bool(share.mean() <= FDR + 2 * share.std() / np.sqrt(DAYS)) if limited else None,
+                data=data,
+            ),
+            Result(f"power, {way}", float(power.mean()), "", data=data),
+            Result(
+                f"false alarms at most (90 %), mean of {n_flagged.mean():.0f} alarms, {way}",
+                float(bound.mean()),
+                "",
+                peer="closed testing with Simes",
+                peer_value=float(simes.mean()),
+                data=data,
+            ),
+            Result(
+                f"days on which the bound was broken, {way}",
+                float((false > bound).mean()),
+                "",
+                target="0.1 or less",
+                reached=bool((false > bound).mean() <= 0.1),
+                data=data,
+            ),
+        ]
+    return rows
+
+
+def streams(m: int, n: int = 5000, level: float = 0.01) -> list[Result]:
+    """Long streams at a fixed level: is the bound broken at any time, and how far above the truth is it?"""
+    rng, broken, truth = np.random.default_rng(1), 0, []
+    bound = false_alarms_of_stream(np.full(n, level), m, CONFIDENCE)
+    for _ in range(DAYS):
+        false = np.cumsum(p_values(rng.standard_normal(n), rng.standard_normal(m)) <= level)
+        broken += bool((false > bound).any())
+        truth.append(false[-1])
+    data = f"{n:,} normal cases at a level of {level:g}, {m:,} for calibration"
+    return [
+        Result(
+            "streams in which the bound was broken at any time",
+            broken / DAYS,
+            "",
+            target="0.1 or less",
+            reached=broken / DAYS <= 0.1,
+            data=data,
+        ),
+        Result(
+            "false alarms at most (90 %) at the end of a stream",
+            float(bound[-1]),
+            "",
+            peer="false alarms, mean",
+            peer_value=float(np.mean(truth)),
+            data=data,
+        ),
+    ]
+
+
+def main() -> None:
+    results = [row for size in SIZES for row in days(*size)]
+    results += [row for m in (200, 1000) for row in streams(m)]
+    write("alarms", results, command="make bench NAME=alarms")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Patients: the answers of all modalities about one person become one."""

@@ -1,0 +1,247 @@
+"""One answer for a patient, in Python, on the command line and over HTTP."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from medanomaly.commands.cli import call
+from medanomaly.core.bundle import make_bundle, read_bundle, write_bundle
+from medanomaly.core.errors import BundleError, ConfigurationError, DataNotFoundError, InputError
+from medanomaly.fusion.patient_fusion import MORE, SAME, TABLE
+from medanomaly.scoring.models import open_models
+from medanomaly.scoring.patients import PatientAnswers, patient_folders
+from tests.service import small_models
+from tests.service.conftest import client_of
+
+RECORD = {
+    "age": 57,
+    "sex": "F",
+    "potassium": 4.2,
+    "sodium": 140,
+    "systolic": 120,
+    "diastolic": 80,
+    "temperature": 36.8,
+}
+STRANGE = RECORD | {"potassium": 8.9, "sodium": 111, "temperature": 41}
+
+
+@pytest.fixture(scope="module")
+def picture():
+    return small_models.images(1)[0]
+
+
+@pytest.fixture(scope="module")
+def ward(tmp_path_factory, picture):
+    """A folder with three patients: a record and an image; a record and a recording; nothing that can be read."""
+    ward = tmp_path_factory.mktemp("ward")
+    for name in ("anna", "ben", "cleo"):
+        (ward / name).mkdir()
+    pd.DataFrame([STRANGE]).to_csv(ward / "anna" / "visit.csv", index=False)
+    Image.fromarray((picture * 255).astype(np.uint8)).save(ward / "anna" / "chest.png")
+    pd.DataFrame([RECORD]).to_csv(ward / "ben" / "visit.csv", index=False)
+    (ward / "ben" / "signals").mkdir()
+    lead = small_models.ecg(77, 30, 1)[:, 0]
+    np.savez(
+        ward / "ben" / "signals" / "ecg.npz",
+        signal=lead[:, None].astype(np.float32),
+        fs=np.float64(small_models.FS),
+        leads=np.array(["II"]),
+        units=np.array(["mV"]),
+    )
+    (ward / "cleo" / "notes.txt").write_text("nothing to see")
+    (ward / "cleo" / "chest.png").write_bytes(b"no image")
+    return ward
+
+
+@pytest.fixture(scope="module")
+def answers(models, ward):
+    return {path.name: models.patient(path) for path in patient_folders(ward)}
+
+
+def test_a_folder_is_read_by_the_content_of_its_files(answers):
+    anna, ben, cleo = (answers[name].to_dict() for name in ("anna", "ben", "cleo"))
+    assert (anna["patient_id"], anna["pattern"], anna["not_given"]) == (
+        "anna",
+        ["tabular", "imaging"],
+        ["signals"],
+    )
+    assert (anna["flagged"], anna["speaks"], anna["basis"]) == (True, ["tabular"], SAME)
+    assert (ben["pattern"], ben["basis"]) == (["tabular", "signals"], TABLE)
+    assert "too few calibration patients" in ben["approximation"]
+    assert ben["modalities"][1]["smallest_possible"] == pytest.approx(1 / 13)
+    assert (cleo["status"], cleo["not_given"]) == ("refused", ["tabular", "signals", "imaging"])
+    assert [of["part"] for of in cleo["refused"]] == ["notes.txt", "chest.png"]
+
+
+def test_the_answer_is_made_of_the_scores_of_the_fused_models(answers, models):
+    anna = answers["anna"].to_dict()
+    alone = models.score([STRANGE], modality="tabular", models=["ecdf"], explain=1)
+    p = float(alone.scores["p_value"].iloc[0])
+    smallest = answers["anna"].smallest
+    assert smallest["tabular"] == p
+    again = models.fusion.fusion.fuse(np.array([[p, np.nan, smallest["imaging"]]]))
+    assert anna["p_value"] == again.p_value[0]
+    assert [of["p_value"] for of in anna["modalities"]] == again.by_modality[0, [0, 2]].tolist()
+    record = anna["modalities"][0]
+    assert record["most_unusual"]["reasons"][0]["feature"] in ("potassium", "sodium", "temperature")
+    assert "admitted" in record["most_unusual"]["missing"]
+    assert record["model"] == "ecdf"
+
+
+def test_a_mapping_says_what_is_what(models, picture):
+    answer = models.patient(
+        {"patient_id": 17, "tabular": RECORD, "imaging": picture}, alpha=1.0, explain=False
+    )
+    told = answer.to_dict()
+    assert (told["patient_id"], told["flagged"], told["alpha"]) == ("17", True, 1.0)
+    assert "reasons" not in told["modalities"][0]["most_unusual"]
+    one = models.patient({"tabular": RECORD}).to_dict()
+    assert (one["basis"], one["n_joint"]) == (MORE, 150)
+    assert one["p_value"] == one["modalities"][0]["p_value"]
+    assert "Compared with 150 patients" in one["approximation"]
+
+
+def test_findings_of_every_modality_are_given(models):
+    told = models.patient({"tabular": {"temperature": 98.6}}).to_dict()["modalities"][0]
+    assert told["findings"][0]["suggested_value"] == "37"
+    refused = models.patient({"tabular": [RECORD, {"age": 1500}, {"age": 1600}]}).to_dict()
+    assert refused["modalities"][0]["n_cases"] == 1
+    assert [of["part"] for of in refused["refused"]] == ["tabular: 2 and 1 more"]
+
+
+def test_many_refused_cases_with_one_reason_are_one_line(models):
+    signal = small_models.ecg(3, 40, 1)
+    signal[5000:9000] = np.nan
+    options = {"signals": {"fs": small_models.FS, "leads": ["II"], "units": "mV"}}
+    told = models.patient({"signals": signal}, options=options).to_dict()
+    assert len(told["refused"]) <= 2
+
+
+def test_what_is_no_patient_is_refused(models, ward):
+    with pytest.raises(DataNotFoundError, match="no such folder"):
+        models.patient(ward / "nobody")
+    with pytest.raises(InputError, match="'ultrasound' is no modality"):
+        models.patient({"ultrasound": 1})
+    with pytest.raises(InputError, match="a float is no patient"):
+        models.patient(1.5)
+    with pytest.raises(ConfigurationError, match="no modality 'ultrasound'"):
+        models.patient({"tabular": RECORD}, options={"ultrasound": {}})
+
+
+def test_models_of_one_modality_have_no_answer_for_a_patient(folder, ward):
+    with pytest.raises(ConfigurationError, match="come with no fusion"):
+        open_models(folder / "tabular").patient(ward / "anna")
+
+
+def test_a_fusion_of_other_models_is_refused(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "run")
+    lbe = read_bundle(tmp_path / "run" / "imaging" / "lbe")
+    entries = {k: v for k, v in lbe.manifest.items() if k not in ("sha256", "manifest_sha256")}
+    write_bundle(tmp_path / "run" / "imaging" / "lbe", make_bundle(entries | {"seed": 99}, lbe.files))
+    with pytest.raises(BundleError, match="p-values of imaging.lbe in the state"):
+        open_models(tmp_path / "run")
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
+def test_answers_are_written_most_unusual_first(answers, tmp_path, ending):
+    path = tmp_path / f"patients.{ending}"
+    PatientAnswers(list(answers.values())).save(path)
+    if ending == "json":
+        assert [of["patient_id"] for of in json.loads(path.read_text())["patients"]] == [
+            "anna",
+            "ben",
+            "cleo",
+        ]
+        return
+    table = pd.read_csv(path) if ending == "csv" else pd.read_parquet(path)
+    assert table["patient_id"].tolist() == ["anna", "ben", "cleo"]
+    assert table["status"].tolist() == ["scored", "scored", "refused"]
+    assert table.loc[0, ["speaks", "pattern", "not_given"]].tolist() == [
+        "tabular",
+        "tabular + imaging",
+        "signals",
+    ]
+
+
+def test_an_unknown_ending_is_refused(answers, tmp_path):
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        PatientAnswers(list(answers.values())).save(tmp_path / "patients.doc")
+
+
+def test_the_command_answers_for_a_folder_of_patients(folder, ward, capsys, answers):
+    call(["score", str(ward), "--models", str(folder), "--patients"], standalone_mode=False)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "The 2 most unusual of 2 patients" in said
+    assert "1 of 2 patients are unusual at a false-alarm rate of 0.05." in said
+    assert "1 of 2 p-values: Taken from the table of the Cauchy distribution" in said
+    assert "Refused of cleo: notes.txt:" in said
+    assert "Research use only" in said
+    call(
+        ["score", str(ward / "anna"), "--models", str(folder), "--patients", "--json"], standalone_mode=False
+    )
+    (told,) = json.loads(capsys.readouterr().out)["patients"]
+    assert told == json.loads(json.dumps(answers["anna"].to_dict()))
+
+
+def test_the_command_refuses_options_of_single_modalities(folder, ward):
+    words = ["score", str(ward), "--models", str(folder), "--patients", "--model", "ecdf"]
+    with pytest.raises(ConfigurationError, match="Leave out --model"):
+        call(words, standalone_mode=False)
+
+
+def test_the_folder_of_one_patient_is_told_from_a_folder_of_patients(ward, tmp_path):
+    assert [path.name for path in patient_folders(ward)] == ["anna", "ben", "cleo"]
+    assert patient_folders(ward / "ben") == [ward / "ben"]
+    (tmp_path / "one" / "signals").mkdir(parents=True)
+    assert patient_folders(tmp_path / "one") == [tmp_path / "one"]
+    (tmp_path / "none").mkdir()
+    with pytest.raises(DataNotFoundError, match="empty"):
+        patient_folders(tmp_path / "none")
+
+
+def test_the_service_answers_as_python_does(client, models, picture):
+    signal = small_models.ecg(77, 30, 1)[:, :1].astype(np.float32).astype(float)
+    image = np.round(picture.astype(float), 6)
+    body = {
+        "patients": [
+            {
+                "patient_id": "P17",
+                "tabular": STRANGE,
+                "signals": {"signal": signal.tolist(), "fs": small_models.FS, "leads": ["II"], "units": "mV"},
+                "imaging": {"image": image.tolist()},
+            },
+            {"tabular": [RECORD, STRANGE]},
+        ],
+        "alpha": 0.1,
+    }
+    served = client.post("/v1/patients/score", json=body)
+    assert served.status_code == 200
+    first, second = served.json()["patients"]
+    options = {"signals": {"fs": small_models.FS, "leads": ["II"], "units": "mV", "record": "recording"}}
+    raw = {"tabular": [STRANGE], "signals": signal, "imaging": [np.clip(image, -2, 3).astype(np.float32)]}
+    wanted = models.patient(raw, patient_id="P17", alpha=0.1, explain=False, options=options)
+    assert first == json.loads(json.dumps(wanted.to_dict()))
+    assert (second["patient_id"], second["pattern"], second["flagged"]) == ("2", ["tabular"], True)
+    explained = client.post("/v1/patients/explain", json=body).json()["patients"][0]
+    assert explained["modalities"][0]["most_unusual"]["reasons"]
+
+
+def test_the_service_refuses_what_is_wrong_with_a_part_and_answers_the_rest(client):
+    body = {"patients": [{"tabular": RECORD, "imaging": {"image": [[1, 2], [3]]}}]}
+    (told,) = client.post("/v1/patients/score", json=body).json()["patients"]
+    assert told["status"] == "scored"
+    assert [of["part"] for of in told["refused"]] == ["imaging"]
+    assert client.post("/v1/patients/score", json={"patients": [{}]}).status_code == 422
+    assert client.post("/v1/patients/score", json={"patients": []}).status_code == 422
+    assert client.post("/v1/patients/score", json={"patients": [{"ultrasound": 1}]}).status_code == 422
+
+
+def test_models_without_a_fusion_are_not_found_as_patients(folder):
+    with client_of(open_models(folder / "tabular")) as client:
+        served = client.post("/v1/patients/score", json={"patients": [{"tabular": RECORD}]})
+    assert served.status_code == 404
+    assert "no fusion" in served.json()["detail"]
