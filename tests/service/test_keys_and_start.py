@@ -85,6 +85,12 @@ def test_without_keys_only_this_machine_may_ask(models):
     assert "API keys" in result.output
 
 
+def test_a_folder_that_is_not_there_is_said_at_once():
+    result = CliRunner().invoke(command, ["serve", "nowhere"])
+    assert result.exit_code == 1
+    assert "nowhere: there is no such folder" in result.output
+
+
 def test_the_command_makes_keys(tmp_path):
     path = str(tmp_path / "keys.json")
     result = CliRunner().invoke(command, ["key", path, "ward 7", "--scope", "score"])

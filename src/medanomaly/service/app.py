@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from medanomaly import __version__
+from medanomaly.core.errors import DataNotFoundError
 from medanomaly.scoring.answers import NOTICE
 from medanomaly.scoring.models import Models
 from medanomaly.service.guard import Guard
@@ -235,11 +236,18 @@ def serve(folder: Path | str, settings: Settings | None = None) -> None:
 
     Raises:
         ConfigurationError: the address needs keys, or the file of keys cannot be read.
+        DataNotFoundError: there is no such folder.
     """
     import uvicorn
 
     settings = settings or Settings()
     app = create_app(folder, settings)
+    if not Path(folder).is_dir():
+        raise DataNotFoundError(
+            "there is no such folder",
+            source=folder,
+            remedy="Give a folder of models, such as data/06_models/visits.",
+        )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log = logging.getLogger("medanomaly.service")
