@@ -460,3 +460,12 @@ def test_the_recipe_that_cases_are_read_by_names_a_leading_model_that_can_read_t
     assert leading(recipe, opened) == "first"
     assert leading(recipe, opened[:1]) == "a"
     assert leading(recipe, []) == ""
+
+
+@pytest.mark.parametrize("env", ["base", "ucr"])
+def test_no_model_knows_at_which_alpha_cases_are_flagged(env):
+    wanted = environment(env)
+    stages = ("data_processing", "feature_engineering", *(of.stage for of in ALL.values()))
+    reading = {n.name for stage in stages for n in build(wanted, stage).nodes if "params:alarm" in n.inputs}
+    assert reading == {f"{modality}.seal_alarm" for modality in wanted.modalities}
+    assert reading <= {n.name for n in build(wanted, "evaluation").nodes}

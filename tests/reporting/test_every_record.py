@@ -1,8 +1,11 @@
 """What the report says of every record: each sentence where it belongs, and nowhere else."""
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
+from medanomaly.reporting.report import answer_section, detail_section
 from medanomaly.reporting.tabular.every_record import every_record_section
 
 
@@ -80,3 +83,14 @@ def test_the_most_unusual_of_all_parts_are_shown_with_reasons_findings_and_label
     assert shown.rows[1][4].text == "bmi: 999 is impossible"
     (plain,) = every_record_section(table(), 0.05).tables
     assert list(plain.columns) == ["Record", "Part", "p-value", "Reasons"]
+
+
+def test_the_answer_leads_to_it_only_where_it_stands(results):
+    said = "Every record, those of train and calibration too"
+    assert said not in dict(answer_section(results).links)
+    section = every_record_section(table(), 0.05)
+    shown = replace(results, sections=[*results.sections, section])
+    address = dict(answer_section(shown).links)[said]
+    assert address == f"#{results.slug}-every-record"
+    assert address[1:] in [part.key for part in detail_section(shown).sections]
+    assert dict(answer_section(replace(shown, page="x/report.html")).links)[said] == f"x/report.html{address}"

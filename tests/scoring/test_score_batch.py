@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,9 @@ from tests.scoring.small_models import trained, visits, without_training
 from tests.signals.sample_recordings import recording
 
 import medanomaly
+from medanomaly.core.bundle import write_bundle
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError
+from medanomaly.core.sealed_alarm import seal_alarm
 from medanomaly.imaging.recipe import image_recipe
 from medanomaly.imaging.sources.image_cases import ImageParams
 from medanomaly.scoring import batch_sources
@@ -124,6 +127,17 @@ def stopped(models, source, path, **settings):
 
     with pytest.raises(KeyboardInterrupt):
         score_batch(models, source, path, progress=stop, **settings)
+
+
+def test_parts_of_another_alarm_are_not_used(models, folder, source, tmp_path):
+    shutil.copytree(folder, tmp_path / "models")
+    write_bundle(tmp_path / "models" / "tabular" / "alarm", seal_alarm(0.2, "tabular", "visits"))
+    wider, path = medanomaly.open(tmp_path / "models"), tmp_path / "answers.parquet"
+    stopped(models, source, path, chunk_rows=50)
+    assert score_batch(wider, source, path, chunk_rows=50).n_resumed == 0
+    scored = pd.read_parquet(path).query("status == 'scored'")
+    assert scored["alpha"].eq(0.2).all()
+    assert (scored["flagged"] == (scored["p_value"] <= 0.2)).all()
 
 
 def test_parts_of_another_batch_are_not_used(models, source, tmp_path):

@@ -120,7 +120,7 @@ def score_batch(
         store: a store or its URL. One that keeps clinical values also keeps the records of a table whose features need
             earlier ones, and gives those that it has.
         chunk_rows: cases of a table, recordings or images per part; None: 20,000, 8 and 64.
-        alpha: false-alarm rate at which cases are flagged; None takes that of each model.
+        alpha: false-alarm rate at which cases are flagged; None takes that of the run.
         explain: how many of the most anomalous cases of each part are explained per model.
         modality: of the cases; None finds out.
         names: of the models that are asked; None asks all of this modality.
@@ -150,7 +150,9 @@ def score_batch(
         "source": state,
         "recipe": recipe.bundle.bundle_hash,
         "models": {name: models[name].bundle.bundle_hash for name in sorted(asked)},
-        "alpha": None if alpha is None else checked_alpha(alpha),
+        "alpha": {name: models[name].alpha for name in sorted(asked)}
+        if alpha is None
+        else checked_alpha(alpha),
         "explain": explain,
         "rows": chunk_rows or ROWS[modality],
         "version": __version__,

@@ -17,7 +17,7 @@ class ScoringParams(Params):
         store: URL of the store of predictions; None stores nothing.
         keep_clinical_values: whether the store keeps raw records and values in explanations.
         chunk_rows: cases of a table, recordings or images per part; None: 20,000, 8 and 64.
-        alpha: false-alarm rate at which cases are flagged; None takes that of each model.
+        alpha: false-alarm rate at which cases are flagged; None takes that of the run.
         explain: how many of the most anomalous cases of each part are explained per model.
         workers: parts of a table that are scored side by side; None: one per processor, at most 4.
     """

@@ -51,7 +51,7 @@ class SingleCases:
         Args:
             raw: a record as column to value, or the samples of a beat.
             models: names of the models that are asked; None asks all.
-            alpha: false-alarm rate; None takes that of each model.
+            alpha: false-alarm rate; None takes that of the run.
 
         Returns:
             The case as it was read and the answer, or None where the case is not plain or a model reads more than features

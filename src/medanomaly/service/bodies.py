@@ -34,9 +34,7 @@ class Options(Body):
     models: list[str] | None = Field(
         None, max_length=100, description="Models that are asked; all by default."
     )
-    alpha: float | None = Field(
-        None, ge=0, le=1, description="False-alarm rate; that of each model by default."
-    )
+    alpha: float | None = Field(None, ge=0, le=1, description="False-alarm rate; that of the run by default.")
     explain: int | None = Field(
         None, ge=0, le=10_000, description="Cases per model that are explained (only /explain)."
     )
