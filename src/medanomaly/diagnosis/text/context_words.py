@@ -38,7 +38,9 @@ not been documented; not been present; doesn t; don t; didn t; isn t; hasn t; ha
 t; ausgeschlossen; verneint; nicht vorhanden; nicht nachweisbar; nicht aufgetreten; nicht beobachtet; nicht
 bekannt; fehlt; fehlen; nein; nicht; absent*; exclu*; non retrouvé*; non présent*; nié*; non
 """
-# the two above, of something that is likely absent
+# the symptom right before is not there: "seizure-free"
+ABSENT_AFTER = "free; frei"
+# the kinds above, of something that is likely absent
 UNLIKELY = "unlikely; improbable; unwahrscheinlich; peu probable*"
 # what is named here is there, whatever was said before
 PRESENT = """
@@ -67,8 +69,9 @@ PAST = """
 history of; h o; past history of; past medical history of; past medical history; medical history; previous;
 previously; prior; former; formerly; used to have; used to be; had in the past; status post; s p; resolved;
 transient; remote; in remission; as a baby; outgrew; outgrown; no longer has; no longer had; recovered from;
-surgically corrected; after surgery for; zustand nach; z n; früher*; ehemals; anamnestisch; antécédent de;
-antécédent d; antécédents de; antécédents d; ancien*; autrefois
+surgically corrected; after surgery for; stopped; has stopped; have stopped; ceased; disappeared; subsided;
+zustand nach; z n; früher*; ehemals; anamnestisch; antécédent de; antécédent d; antécédents de; antécédents d;
+ancien*; autrefois
 """
 # people who are not the patient
 RELATIVES = """
