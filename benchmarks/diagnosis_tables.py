@@ -187,7 +187,7 @@ def f1_by_class(codes: np.ndarray, decided: np.ndarray, n_classes: int, weights:
         return np.where(true > 0, 2 * hits / (true + called), np.nan)
 
 
-def results_of(name: str, classes, y, group, answers, n_resamples: int, tables: dict) -> list[Result]:
+def results_of(name: str, classes, y, group, n_resamples: int, tables: dict) -> list[Result]:
     codes, counts = (
         np.searchsorted(classes, y.astype(str)),
         np.bincount(np.searchsorted(classes, y.astype(str))),
@@ -202,76 +202,70 @@ def results_of(name: str, classes, y, group, answers, n_resamples: int, tables: 
     data = f"{name}, {len(y):,} records in {FOLDS} folds, {len(classes)} classes" + (
         f", {int(rare.sum())} of them with fewer than {RARE} records" if rare.any() else ""
     )
-    parts = {"all classes": np.ones(len(classes), dtype=bool)}
+    parts = {"": np.ones(len(classes), dtype=bool)}
     if 0 < rare.sum() < len(classes):
-        parts |= {
-            f"classes with {RARE} records or more": ~rare,
-            f"classes with fewer than {RARE} records": rare,
-        }
-        parts |= {f"classes with 5 to {RARE - 1} records": rare & (counts >= 5)}
+        parts |= {f", {RARE} records or more": ~rare, f", fewer than {RARE} records": rare}
+        parts |= {f", 5 to {RARE - 1} records": rare & (counts >= 5)}
     out = []
+
+    def add(what: str, value: float, unit: str, **more: object) -> None:
+        out.append(Result(f"{name}, {what}", float(value), unit, data=data, **more))
+
     for part, chosen in parts.items():
         peer = np.nanmean(f1[PEER][:, chosen], axis=1)
         for model in models:
             value = np.nanmean(f1[model][:, chosen], axis=1)
-            out.append(
-                Result(
-                    f"{name}, {model}: macro-F1 of {part}", float(value[0]), "F1",
-                    peer=None if model == PEER else PEER, peer_value=None if model == PEER else float(peer[0]), data=data,
+            against = {} if model == PEER else {"peer": PEER, "peer_value": float(peer[0])}
+            add(f"{model}: macro-F1{part}", value[0], "F1", **against)
+            if model != PEER:
+                low, high = percentile_interval(value[1:] - peer[1:])
+                goal = (
+                    {"target": "interval above 0", "reached": bool(low > 0)}
+                    if (model, part) == (LEADING, "")
+                    else {}
                 )
-            )  # fmt: skip
-            if model == PEER:
-                continue
-            low, high = percentile_interval(value[1:] - peer[1:])
-            goal = model == LEADING and part == "all classes"
-            out.append(
-                Result(
-                    f"{name}, {model} - {PEER}: macro-F1 of {part}", float(value[0] - peer[0]), "difference", low, high,
-                    target="interval above 0" if goal else None, reached=bool(low > 0) if goal else None, data=data,
+                add(
+                    f"{model} - {PEER}: macro-F1{part}",
+                    value[0] - peer[0],
+                    "difference",
+                    ci_low=low,
+                    ci_high=high,
+                    **goal,
                 )
-            )  # fmt: skip
     for model in models:
-        probability = tables[model]
-        top = probability.argmax(axis=1)
-        # the decision may be another class than the most probable one; calibration is of what is decided
-        decided = tables[DECIDED + model]
-        sure = probability[np.arange(len(y)), decided]
-        out.append(Result(f"{name}, {model}: accuracy", float((decided == codes).mean()), "share", data=data))
-        out.append(
-            Result(
-                f"{name}, {model}: ece of the decision",
-                expected_calibration_error(sure, decided == codes),
-                "ece",
-                data=data,
-            )
+        probability, decided = tables[model], tables[DECIDED + model]
+        right = decided == codes
+        add(f"{model}: accuracy", right.mean(), "share")
+        # of the class that is decided for, also where it is not the most probable one
+        add(
+            f"{model}: ece", expected_calibration_error(probability[np.arange(len(y)), decided], right), "ece"
         )
-        if not model.endswith(ADJUSTED):
-            said = probability[:, rare].sum(axis=1) if rare.any() else probability.max(axis=1)
-            real = rare[codes] if rare.any() else top == codes
-            what = f"a class with fewer than {RARE} records" if rare.any() else "the most probable class"
-            out.append(
-                Result(
-                    f"{name}, {model}: ece of {what}",
-                    expected_calibration_error(said, real),
-                    "ece",
-                    data=data,
-                )
+        if rare.any() and not model.endswith(ADJUSTED):
+            said = np.minimum(probability[:, rare].sum(axis=1), 1.0)
+            add(
+                f"{model}: ece, fewer than {RARE} records",
+                expected_calibration_error(said, rare[codes]),
+                "ece",
             )
-    width = tables["bayes width"]
+            add(
+                f"{model}: probability of rare classes", said.mean() / rare[codes].mean(), "times their share"
+            )
     for part, chosen in (("frequent", ~rare), ("rare", rare)):
         inside = chosen[tables[BAYES].argmax(axis=1)]
         if inside.any():
-            out.append(
-                Result(f"{name}, {BAYES}: width of the 90 % interval, {part} classes", float(width[inside].mean()), "probability",
-                       data=data)
-            )  # fmt: skip
-    for position in np.argsort(-counts, kind="stable"):
-        out.append(
-            Result(
-                f"{name}, class {classes[position]} ({counts[position]:,} records): F1 of {LEADING}",
-                float(f1[LEADING][0, position]), "F1", peer=PEER, peer_value=float(f1[PEER][0, position]), data=data,
+            add(
+                f"{BAYES}: width of the 90 % interval, {part} classes",
+                tables["bayes width"][inside].mean(),
+                "probability",
             )
-        )  # fmt: skip
+    for position in np.argsort(-counts, kind="stable"):
+        add(
+            f"class {classes[position]} ({counts[position]:,} records): F1 of the {LEADING}",
+            f1[LEADING][0, position],
+            "F1",
+            peer=PEER,
+            peer_value=float(f1[PEER][0, position]),
+        )
     return out
 
 
@@ -325,7 +319,7 @@ def main(arguments: list[str] | None = None) -> None:
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 np.savez(kept, **answers[-1])
         tables = gathered(folds, answers, classes)
-        results += results_of(name, classes, y, group, answers, given.resamples, tables)
+        results += results_of(name, classes, y, group, given.resamples, tables)
     if results:
         write("diagnosis_tables", results, command=COMMAND)
 

@@ -26,7 +26,10 @@ no increase in; no increase of; no change in; no change of; not only; no improve
 doubt; not certain whether; not clear whether; no wonder; no further; not always; not yet clear; no worsening
 of; no progression of; no significant change in; nicht nur; keine änderung; pas seulement; non seulement; no
 cause for; no treatment for; no reason for; no explanation for; without change in; not improved; not explained
-by; not due to; not because of; no relief of; no response of
+by; not due to; not because of; no relief of; no response of; hour history of; hours history of; day history
+of; days history of; week history of; weeks history of; month history of; months history of; year history of;
+years history of; long history of; standing history of; recent history of; current history of; history of
+present illness
 """
 # what stands before is not there, where these end their statement; else they act on what follows
 ABSENT_EITHER = """
