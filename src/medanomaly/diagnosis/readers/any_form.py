@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile, is_zipfile
 
 import pandas as pd
 
@@ -39,9 +40,26 @@ def _form_of_path(path: Path) -> str | None:
     ending = path.suffix.lower()
     if path.is_dir():
         return "phenopackets" if next(path.rglob("*.json"), None) is not None else None
+    if not path.is_file():
+        return None
     if ending == ".json":
-        return form_of(_json(path)) if path.is_file() else None
-    return "phenopackets" if ending == ".zip" else "table" if ending in symptom_table.ENDINGS else None
+        return form_of(_json(path))
+    if ending == ".zip":
+        return "phenopackets" if is_zipfile(path) and _holds_json(path) else None
+    return "table" if ending in symptom_table.ENDINGS and _has(_columns(path), "symptoms") else None
+
+
+def _holds_json(path: Path) -> bool:
+    with ZipFile(path) as archive:
+        return any(name.endswith(".json") for name in archive.namelist())
+
+
+def _columns(path: Path) -> Iterable[str]:
+    """Names of the columns of a file; none where it cannot be read, which its reader will say."""
+    try:
+        return symptom_table.read_file(path, header_only=True).columns
+    except InputError:
+        return ()
 
 
 def _form_of_mapping(raw: Mapping) -> str | None:
@@ -82,7 +100,9 @@ def read_patients(raw: Any, ontology: Ontology | Words) -> PatientSymptoms:
     form = form_of(raw)
     if form == "patients":
         return raw
-    if form == "table":
+    if form == "table" or (
+        isinstance(raw, (str, Path)) and Path(raw).suffix.lower() in symptom_table.ENDINGS
+    ):
         return symptom_table.read_symptom_table(raw, words)
     if form == "bundle":
         return read_fhir(raw, words)

@@ -97,11 +97,9 @@ def case_page(
     """
     knowledge = manifest["knowledge"]
     run = {
-        "dataset": case,
-        "description": "",
+        "dataset": dataset or "a case that came later",
         "version": manifest.get("version"),
         "Model": f"{manifest['name']}, trained on {manifest.get('dataset', 'unknown data')}",
-        **({"Data": dataset} if dataset else {}),
         **{word.capitalize(): text for word, text in knowledge.items()},
     }
     said: dict[str, list] = {}
@@ -121,6 +119,7 @@ def case_page(
         [section for section in sections if section is not None],
         title="diagnosis",
         heading="Diseases that fit the symptoms",
+        about=case,
         facts=_facts(patient),
     )
 
