@@ -78,6 +78,23 @@ def test_folders_archives_and_tables_are_known_by_their_files(small_ontology, tm
     assert read_patients(str(tmp_path / "cases.csv"), small_ontology).cases["case_id"].tolist() == ["A"]
 
 
+def test_files_by_name_are_cases_of_these_names_and_a_bad_one_costs_itself(small_ontology, tmp_path):
+    files = {}
+    for name, content in (
+        ("a/x", PACKET),
+        ("b/x", PACKET),
+        ("c/x", {"age": 3}),
+        ("d/x", MAPPING | {"symptoms": []}),
+    ):
+        files[name] = tmp_path / f"{name.replace('/', '_')}.json"
+        files[name].write_text(json.dumps(content))
+    assert form_of(files) == "files"
+    found = read_patients(files, small_ontology)
+    assert found.cases["case_id"].tolist() == ["a/x", "b/x"]
+    assert set(found.symptoms["case_id"]) == {"a/x", "b/x"}
+    assert found.refused["case_id"].tolist() == ["c/x", "d/x"]
+
+
 def test_a_phenopacket_that_is_none_costs_itself(small_ontology):
     found = read_patients([PACKET, {"id": "broken", "phenotypicFeatures": 3}], small_ontology)
     assert len(found) == 1

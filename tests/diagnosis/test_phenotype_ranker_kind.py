@@ -233,6 +233,19 @@ def test_rankings_are_written_in_each_form(models, tmp_path):
         models.rank([PACKET, MAPPING]).page()
 
 
+def test_a_folder_is_scored_as_a_batch_in_parts(models, tmp_path):
+    from medanomaly.scoring.batches import score_batch
+
+    (tmp_path / "cases" / "a").mkdir(parents=True)
+    for name, content in (("x", PACKET), ("a/x", MAPPING), ("y", {"age": 3})):
+        (tmp_path / "cases" / f"{name}.json").write_text(json.dumps(content))
+    summary = score_batch(models, tmp_path / "cases", tmp_path / "answers.csv", chunk_rows=2)
+    found = pd.read_csv(tmp_path / "answers.csv").set_index("case_id")
+    assert found["status"].to_dict() == {"a/x": "scored", "x": "scored", "y": "refused"}
+    assert found.loc["x", "score"] == pytest.approx(models.score(PACKET).scores["score"].iloc[0])
+    assert summary
+
+
 def test_models_of_other_data_rank_nothing(tmp_path):
     from medanomaly.scoring.models import Models
 

@@ -94,7 +94,7 @@ def sections(models: tuple[Model, ...]) -> Pipeline:
 
 
 PATIENTS = Cases(
-    noun="patient",
+    noun="case",
     leading_kind=NAME,
     prepare=prepare,
     features=features,
