@@ -134,13 +134,12 @@ def _facts(patient: pd.Series) -> str:
     age = patient.get("age_years")
     said = f"{sex}, age not given" if pd.isna(age) else f"{sex}, {_age(float(age))}"
     onset = patient.get("onset_years")
-    said += "" if onset is None or pd.isna(onset) else f", onset at {_age(float(onset))}"
+    if onset is not None and pd.notna(onset):
+        said += ", onset before birth" if onset < 0 else f", onset at {_age(float(onset))}"
     return said.capitalize() + "."
 
 
 def _age(years: float) -> str:
-    if years < 0:
-        return "before birth"
     if years < 2:
         return counted(round(12 * years), "month")
     return counted(int(years), "year")
