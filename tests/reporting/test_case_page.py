@@ -53,7 +53,8 @@ def reasons(n=3):
     rows += [("HP:2", "EEG abnormality", False, 0.5, -1.5, "HP:9", "Brain", 0.2, "Occasional", "ORPHA:3")]
     rows += [("HP:3", "Stroke", True, 1.0, 0.0, "", "", 0.0, "", "")] * (n - 2)
     columns = [
-        "term", "name", "excluded", "weight", "log_ratio", "matched_term", "matched_name", "frequency", "stated", "reference",
+        "term", "name", "excluded", "weight", "log_ratio", "matched_term", "matched_name", "frequency", "stated",
+        "reference",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns).assign(disease="OMIM:1")
 
