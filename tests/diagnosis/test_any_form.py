@@ -1,6 +1,7 @@
 """Patients in any form: each is known by its content and read by its reader."""
 
 import json
+import zipfile
 
 import pandas as pd
 import pytest
@@ -62,7 +63,36 @@ def test_folders_archives_and_tables_are_known_by_their_files(small_ontology, tm
     (tmp_path / "one.json").write_text(json.dumps(PACKET))
     assert form_of(tmp_path) == "phenopackets"
     TABLE.to_csv(tmp_path / "cases.csv", index=False)
+    TABLE.to_parquet(tmp_path / "cases.parquet")
+    TABLE.to_excel(tmp_path / "cases.xlsx", index=False)
+    TABLE.rename(columns={"symptoms": "potassium"}).to_csv(tmp_path / "visits.csv", index=False)
+    for name in ("cases.csv", "cases.parquet", "cases.xlsx"):
+        assert form_of(tmp_path / name) == "table"
+    assert form_of(tmp_path / "visits.csv") is None
+    with pytest.raises(InputError, match="no column holds symptoms"):
+        read_patients(tmp_path / "visits.csv", small_ontology)
+    for inside, form in (("a.json", "phenopackets"), ("a.hea", None)):
+        with zipfile.ZipFile(tmp_path / "cases.zip", "w") as archive:
+            archive.writestr(inside, json.dumps(PACKET))
+        assert form_of(tmp_path / "cases.zip") == form
     assert read_patients(str(tmp_path / "cases.csv"), small_ontology).cases["case_id"].tolist() == ["A"]
+
+
+def test_files_by_name_are_cases_of_these_names_and_a_bad_one_costs_itself(small_ontology, tmp_path):
+    files = {}
+    for name, content in (
+        ("a/x", PACKET),
+        ("b/x", PACKET),
+        ("c/x", {"age": 3}),
+        ("d/x", MAPPING | {"symptoms": []}),
+    ):
+        files[name] = tmp_path / f"{name.replace('/', '_')}.json"
+        files[name].write_text(json.dumps(content))
+    assert form_of(files) == "files"
+    found = read_patients(files, small_ontology)
+    assert found.cases["case_id"].tolist() == ["a/x", "b/x"]
+    assert set(found.symptoms["case_id"]) == {"a/x", "b/x"}
+    assert found.refused["case_id"].tolist() == ["c/x", "d/x"]
 
 
 def test_a_phenopacket_that_is_none_costs_itself(small_ontology):

@@ -8,7 +8,8 @@ import pytest
 from tests.diagnosis.small_release import GENES, HPOA, OBO
 from tests.diagnosis.test_any_form import MAPPING, PACKET
 
-from medanomaly.core.bundle import write_bundle
+from medanomaly.commands.cli import call
+from medanomaly.core.bundle import make_bundle, write_bundle
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.core.models import FitContext, ModelInput, kind
 from medanomaly.diagnosis.kinds import NAME
@@ -140,16 +141,19 @@ def test_reasons_say_what_each_symptom_says_and_who_says_so(model, data):
 
 
 @pytest.fixture(scope="module")
-def models(model, knowledge, tmp_path_factory):
-    """The models of a run, with their recipe."""
-    from medanomaly.core.bundle import make_bundle
-
-    folder = tmp_path_factory.mktemp("models") / "small"
+def folder(model, knowledge, tmp_path_factory):
+    """Models of a run with their recipe, where a run writes them."""
+    folder = tmp_path_factory.mktemp("outputs") / "06_models" / "small"
     recipe = symptom_recipe(knowledge, {"dataset": "small"})
     _, bundle = model
     write_bundle(folder / "diagnosis" / "recipe", recipe)
     named = make_bundle(bundle.manifest | {"recipe": recipe.bundle_hash}, bundle.files)
     write_bundle(folder / "diagnosis" / NAME, named)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def models(folder):
     return open_models(folder)
 
 
@@ -229,8 +233,106 @@ def test_rankings_are_written_in_each_form(models, tmp_path):
         models.rank([PACKET, MAPPING]).page()
 
 
+def test_a_folder_is_scored_as_a_batch_in_parts(models, tmp_path):
+    from medanomaly.scoring.batches import score_batch
+
+    (tmp_path / "cases" / "a").mkdir(parents=True)
+    for name, content in (("x", PACKET), ("a/x", MAPPING), ("y", {"age": 3})):
+        (tmp_path / "cases" / f"{name}.json").write_text(json.dumps(content))
+    summary = score_batch(models, tmp_path / "cases", tmp_path / "answers.csv", chunk_rows=2)
+    found = pd.read_csv(tmp_path / "answers.csv").set_index("case_id")
+    assert found["status"].to_dict() == {"a/x": "scored", "x": "scored", "y": "refused"}
+    assert found.loc["x", "score"] == pytest.approx(models.score(PACKET).scores["score"].iloc[0])
+    assert summary
+
+
 def test_models_of_other_data_rank_nothing(tmp_path):
     from medanomaly.scoring.models import Models
 
     with pytest.raises(ConfigurationError, match="no modality 'diagnosis'"):
         Models([], {}).rank(PACKET)
+
+
+# the command
+
+
+@pytest.fixture
+def diagnose(folder, tmp_path, capsys):
+    """Calls the command with a case as a file; returns exit code and what it printed."""
+
+    def run(case, *words, models=True):
+        given = []
+        if case is not None:
+            (tmp_path / "case.json").write_text(json.dumps(case))
+            given = [str(tmp_path / "case.json")]
+        named = ["--models", str(folder)] if models else []
+        with pytest.raises(SystemExit) as ended:
+            call(["diagnose", *given, *named, *map(str, words)])
+        out = capsys.readouterr()
+        return ended.value.code, out.out, out.err
+
+    return run
+
+
+def test_the_command_prints_the_list_with_reasons_what_was_not_read_and_versions(diagnose):
+    code, out, _ = diagnose(MAPPING | {"symptoms": ["HP:0007359", "HP:9999999", "no stroke"]})
+    assert code == 0
+    assert "1 observed and 1 excluded symptoms" in out
+    assert "Seizure disease 1" in out
+    assert "Focal-onset seizure" in out
+    assert "PMID:12" in out
+    assert "HP:9999999 is not in the HPO release 2025-01-16" in out
+    assert "Knowledge: HPO 2025-01-16" in out
+    assert "Not given" not in out
+
+
+def test_a_sentence_takes_the_place_of_a_file_and_one_of_both_is_needed(diagnose):
+    code, out, _ = diagnose(None, "--text", "She has had seizures.")
+    assert code == 0
+    assert "Patient note" in out
+    assert "Not given: sex, age" in out
+    assert diagnose(None)[0] == 2
+    assert "Give RAW or --text" in diagnose(PACKET, "--text", "x")[2]
+
+
+def test_json_and_files_hold_everything(diagnose, tmp_path):
+    code, out, _ = diagnose(PACKET, "--json", "--top", 1)
+    found = json.loads(out)
+    assert code == 0
+    assert [d["disease"] for d in found["cases"][0]["diseases"]] == ["OMIM:1"]
+    code, out, _ = diagnose(PACKET, "-o", tmp_path / "case.html")
+    assert "Written" in out
+    page = (tmp_path / "case.html").read_text()
+    # a file is called by its name
+    assert "<em>case</em>" in page
+    assert "a case that came later" in page
+    assert "Marked rows" not in page
+    assert "The disease that was diagnosed" not in page
+    code, _, said = diagnose(PACKET, "-o", tmp_path / "case.doc")
+    assert code == 2
+    assert ".html" in said
+
+
+def test_a_case_that_cannot_be_ranked_is_refused_with_the_reason(diagnose):
+    code, out, _ = diagnose({"symptoms": ["nonsense"]})
+    assert code == 1
+    assert "Refused: none of its symptoms can be used" in out
+    assert "'nonsense' is no name of a symptom" in out
+    code, _, said = diagnose({"age": 3})
+    assert code == 1
+    assert "no patient with symptoms" in said
+
+
+def test_the_folder_of_models_is_found_where_there_is_one(diagnose, folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDANOMALY_OUTPUTS", str(folder.parents[1]))
+    assert diagnose(PACKET, models=False)[0] == 0
+    monkeypatch.setenv("MEDANOMALY_OUTPUTS", str(tmp_path))
+    code, _, said = diagnose(PACKET, models=False)
+    assert code == 1
+    assert "no trained ranker" in said
+    for name in ("a", "b"):
+        (tmp_path / "06_models" / name / "diagnosis" / "recipe").mkdir(parents=True)
+        (tmp_path / "06_models" / name / "diagnosis" / "recipe" / "manifest.json").write_text("{}")
+    code, _, said = diagnose(PACKET, models=False)
+    assert code == 2
+    assert "several trained rankers: a, b" in said

@@ -16,6 +16,8 @@ from medanomaly.diagnosis.evaluation import (
 )
 from medanomaly.diagnosis.knowledge.source import read_knowledge
 from medanomaly.diagnosis.patients import read_symptoms, written_symptoms
+from medanomaly.diagnosis.ranking.closer_look import compared_candidates, even_weights, fit_weights
+from medanomaly.diagnosis.ranking.features import FEATURES
 from medanomaly.diagnosis.ranking.frequencies import annotated_terms, profiles
 from medanomaly.diagnosis.ranking.params import RankingParams
 from medanomaly.diagnosis.ranking.ranker import Ranker, best_first
@@ -136,21 +138,106 @@ def test_a_database_without_diseases_is_an_error(knowledge):
 
 def test_log_ratio_is_own_frequency_or_a_detour_or_the_floor(knowledge, small_ontology):
     params = RankingParams(orphanet_linked=0, common=1)
-    ratios = Ranker.of(knowledge, params).ratios
+    ranker = Ranker.of(knowledge, params)
     row = small_ontology.index
     share = 4.5 / 11
     background = share / 2 + 1 / 2
-    np.testing.assert_allclose(ratios.observed(row[FOCAL])[0], np.log(share / background), rtol=1e-5)
+    np.testing.assert_allclose(ranker.of_symptom(row[FOCAL])[0, 0], np.log(share / background), rtol=1e-5)
     # no kind of seizure but the focal one: over the ancestor "seizure", which disease 2 has too (5/3 is no count: .6 of 4)
     other = 2.9 / 5
     background = (share + other) / 2 + 1 / 2
     np.testing.assert_allclose(
-        ratios.observed(row[GENERALISED])[0], max(np.log(0.05 * share / background), np.log(0.05)), rtol=1e-5
+        ranker.of_symptom(row[GENERALISED])[0, 0],
+        max(np.log(0.05 * share / background), np.log(0.05)),
+        rtol=1e-5,
     )
-    assert ratios.observed(row[DEFECT])[0] == pytest.approx(np.log(0.05))
-    where, values = ratios.excluded(row[FOCAL])
-    assert where.tolist() == [0]
-    np.testing.assert_allclose(values, params.excluded * np.log(1 - share), rtol=1e-5)
+    assert ranker.of_symptom(row[DEFECT])[0, 0] == pytest.approx(np.log(0.05))
+    without = ranker.components(one(ranker, small_ontology, {FOCAL: None})).ratio
+    np.testing.assert_allclose(without, [params.excluded * np.log(1 - share), 0], rtol=1e-5)
+
+
+def test_similarity_is_the_information_of_the_best_common_ancestor(ranker, small_ontology):
+    row = small_ontology.index
+    # both diseases have a stroke or a delay, hence trouble of nerves; only the second has trouble of the heart
+    assert ranker.of_symptom(row[FOCAL])[1].tolist() == pytest.approx([np.log(2), 0])
+    assert ranker.of_symptom(row[STROKE])[1].tolist() == pytest.approx([0, np.log(2)])
+
+
+def test_the_closer_look_compares_what_case_and_disease_share(ranker, small_ontology):
+    case = one(ranker, small_ontology, {FOCAL: 1.0, DEFECT: 0.5, DELAY: None})
+    of_case = ranker.components(case)
+    found = ranker.comparison.features(case, np.array([0, 1]), of_case)
+    table = pd.DataFrame(found, columns=FEATURES)
+    f = ranker.profiles.frequency.toarray()
+    ic = ranker.information
+    closed = np.zeros(len(ic))
+    for row, weight in zip(case.observed, case.weight, strict=True):
+        above = ranker.ancestors[[row]].indices
+        closed[above] = np.maximum(closed[above], weight)
+    shared = (f.T * ic * closed).sum(axis=1)
+    total = (f.T * ic).sum(axis=1)
+    np.testing.assert_allclose(
+        table["shared_information"], shared / (total + (closed * ic).sum() - shared), rtol=1e-5
+    )
+    np.testing.assert_allclose(table["disease_covered"], shared / total, rtol=1e-5)
+    norm = np.sqrt(((f.T * ic) ** 2).sum(axis=1) * ((closed * ic) ** 2).sum())
+    np.testing.assert_allclose(table["cosine"], (f.T * ic**2 * closed).sum(axis=1) / norm, rtol=1e-5)
+    index = small_ontology.index
+    known = np.array([1.0, 0.5]) / 1.5
+    np.testing.assert_allclose(table["known_symptoms"], known, rtol=1e-6)
+    np.testing.assert_allclose(
+        table["mean_frequency"], known * [f[index[FOCAL], 0], f[index[DEFECT], 1]], rtol=1e-5
+    )
+    np.testing.assert_allclose(table["known_of_many"], known * np.log1p((f > 0).sum(axis=0)), rtol=1e-6)
+    np.testing.assert_allclose(table["ratio"], of_case.ratio, rtol=1e-6)
+    np.testing.assert_allclose(table["ratio_per_root"], of_case.ratio / np.sqrt(2), rtol=1e-6)
+    single = [ranker.of_symptom(int(r))[0] * w for r, w in zip(case.observed, case.weight, strict=True)]
+    np.testing.assert_allclose(table["worst_ratio"], np.min(single, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(table["best_ratio"], np.max(single, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(table["excluded_ratio"], np.log1p(-f[index[DELAY]]), rtol=1e-5)
+    # terms without a further kind: disease 1 has focal seizures and delay, what it shares is each one's best ancestor
+    leaf = {0: (FOCAL, DELAY), 1: (DEFECT, STROKE, SEIZURE)}
+    for disease, terms in leaf.items():
+        rows = [index[t] for t in terms]
+        best = [max(ic[a] for a in ranker.ancestors[[r]].indices if closed[a] > 0) for r in rows]
+        expected = np.dot(f[rows, disease], best) / f[rows, disease].sum()
+        np.testing.assert_allclose(table["disease_to_case"][disease], expected, rtol=1e-5)
+
+
+def test_only_the_best_are_looked_at_more_closely(knowledge, small_ontology):
+    case_terms = {FOCAL: 1.0, STROKE: 1.0}
+    plain = Ranker.of(knowledge, RankingParams(looked_at=0))
+    case = one(plain, small_ontology, case_terms)
+    assert plain.scores(case).tolist() == plain.plain_scores(plain.components(case)).tolist()
+    # a weight that turns the order of the two around
+    turned = Ranker.of(knowledge, RankingParams(looked_at=2, closer_look={"ratio": -1.0}))
+    by_ratio = np.argsort(turned.components(case).ratio)[::-1]
+    assert np.argsort(turned.scores(case)).tolist() == by_ratio.tolist()
+    first = Ranker.of(knowledge, RankingParams(looked_at=1, closer_look={"ratio": -1.0}))
+    assert np.argsort(first.scores(case)).tolist() == np.argsort(plain.scores(case)).tolist()
+
+
+def test_weights_of_the_closer_look_are_found_again():
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(2000, 5, len(FEATURES)))
+    score = 2 * features[:, :, 0] - features[:, :, 3] + rng.gumbel(size=(2000, 5))
+    true = score.argmax(axis=1)
+    true[:10] = -1
+    found = fit_weights(features, true, ("ratio", "similarity", "cosine"), np.ones(2000), ridge=1e-6)
+    assert found == pytest.approx({"ratio": 2, "similarity": -1, "cosine": 0}, abs=0.15)
+    with pytest.raises(InputError, match="among the candidates"):
+        fit_weights(features[:3], np.full(3, -1), ("ratio",), np.ones(3))
+    assert even_weights(np.array(["a", "b", "a", "a", "a"])).tolist() == [0.5, 1, 0.5, 0.5, 0.5]
+
+
+def test_candidates_are_compared_before_the_closer_look(ranker, small_ontology):
+    patients = patients_of(
+        small_ontology, {"a": ("OMIM:2", None, {DEFECT: 1.0}), "b": ("OMIM:77", None, {DEFECT: 1.0})}
+    )
+    features, candidates, true = compared_candidates(ranker, patients, 2)
+    assert features.shape == (2, 2, len(FEATURES))
+    assert candidates.tolist() == [[1, 0], [1, 0]]
+    assert true.tolist() == [0, -1]
 
 
 def test_the_disease_that_has_the_symptoms_comes_first(ranker, small_ontology):
@@ -171,18 +258,18 @@ def test_the_disease_that_has_the_symptoms_comes_first(ranker, small_ontology):
 
 def test_weight_of_a_symptom_moves_the_score_in_one_direction(ranker, small_ontology):
     terms = [one(ranker, small_ontology, {DELAY: 1.0, STROKE: w}) for w in (0.0, 0.25, 0.5, 1.0)]
-    ratios = np.array([ranker.components(case)[0] for case in terms])
+    ratios = np.array([ranker.components(case).ratio for case in terms])
     # disease 1 has no stroke, disease 2 has
     assert (np.diff(ratios[:, 0]) < 0).all()
     assert (np.diff(ratios[:, 1] - ratios[:, 0]) > 0).all()
     alone = one(ranker, small_ontology, {DELAY: 1.0})
-    np.testing.assert_allclose(ranker.components(alone)[0], ratios[0], rtol=1e-6)
+    np.testing.assert_allclose(ranker.components(alone).ratio, ratios[0], rtol=1e-6)
 
 
 def test_an_excluded_symptom_speaks_against_who_has_it(ranker, small_ontology):
     seen = one(ranker, small_ontology, {DELAY: 1.0})
     less = one(ranker, small_ontology, {DELAY: 1.0, DEFECT: None})
-    change = ranker.components(less)[0] - ranker.components(seen)[0]
+    change = ranker.components(less).ratio - ranker.components(seen).ratio
     assert change[0] == 0
     assert change[1] < 0
 
@@ -223,7 +310,7 @@ def test_each_symptom_is_explained_by_the_statement_behind_it(ranker, small_onto
     assert second.loc[DEFECT, "excluded"]
     assert second.loc[DEFECT, "log_ratio"] < 0
     # the reasons add up to the score they are the reasons of
-    ratio = ranker.components(case)[0]
+    ratio = ranker.components(case).ratio
     np.testing.assert_allclose(first["log_ratio"].sum(), ratio[0], rtol=1e-5)
     np.testing.assert_allclose(second["log_ratio"].sum(), ratio[1], rtol=1e-5)
     with pytest.raises(InputError, match="does not know the disease 'OMIM:77'"):

@@ -137,9 +137,13 @@ def _show_case(case: dict[str, Any], explain: int) -> None:
         )
         if case["missing"]:
             click.echo(f"Not given: {', '.join(case['missing'])}")
+        if "set_size" in case:
+            click.echo(f"The set that is promised to hold the right disease has {case['set_size']} diseases.")
         _show_list(case["diseases"])
         for disease in case["diseases"][:explain]:
             _show_reasons(disease)
+        if case.get("look_for_next"):
+            _show_questions(case["look_for_next"])
     for part in case["not_read"][:SHOWN_UNREAD]:
         click.echo(
             f"- {printable(part['given'])}: {printable(part['reason'])}"
@@ -166,6 +170,20 @@ def _show_list(diseases: list[dict[str, Any]]) -> None:
     ]
     columns = (">rank", "disease", "id", *([">probability"] if sure else []), "for", "against")
     print_table(columns, rows, wrapped=("disease", "for", "against"))
+
+
+def _show_questions(questions: list[dict[str, Any]]) -> None:
+    rows = [
+        (
+            question["name"],
+            f"{100 * question['yes']:.0f} %",
+            question["for_name"],
+            question["against_name"],
+        )
+        for question in questions
+    ]
+    columns = ("symptom", ">expected", "if present, for", "if present, against")
+    print_table(columns, rows, title="What to look for next", wrapped=("symptom", *columns[2:]))
 
 
 def _strongest(reasons: list[dict[str, Any]], sign: int, shown: int = 3) -> str:

@@ -78,6 +78,17 @@ def true_ranks(ranker: Ranker, patients: PatientSymptoms) -> np.ndarray:
     )
 
 
+def matched_rank(scores: np.ndarray, true: int, n_cases: np.ndarray) -> float:
+    """Rank among the candidates that have training cases if the true disease has some, else among those that have none.
+
+    Published cases are of few diseases, so "has known cases" alone raises ranks. Among candidates that agree in it, it says
+    nothing: what is left is what the symptoms say.
+    """
+    if true < 0:
+        return np.inf
+    return rank_of(np.where((n_cases > 0) == (n_cases[true] > 0), scores, -np.inf), true)
+
+
 def is_cited(knowledge: Knowledge, patients: PatientSymptoms) -> np.ndarray:
     """(n,) bool: the knowledge cites the publication of the case for its own disease, so the case is no new one."""
     cited = knowledge.annotations.cited()

@@ -23,6 +23,7 @@ class PhenotypeRankerParams(ModelParams):
         hold_out: whether statements that cite a publication of calibration or test are left out of the knowledge, for every
             disease. Without that, figures are those of cases that the knowledge was written from. False is for a model
             that is trained to be used, and not to be judged.
+        coverage: share of cases whose set of diseases shall hold the right one.
         top: so many diseases per case are listed.
     """
 
@@ -30,6 +31,7 @@ class PhenotypeRankerParams(ModelParams):
     ranking: RankingParams = RankingParams()
     learn_from_cases: bool = True
     hold_out: bool = True
+    coverage: float = Field(0.9, gt=0, lt=1)
     top: int = Field(20, ge=1, le=500)
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from medanomaly.core.bundle import RECIPE, Bundle, make_bundle
 from medanomaly.core.cases import age_band
-from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.errors import ConfigurationError, DataNotFoundError
 from medanomaly.core.models import ModelInput
 from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, ReadCases, text_rows
 from medanomaly.diagnosis.knowledge.source import Knowledge
@@ -56,7 +57,7 @@ class SymptomRecipe:
         bundle: of kind ``symptom_recipe``.
     """
 
-    noun = "patient"
+    noun = "case"
 
     def __init__(self, bundle: Bundle):
         self.bundle = bundle
@@ -76,6 +77,20 @@ class SymptomRecipe:
         from medanomaly.diagnosis.text.read import NoteReader
 
         return NoteReader(self.words.ontology)
+
+    @staticmethod
+    def files(folder: Path) -> dict[str, Path]:
+        """Name of a case -> its file, for every JSON file below a folder.
+
+        Raises:
+            DataNotFoundError: there is none.
+        """
+        found = sorted(folder.rglob("*.json"))
+        if not found:
+            raise DataNotFoundError(
+                "there is no JSON file in the folder", source=folder, remedy="Give a folder of phenopackets."
+            )
+        return {file.relative_to(folder).with_suffix("").as_posix(): file for file in found}
 
     def read(self, raw: Any = None, *, text: str | Mapping[str, str] | None = None) -> ReadCases:
         """Patients with their symptoms; what is unknown, withdrawn or no symptom is a finding, and is not used.

@@ -8,19 +8,30 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.bundle import Bundle, array_bytes
-from medanomaly.core.calibrated_bundle import calibrated_bundle
+from medanomaly.core.calibrated_bundle import MIN_REFERENCE, calibrated_bundle
 from medanomaly.core.conformal import p_values
 from medanomaly.core.manifest import require_kind
 from medanomaly.core.models import EXPLANATION_COLUMNS, FitContext, ModelInput
-from medanomaly.diagnosis.evaluation import without_publications
+from medanomaly.diagnosis.evaluation import publications, without_publications
 from medanomaly.diagnosis.patients import PatientSymptoms
+from medanomaly.diagnosis.ranking.probabilities import RankProbabilities, judged, raw_probabilities
 from medanomaly.diagnosis.ranking.ranker import Ranker, best_first
 from medanomaly.evaluation.ranked_answers import rank_of
 
 if TYPE_CHECKING:
     from medanomaly.diagnosis.kinds import PhenotypeRankerParams
 
-RANKINGS = ("case_id", "model", "rank", "disease", "disease_name", "probability", "in_set", "score")
+RANKINGS = (
+    "case_id",
+    "model",
+    "rank",
+    "disease",
+    "disease_name",
+    "probability",
+    "in_set",
+    "set_size",
+    "score",
+)
 REASONS = (
     "case_id", "model", "disease", "term", "name", "excluded", "weight", "log_ratio", "matched_term", "matched_name",
     "frequency", "stated", "reference",
@@ -28,6 +39,8 @@ REASONS = (
 # so many of the first diseases of a case are explained
 EXPLAINED_DISEASES = 5
 OBSERVED = "observed"
+# so many symptoms to look for next
+ASKED = 5
 
 
 def fitted_ranker(data: ModelInput, params: "PhenotypeRankerParams", context: FitContext) -> Bundle:
@@ -46,7 +59,8 @@ def fitted_ranker(data: ModelInput, params: "PhenotypeRankerParams", context: Fi
     train = patients.select(ids[in_train])
     ranker = Ranker.of(knowledge, params.ranking, train if params.learn_from_cases else None)
     files = {f"{name}.npy": array_bytes(values) for name, values in ranker.arrays().items()}
-    score = _look(ranker, patients, params.top, context.name).score
+    chances = fitted_probabilities(ranker, patients, data.cases, params.coverage)
+    score = _look(ranker, chances, patients, params.top, context.name).score
     return calibrated_bundle(
         files,
         data.cases,
@@ -62,8 +76,25 @@ def fitted_ranker(data: ModelInput, params: "PhenotypeRankerParams", context: Fi
         },
         stamp=dict(context.stamp),
         fingerprint_of=train.symptoms[["case_id", "term", "excluded", "weight"]],
-        more={"knowledge": dict(ranker.about), "n_diseases": int(ranker.ranked.sum())},
+        more={
+            "knowledge": dict(ranker.about),
+            "n_diseases": int(ranker.ranked.sum()),
+            "probabilities": None if chances is None else chances.to_dict(),
+        },
     )
+
+
+def fitted_probabilities(
+    ranker: Ranker, patients: PatientSymptoms, cases: pd.DataFrame, coverage: float
+) -> RankProbabilities | None:
+    """Probabilities and sets, calibrated on the diagnosed calibration cases; None where there are too few of them."""
+    chosen = cases.loc[cases["split"].eq("calibration") & cases["label"].notna(), "case_id"]
+    held = patients.select(chosen)
+    if len(held) < MIN_REFERENCE:
+        return None
+    true = [ranker.columns.get(disease, -1) for disease in held.cases["disease"]]
+    found = [judged(ranker.scores(case), t) for case, t in zip(ranker.code(held), true, strict=True)]
+    return RankProbabilities.fit(found, publications(held), coverage)
 
 
 @dataclass(frozen=True)
@@ -80,25 +111,38 @@ class Looked:
     rankings: pd.DataFrame
 
 
-def _look(ranker: Ranker, patients: PatientSymptoms, top: int, model: str) -> Looked:
+def _look(
+    ranker: Ranker, chances: RankProbabilities | None, patients: PatientSymptoms, top: int, model: str
+) -> Looked:
     true = [ranker.columns.get(disease, -1) for disease in patients.cases["disease"].fillna("")]
+    # of too few publications follows a set of all diseases, which says nothing
+    promised = chances is not None and bool(np.isfinite(chances.gap))
     score, parts = np.zeros(len(patients)), []
     for i, case in enumerate(ranker.code(patients)):
-        values = ranker.scores(case)
+        of_case = ranker.components(case)
+        values = ranker.scores(case, of_case)
         best, rank, of = best_first(values, top)
         if (own := rank_of(values, true[i])) < np.inf and true[i] not in best:
-            best, rank, of = (
-                np.append(a, b) for a, b in ((best, true[i]), (rank, int(own)), (of, values[true[i]]))
-            )
-        total = float(case.weight @ ranker.similarity.information[case.observed])
-        shared = float(ranker.components(case)[1][best[0]] * case.weight.sum())
+            more = (true[i], int(own), values[true[i]])
+            best, rank, of = (np.append(a, b) for a, b in zip((best, rank, of), more, strict=True))
+        total = float(case.weight @ ranker.information[case.observed])
+        shared = float(of_case.similarity[best[0]] * case.weight.sum())
         # without an observed symptom nothing is shared with any disease
         score[i] = 1 - shared / total if total > 0 else 1.0
-        parts.append((case.case_id, best, rank, of))
-    sizes = [len(best) for _, best, _, _ in parts]
-    best, rank, of = (
+        probability, inside = np.full(len(best), np.nan), np.zeros(len(values), dtype=bool)
+        if chances is not None:
+            p = chances.of(raw_probabilities(values)[1])
+            first = min(len(p), top, len(best))
+            probability[:first] = p[:first]
+        if promised:
+            inside = chances.in_set(values)
+        parts.append(
+            (case.case_id, best, rank, of, probability, inside[best], [int(inside.sum())] * len(best))
+        )
+    sizes = [len(part[1]) for part in parts]
+    best, rank, of, probability, in_set, set_size = (
         np.concatenate([part[k] for part in parts]) if parts else np.zeros(0, dtype=np.int64)
-        for k in (1, 2, 3)
+        for k in range(1, 7)
     )
     table = pd.DataFrame(
         {
@@ -109,8 +153,9 @@ def _look(ranker: Ranker, patients: PatientSymptoms, top: int, model: str) -> Lo
             "rank": rank.astype(np.int32),
             "disease": pd.array(np.array(ranker.profiles.diseases, dtype=object)[best], dtype="string"),
             "disease_name": pd.array(np.array(ranker.profiles.names, dtype=object)[best], dtype="string"),
-            "probability": np.nan,
-            "in_set": pd.array([pd.NA] * len(best), dtype="boolean"),
+            "probability": probability.astype(np.float64),
+            "in_set": pd.array(in_set.astype(bool) if promised else [pd.NA] * len(best), dtype="boolean"),
+            "set_size": pd.array(set_size if promised else [pd.NA] * len(best), dtype="Int32"),
             "score": of.astype(np.float64),
         }
     )
@@ -135,6 +180,8 @@ class SymptomScorer:
         self.calibration = bundle.array("calibration.npy")
         names = [name.removesuffix(".npy") for name in bundle.files if name.endswith(".npy")]
         self.ranker = Ranker.from_arrays({name: bundle.array(f"{name}.npy") for name in names})
+        spec = bundle.manifest.get("probabilities")
+        self.chances = None if spec is None else RankProbabilities.from_dict(spec)
 
     @property
     def about(self) -> Mapping[str, str]:
@@ -152,7 +199,7 @@ class SymptomScorer:
     def look(self, patients: PatientSymptoms, top: int | None = None) -> Looked:
         """Scores and rankings; ``top`` diseases of each case, as many as in training where it is None."""
         manifest = self.bundle.manifest
-        return _look(self.ranker, patients, top or manifest.options["top"], manifest.name)
+        return _look(self.ranker, self.chances, patients, top or manifest.options["top"], manifest.name)
 
     def reasons(
         self, patients: PatientSymptoms, rankings: pd.DataFrame, diseases: int = EXPLAINED_DISEASES
@@ -175,18 +222,32 @@ class SymptomScorer:
             matched_name=table["matched_term"].map(names).fillna(""),
         )[list(REASONS)]
 
+    def questions(self, patients: PatientSymptoms, top: int = ASKED) -> pd.DataFrame:
+        """Which symptoms to look for next, those of largest expected gain first.
+
+        Columns as of :func:`medanomaly.diagnosis.ranking.next_question.next_questions`, and the names of both diseases.
+        """
+        from medanomaly.diagnosis.ranking.next_question import QUESTION_COLUMNS, next_questions
+
+        found = [next_questions(self.ranker, case, top) for case in self.ranker.code(patients)]
+        table = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(QUESTION_COLUMNS))
+        names = dict(zip(self.ranker.profiles.diseases, self.ranker.profiles.names, strict=True))
+        return table.assign(
+            for_name=table["for_disease"].map(names), against_name=table["against_disease"].map(names)
+        )
+
     def contributions(
         self, patients: PatientSymptoms, rankings: pd.DataFrame, ids: list[str]
     ) -> pd.DataFrame:
         """``EXPLANATION_COLUMNS``: what each observed symptom adds to how little a patient looks like any disease."""
-        ranker, like = self.ranker, self.ranker.similarity
+        ranker = self.ranker
         first = rankings.drop_duplicates("case_id").set_index("case_id")["disease"]
         place = {case: i for i, case in enumerate(ids)}
         rows = []
         for case in ranker.code(patients):
             column = ranker.columns[first[case.case_id]]
-            shared = np.array([like.observed(int(term))[column] for term in case.observed])
-            own = like.information[case.observed]
+            shared = np.array([ranker.of_symptom(int(term))[1][column] for term in case.observed])
+            own = ranker.information[case.observed]
             total = float(case.weight @ own) or 1.0
             for term, value in zip(case.observed, case.weight * (own - shared) / total, strict=True):
                 rows.append((place[case.case_id], case.case_id, ranker.names[term], float(value)))

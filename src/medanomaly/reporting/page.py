@@ -34,6 +34,7 @@ def render(
     heading: str,
     subtitle: str = "",
     facts: str = "",
+    about: str = "",
 ) -> str:
     """Render sections as a self-contained HTML page, with how it was made at the end.
 
@@ -41,9 +42,10 @@ def render(
         run: as of :func:`medanomaly.reporting.report.render_report`.
         sections: in order, with those below them.
         title: what the page is (``report``).
-        heading: what is looked for, to be read before "in <data set>".
+        heading: what is looked for, to be read before "in <data set>" or what the page is about.
         subtitle: below the heading.
         facts: on how many cases it rests, in small type.
+        about: what the page is about; the data set where it is empty.
 
     Returns:
         HTML. The same input gives the same text. Every value is escaped; only the SVG figures are inserted as they are,
@@ -53,7 +55,7 @@ def render(
     source, _, _ = environment.loader.get_source(environment, "report.css")
     made_on = day(run.get("created"))
     return environment.get_template("page.html").render(
-        dataset=run["dataset"],
+        dataset=about or run["dataset"],
         css=Markup(source),
         title=title,
         heading=heading,

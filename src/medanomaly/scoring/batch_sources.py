@@ -16,8 +16,8 @@ from medanomaly.tabular.recipe import TableRecipe
 from medanomaly.tabular.table.cleaning import USED_BEFORE
 from medanomaly.tabular.table.files import TablePart, read_table, table_parts
 
-# cases of a table, recordings and images per part
-ROWS = {"tabular": 20_000, "signals": 8, "imaging": 64}
+# cases of a table, recordings, images and files of patients per part
+ROWS = {"tabular": 20_000, "signals": 8, "imaging": 64, "diagnosis": 500}
 _BLOCK = 1 << 20
 
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 ENDINGS = (".csv", ".json", ".parquet", ".html")
 _OF_DISEASE = ("rank", "disease", "disease_name", "probability", "in_set", "score")
+_OF_QUESTION = (
+    "term", "name", "gain_bits", "yes", "for_disease", "for_name", "against_disease", "against_name",
+)  # fmt: skip
 _OF_SYMPTOM = (
     "term", "name", "excluded", "weight", "log_ratio", "matched_term", "matched_name", "frequency", "stated", "reference",
 )  # fmt: skip
@@ -35,6 +38,8 @@ class Rankings:
         rankings: ``case_id, model, rank, disease, disease_name, probability, in_set, score``, the most likely first.
         reasons: ``case_id, model, disease, term, name, excluded, weight, log_ratio, matched_term, matched_name, frequency,
             stated, reference`` of the first diseases.
+        questions: ``case_id, term, name, gain_bits, yes, for_disease, for_name, against_disease, against_name``: what to
+            look for next.
         p_value: case_id -> share of patients with a known disease who look at most as much like one.
         names: id of a term -> its name.
         manifest: of the model.
@@ -43,6 +48,7 @@ class Rankings:
     read: ReadCases
     rankings: pd.DataFrame
     reasons: pd.DataFrame
+    questions: pd.DataFrame
     p_value: Mapping[str, float]
     names: Mapping[str, str]
     manifest: Mapping[str, Any]
@@ -72,6 +78,7 @@ class Rankings:
         """JSON types: the diseases of each case in order, with reasons, and what holds for all cases."""
         ranked = dict(list(self.rankings.groupby("case_id", sort=False)))
         reasons = dict(list(self.reasons.groupby(["case_id", "disease"], sort=False)))
+        asked = dict(list(self.questions.groupby("case_id", sort=False)))
         unread = dict(list(self.read.findings.groupby("case_id", sort=False)))
         cases = [
             {
@@ -83,6 +90,8 @@ class Rankings:
                     _plain(row, _OF_DISEASE) | self._reasons(reasons.get((case, row["disease"])))
                     for row in ranked[case].to_dict("records")
                 ],
+                **({} if case not in asked else self._asked(asked[case])),
+                **self._set_size(ranked[case]),
                 "missing": list(self.read.missing.get(case, ())),
             }
             for case in self.read.cases["case_id"]
@@ -114,6 +123,16 @@ class Rankings:
         return [
             _plain(row, ("term", "name", "excluded", "weight", "given")) for row in own.to_dict("records")
         ]
+
+    @staticmethod
+    def _asked(rows: pd.DataFrame) -> dict[str, Any]:
+        return {"look_for_next": [_plain(row, _OF_QUESTION) for row in rows.to_dict("records")]}
+
+    @staticmethod
+    def _set_size(rows: pd.DataFrame) -> dict[str, Any]:
+        """How many diseases the set has, the rest of the list included."""
+        size = rows["set_size"].iloc[0]
+        return {} if pd.isna(size) else {"set_size": int(size)}
 
     @staticmethod
     def _reasons(rows: pd.DataFrame | None) -> dict[str, Any]:
@@ -157,6 +176,7 @@ class Rankings:
             self.reasons[self.reasons["case_id"] == case],
             self.p_value[case],
             self.manifest,
+            questions=self.questions[self.questions["case_id"] == case],
         )
 
     def save(self, path: Path | str) -> None:
@@ -198,19 +218,21 @@ def rank_cases(scorer: "SymptomScorer", read: ReadCases, top: int, explained: in
     data = read.inputs.get("symptoms")
     if data is None:
         rankings, reasons = (pd.DataFrame(columns=list(names)) for names in (RANKINGS, REASONS))
-        score = np.zeros(0)
+        questions, score = pd.DataFrame(columns=["case_id", *_OF_QUESTION]), np.zeros(0)
     else:
         looked = scorer.look(data.inputs, top)
         score, rankings = looked.score, looked.rankings
         # the diagnosed disease of a case stands behind the others where it is not among the first
         rankings = rankings.groupby("case_id", sort=False).head(top).reset_index(drop=True)
         reasons = scorer.reasons(data.inputs, rankings, explained)
+        questions = scorer.questions(data.inputs if explained else data.inputs.select([]))
     p = p_values(score, scorer.calibration) if len(score) else score
     ranker = scorer.ranker
     return Rankings(
         read=read,
         rankings=rankings,
         reasons=reasons,
+        questions=questions,
         p_value=dict(zip(read.cases["case_id"], map(float, p), strict=True)),
         names=dict(zip(ranker.ids, ranker.names, strict=True)),
         manifest=scorer.bundle.manifest,

@@ -14,8 +14,10 @@ from medanomaly.diagnosis.knowledge.source import Knowledge
 from medanomaly.diagnosis.patients import PatientSymptoms
 from medanomaly.diagnosis.ranking.params import RankingParams
 
-# what ends the name of one disease of a series: "Noonan syndrome 3", "Usher syndrome, type 2C"
-_SERIES = re.compile(r"[\s,]+(?:type\s+)?(?:\d+[a-z]?|[ivx]+[a-z]?|[a-z]\d?)$")
+# where the part of a name ends that a series shares: "Noonan syndrome 3", "Usher syndrome, type 2C", "... disorder with ..."
+_SERIES = re.compile(r",|\s+(?:type\b|with\b|without\b|due\b|\d|[ivx]+[a-z]?$|[a-z]$)")
+# words of a name that stand alone for too many things
+LONGEST_TERM = 6
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,43 @@ def _plain(name: str) -> str:
 
 
 def _series(name: str) -> str:
-    return _plain(_SERIES.sub("", name.lower().strip()))
+    lowered = name.lower().strip()
+    return _plain(_SERIES.split(lowered, maxsplit=1)[0]) or _plain(lowered)
+
+
+def named_terms(names: pd.Series, ontology: Ontology) -> pd.DataFrame:
+    """Symptoms that names of diseases say, by the labels and exact synonyms of terms, the longest first.
+
+    Args:
+        names: what each disease is called, as "disorder with seizures and optic atrophy".
+
+    Returns:
+        ``disease`` (position in ``names``), ``term`` (row).
+    """
+    term_of: dict[str, int] = {}
+    for row, synonyms in enumerate(ontology.synonyms):
+        for text in [s.text for s in synonyms if s.scope == "EXACT" and s.language == "en"]:
+            term_of.setdefault(_singular(text), row)
+    term_of |= {_singular(name): row for row, name in enumerate(ontology.names)}
+    found = []
+    for position, name in enumerate(names):
+        words = _singular(name).split()
+        start = 0
+        while start < len(words):
+            for length in range(min(LONGEST_TERM, len(words) - start), 0, -1):
+                row = term_of.get(" ".join(words[start : start + length]))
+                if row is not None:
+                    found.append((position, row))
+                    start += length - 1
+                    break
+            start += 1
+    return pd.DataFrame(found, columns=["disease", "term"])
+
+
+def _singular(text: str) -> str:
+    """Plain words without a plural s, so that "seizures" is "seizure"."""
+    words = (w for w in _plain(text).split())
+    return " ".join(w[:-1] if len(w) > 4 and w.endswith("s") and not w.endswith("ss") else w for w in words)
 
 
 def _means(groups: pd.DataFrame, known: np.ndarray, frequency: sparse.csr_array) -> tuple:
@@ -199,22 +237,28 @@ def _of_cases(
 
 
 def profiles(
-    knowledge: Knowledge, params: RankingParams | None = None, cases: PatientSymptoms | None = None
+    knowledge: Knowledge,
+    params: RankingParams | None = None,
+    cases: PatientSymptoms | None = None,
+    names: pd.Series | None = None,
 ) -> Profiles:
     """Mix what is known of each disease with the cases there are.
 
-    ``(k f + s o + c p) / (k + s + c)`` of annotations f (worth k patients), linked diseases of Orphanet o (strength s) and
-    c cases with shares p; a disease that has neither of the first two takes the mean of its relatives.
+    ``(k f + s o + c p) / (k + s + c)`` of annotations f (worth k patients), linked diseases of Orphanet o (worth s
+    patients) and c cases with shares p; a disease that has none of them takes the mean of its relatives.
 
     Args:
         knowledge: ontology, annotations, links to genes.
         params: constants.
         cases: cases with a diagnosis to learn from; those of other databases are left out.
+        names: the candidates, id -> name; None takes the diseases of knowledge and cases.
 
     Raises:
         ConfigurationError: no candidate is left.
     """
     params = params or RankingParams()
+    if names is not None:
+        return _mixed(knowledge, names.sort_index(), params, cases)
     prefixes = tuple(f"{database}:" for database in params.databases)
     named = knowledge.annotations.names
     named = named[named.index.str.startswith(prefixes)]
@@ -253,14 +297,15 @@ def _mixed(knowledge, named, params, cases) -> Profiles:
     if cases is not None:
         shares, n_cases = _of_cases(cases, column, ontology, params)
     own = params.knowledge_patients * annotated
-    below = own + strength + n_cases + 0.5 * ((own + strength == 0) & (n_cases > 0))
+    theirs = params.orphanet_patients * strength
+    below = own + theirs + n_cases + 0.5 * ((own + theirs == 0) & (n_cases > 0))
 
     def scaled(weights: np.ndarray, table: sparse.csr_array) -> sparse.csr_array:
         return sparse.csr_array(sparse.diags_array(weights / np.maximum(below, 1e-9)) @ table)
 
-    mixed = scaled(own, known) + scaled(strength, orphanet) + scaled(n_cases, shares)
-    lost = (own + strength + n_cases) == 0
-    if lost.any() and params.relatives:
+    mixed = scaled(own, known) + scaled(theirs, orphanet) + scaled(n_cases, shares)
+    lost = (own + theirs + n_cases) == 0
+    if lost.any():
         mixed = mixed + _from_relatives(knowledge, named, column, known, annotated, lost, params)
     return Profiles(
         diseases=tuple(named.index),
@@ -274,6 +319,7 @@ def _mixed(knowledge, named, params, cases) -> Profiles:
 
 
 def _from_relatives(knowledge, named, column, known, annotated, lost, params) -> sparse.csr_array:
+    """Profiles of diseases that have none: symptoms in their own name, and the mean of relatives."""
     genes = knowledge.genes[knowledge.genes["disease"].isin(column)]
     same_gene = pd.DataFrame({"disease": genes["disease"].map(column), "group": genes["gene"]})
     same_series = pd.DataFrame({"disease": np.arange(len(named)), "group": named.map(_series).to_numpy()})
@@ -281,4 +327,16 @@ def _from_relatives(knowledge, named, column, known, annotated, lost, params) ->
     for groups in (same_gene, same_series):
         mean, has = _means(groups, annotated, known)
         total = total + sparse.diags_array(params.relatives * (has & lost)) @ mean
-    return sparse.csr_array(total)
+    if params.named:
+        own = np.flatnonzero(lost)
+        said = named_terms(named.iloc[own], knowledge.ontology)
+        total = total + to_ancestors(
+            own[said["disease"].to_numpy(np.int64)],
+            said["term"].to_numpy(np.int64),
+            np.full(len(said), params.named),
+            len(named),
+            knowledge.ontology,
+        )
+    total = sparse.csr_array(total)
+    total.data[:] = np.minimum(total.data, 1)
+    return total

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,9 @@ from medanomaly.core.errors import InputError
 from medanomaly.diagnosis.knowledge.source import Knowledge
 from medanomaly.diagnosis.patients import PatientSymptoms
 from medanomaly.diagnosis.ranking.evidence import Evidence
+from medanomaly.diagnosis.ranking.features import FEATURES, Comparison
 from medanomaly.diagnosis.ranking.frequencies import Profiles, profiles
+from medanomaly.diagnosis.ranking.kernels import add_excluded, add_rows, rows_of_term
 from medanomaly.diagnosis.ranking.likelihood import LikelihoodRatios
 from medanomaly.diagnosis.ranking.packing import (
     packed_sparse,
@@ -21,7 +24,7 @@ from medanomaly.diagnosis.ranking.packing import (
     unpacked_texts,
 )
 from medanomaly.diagnosis.ranking.params import RankingParams
-from medanomaly.diagnosis.ranking.similarity import Resnik
+from medanomaly.diagnosis.ranking.similarity import information_content
 
 # terms whose rows are kept: two rows of 8,000 float32 each, so 64 MB
 KEPT_TERMS = 1000
@@ -59,6 +62,22 @@ class CodedCase:
     excluded_weight: np.ndarray
 
 
+class Components(NamedTuple):
+    """What the symptoms of a case say of all n diseases, (n,) float32 each.
+
+    Attributes:
+        ratio: weighted log likelihood ratio, added up.
+        similarity: weighted mean of the information shared with each symptom.
+        worst: smallest weighted log ratio of an observed symptom.
+        best: largest one.
+    """
+
+    ratio: np.ndarray
+    similarity: np.ndarray
+    worst: np.ndarray
+    best: np.ndarray
+
+
 def standardised(scores: np.ndarray, ranked: np.ndarray) -> np.ndarray:
     """Scores minus their mean over their spread, of the diseases that are ranked; 0 where all are equal."""
     inside = scores[ranked]
@@ -72,6 +91,7 @@ class Ranker:
     Args:
         ids: (terms,) ids of the ontology, ascending.
         names: (terms,) labels.
+        parents: (terms, terms) bool.
         ancestors: (terms, terms) bool.
         of_diseases: frequencies of the diseases.
         evidence: statements behind them.
@@ -83,22 +103,24 @@ class Ranker:
         self,
         ids: tuple[str, ...],
         names: tuple[str, ...],
+        parents: sparse.csr_array,
         ancestors: sparse.csr_array,
         of_diseases: Profiles,
         evidence: Evidence,
         about: Mapping[str, str],
         params: RankingParams,
     ):
-        self.ids, self.names, self.ancestors = ids, names, ancestors
+        self.ids, self.names, self.parents, self.ancestors = ids, names, parents, ancestors
         self.profiles, self.evidence, self.about, self.params = of_diseases, evidence, about, params
         self.index = {term: row for row, term in enumerate(ids)}
         self.columns = of_diseases.index()
-        self.ratios = LikelihoodRatios.of(of_diseases.frequency, ancestors, params)
-        self.similarity = Resnik.of(of_diseases.frequency, ancestors)
-        self.ranked = np.bincount(of_diseases.frequency.indices, minlength=len(of_diseases.diseases)) > 0
-        self._rows = lru_cache(maxsize=KEPT_TERMS)(
-            lambda term: (self.ratios.observed(term), self.similarity.observed(term))
-        )
+        frequency = of_diseases.frequency
+        self.ratios = LikelihoodRatios.of(frequency, params)
+        self.information = information_content(frequency)
+        self.ranked = np.bincount(frequency.indices, minlength=len(of_diseases.diseases)) > 0
+        self.comparison = Comparison(frequency, parents, ancestors, self.information)
+        self.weights = np.array([params.closer_look.get(name, 0.0) for name in FEATURES], dtype=np.float32)
+        self.of_symptom = lru_cache(maxsize=KEPT_TERMS)(self._of_symptom)
 
     @classmethod
     def of(
@@ -106,14 +128,16 @@ class Ranker:
         knowledge: Knowledge,
         params: RankingParams | None = None,
         cases: PatientSymptoms | None = None,
+        names: pd.Series | None = None,
     ) -> "Ranker":
-        """From knowledge, and cases with a diagnosis to learn from."""
+        """From knowledge, and cases with a diagnosis to learn from; ``names`` of the candidates, as in ``profiles``."""
         params = params or RankingParams()
-        of_diseases = profiles(knowledge, params, cases)
+        of_diseases = profiles(knowledge, params, cases, names)
         behind = sorted({*of_diseases.diseases, *(d for linked in of_diseases.linked for d in linked)})
         return cls(
             knowledge.ontology.ids,
             knowledge.ontology.names,
+            knowledge.ontology.parents,
             knowledge.ontology.ancestors,
             of_diseases,
             Evidence.of(knowledge.annotations, behind),
@@ -150,23 +174,51 @@ class Ranker:
             seen, gone = slice(edges[2 * i], edges[2 * i + 1]), slice(edges[2 * i + 1], edges[2 * i + 2])
             yield CodedCase(case_id, row[seen], weight[seen], row[gone], weight[gone])
 
-    def components(self, case: CodedCase) -> tuple[np.ndarray, np.ndarray]:
-        """(n,) float32 log likelihood ratio of the case, and (n,) its mean similarity."""
-        ratio = np.zeros(len(self.columns), dtype=np.float32)
-        similarity = np.zeros_like(ratio)
+    def components(self, case: CodedCase) -> Components:
+        """What the symptoms of a case say of all diseases."""
+        n = len(self.columns)
+        ratio, similarity = np.zeros(n, dtype=np.float32), np.zeros(n, dtype=np.float32)
+        worst, best = np.full(n, np.inf, dtype=np.float32), np.full(n, -np.inf, dtype=np.float32)
         for term, weight in zip(case.observed, case.weight, strict=True):
-            of_term, like_term = self._rows(int(term))
-            ratio += of_term if weight == 1 else weight * of_term
-            similarity += like_term if weight == 1 else weight * like_term
+            add_rows(self.of_symptom(int(term)), weight, ratio, similarity, worst, best)
+        if not len(case.observed):
+            worst[:], best[:] = 0, 0
+        table = self.profiles.frequency
         for term, weight in zip(case.excluded, case.excluded_weight, strict=True):
-            where, values = self.ratios.excluded(term)
-            ratio[where] += weight * values
-        return ratio, similarity / max(float(case.weight.sum()), 1e-6)
+            add_excluded(term, weight, table.indices, table.indptr, self.ratios.log_absent, ratio)
+        similarity /= max(float(case.weight.sum()), 1e-6)
+        return Components(ratio, similarity, worst, best)
 
-    def scores(self, case: CodedCase) -> np.ndarray:
-        """(n,) float32, higher = more likely; -inf for a disease of which no symptom is known."""
-        ratio, similarity = self.components(case)
-        together = standardised(ratio, self.ranked) + standardised(similarity, self.ranked)
+    def _of_symptom(self, term: int) -> np.ndarray:
+        """(2, n) float32 of one observed symptom (a row of the ontology): log ratio, and information shared with it."""
+        table, above, params = self.profiles.frequency, self.ancestors, self.params
+        rows = np.empty((2, len(self.columns)), dtype=np.float32)
+        rows_of_term(
+            term, above.indices, above.indptr, table.indices, table.indptr, self.ratios.log_ratio,
+            self.ratios.informative, self.information, np.float32(np.log(params.floor)),
+            np.float32(np.log(params.detour)), rows,
+        )  # fmt: skip
+        return rows
+
+    def scores(self, case: CodedCase, of_case: Components | None = None) -> np.ndarray:
+        """(n,) float32, higher = more likely; -inf for a disease of which no symptom is known.
+
+        ``of_case`` may give what :meth:`components` said already.
+        """
+        of_case = of_case or self.components(case)
+        plain = self.plain_scores(of_case)
+        if not self.params.looked_at or not len(case.observed):
+            return plain
+        candidates = best_first(plain, self.params.looked_at)[0]
+        closer = self.comparison.features(case, candidates, of_case) @ self.weights
+        # the others keep their order, below all that were looked at
+        plain += closer.min() - plain[candidates].min()
+        plain[candidates] = closer
+        return plain
+
+    def plain_scores(self, of_case: Components) -> np.ndarray:
+        """(n,) float32: likelihood ratio plus similarity, each on the scale of its own spread."""
+        together = standardised(of_case.ratio, self.ranked) + standardised(of_case.similarity, self.ranked)
         together[~self.ranked] = -np.inf
         return together
 
@@ -207,14 +259,13 @@ class Ranker:
         rows = [
             (
                 *(case.case_id, disease, self.ids[term], False, float(weight)),
-                *self._reason(int(term), column, float(weight * self._rows(int(term))[0][column])),
+                *self._reason(int(term), column, float(weight * self.of_symptom(int(term))[0, column])),
             )
             for term, weight in zip(case.observed, case.weight, strict=True)
         ]
         for term, weight in zip(case.excluded, case.excluded_weight, strict=True):
-            where, values = self.ratios.excluded(term)
-            at = np.searchsorted(where, column)
-            value = values[at] if at < len(where) and where[at] == column else 0.0
+            at = self._place(int(term), column)
+            value = 0.0 if at is None else float(self.ratios.log_absent[at])
             rows.append(
                 (
                     *(case.case_id, disease, self.ids[term], True, float(weight)),
@@ -224,23 +275,28 @@ class Ranker:
         table = pd.DataFrame(rows, columns=list(REASON_COLUMNS))
         return table.sort_values("log_ratio", key=np.abs, ascending=False, kind="stable", ignore_index=True)
 
-    def _frequency(self, term: int, column: int) -> float:
+    def _place(self, term: int, column: int) -> int | None:
+        """Where the value of a term and a disease lies in the table of frequencies; None where it is 0."""
         table = self.profiles.frequency
         start, end = table.indptr[term], table.indptr[term + 1]
-        at = start + np.searchsorted(table.indices[start:end], column)
-        return float(table.data[at]) if at < end and table.indices[at] == column else 0.0
+        at = start + int(np.searchsorted(table.indices[start:end], column))
+        return at if at < end and table.indices[at] == column else None
 
     def _reason(self, term: int, column: int, log_ratio: float) -> tuple:
-        share = self._frequency(term, column)
-        above = self.ancestors.indices[self.ancestors.indptr[term] : self.ancestors.indptr[term + 1]]
-        shared = term
-        if not share:
+        at = self._place(term, column)
+        share, shared = 0.0, term
+        if at is not None:
+            share = float(self.profiles.frequency.data[at])
+        else:
             # the ancestor that the detour went over
-            known = [row for row in above if self.ratios.informative[row] and self._frequency(row, column)]
+            places = {
+                row: self._place(row, column) for row in self.above(term) if self.ratios.informative[row]
+            }
+            known = {row: place for row, place in places.items() if place is not None}
             if not known:
                 return log_ratio, "", 0.0, "not known of this disease", ""
-            shared = max(known, key=lambda row: self._log_ratio(row, column))
-        below = self._below(shared)
+            shared = max(known, key=lambda row: self.ratios.log_ratio[known[row]])
+        below = self.below(shared)
         disease = self.profiles.diseases[column]
         for source in (disease, *self.profiles.linked[column]):
             found = self.evidence.best(source, below)
@@ -253,17 +309,18 @@ class Ranker:
             return log_ratio, self.ids[shared], share, f"{cases} known cases", "cases"
         return log_ratio, self.ids[shared], share, "mean of related diseases", "same gene or series"
 
-    def _log_ratio(self, term: int, column: int) -> float:
-        table = self.profiles.frequency
-        start = table.indptr[term]
-        at = start + np.searchsorted(table.indices[start : table.indptr[term + 1]], column)
-        return float(self.ratios.log_ratio[at])
+    def above(self, term: int) -> np.ndarray:
+        """Rows of a term and of all that it is a kind of."""
+        return self.ancestors.indices[self.ancestors.indptr[term] : self.ancestors.indptr[term + 1]]
 
-    def _below(self, term: int) -> np.ndarray:
+    def below(self, term: int) -> np.ndarray:
         """Rows of a term and of its kinds."""
-        if not hasattr(self, "_descendants"):
-            self._descendants = sparse.csr_array(self.ancestors.T)
-        return self._descendants.indices[self._descendants.indptr[term] : self._descendants.indptr[term + 1]]
+        table = self._descendants
+        return table.indices[table.indptr[term] : table.indptr[term + 1]]
+
+    @cached_property
+    def _descendants(self) -> sparse.csr_array:
+        return sparse.csr_array(self.ancestors.T)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Everything as arrays without objects, for ``np.savez``; :meth:`from_arrays` reads them."""
@@ -271,6 +328,7 @@ class Ranker:
         return {
             "ids": packed_texts(self.ids),
             "names": packed_texts(self.names),
+            **packed_sparse("parents", self.parents),
             **packed_sparse("ancestors", self.ancestors),
             **packed_sparse("frequency", p.frequency),
             "diseases": packed_texts(p.diseases),
@@ -301,6 +359,7 @@ class Ranker:
         return cls(
             unpacked_texts(arrays["ids"]),
             unpacked_texts(arrays["names"]),
+            unpacked_sparse("parents", arrays),
             unpacked_sparse("ancestors", arrays),
             of_diseases,
             Evidence.from_arrays(

@@ -1,9 +1,10 @@
 """Patients in any of their forms: phenopackets, FHIR bundles, tables, and plain mappings."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile, is_zipfile
 
 import pandas as pd
 
@@ -22,7 +23,10 @@ UNNAMED = "patient"
 
 
 def form_of(raw: Any) -> str | None:
-    """``phenopackets``, ``bundle`` (FHIR), ``table``, ``mapping``, ``list`` or ``patients``; None for anything else."""
+    """What it is, by its content; None where it holds no patient with symptoms.
+
+    ``phenopackets``, ``bundle`` (FHIR), ``table``, ``mapping`` (of symptoms), ``files`` (by name), ``list`` or ``patients``.
+    """
     if isinstance(raw, PatientSymptoms):
         return "patients"
     if isinstance(raw, (str, Path)):
@@ -39,9 +43,26 @@ def _form_of_path(path: Path) -> str | None:
     ending = path.suffix.lower()
     if path.is_dir():
         return "phenopackets" if next(path.rglob("*.json"), None) is not None else None
+    if not path.is_file():
+        return None
     if ending == ".json":
-        return form_of(_json(path)) if path.is_file() else None
-    return "phenopackets" if ending == ".zip" else "table" if ending in symptom_table.ENDINGS else None
+        return form_of(_json(path))
+    if ending == ".zip":
+        return "phenopackets" if is_zipfile(path) and _holds_json(path) else None
+    return "table" if ending in symptom_table.ENDINGS and _has(_columns(path), "symptoms") else None
+
+
+def _holds_json(path: Path) -> bool:
+    with ZipFile(path) as archive:
+        return any(name.endswith(".json") for name in archive.namelist())
+
+
+def _columns(path: Path) -> Iterable[str]:
+    """Names of the columns of a file; none where it cannot be read, which its reader will say."""
+    try:
+        return symptom_table.read_file(path, header_only=True).columns
+    except InputError:
+        return ()
 
 
 def _form_of_mapping(raw: Mapping) -> str | None:
@@ -49,6 +70,8 @@ def _form_of_mapping(raw: Mapping) -> str | None:
         return "bundle"
     if any(key in raw for key in PHENOPACKET):
         return "phenopackets"
+    if raw and all(isinstance(value, Path) for value in raw.values()):
+        return "files"
     return "mapping" if _has(raw, "symptoms") else None
 
 
@@ -79,28 +102,23 @@ def read_patients(raw: Any, ontology: Ontology | Words) -> PatientSymptoms:
         InputError: it is none of these.
     """
     words = ontology if isinstance(ontology, Words) else Words(ontology)
+    path = Path(raw) if isinstance(raw, (str, Path)) else None
     form = form_of(raw)
-    if form == "patients":
-        return raw
-    if form == "table":
-        return symptom_table.read_symptom_table(raw, words)
-    if form == "bundle":
-        return read_fhir(raw, words)
-    if form == "phenopackets":
-        return read_phenopackets(raw, words) if isinstance(raw, (str, Path)) else _packets(raw, words)
-    if form == "mapping":
-        return symptom_table.read_symptom_table(
-            _row(raw if isinstance(raw, Mapping) else _json(Path(raw)), UNNAMED), words
-        )
-    if form == "list":
-        many = raw if not isinstance(raw, (str, Path)) else _json(Path(raw))
-        return together([read_patients(_named(one, i), words) for i, one in enumerate(many, start=1)])
-    if isinstance(raw, (str, Path)) and not Path(raw).exists():
+    if form is None and path is not None and path.suffix.lower() in symptom_table.ENDINGS:
+        # its reader says what is wrong with it
+        form = "table"
+    if form == "phenopackets" and path is not None:
+        return read_phenopackets(path, words)
+    if form in ("mapping", "list") and path is not None:
+        raw = _json(path)
+    if form is not None:
+        return _READERS[form](raw, words)
+    if path is not None and not path.exists():
         raise DataNotFoundError("the file or folder does not exist", source=raw)
     raise InputError(
         "it is no patient with symptoms",
         remedy="Give a phenopacket, a FHIR bundle, a table with a column 'symptoms', or a mapping with 'symptoms'.",
-        source=raw if isinstance(raw, (str, Path)) else type(raw).__name__,
+        source=raw if path is not None else type(raw).__name__,
     )
 
 
@@ -116,6 +134,19 @@ def _packets(packet: Mapping[str, Any], words: Words) -> PatientSymptoms:
         why = error.problem if isinstance(error, InputError) else f"it is no valid phenopacket: {error}"
         refused.append((name, why))
     return read_symptoms(case_table(cases), written_symptoms(rows), words, refused)
+
+
+def _of_file(name: str, path: Path, words: Words) -> PatientSymptoms:
+    """What a file holds; its only case goes by the name, and a file that cannot be read costs only itself."""
+    try:
+        found = read_patients(path, words)
+    except InputError as error:
+        return read_symptoms(case_table([]), written_symptoms([]), words, [(name, error.problem)])
+    ids = {*found.cases["case_id"], *found.refused["case_id"]}
+    if len(ids) != 1:
+        return found
+    tables = (found.cases, found.symptoms, found.refused, found.unread)
+    return PatientSymptoms(*(table.assign(case_id=name) for table in tables))
 
 
 def _row(given: Mapping[str, Any], name: str) -> pd.DataFrame:
@@ -136,3 +167,22 @@ def _named(one: Any, number: int) -> Any:
     if form_of(one) == "phenopackets":
         return one if one.get("id") or "phenopacket" in one else {**one, "id": f"{UNNAMED} {number}"}
     return _row(one, f"{UNNAMED} {number}")
+
+
+def _many(raw: Sequence[Any], words: Words) -> PatientSymptoms:
+    return together([read_patients(_named(one, i), words) for i, one in enumerate(raw, start=1)])
+
+
+def _files(raw: Mapping[str, Path], words: Words) -> PatientSymptoms:
+    return together([_of_file(name, path, words) for name, path in raw.items()])
+
+
+_READERS: Mapping[str, Callable[[Any, Words], PatientSymptoms]] = {
+    "patients": lambda raw, words: raw,
+    "table": symptom_table.read_symptom_table,
+    "bundle": read_fhir,
+    "phenopackets": _packets,
+    "mapping": lambda raw, words: symptom_table.read_symptom_table(_row(raw, UNNAMED), words),
+    "list": _many,
+    "files": _files,
+}

@@ -74,7 +74,7 @@ def read_symptom_table(
         DataNotFoundError: there is no such file.
         InputError: the file is no table, has no column of symptoms, or nothing says whose they are.
     """
-    table = source.copy() if isinstance(source, pd.DataFrame) else _read(Path(source))
+    table = source.copy() if isinstance(source, pd.DataFrame) else read_file(Path(source))
     name = "table" if isinstance(source, pd.DataFrame) else source
     roles = _roles([str(column) for column in table.columns], columns or {}, name)
     table = table.set_axis([str(column) for column in table.columns], axis=1)
@@ -84,19 +84,28 @@ def read_symptom_table(
     return _Table(text, words, str(name)).patients()
 
 
-def _read(path: Path) -> pd.DataFrame:
+def read_file(path: Path, header_only: bool = False) -> pd.DataFrame:
+    """A file with every cell as it is written, or only its columns.
+
+    Raises:
+        DataNotFoundError: there is no such file.
+        InputError: it is no table.
+    """
+    rows = 0 if header_only else None
     if not path.is_file():
         raise DataNotFoundError("the file does not exist", source=path)
     ending = path.suffix.lower()
     try:
         if ending in _EXCEL_ENDINGS:
             check_zip_size(str(path), path.stat().st_size, path)
-            return pd.read_excel(path, dtype=object, keep_default_na=False, na_values=[""])
+            return pd.read_excel(path, dtype=object, keep_default_na=False, na_values=[""], nrows=rows)
         if ending in _PARQUET_ENDINGS:
-            return pd.read_parquet(path)
+            import pyarrow.parquet as pq
+
+            return pq.read_schema(path).empty_table().to_pandas() if header_only else pd.read_parquet(path)
         if ending in _TEXT_ENDINGS:
             return pd.read_csv(
-                path, sep=_separator(path), dtype=str, keep_default_na=False, encoding="utf-8-sig"
+                path, sep=_separator(path), dtype=str, keep_default_na=False, encoding="utf-8-sig", nrows=rows
             )
     except InputError:
         raise

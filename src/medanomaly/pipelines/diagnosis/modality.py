@@ -93,7 +93,7 @@ def sections(models: tuple[Model, ...]) -> Pipeline:
 
 
 PATIENTS = Cases(
-    noun="patient",
+    noun="case",
     recipe="symptom_recipe",
     prepare=prepare,
     features=features,

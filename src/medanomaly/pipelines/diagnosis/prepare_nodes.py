@@ -7,6 +7,7 @@ from medanomaly.core.bundle import Bundle
 from medanomaly.core.cases import SPLITS, check_cases
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.splits import SplitParams, split_by_patient
+from medanomaly.diagnosis.knowledge.ontology import ROOT
 from medanomaly.diagnosis.knowledge.source import Knowledge
 from medanomaly.diagnosis.sources import SymptomSource
 from medanomaly.parameters import RunParams
@@ -63,7 +64,7 @@ def read_symptoms(
         "n_kept": len(cases),
         "n_quarantined": len(quarantine),
         "cases": "patients",
-        "noun": "patient",
+        "noun": "case",
         "knowledge": knowledge.about(),
         "n_publications": int(patients["publication"].nunique()),
         "n_symptoms": len(found.symptoms),
@@ -95,7 +96,7 @@ def seal_recipe(knowledge: Knowledge, run: RunParams) -> Bundle:
 
 
 def describe_lists(patients: pd.DataFrame, symptoms: pd.DataFrame, knowledge: Knowledge) -> pd.DataFrame:
-    """How long and how specific each list of symptoms is: what a model of symptoms has to beat."""
+    """How long and how specific each list is, and how many symptoms each organ system has: what a model has to beat."""
     ontology = knowledge.ontology
     above = np.diff(ontology.ancestors.indptr)
     observed = symptoms[~symptoms["excluded"]]
@@ -105,7 +106,7 @@ def describe_lists(patients: pd.DataFrame, symptoms: pd.DataFrame, knowledge: Kn
     def of(series: pd.Series) -> np.ndarray:
         return patients["case_id"].map(series).to_numpy(dtype=np.float64)
 
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "case_id": patients["case_id"].astype("string"),
             "observed_symptoms": np.nan_to_num(of(observed["case_id"].value_counts())),
@@ -115,3 +116,10 @@ def describe_lists(patients: pd.DataFrame, symptoms: pd.DataFrame, knowledge: Kn
             "age_years": patients["age_years"].to_numpy(dtype=np.float64),
         }
     )
+    systems = np.flatnonzero(ontology.parents[:, [ontology.index[ROOT]]].toarray().ravel())
+    rows = observed["term"].map(ontology.index).to_numpy(dtype=np.int64)
+    inside = pd.DataFrame(
+        ontology.ancestors[rows][:, systems].toarray(), columns=[ontology.names[row] for row in systems]
+    )
+    counts = inside.groupby(observed["case_id"].to_numpy()).sum().reindex(patients["case_id"]).fillna(0)
+    return pd.concat([table, counts.astype(float).reset_index(drop=True)], axis=1)

@@ -24,8 +24,7 @@ def judged_cases(
     train = patients[cases["split"].eq("train").to_numpy()]
     test = patients[(cases["split"].eq("test") & cases["label"].notna()).to_numpy()]
     own = rankings.merge(test[["case_id", "disease"]], on=["case_id", "disease"]).set_index("case_id")
-    sets = rankings.groupby("case_id")["in_set"].sum(min_count=1)
-    first = rankings.drop_duplicates("case_id").set_index("case_id")["probability"]
+    first = rankings.drop_duplicates("case_id").set_index("case_id")
     cited = knowledge.annotations.cited()
     return pd.DataFrame(
         {
@@ -34,8 +33,8 @@ def judged_cases(
             "publication": test["publication"].fillna(test["case_id"]),
             "rank": test["case_id"].map(own["rank"]).astype(float).fillna(np.inf),
             "in_set": test["case_id"].map(own["in_set"]).astype("boolean"),
-            "set_size": test["case_id"].map(sets).astype("Float64"),
-            "probability": test["case_id"].map(first).astype(float),
+            "set_size": test["case_id"].map(first["set_size"]).astype("Float64"),
+            "probability": test["case_id"].map(first["probability"]).astype(float),
             "cited": [pair in cited for pair in zip(test["disease"], test["publication"], strict=True)],
             "training_cases": test["disease"].map(train["disease"].value_counts()).fillna(0).astype(int),
         }
@@ -77,7 +76,7 @@ def measure_rankings(
             part = judged[inside]
             if len(part) < (params.min_subgroup_size if group else 1):
                 continue
-            given = bool(part["in_set"].notna().any())
+            given = bool(part["set_size"].notna().any())
             measured = ranking_metrics(
                 part["rank"].to_numpy(),
                 part["disease"],
@@ -106,6 +105,20 @@ def write_case_pages(
     run: RunParams,
 ) -> dict[str, str]:
     """A page per shown test case, by the leading model."""
+    from medanomaly.diagnosis.patients import PatientSymptoms
+    from medanomaly.diagnosis.scorer import SymptomScorer
     from medanomaly.reporting.diagnosis.case_page import case_pages
 
-    return case_pages(patients, symptoms, unread, rankings, reasons, scores, bundle.manifest, run.dataset)
+    shown = PatientSymptoms(patients, symptoms, unread, unread).select(reasons["case_id"])
+    asked = SymptomScorer(bundle).questions(shown)
+    return case_pages(
+        shown.cases,
+        shown.symptoms,
+        shown.unread,
+        rankings,
+        reasons,
+        asked,
+        scores,
+        bundle.manifest,
+        run.dataset,
+    )

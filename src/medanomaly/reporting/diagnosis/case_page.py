@@ -14,7 +14,8 @@ from medanomaly.reporting.wording import DASH, counted, equals_p_value, percent,
 # diseases that are listed, and those whose symptoms are shown one by one
 LISTED, EXPLAINED = 20, 5
 SHOWN_SYMPTOMS = 60
-UNLIKE = 0.05
+# p-values and probabilities up to which a page warns
+UNLIKE, UNLIKELY = 0.05, 0.1
 REASON_COLUMNS = (
     "Symptom of the patient",
     "For or against",
@@ -35,6 +36,7 @@ def case_pages(
     unread: pd.DataFrame,
     rankings: pd.DataFrame,
     reasons: pd.DataFrame,
+    questions: pd.DataFrame,
     scores: pd.DataFrame,
     manifest: Mapping[str, Any],
     dataset: str,
@@ -43,13 +45,14 @@ def case_pages(
 
     Args:
         patients, symptoms, unread: tables of :class:`medanomaly.diagnosis.patients.PatientSymptoms`.
-        rankings, reasons: what the model left (:mod:`medanomaly.diagnosis.scorer`).
+        rankings, reasons, questions: what the model says (:mod:`medanomaly.diagnosis.scorer`).
         scores: score table of the model.
         manifest: of the model.
         dataset: where the cases come from.
     """
     parts = {name: dict(list(table.groupby("case_id", sort=False))) for name, table in (
         ("symptoms", symptoms), ("unread", unread), ("rankings", rankings), ("reasons", reasons),
+        ("questions", questions),
     )}  # fmt: skip
     p_value = scores.set_index("case_id")["p_value"]
     about = patients.set_index("case_id")
@@ -65,6 +68,7 @@ def case_pages(
             float(p_value.get(case, np.nan)),
             manifest,
             dataset,
+            parts["questions"].get(case),
         )
     return pages
 
@@ -93,22 +97,21 @@ def case_page(
         p_value: of how little it looks like any disease that is known; NaN where it has none.
         manifest: of the model: name, knowledge, version.
         dataset: where the case comes from; empty for a new one.
-        questions: symptoms to look for next: ``name``, ``term``, ``gain``; None or empty where there are none.
+        questions: symptoms to look for next: ``name``, ``term``, ``gain_bits``, ``yes``, ``for_disease``,
+            ``for_name``, ``against_disease``, ``against_name``; None or empty where there are none.
     """
     knowledge = manifest["knowledge"]
     run = {
-        "dataset": case,
-        "description": "",
+        "dataset": dataset or "a case that came later",
         "version": manifest.get("version"),
         "Model": f"{manifest['name']}, trained on {manifest.get('dataset', 'unknown data')}",
-        **({"Data": dataset} if dataset else {}),
         **{word.capitalize(): text for word, text in knowledge.items()},
     }
     said: dict[str, list] = {}
     for row in reasons.itertuples(index=False):
         said.setdefault(row.disease, []).append(row)
     sections = [
-        _answer(patient, symptoms, ranking, p_value),
+        _answer(patient, symptoms, ranking, p_value, (manifest.get("probabilities") or {}).get("coverage")),
         _list(ranking, said),
         _for_and_against(ranking, said),
         _symptoms(symptoms, reasons),
@@ -121,6 +124,7 @@ def case_page(
         [section for section in sections if section is not None],
         title="diagnosis",
         heading="Diseases that fit the symptoms",
+        about=case,
         facts=_facts(patient),
     )
 
@@ -130,31 +134,41 @@ def _facts(patient: pd.Series) -> str:
     age = patient.get("age_years")
     said = f"{sex}, age not given" if pd.isna(age) else f"{sex}, {_age(float(age))}"
     onset = patient.get("onset_years")
-    said += "" if onset is None or pd.isna(onset) else f", onset at {_age(float(onset))}"
+    if onset is not None and pd.notna(onset):
+        said += ", onset before birth" if onset < 0 else f", onset at {_age(float(onset))}"
     return said.capitalize() + "."
 
 
 def _age(years: float) -> str:
-    if years < 0:
-        return "before birth"
     if years < 2:
         return counted(round(12 * years), "month")
     return counted(int(years), "year")
 
 
-def _answer(patient: pd.Series, symptoms: pd.DataFrame, ranking: pd.DataFrame, p_value: float) -> Section:
+def _answer(
+    patient: pd.Series, symptoms: pd.DataFrame, ranking: pd.DataFrame, p_value: float, coverage: float | None
+) -> Section:
     first, cautions = ranking.iloc[0], []
     observed = int((~symptoms["excluded"]).sum())
+    n_excluded = len(symptoms) - observed
     lead = f"{first['disease_name']} ({first['disease']}) fits best."
+    text = (
+        f"It rests on {counted(observed, 'observed symptom')} and {counted(n_excluded, 'excluded symptom')}."
+    )
     if pd.notna(first["probability"]):
-        lead += f" The probability that it is right is {percent(first['probability'])}, for cases like those of calibration."
-    text = f"It rests on {counted(observed, 'observed symptom')} and {counted(len(symptoms) - observed, 'excluded one')}."
-    inside = ranking["in_set"].fillna(False)
-    if ranking["in_set"].notna().any():
+        rest = max(0.0, 1 - ranking["probability"].sum())
         text += (
-            f" {counted(int(inside.sum()), 'disease')} of this list are in the set that is promised to hold the right one."
-            if inside.any()
-            else " No disease is sure enough to be in the set: the model abstains."
+            f" Its probability is {percent(first['probability'])}; that it is none of this list, {percent(rest)}. Both hold "
+            "for cases like those of calibration, which were published."
+        )
+        if first["probability"] < UNLIKELY:
+            cautions.append(
+                "No disease is likely by itself. The list says where to look, and not what it is."
+            )
+    if coverage is not None and pd.notna(first["set_size"]):
+        text += (
+            f" The set that holds the right disease in {percent(coverage)} of such cases has "
+            f"{counted(int(first['set_size']), 'disease')}."
         )
     if pd.notna(p_value):
         text += (
@@ -168,10 +182,8 @@ def _answer(patient: pd.Series, symptoms: pd.DataFrame, ranking: pd.DataFrame, p
             )
     if not observed:
         cautions.append("Every symptom is excluded, so the order of diseases says little.")
-    if ranking["rank"].iloc[0] > 1:
-        cautions.append(
-            f"{int(ranking['rank'].iloc[0])} diseases fit equally well, and their order among each other means nothing."
-        )
+    if (ties := int(first["rank"])) > 1:
+        cautions.append(f"{ties} diseases fit equally well, and their order among each other means nothing.")
     diagnosed = patient.get("disease")
     if diagnosed is not None and pd.notna(diagnosed):
         own = ranking[ranking["disease"] == diagnosed]
@@ -301,12 +313,23 @@ def _symptoms(symptoms: pd.DataFrame, reasons: pd.DataFrame) -> Section:
 
 def _questions(questions: pd.DataFrame) -> Section:
     rows = [
-        (Cell(row.name, small=row.term), Cell(f"{row.gain:.3f}")) for row in questions.itertuples(index=False)
+        (
+            Cell(row.name, small=row.term),
+            Cell(percent(row.yes)),
+            Cell(row.for_name, small=row.for_disease),
+            Cell(row.against_name, small=row.against_disease),
+            Cell(f"{row.gain_bits:.2f}"),
+        )
+        for row in questions.itertuples(index=False)
     ]
     return Section(
         "What to look for next",
-        "Whether a patient has these symptoms would change the order of the diseases most.",
-        tables=[Table("", ("Symptom", "Expected gain, in bits"), rows)],
+        "Whether the patient has these symptoms is expected to tell most about which disease of the list it is.",
+        tables=[
+            Table(
+                "", ("Symptom", "Expected", "If present, for", "If present, against", "Gain, in bits"), rows
+            )
+        ],
         key="next",
     )
 

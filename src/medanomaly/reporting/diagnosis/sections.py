@@ -95,7 +95,8 @@ def where_it_stands(metrics: pd.DataFrame, judged: Mapping[str, pd.DataFrame]) -
                 ("Test cases", "n", *(METRICS[metric] for metric in shown)),
                 rows,
                 "In small type: 95 % intervals from resampled publications. Ties count against the right disease. One "
-                "that is not ranked at all counts as missed. Only the same id counts as right.",
+                "that is not ranked at all counts as missed. Only the same id counts as right. What these publications say "
+                "was left out of the knowledge before, unless hold_out is false.",
             )
         )
     name, of = next(iter(judged.items()))

@@ -1,0 +1,267 @@
+"""Re-rank the best candidates by gradient boosting (LambdaMART, Burges 2010) that learned from cases with a diagnosis."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from pydantic import Field
+
+from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.params import Params
+from medanomaly.diagnosis.evaluation import publication_folds
+from medanomaly.diagnosis.knowledge.source import Knowledge
+from medanomaly.diagnosis.patients import PatientSymptoms
+from medanomaly.diagnosis.ranking.closer_look import even_weights
+from medanomaly.diagnosis.ranking.features import FEATURES
+from medanomaly.diagnosis.ranking.neighbours import Neighbours
+from medanomaly.diagnosis.ranking.params import RankingParams
+from medanomaly.diagnosis.ranking.ranker import CodedCase, Ranker, best_first
+
+# as mixed with cases, from knowledge alone, and of the case against its other candidates
+OF_MIXTURE = tuple(FEATURES)
+OF_KNOWLEDGE = tuple(f"knowledge_{name}" for name in FEATURES)
+OF_PLACE = (
+    "score",
+    "score_gap",
+    "place",
+    "ratio_gap",
+    "knowledge_score",
+    "knowledge_score_gap",
+    "knowledge_place",
+)
+OF_NEIGHBOURS = ("nearest_case", "three_nearest_cases")
+OF_CASE = ("symptoms", "excluded_symptoms")
+RERANK_FEATURES = (*OF_MIXTURE, *OF_KNOWLEDGE, *OF_PLACE, *OF_NEIGHBOURS, *OF_CASE)
+# what knows no difference between a disease with cases and one without, but by its profile
+WITHOUT_CASES = (*OF_MIXTURE, "score", "score_gap", "place", "ratio_gap", *OF_CASE)
+
+
+class RerankParams(Params):
+    """Settings of the re-ranker.
+
+    Attributes:
+        candidates: how many of the best diseases of the ranker are looked at.
+        more: how many of the best of knowledge alone, and of those with the most similar cases, are looked at besides.
+        features: which of ``RERANK_FEATURES`` are learned from.
+        per_disease: largest number of cases of a disease in each fold, so that a frequent one does not rule.
+        folds: publication-disjoint folds within training.
+        rounds: trees.
+        learning_rate: of each tree.
+        leaves: of each tree.
+        min_cases: candidates per leaf.
+        seed: of the draws of columns and rows.
+    """
+
+    candidates: int = Field(default=50, ge=2)
+    more: int = Field(default=15, ge=0)
+    features: tuple[str, ...] = RERANK_FEATURES
+    per_disease: int = Field(default=20, ge=1)
+    folds: int = Field(default=4, ge=2)
+    rounds: int = Field(default=250, ge=1)
+    learning_rate: float = Field(default=0.06, gt=0)
+    leaves: int = Field(default=15, ge=2)
+    min_cases: int = Field(default=40, ge=1)
+    seed: int = Field(default=0, ge=0)
+
+
+class Candidates:
+    """The best diseases of a case by the ranker, by knowledge alone and by known cases, with what tells them apart.
+
+    Args:
+        ranker: knowledge and cases.
+        alone: knowledge alone; the same as ``ranker`` where there are no cases.
+        neighbours: the cases.
+        params: settings.
+    """
+
+    def __init__(self, ranker: Ranker, alone: Ranker, neighbours: Neighbours, params: RerankParams):
+        self.ranker, self.alone, self.neighbours, self.params = ranker, alone, neighbours, params
+
+    @classmethod
+    def of(
+        cls,
+        knowledge: Knowledge,
+        cases: PatientSymptoms | None,
+        ranking: RankingParams,
+        params: RerankParams,
+    ) -> "Candidates":
+        """From knowledge and cases with a diagnosis."""
+        ranker = Ranker.of(knowledge, ranking, cases)
+        if cases is None:
+            return cls(ranker, ranker, Neighbours.none(ranker), params)
+        names = pd.Series(ranker.profiles.names, index=list(ranker.profiles.diseases))
+        alone = Ranker.of(knowledge, ranking, names=names)
+        return cls(ranker, alone, Neighbours.of(ranker, cases), params)
+
+    def table(self, case: CodedCase) -> tuple[np.ndarray, np.ndarray]:
+        """(k,) columns of the candidates, ascending, and (k, ``RERANK_FEATURES``) float32."""
+        of_case = self.ranker.components(case)
+        scores = self.ranker.scores(case, of_case)
+        same = self.alone is self.ranker
+        of_alone = of_case if same else self.alone.components(case)
+        alone = scores if same else self.alone.scores(case, of_alone)
+        like = self.neighbours.similarity(case)
+        chosen = [best_first(scores, self.params.candidates)[0]]
+        if not same:
+            near = np.where(like[0] > 0, like[0], -np.inf)
+            chosen += [best_first(alone, self.params.more)[0], best_first(near, self.params.more)[0]]
+        candidates = np.unique(np.concatenate(chosen))
+        mixed = self.ranker.comparison.features(case, candidates, of_case)
+        by_knowledge = mixed if same else self.alone.comparison.features(case, candidates, of_alone)
+        own, other = scores[candidates], alone[candidates]
+        ratio = of_case.ratio[candidates]
+        places = [
+            own,
+            own - own.max(),
+            np.argsort(np.argsort(-own)),
+            ratio - ratio.max(),
+            np.maximum(other, -100),
+            np.maximum(other, -100) - other.max(),
+            np.argsort(np.argsort(-other)),
+        ]
+        whole = np.ones(len(candidates))
+        return candidates, np.column_stack(
+            [
+                mixed,
+                by_knowledge,
+                *places,
+                like[0, candidates],
+                like[1, candidates],
+                len(case.observed) * whole,
+                len(case.excluded) * whole,
+            ]
+        ).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What is learned from: candidates of many cases.
+
+    Attributes:
+        features: (rows, ``RERANK_FEATURES``).
+        right: (rows,) bool, the case's own disease.
+        sizes: (cases,) candidates of each case.
+        disease: (cases,) ids.
+    """
+
+    features: np.ndarray
+    right: np.ndarray
+    sizes: np.ndarray
+    disease: np.ndarray
+
+
+def learned_from(candidates: Candidates, patients: PatientSymptoms) -> Learned:
+    """Candidates of the cases that have their own disease among them."""
+    features, right, sizes, diseases = [], [], [], []
+    for case, disease in zip(candidates.ranker.code(patients), patients.cases["disease"], strict=True):
+        columns, table = candidates.table(case)
+        hit = columns == candidates.ranker.columns.get(disease, -1)
+        if hit.any():
+            features.append(table)
+            right.append(hit)
+            sizes.append(len(columns))
+            diseases.append(disease)
+    if not features:
+        raise ConfigurationError(
+            "no case has its own disease among the candidates", remedy="Bring cases with a diagnosis."
+        )
+    return Learned(np.concatenate(features), np.concatenate(right), np.array(sizes), np.array(diseases))
+
+
+def few_per_disease(patients: PatientSymptoms, most: int, seed: int) -> PatientSymptoms:
+    """At most ``most`` cases of each disease, drawn by the seed."""
+    shuffled = patients.cases[["case_id", "disease"]].sample(frac=1, random_state=seed)
+    kept = shuffled[shuffled.groupby("disease").cumcount() < most]
+    return patients.select(kept["case_id"])
+
+
+def fit_booster(parts: Sequence[Learned], params: RerankParams):
+    """A LightGBM booster that orders candidates; each case counts n^-1/2 of its disease's n cases."""
+    import lightgbm
+
+    columns = [RERANK_FEATURES.index(name) for name in params.features]
+    sizes = np.concatenate([part.sizes for part in parts])
+    weight = even_weights(np.concatenate([part.disease for part in parts]))
+    data = lightgbm.Dataset(
+        np.concatenate([part.features for part in parts])[:, columns],
+        label=np.concatenate([part.right for part in parts]).astype(int),
+        group=sizes,
+        weight=np.repeat(weight / weight.mean(), sizes),
+        feature_name=list(params.features),
+        free_raw_data=True,
+    )
+    settings = {
+        "objective": "lambdarank",
+        "learning_rate": params.learning_rate,
+        "num_leaves": params.leaves,
+        "min_data_in_leaf": params.min_cases,
+        "feature_fraction": 0.5,
+        "bagging_fraction": 0.8,
+        "bagging_freq": 1,
+        "lambda_l2": 5.0,
+        "lambdarank_truncation_level": 10,
+        "max_bin": 127,
+        "seed": params.seed,
+        "num_threads": 1,
+        "deterministic": True,
+        "force_row_wise": True,
+        "verbosity": -1,
+    }
+    return lightgbm.train(settings, data, num_boost_round=params.rounds)
+
+
+class Reranker:
+    """The ranker with its best candidates in the order that was learned.
+
+    Args:
+        candidates: what is compared.
+        booster: LightGBM's.
+        features: which of ``RERANK_FEATURES`` it reads.
+    """
+
+    def __init__(self, candidates: Candidates, booster, features: Sequence[str]):
+        self.candidates, self.booster = candidates, booster
+        self.columns = [RERANK_FEATURES.index(name) for name in features]
+
+    @classmethod
+    def fit(
+        cls,
+        knowledge: Knowledge,
+        cases: PatientSymptoms,
+        ranking: RankingParams | None = None,
+        params: RerankParams | None = None,
+    ) -> "Reranker":
+        """Learn from cases, each compared by knowledge and cases of other publications than its own.
+
+        Raises:
+            ConfigurationError: no case has its disease among the candidates.
+        """
+        ranking, params = ranking or RankingParams(), params or RerankParams()
+        parts = [
+            learned_from(
+                Candidates.of(fold.knowledge, fold.train, ranking, params),
+                few_per_disease(fold.test, params.per_disease, params.seed),
+            )
+            for fold in publication_folds(knowledge, cases, params.folds, params.seed + 1)
+        ]
+        return cls(
+            Candidates.of(knowledge, cases, ranking, params), fit_booster(parts, params), params.features
+        )
+
+    @property
+    def ranker(self) -> Ranker:
+        """The ranker whose candidates are ordered again."""
+        return self.candidates.ranker
+
+    def scores(self, case: CodedCase) -> np.ndarray:
+        """(n,) float32; diseases that are no candidates stand below all that are, in the order of the ranker."""
+        columns, table = self.candidates.table(case)
+        scores = self.ranker.scores(case)
+        learned = self.booster.predict(table[:, self.columns], num_threads=1)
+        others = np.isfinite(scores)
+        others[columns] = False
+        if others.any():
+            scores[others] += learned.min() - 1 - scores[others].max()
+        scores[columns] = learned
+        return scores
