@@ -128,3 +128,35 @@ def mark_leaves(term, term_from, above, above_from, leaf):
                     inside[above[a]] = d
         for at in range(term_from[d], term_from[d + 1]):
             leaf[at] = inside[term[at]] != d
+
+
+@njit(nogil=True, cache=True)
+def nearest(own, own_total, term, term_from, total, disease, out):
+    """Fill ``out``: likeness of the most similar known case of each disease, and mean of its three most similar.
+
+    Args:
+        own: (terms,) float32, weighted information of what the case has.
+        own_total: its sum.
+        term: terms that known cases have; those of case c lie from ``term_from[c]`` to ``term_from[c + 1]``.
+        term_from: see above.
+        total: (cases,) information of each known case.
+        disease: (cases,) column of each, ascending.
+        out: (2, n) float32 of zeros.
+    """
+    first, second, third, count = 0.0, 0.0, 0.0, 0
+    for c in range(disease.size):
+        shared = 0.0
+        for at in range(term_from[c], term_from[c + 1]):
+            shared += own[term[at]]
+        like = shared / max(total[c] + own_total - shared, 1e-6)
+        if like > first:
+            first, second, third = like, first, second
+        elif like > second:
+            second, third = like, second
+        elif like > third:
+            third = like
+        count += 1
+        if c + 1 == disease.size or disease[c + 1] != disease[c]:
+            out[0, disease[c]] = first
+            out[1, disease[c]] = (first + second + third) / min(count, 3)
+            first, second, third, count = 0.0, 0.0, 0.0, 0
