@@ -409,7 +409,7 @@ def questions(ranker: Ranker, patients: PatientSymptoms) -> None:
                         asked["term"].iloc[rng.integers(len(asked)) if way == "random" else 0]
                     ]
                     yes = record.get(term) if among is not None else bool(draw[term] < own[term])
-                    state = with_answer(state, term, yes)
+                    state = with_answer(ranker, state, term, yes)
                 hits[way, kind].append(rank_of(ranker.scores(state), true) == 1)
     where = "0.1.14, HPO 2024-04-24, knowledge only, 2 symptoms known, one case per publication"
     for kind in kinds:

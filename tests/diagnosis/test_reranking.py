@@ -233,13 +233,20 @@ def test_the_next_question_tells_the_candidates_apart(ranker, small_ontology):
 def test_answers_are_added_and_not_asked_again(ranker, small_ontology):
     index = small_ontology.index
     case = one(ranker, small_ontology, {DELAY: 0.5})
-    more = with_answer(with_answer(case, index[SEIZURE], False), index[STROKE], True)
+    more = with_answer(ranker, with_answer(ranker, case, index[SEIZURE], False), index[STROKE], True)
     assert more.observed.tolist() == sorted([index[DELAY], index[STROKE]])
     assert more.excluded.tolist() == [index[SEIZURE]]
+    # a no to a question counts in full, unlike what a report lists as absent
+    against = (
+        ranker.components(more).ratio
+        - ranker.components(with_answer(ranker, case, index[STROKE], True)).ratio
+    )
+    f = ranker.profiles.frequency[[index[SEIZURE]]].toarray()[0]
+    np.testing.assert_allclose(against, np.log1p(-f), rtol=1e-4)
     asked = set(next_questions(ranker, more, top=20)["term"])
     # no seizure at all: none of its kinds; a stroke: trouble of nerves and of the heart
     assert not {SEIZURE, FOCAL, GENERALISED, STROKE, DELAY, "HP:0000707", "HP:0001626"} & asked
-    surer = with_answer(case, index[DELAY], True)
+    surer = with_answer(ranker, case, index[DELAY], True)
     assert surer.weight.tolist() == [1.0]
     assert case.weight.tolist() == [0.5]
 

@@ -117,15 +117,14 @@ def compare(candidates, term, term_from, frequency, leaf, most, information, clo
 
 
 @njit(nogil=True, cache=True)
-def mark_leaves(term, term_from, above, above_from, leaf):
-    """Fill ``leaf``: True for a term of a disease that is no ancestor of another term of the same disease."""
-    inside = np.full(above_from.size - 1, -1, dtype=np.int32)
+def mark_leaves(term, term_from, parents, parents_from, leaf):
+    """Fill ``leaf``: True for a term of a disease that is no parent of another of its terms, which are closed upwards."""
+    inside = np.full(parents_from.size - 1, -1, dtype=np.int32)
     for d in range(term_from.size - 1):
         for at in range(term_from[d], term_from[d + 1]):
             t = term[at]
-            for a in range(above_from[t], above_from[t + 1]):
-                if above[a] != t:
-                    inside[above[a]] = d
+            for p in range(parents_from[t], parents_from[t + 1]):
+                inside[parents[p]] = d
         for at in range(term_from[d], term_from[d + 1]):
             leaf[at] = inside[term[at]] != d
 

@@ -1,6 +1,6 @@
 """Re-rank the best candidates by gradient boosting (LambdaMART, Burges 2010) that learned from cases with a diagnosis."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -223,7 +223,7 @@ class Reranker:
 
     def __init__(self, candidates: Candidates, booster, features: Sequence[str]):
         self.candidates, self.booster = candidates, booster
-        self.columns = [RERANK_FEATURES.index(name) for name in features]
+        self.reads = [RERANK_FEATURES.index(name) for name in features]
 
     @classmethod
     def fit(
@@ -255,10 +255,19 @@ class Reranker:
         """The ranker whose candidates are ordered again."""
         return self.candidates.ranker
 
+    @property
+    def columns(self) -> dict[str, int]:
+        """Column of each disease, as the ranker has it."""
+        return self.ranker.columns
+
+    def code(self, patients: PatientSymptoms) -> Iterator[CodedCase]:
+        """Each case of ``patients``, as the ranker codes it."""
+        return self.ranker.code(patients)
+
     def scores(self, case: CodedCase) -> np.ndarray:
         """(n,) float32; diseases that are no candidates stand below all that are, in the order of the ranker."""
         columns, table, scores = self.candidates.table(case)
-        learned = self.booster.predict(table[:, self.columns], num_threads=1)
+        learned = self.booster.predict(table[:, self.reads], num_threads=1)
         others = np.isfinite(scores)
         others[columns] = False
         if others.any():
