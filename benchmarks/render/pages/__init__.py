@@ -1,7 +1,7 @@
 """What each page of ``docs/results`` shows."""
 
 from benchmarks.render.page import Page
-from benchmarks.render.pages import diagnosis, environments, imaging, signals, spine, tabular
+from benchmarks.render.pages import diagnosis_ranking, environments, imaging, signals, spine, tabular
 
 PAGES: tuple[Page, ...] = (
     environments.PAGE,
@@ -9,5 +9,5 @@ PAGES: tuple[Page, ...] = (
     tabular.PAGE,
     signals.PAGE,
     imaging.PAGE,
-    diagnosis.PAGE,
+    diagnosis_ranking.PAGE,
 )

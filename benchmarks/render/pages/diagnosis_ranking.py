@@ -1,4 +1,4 @@
-"""Diseases from symptoms."""
+"""Diagnosis: diseases of published cases in order."""
 
 from benchmarks.render.figures import Figure, having
 from benchmarks.render.page import Page, Section, cited
@@ -52,4 +52,4 @@ RANKING = Section(
     ),
 )
 
-PAGE = Page("diagnosis", "Diagnosis from symptoms", summary, (RANKING,))
+PAGE = Page("diagnosis_ranking", "Diagnosis: ranking of published cases", summary, (RANKING,))
