@@ -1,7 +1,16 @@
 """What each page of ``docs/results`` shows."""
 
 from benchmarks.render.page import Page
-from benchmarks.render.pages import diagnosis, environments, imaging, serving, signals, spine, tabular
+from benchmarks.render.pages import (
+    diagnosis,
+    diagnosis_ranking,
+    environments,
+    imaging,
+    serving,
+    signals,
+    spine,
+    tabular,
+)
 
 PAGES: tuple[Page, ...] = (
     environments.PAGE,
@@ -11,4 +20,5 @@ PAGES: tuple[Page, ...] = (
     imaging.PAGE,
     serving.PAGE,
     diagnosis.PAGE,
+    diagnosis_ranking.PAGE,
 )
