@@ -1,7 +1,7 @@
 """What each page of ``docs/results`` shows."""
 
 from benchmarks.render.page import Page
-from benchmarks.render.pages import environments, imaging, serving, signals, spine, tabular
+from benchmarks.render.pages import environments, imaging, patients, serving, signals, spine, tabular
 
 PAGES: tuple[Page, ...] = (
     environments.PAGE,
@@ -9,5 +9,6 @@ PAGES: tuple[Page, ...] = (
     tabular.PAGE,
     signals.PAGE,
     imaging.PAGE,
+    patients.PAGE,
     serving.PAGE,
 )
