@@ -39,8 +39,8 @@ PAGE = Page(
             "Lists of alarms",
             "alarms",
             "Days with normal cases and some anomalous ones, shifted by 3 standard deviations. Each way of choosing whom to "
-            "look at makes a list. For every list a bound says how many of its alarms are false at most, with a confidence of "
-            "90 %, without any label; the baseline is closed testing with Simes' inequality.",
+            "look at makes a list. For every list a bound says how many of its alarms are false at most, with a confidence "
+            "of 90 %, without any label; the baseline is closed testing with Simes' inequality.",
             (
                 Listing("Share of false alarms", ("share",)),
                 Listing("Anomalous cases that are found", ("power",)),
