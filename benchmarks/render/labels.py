@@ -34,6 +34,22 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("equal", r"largest difference from scikit-learn, (?P<trees>\d+) trees"),
     ),
     "ecdf_speed": (("other", ".+"),),
+    "fusion": (
+        ("luck", "realised rate, .+, single calibration sets outside .+"),
+        ("rate", "realised rate, .+, (lowest|highest) of .+"),
+        ("beats", "realised rate per patient with many beats, .+"),
+        ("wrong", "Fisher with its table, .+"),
+        ("table", "Cauchy by the table, .+"),
+        ("power", "power, .+"),
+        ("named", "the abnormal modality alone is named, .+"),
+    ),
+    "alarms": (
+        ("share", "share of false alarms, .+"),
+        ("power", "power, .+"),
+        ("stream", ".+ of a stream|streams in which .+"),
+        ("bound", "false alarms at most .+"),
+        ("broken", "days on which the bound was broken, .+"),
+    ),
     "cross_conformal": (
         ("rate", r"(?P<set>\w+): usual records flagged at alpha (?P<alpha>.+)"),
         ("auroc", r"(?P<set>\w+): AUROC of p-values, every record"),

@@ -97,3 +97,18 @@ def test_a_case_is_flagged_exactly_above_its_threshold(group_by):
     threshold = case_thresholds(cases, score, 0.05, group_by)
     test = (cases["split"] == "test").to_numpy()
     np.testing.assert_array_equal(table["flagged"][test].to_numpy(dtype=bool), (score > threshold)[test])
+
+
+def test_how_many_alarms_can_be_false_is_said_of_single_cases_of_patients_alone():
+    cases, scores, label = scored(shift=4.0)
+    assert choices(cases, scores)["false_at_most"].isna().all(), "two cases of a patient"
+    single = cases.assign(patient_id=cases["case_id"])
+    table = choices(single, scores)
+    assert (table["false_at_most"] <= table["n_flagged"]).all()
+    test = (cases["split"] == "test").to_numpy()
+    flagged = scores["flagged"][test].to_numpy(dtype=bool)
+    assert (flagged & (label[test] == 0)).sum() <= table.loc["alpha", "false_at_most"] < flagged.sum()
+    grouped = alarm_choices(
+        single, scores, "tabular", PARAMS.model_copy(update={"group_by": "site"}), fdr=0.1, per_day=20
+    )
+    assert grouped["false_at_most"].isna().all()

@@ -147,6 +147,18 @@ def test_three_ways_to_choose_stand_side_by_side(make_results, run_record):
     assert "Three ways to choose whom to look at" in render_report(run_record, [results])
 
 
+def test_how_many_alarms_can_be_false_is_said_where_it_is_known(make_results):
+    known = choices().assign(false_at_most=pd.array([12, 40, 0], dtype="Int64"))
+    table = tables.choice_table(make_results(figures={}, alarm_choices=known))
+    assert [row[4] for row in table.rows] == ["12", "40", "–"], "an empty list has no false alarm to count"
+    assert table.columns[4] == "False at most"
+    assert "no more of these alarms are false, with a confidence of 90\u00a0%" in table.note
+    unknown = choices().assign(false_at_most=pd.array([pd.NA] * 3, dtype="Int64"))
+    table = tables.choice_table(make_results(figures={}, alarm_choices=unknown))
+    assert "False at most" not in table.columns
+    assert "no more of these alarms are false" not in table.note
+
+
 def metric_rows(model, auroc):
     columns = ["model", "metric", "value", "ci_low", "ci_high"]
     rows = [(model, "auroc", auroc, auroc - 0.02, auroc + 0.02), (model, "brier", 0.1, 0.09, 0.11)]

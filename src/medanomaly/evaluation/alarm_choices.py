@@ -6,15 +6,19 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.alarms import alarm_budget, alpha_for_budget
+from medanomaly.core.cases import reference_cases
 from medanomaly.core.conformal import benjamini_hochberg
+from medanomaly.evaluation.false_alarm_bounds import false_alarms_at_most
 from medanomaly.evaluation.metrics import evaluate
 from medanomaly.evaluation.params import EvaluationParams
 
 ALPHA, BUDGET, FDR = "alpha", "budget", "fdr"
 CHOICE_COLUMNS = (
     "modality", "model", "role", "way", "setting", "n_days", "n_cases", "n_flagged", "implied_alpha", "largest_p",
-    "fdp", "fdp_low", "fdp_high", "power", "power_low", "power_high", "n_positive",
+    "fdp", "fdp_low", "fdp_high", "power", "power_low", "power_high", "n_positive", "false_at_most",
 )  # fmt: skip
+# with which no more of the alarms are false than false_at_most says
+CONFIDENCE = 0.9
 _JOINT = "\x1f"
 
 
@@ -48,9 +52,13 @@ def alarm_choices(
         budget over the cases of a day, the largest p-value flagged; ``largest_p`` the largest p-value flagged, NA where
         nothing is. ``fdp`` is the realised share of normal cases among the flagged ones of known label, ``power`` the share
         of anomalous ones that are flagged, both with intervals by patient; NA without labels of both classes.
+        ``false_at_most`` needs no label: with a confidence of 90 % no more of the flagged cases are normal
+        (:mod:`medanomaly.evaluation.false_alarm_bounds`). It is NA where a patient has several cases, and where p-values are
+        compared within groups.
     """
     test = cases.loc[cases["split"] == "test"].reset_index(drop=True)
-    rows, tables = [], []
+    rows, tables, bounds = [], [], []
+    n_calibration = _independent(cases, params)
     for model, of_model in scores.groupby("model", sort=False):
         joined = test[["case_id"]].merge(of_model, on="case_id", how="inner", validate="one_to_one")
         for way, setting, n_days, flagged, amounts_to in _ways(joined, params, fdr, per_day, cases_per_day):
@@ -61,14 +69,32 @@ def alarm_choices(
             rows.append((modality, model, role, way, setting, *counts, implied, largest))
             name = f"{model}{_JOINT}{way}"
             tables.append(joined.assign(model=name, flagged=pd.array(flagged, dtype="boolean")))
+            known = n_calibration and joined["p_value"].notna().all() and len(joined)
+            bounds.append(
+                false_alarms_at_most(joined["p_value"].to_numpy(), flagged, n_calibration, CONFIDENCE)
+                if known
+                else pd.NA
+            )
     measured = _measured(cases, pd.concat(tables, ignore_index=True), modality, params)
     out = []
-    for row in rows:
+    for row, bound in zip(rows, bounds, strict=True):
         found = measured.get(f"{row[1]}{_JOINT}{row[3]}", {})
         value, low, high, _ = found.get("ppv", (np.nan,) * 4)
         *power, n_positive = found.get("sensitivity", (np.nan, np.nan, np.nan, pd.NA))
-        out.append((*row, 1 - value, 1 - high, 1 - low, *power, n_positive))
-    return pd.DataFrame(out, columns=list(CHOICE_COLUMNS)).astype({"n_positive": "Int64"})
+        out.append((*row, 1 - value, 1 - high, 1 - low, *power, n_positive, bound))
+    counts = {"n_positive": "Int64", "false_at_most": "Int64"}
+    return pd.DataFrame(out, columns=list(CHOICE_COLUMNS)).astype(counts)
+
+
+def _independent(cases: pd.DataFrame, params: EvaluationParams) -> int:
+    """Calibration normals behind the p-values; 0 where cases of one patient, or groups, make their joint law unknown."""
+    reference = reference_cases(cases, "calibration")
+    together = cases[reference | cases["split"].eq("test")]
+    return (
+        0
+        if params.group_by is not None or together["patient_id"].duplicated().any()
+        else int(reference.sum())
+    )
 
 
 def _ways(

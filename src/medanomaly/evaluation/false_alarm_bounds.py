@@ -21,7 +21,6 @@ from medanomaly.core.errors import InputError
 _FIRST, _GEOMETRIC = 12, 48
 # the bound is exact for any number of draws; more only make it vary less with the seed
 _DRAWS = 1999
-_BLOCK = 4_000_000
 
 
 def false_alarms_at_most(
@@ -71,16 +70,13 @@ def envelope(n: int, n_calibration: int, confidence: float) -> tuple[np.ndarray,
             f"{n} cases and {n_calibration} calibration cases", remedy="Give at least one of each."
         )
     places = _places(n_calibration)
-    tail = _tails(n, n_calibration, places)
-    random, columns = np.random.default_rng(0), np.arange(len(places))
-    smallest, step = [], max(1, _BLOCK // (n_calibration + 1))
-    for start in range(0, _DRAWS, step):
-        gaps = random.standard_exponential((min(step, _DRAWS - start), n_calibration + 1))
-        counts = random.multinomial(n, gaps / gaps.sum(axis=1, keepdims=True)).cumsum(axis=1)
-        smallest.append(tail[columns, counts[:, places - 1]].min(axis=1))
-    limit = _lower_quantile(np.concatenate(smallest), confidence)
+    shares = _shares(n_calibration, places)
+    counts = np.random.default_rng(0).multinomial(n, shares).cumsum(axis=1)
+    rows = [_tail(n, n_calibration, j) for j in places]
+    smallest = np.min([tail[of] for tail, of in zip(rows, counts.T, strict=True)], axis=0)
+    limit = _lower_quantile(smallest, confidence)
     # the largest count whose tail is not below the limit
-    return places, (tail >= limit).sum(axis=1) - 1
+    return places, np.array([(tail >= limit).sum() - 1 for tail in rows])
 
 
 @lru_cache(maxsize=32)
@@ -97,8 +93,7 @@ def rates_at_most(n_calibration: int, confidence: float) -> tuple[np.ndarray, np
     places = _places(n_calibration)
     a, b = places, n_calibration + 1 - places
     inside = b > 0
-    gaps = np.random.default_rng(0).standard_exponential((_DRAWS, n_calibration + 1))
-    rates = gaps.cumsum(axis=1)[:, places[inside] - 1] / gaps.sum(axis=1, keepdims=True)
+    rates = _shares(n_calibration, places).cumsum(axis=1)[:, inside]
     limit = _lower_quantile(stats.beta.sf(rates, a[inside], b[inside]).min(axis=1), confidence)
     highest = np.ones(len(places))
     highest[inside] = stats.beta.isf(limit, a[inside], b[inside])
@@ -135,16 +130,20 @@ def _places(m: int) -> np.ndarray:
     return np.unique(np.concatenate([np.arange(1, min(_FIRST, m + 1) + 1), geometric]).astype(np.int64))
 
 
-def _tails(n: int, m: int, places: np.ndarray) -> np.ndarray:
-    """(k, n + 1) probability that at least 0 ... n of n normal cases have a p-value of at most j / (m + 1)."""
+def _shares(m: int, places: np.ndarray) -> np.ndarray:
+    """(draws, k) shares of normal cases between one place and the next, as the luck of the calibration set makes them."""
+    gaps = np.random.default_rng(1).standard_gamma(np.diff(places, prepend=0), (_DRAWS, len(places)))
+    return gaps / gaps.sum(axis=1, keepdims=True)
+
+
+def _tail(n: int, m: int, j: int) -> np.ndarray:
+    """(n + 1,) probability that at least 0 ... n of n normal cases have a p-value of at most j / (m + 1)."""
+    if j > m:
+        return np.ones(n + 1)
     count = np.arange(n + 1)
     ways = gammaln(n + 1) - gammaln(count + 1) - gammaln(n - count + 1)
-    tails = np.ones((len(places), n + 1))
-    for i, j in enumerate(places):
-        if j <= m:
-            density = np.exp(ways + betaln(count + j, n - count + m + 1 - j) - betaln(j, m + 1 - j))
-            tails[i] = np.minimum(density[::-1].cumsum()[::-1], 1.0)
-    return tails
+    density = np.exp(ways + betaln(count + j, n - count + m + 1 - j) - betaln(j, m + 1 - j))
+    return np.minimum(density[::-1].cumsum()[::-1], 1.0)
 
 
 def _lower_quantile(smallest: np.ndarray, confidence: float) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from medanomaly.evaluation.alarm_choices import CONFIDENCE
 from medanomaly.fusion.patient_fusion import TABLE
 from medanomaly.reporting.page import render
 from medanomaly.reporting.sections import Cell, Fact, Section, Table
@@ -39,12 +40,14 @@ class PatientResults:
         manifest: of the bundle of the fusion.
         alpha: false-alarm rate at which patients were flagged.
         views: modality -> patient -> sections that show the most unusual case.
+        bound: alarms whose p-values are exact, and how many of them can be false; None where nobody knows.
     """
 
     fused: pd.DataFrame
     manifest: Mapping[str, Any]
     alpha: float
     views: Mapping[str, Mapping[str, Sequence[Section]]] = field(default_factory=dict)
+    bound: tuple[int, int] | None = None
 
     @property
     def modalities(self) -> list[str]:
@@ -128,6 +131,12 @@ def _facts(r: PatientResults) -> list[str]:
     if normal.any():
         share = float(r.fused.loc[normal, "flagged"].astype(bool).mean())
         said.append(f"Of {counted(int(normal.sum()), 'normal patient')} {percent(share)} are flagged.")
+    if r.bound is not None:
+        n, false = r.bound
+        said.append(
+            f"Of the {counted(n, 'alarm')} with an exact p-value at most {false:,} are false, with a confidence of "
+            f"{percent(CONFIDENCE)}; this needs no label."
+        )
     counts = r.fused.loc[r.fused["flagged"].astype(bool), "speaks"].value_counts()
     if len(counts):
         said.append(f"Who speaks: {', '.join(f'{name} {n:,}' for name, n in counts.items())}.")

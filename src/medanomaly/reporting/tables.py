@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from medanomaly.core.cases import SPLITS, reference_cases
+from medanomaly.evaluation.alarm_choices import CONFIDENCE
 from medanomaly.evaluation.audit.check import VERDICTS
 from medanomaly.evaluation.known_metrics import METRICS, metric_of
 from medanomaly.evaluation.resampling.intervals import false_alarm_interval
@@ -260,10 +261,13 @@ def choice_table(r: ModalityResults) -> Table | None:
     """What each way of choosing flags by the leading model, and how often it is right."""
     if r.alarm_choices is None or r.alarm_choices.empty:
         return None
-    rows = []
-    for row in r.alarm_choices[r.alarm_choices["model"] == r.leading].itertuples():
+    rows, of_leading = [], r.alarm_choices[r.alarm_choices["model"] == r.leading]
+    bounded = "false_at_most" in of_leading and of_leading["false_at_most"].notna().all()
+    for row in of_leading.itertuples():
         cells = [*_choice_words(row, r.noun), f"{row.n_flagged:,}"]
         cells.append(DASH if pd.isna(row.largest_p) else p_value(row.largest_p))
+        if bounded:
+            cells.append(f"{row.false_at_most:,}" if row.n_flagged else DASH)
         if r.judged:
             # an empty list has no share of wrong alarms, and catches nothing
             none = row.n_flagged == 0 or pd.isna(row.fdp)
@@ -274,7 +278,7 @@ def choice_table(r: ModalityResults) -> Table | None:
             caught = Cell(DASH) if pd.isna(row.power) else Cell(percent(row.power, 1), spread)
             cells += [wrong, caught]
         rows.append(cells)
-    columns = ["Choose by", "Asked for", "Flagged", "p-value up to"]
+    columns = ["Choose by", "Asked for", "Flagged", "p-value up to", *(["False at most"] if bounded else [])]
     n_test, n_calibration = len(r.test_cases), int(reference_cases(r.cases, "calibration").sum())
     note = f"All by {model_label(r.leading)} on {counted(n_test, f'test {r.noun}')}."
     if r.judged:
@@ -284,6 +288,11 @@ def choice_table(r: ModalityResults) -> Table | None:
         note += (
             f" With {counted(n_calibration, f'normal {r.noun}')} for calibration no p-value is smaller than "
             f"{smallest_p_value(n_calibration)}, so a list with few wrong alarms can stay short or empty."
+        )
+    if bounded:
+        note += (
+            f" False at most: no more of these alarms are false, with a confidence of {percent(CONFIDENCE)}, however they "
+            "were chosen; it needs no label."
         )
     ways = {1: "One way", 2: "Two ways", 3: "Three ways"}[len(rows)]
     return Table(f"{ways} to choose whom to look at", columns, rows, note)

@@ -66,6 +66,32 @@ def fuse_patients(
     return table.sort_values(["p_value", "patient_id"], kind="stable", ignore_index=True), bundle
 
 
+def false_patients_at_most(fused: pd.DataFrame) -> tuple[int, int] | None:
+    """Alarms about patients whose p-values are exact, and how many can be false; None without any.
+
+    Each pattern of modalities has calibration patients of its own, so the error is divided among the patterns.
+    """
+    from medanomaly.evaluation.alarm_choices import CONFIDENCE
+    from medanomaly.evaluation.false_alarm_bounds import false_alarms_at_most
+    from medanomaly.fusion.patient_fusion import SAME
+
+    exact = fused[fused["basis"] == SAME]
+    patterns = exact.groupby("pattern")
+    if not exact["flagged"].astype(bool).any():
+        return None
+    confidence = 1 - (1 - CONFIDENCE) / patterns.ngroups
+    bounds = [
+        false_alarms_at_most(
+            of["p_value"].to_numpy(),
+            of["flagged"].to_numpy(dtype=bool),
+            int(of["n_joint"].iloc[0]),
+            confidence,
+        )
+        for _, of in patterns
+    ]
+    return int(exact["flagged"].astype(bool).sum()), sum(bounds)
+
+
 def by_modality(parts: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """``<modality>__<what>`` -> modality -> what -> part."""
     grouped: dict[str, dict[str, Any]] = {}
@@ -116,6 +142,6 @@ def write_patients(
         for modality, of in grouped.items()
         if "view" in of
     }
-    results = PatientResults(fused, bundle.manifest, alarm.alpha, views)
+    results = PatientResults(fused, bundle.manifest, alarm.alpha, views, false_patients_at_most(fused))
     facts = run_facts(params, alarm, run, [of["cases"] for of in grouped.values()])
     return to_json([patient_section(results)]), patient_page(facts, results)
