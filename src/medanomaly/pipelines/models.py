@@ -13,6 +13,7 @@ from kedro.pipeline import Node, Pipeline
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.models import FitContext, ModelKind, ModelParams
 from medanomaly.core.scores import MODEL, check_scores, score_table
+from medanomaly.monitoring.facts import with_facts
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.environment import Model
 from medanomaly.pipelines.modality import View, typed_node
@@ -124,8 +125,9 @@ def fit_model(
             stamp=stamp,
             loggers=loggers,
         )
-        bundle, left = kind.fit(view.make(**given), params, context)
-    return with_card(bundle), *(left[leaf] for leaf in kind.fit_leaves)
+        data = view.make(**given)
+        bundle, left = kind.fit(data, params, context)
+    return with_card(with_facts(bundle, data)), *(left[leaf] for leaf in kind.fit_leaves)
 
 
 def _with_tuned(kind: ModelKind, params: Any, tuned: Mapping[str, Any], name: str) -> Any:

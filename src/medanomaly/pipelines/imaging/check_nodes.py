@@ -9,6 +9,7 @@ from medanomaly.core.scores import BASELINE
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.imaging.image_models import normal_rows
 from medanomaly.imaging.sources.image_array import ImageArray
+from medanomaly.monitoring.facts import CalibrationFacts
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.models import scored
 
@@ -47,12 +48,15 @@ def check_model(
             scorer, healthy, images[rows], masks["masks"][shown], patient[rows], **resampling
         )
     calibration = reference_cases(cases, "calibration").to_numpy()
+    abnormal = (cases["split"].eq("calibration") & cases["label"].eq(1).fillna(False)).to_numpy(dtype=bool)
+    single = ~cases["patient_id"].duplicated().to_numpy()
     numbers = features.drop(columns="case_id")
     found["test batch"] = model_checks.batch_check(
         scores["score"].to_numpy()[calibration],
         scores["score"].to_numpy()[test],
-        numbers[calibration],
+        CalibrationFacts(numbers[calibration & single], numbers[abnormal & single]),
         numbers[test],
+        single[test],
         alarm.alpha,
         cases["label"][test].astype("Float64").to_numpy(dtype=float, na_value=np.nan),
         run.seed,

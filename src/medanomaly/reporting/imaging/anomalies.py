@@ -266,11 +266,15 @@ def validity_section(examinations: Mapping[str, dict], alpha: float) -> Section:
             ]
         )
     broken = [name_of(m) for m, e in examinations.items() if e["test batch"]["verdict"] == "broken"]
-    text = (
-        f"For {joined(broken)} the test images differ from the calibration images in ways that illness does not explain."
-        if broken
-        else "Usual-looking test images are like the calibration images."
-    )
+    unknown = [name_of(m) for m, e in examinations.items() if e["test batch"]["verdict"] == "unknown"]
+    text = "Test images were taken like the calibration images."
+    if broken:
+        text = (
+            f"For {joined(broken)} the test images differ from the calibration images in ways that illness does not "
+            "explain."
+        )
+    elif unknown:
+        text = f"For {joined(unknown)} the test images do not tell whether p-values hold."
     # one check per model, of the same images: the plainest of them speaks for all
     doubtful = [e["test batch"] for e in examinations.values() if e["test batch"]["verdict"] != "holds"]
     plainest = min(doubtful, key=lambda e: 1.0 if e["p"] is None else e["p"], default={"reason": ""})
