@@ -22,12 +22,15 @@ from medanomaly.imaging.lbe.acquisition import FINEST, acquisition_features
 from medanomaly.imaging.lbe.band_energies import BandEnergies
 from medanomaly.imaging.lbe.detector import LBEDetector
 from medanomaly.monitoring.batch_shift import check_shift
+from medanomaly.monitoring.facts import CalibrationFacts
 
 ALPHA = 0.10
 LIMIT = 0.15
 PREVALENCES = (0.2, 0.4, 0.6, 0.8)
 SEEDS = tuple(range(10, 20))
 NULL_RUNS = 400
+# abnormal images of the old site whose facts of acquisition are known
+KNOWN_ILL = 200
 SPLITS = {
     "blurrier and wider": {FINEST: -1.0, "log_aspect": 1.0},
     "blurrier": {FINEST: -1.0},
@@ -96,17 +99,13 @@ def unshifted_verdicts(
             score = detector.score_features(features)
         single = rng.permutation(one_per_subject(rest, chest.subject, rng))
         cal, alone = single[: len(single) // 2], single[len(single) // 2 :]
-        ill = one_per_subject(np.flatnonzero(chest.positive), chest.subject, rng)
+        ill = rng.permutation(one_per_subject(np.flatnonzero(chest.positive), chest.subject, rng))
         for case, batch in (
             ("normals alone", alone),
-            ("40 % abnormal", np.concatenate([alone, rng.permutation(ill)[: int(len(alone) * 2 / 3)]])),
+            ("40 % abnormal", np.concatenate([alone, ill[KNOWN_ILL:][: int(len(alone) * 2 / 3)]])),
         ):
-            verdict = check_shift(
-                score[cal],
-                score[batch],
-                table.iloc[cal].reset_index(drop=True),
-                table.iloc[batch].reset_index(drop=True),
-            )
+            known = CalibrationFacts(table.iloc[cal], table.iloc[ill[:KNOWN_ILL]])
+            verdict = check_shift(score[cal], score[batch], known, table.iloc[batch])
             false_verdicts[case].append(verdict.verdict == "broken")
     return false_verdicts
 
@@ -130,6 +129,8 @@ def main() -> None:
             fit, cal = normal[fitted], normal[~fitted]
             detector = LBEDetector().fit_features(features[fit], chest.subject[fit])
             score = detector.score_features(features)
+            old_ill = one_per_subject(np.flatnonzero(chest.positive & ~inside), chest.subject, rng)
+            known_ill = rng.permutation(old_ill)[:KNOWN_ILL]
             healthy, ill = np.flatnonzero(~chest.positive & inside), np.flatnonzero(chest.positive & inside)
             for share in (0.0, *PREVALENCES):
                 wanted = int(share / (1 - share) * len(healthy))
@@ -150,12 +151,8 @@ def main() -> None:
                 if share in (0.0, 0.4):
                     alone = one_per_subject(batch, chest.subject, rng)[:300]
                     one_cal = one_per_subject(cal, chest.subject, rng)
-                    verdict = check_shift(
-                        score[one_cal],
-                        score[alone],
-                        table.iloc[one_cal].reset_index(drop=True),
-                        table.iloc[alone].reset_index(drop=True),
-                    )
+                    known = CalibrationFacts(table.iloc[one_cal], table.iloc[known_ill])
+                    verdict = check_shift(score[one_cal], score[alone], known, table.iloc[alone])
                     noticed[name].append(verdict.verdict == "broken")
         for (method, share), pairs in rates.items():
             # the other methods at one prevalence: enough to see where they fail

@@ -56,7 +56,8 @@ def test_a_bundle_serves_the_scores_of_the_pipeline(run, model):
         scorer.p_values(image_array(run)[test]), table["p_value"].iloc[test], atol=0.05
     )
     usual = set() if model == "lbe" else {"usual_parts.npy"}
-    assert {"model.onnx", "weights.safetensors", "calibration.npy", "card.md"} | usual == set(bundle.files)
+    sealed = {"model.onnx", "weights.safetensors", "calibration.npy", "facts.npy", "card.md"}
+    assert sealed | usual == set(bundle.files)
     assert json.loads(json.dumps(dict(bundle.manifest)))["contract"]["size"] == image_array(run).shape[1]
 
 

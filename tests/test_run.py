@@ -134,7 +134,7 @@ def test_manifest_says_where_the_model_comes_from(finished_run, model):
     normals = cases[(cases["split"] == "train") & (cases["label"] == 0)]
     assert manifest["training_data"]["n_cases"] == len(normals)
     assert {"numpy", "scikit-learn", "onnxruntime"} <= set(manifest["libraries"])
-    assert {"model.onnx", "model.skops", "calibration.npy", "card.md"} == set(bundle.files)
+    assert {"model.onnx", "model.skops", "calibration.npy", "facts.npy", "card.md"} == set(bundle.files)
     units = {entry["name"]: entry.get("unit") for entry in manifest["input_contract"]}
     assert units["potassium"] == "mmol/L"
 

@@ -13,6 +13,9 @@ from medanomaly.core.conformal import (
     group_p_values,
     leave_one_out_p_values,
     p_values,
+    patient_p_values,
+    patient_rates,
+    patient_threshold,
     score_threshold,
 )
 from medanomaly.core.errors import ConfigurationError, InputError
@@ -168,3 +171,54 @@ def test_scores_that_cannot_be_compared_are_refused(scores, calibration, said):
 def test_an_alpha_that_is_no_share_is_refused(alpha):
     with pytest.raises(ConfigurationError, match="Give a share from 0 to 1"):
         score_threshold(np.arange(10.0), alpha)
+
+
+def test_plain_and_grouped_p_values_are_those_of_crepes():
+    crepes = pytest.importorskip("crepes.base")
+    rng = np.random.default_rng(0)
+    calibration, new = np.round(rng.normal(size=400), 1), np.round(rng.normal(size=90), 1)
+    oracle = crepes.p_values_batch(calibration, new, smoothing=False)
+    np.testing.assert_allclose(p_values(new, calibration), oracle, rtol=0, atol=1e-12)
+    groups, own = rng.integers(0, 3, 400), rng.integers(0, 3, 90)
+    oracle = crepes.p_values_batch(calibration, new, groups, own, smoothing=False)
+    ours, _ = group_p_values(new, own, calibration, groups, min_group_size=1)
+    np.testing.assert_allclose(ours, oracle, rtol=0, atol=1e-12)
+
+
+def of_patients(n_patients, n_each, rng):
+    offset = 0.7 * rng.normal(size=(n_patients, 1))
+    scores = offset + 0.7 * rng.normal(size=(n_patients, n_each))
+    return scores, np.repeat(np.arange(n_patients), n_each)
+
+
+def test_p_values_of_patients_hold_for_new_patients_with_few_of_them():
+    rate = []
+    for seed in range(300):
+        scores, patients = of_patients(10, 60, np.random.default_rng(seed))
+        rate.append((patient_p_values(scores[9], scores[:9].ravel(), patients[: 9 * 60]) <= 0.1).mean())
+    assert np.mean(rate) <= 0.1 + 3 * np.std(rate) / np.sqrt(300)
+
+
+def test_the_threshold_for_a_new_patient_is_exceeded_by_as_many_patients_as_said():
+    above, pooled = [], []
+    for seed in range(400):
+        scores, patients = of_patients(20, 100, np.random.default_rng(seed))
+        known, whose = scores[:19].ravel(), patients[: 19 * 100]
+        above.append((scores[19] > patient_threshold(known, whose, 0.1, exceeded=0.2)).mean() > 0.1)
+        pooled.append((scores[19] > score_threshold(known, 0.1)).mean() > 0.1)
+    assert np.mean(above) <= 0.2 + 3 * np.sqrt(0.2 * 0.8 / 400)
+    assert np.mean(pooled) > 0.25
+
+
+def test_three_patients_promise_nothing_of_a_new_one():
+    scores, patients = of_patients(3, 50, np.random.default_rng(0))
+    assert patient_threshold(scores.ravel(), patients, 0.1, exceeded=0.2) == np.inf
+
+
+def test_rates_of_patients_leave_the_patient_out():
+    calibration, patients = np.r_[np.zeros(50), np.ones(50)], np.repeat(["a", "b"], 50)
+    assert patient_rates(calibration, patients, 0.1).to_dict() == {"a": 0.0, "b": 1.0}
+    with pytest.raises(InputError, match="one patient"):
+        patient_rates(np.zeros(5), np.repeat("a", 5), 0.1)
+    with pytest.raises(InputError, match="for 4 patients"):
+        patient_p_values(np.zeros(1), np.zeros(5), np.repeat("a", 4))

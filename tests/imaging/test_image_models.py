@@ -21,6 +21,7 @@ from medanomaly.imaging.model_checks import batch_check, leak, planted_lesions
 from medanomaly.imaging.objective import image_objective
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.image_array import ImageArray
+from medanomaly.monitoring.facts import CalibrationFacts
 from medanomaly.synthetic.chest import ChestParams, chest_images
 from medanomaly.synthetic.patients import draw_patients
 
@@ -210,9 +211,8 @@ def test_recalibration_brings_false_alarms_of_a_moved_batch_back():
     labels = np.repeat([0.0, 1.0], [300, 150])
     batch = np.concatenate([random.normal(1.5, 1, 300), random.normal(7, 1, 150)])
     taken = pd.DataFrame({"detail": random.normal(size=400)})
-    found = batch_check(
-        calibration, batch, taken, taken.sample(450, replace=True, random_state=0), 0.1, labels, 0
-    )
+    known, of_batch = CalibrationFacts(taken, taken[:0]), taken.sample(450, replace=True, random_state=0)
+    found = batch_check(calibration, batch, known, of_batch, np.ones(450, bool), 0.1, labels, 0)
     assert found["verdict"] == "broken"
     assert found["false_alarms"] > 0.4
     assert found["recalibrated_false_alarms"] < 0.16
@@ -223,7 +223,8 @@ def test_a_batch_without_labels_has_a_verdict_and_no_shares():
     random = np.random.default_rng(1)
     calibration, batch = random.normal(size=100), random.normal(size=40)
     frames = [pd.DataFrame({"detail": random.normal(size=n)}) for n in (100, 40)]
-    found = batch_check(calibration, batch, *frames, 0.1, np.full(40, np.nan), 0)
+    known = CalibrationFacts(frames[0], frames[0][:0])
+    found = batch_check(calibration, batch, known, frames[1], np.ones(40, bool), 0.1, np.full(40, np.nan), 0)
     assert found["false_alarms"] is None
     assert found["sensitivity"] is None
     assert "recalibrated_false_alarms" not in found

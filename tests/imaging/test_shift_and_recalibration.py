@@ -1,5 +1,4 @@
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,10 +8,12 @@ from medanomaly.core.errors import InputError
 from medanomaly.evaluation.recalibration import (
     SymmetricScale,
     density_ratio,
+    effective_size,
     recalibrate,
+    reweighted_p_values,
     weighted_p_values,
+    without_hidden_anomalies,
 )
-from medanomaly.monitoring.batch_shift import check_shift
 
 
 def scores(n: int, rng: np.random.Generator, move: float = 0.0, stretch: float = 1.0) -> np.ndarray:
@@ -22,58 +23,6 @@ def scores(n: int, rng: np.random.Generator, move: float = 0.0, stretch: float =
 
 def abnormal(n: int, rng: np.random.Generator, move: float = 0.0) -> np.ndarray:
     return np.exp(move + 1.8 + 0.4 * rng.standard_normal(n)) * 2 - 2
-
-
-def features(n: int, rng: np.random.Generator, move: float = 0.0) -> pd.DataFrame:
-    return pd.DataFrame(rng.standard_normal((n, 3)) + np.array([move, 0, 0]), columns=list("abc"))
-
-
-@pytest.mark.parametrize("share", [0.0, 0.4])
-def test_check_stays_silent_where_nothing_shifted_whatever_the_share_of_abnormal_images(share):
-    broken = 0
-    for seed in range(300):
-        rng = np.random.default_rng(seed)
-        ill = int(120 * share)
-        batch = np.concatenate([scores(120 - ill, rng), abnormal(ill, rng)])
-        broken += (
-            check_shift(scores(200, rng), batch, features(200, rng), features(120, rng), level=0.05).verdict
-            == "broken"
-        )
-    # 5 % of 300 is 15; 25 is beyond the 99 % quantile of a binomial
-    assert broken <= 25
-
-
-@pytest.mark.parametrize("share", [0.0, 0.4])
-def test_check_notices_moved_scores_and_names_the_feature_that_moved(share):
-    rng = np.random.default_rng(0)
-    ill = int(300 * share)
-    moved = np.concatenate([scores(300 - ill, rng, move=0.4), abnormal(ill, rng)])
-    assert check_shift(scores(300, rng), moved).verdict == "broken"
-    same = np.concatenate([scores(300 - ill, rng), abnormal(ill, rng)])
-    check = check_shift(scores(300, rng), same, features(300, rng), features(300, rng, move=1.0))
-    assert check.verdict == "broken"
-    assert "'a'" in check.reason
-
-
-def test_a_batch_that_is_too_usual_is_noticed_too():
-    rng = np.random.default_rng(1)
-    check = check_shift(scores(300, rng), scores(300, rng, move=-0.4))
-    assert check.verdict == "broken"
-
-
-def test_too_few_usual_images_give_no_verdict():
-    rng = np.random.default_rng(2)
-    check = check_shift(scores(300, rng), abnormal(50, rng))
-    assert check.verdict == "unknown"
-    assert "too few" in check.reason
-
-
-def test_what_cannot_be_compared_is_refused():
-    rng = np.random.default_rng(3)
-    with pytest.raises(InputError, match="not finite"):
-        check_shift(scores(30, rng), np.array([np.nan]))
-    with pytest.raises(InputError, match="do not fit"):
-        check_shift(scores(60, rng), scores(60, rng), features(60, rng), features(60, rng)[["a"]])
 
 
 @pytest.mark.parametrize("share", [0.0, 0.2, 0.4, 0.6])
@@ -157,3 +106,60 @@ def test_weighted_p_values_hold_where_only_the_covariate_moved():
 def test_scores_that_say_nothing_are_refused(calibration, batch, message):
     with pytest.raises(InputError, match=message):
         recalibrate(calibration, batch)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_reweighted_p_values_hold_under_a_covariate_shift_and_keep_most_of_the_power(share):
+    false, found, plain = [], [], []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        x, y = rng.standard_normal((500, 1)), rng.standard_normal((400, 1)) + 0.8
+        ill = np.arange(400) < 400 * share
+        old = 0.7 * x[:, 0] + 0.7 * rng.standard_normal(500)
+        new = 0.7 * y[:, 0] + 0.7 * rng.standard_normal(400) + 3 * ill
+        given = reweighted_p_values(new, y, old, x)
+        assert given.reason == ""
+        false.append((given.p[~ill] <= 0.1).mean())
+        plain.append((p_values(new[~ill], old) <= 0.1).mean())
+        found.append((given.p[ill] <= 0.1).mean() if share else 1.0)
+    assert np.mean(plain) > 0.2
+    assert 0.08 <= np.mean(false) <= 0.13
+    assert np.mean(found) > 0.8
+
+
+def test_p_values_are_withheld_where_no_calibration_case_is_like_the_batch():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((300, 1)), rng.standard_normal((300, 1)) + 4
+    given = reweighted_p_values(y[:, 0], y, x[:, 0], x)
+    assert np.isnan(given.p).all()
+    assert given.effective_size < 50
+    assert "at least 50" in given.reason
+
+
+def test_what_cannot_be_reweighted_is_refused():
+    with pytest.raises(InputError, match="too few"):
+        reweighted_p_values(np.zeros(20), np.zeros((20, 1)), np.zeros(90), np.zeros((90, 1)))
+    with pytest.raises(InputError, match="rows of covariates"):
+        reweighted_p_values(np.zeros(60), np.zeros((59, 1)), np.zeros(90), np.zeros((90, 1)))
+
+
+def test_effective_size_counts_equal_weights_and_not_small_ones():
+    assert effective_size(np.ones(70)) == pytest.approx(70)
+    assert effective_size(np.r_[np.ones(5), np.full(100, 1e-9)]) == pytest.approx(5, rel=1e-5)
+
+
+@pytest.mark.parametrize("skewed", [False, True])
+def test_trimming_takes_hidden_anomalies_and_leaves_clean_scores(skewed):
+    bend = np.exp if skewed else (lambda values: values)
+    lost, plain, trimmed = [], [], []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        clean = bend(rng.standard_normal(400))
+        lost.append(1 - len(without_hidden_anomalies(clean)) / 400)
+        mixed = np.concatenate([clean, bend(rng.standard_normal(40) + 4)])
+        new = bend(rng.standard_normal(1000))
+        plain.append((p_values(new, mixed) <= 0.1).mean())
+        trimmed.append((p_values(new, without_hidden_anomalies(mixed)) <= 0.1).mean())
+    assert np.mean(lost) < 0.015
+    assert np.mean(plain) < 0.04
+    assert np.mean(plain) + 0.015 < np.mean(trimmed) < 0.11

@@ -145,6 +145,84 @@ def group_p_values(
     return p, own_group
 
 
+def _of_patients(calibration: np.ndarray, patients: np.ndarray) -> list[np.ndarray]:
+    """Sorted scores of each patient."""
+    patients = np.asarray(patients)
+    calibration = np.asarray(calibration, dtype=np.float64)
+    if calibration.shape != patients.shape:
+        raise InputError(f"{calibration.size} calibration scores for {patients.size} patients")
+    _sorted_calibration(calibration)
+    _, code = np.unique(patients.astype(str), return_inverse=True)
+    order = np.lexsort((calibration, code))
+    return np.split(calibration[order], np.cumsum(np.bincount(code))[:-1])
+
+
+def patient_p_values(scores: np.ndarray, calibration: np.ndarray, patients: np.ndarray) -> np.ndarray:
+    """P-values of cases of NEW patients, valid where patients are exchangeable and their cases are not.
+
+    ``p = (1 + sum over patients of the share of their scores >= s) / (patients + 1)``: every calibration patient counts the
+    same (Dunn, Wasserman & Ramdas 2023, "Distribution-free prediction sets for two-layer hierarchical models"). On average
+    over patients at most alpha of the normal cases get p <= alpha. Of one patient it may be far more: see
+    :func:`patient_threshold`.
+
+    Args:
+        scores: (n,) finite.
+        calibration: (m,) scores; patients: (m,) whose they are.
+
+    Returns:
+        (n,) in [1 / (patients + 1), 1].
+    """
+    of, scores = _of_patients(calibration, patients), finite_scores(scores)
+    at_least = sum(1 - np.searchsorted(own, scores, side="left") / len(own) for own in of)
+    return (1 + at_least) / (len(of) + 1)
+
+
+def patient_rates(calibration: np.ndarray, patients: np.ndarray, alpha: float) -> pd.Series:
+    """Share of each calibration patient's cases that the threshold of all other patients flags.
+
+    Args:
+        calibration: (m,) scores; patients: (m,) whose they are, two or more.
+        alpha: share that is asked for.
+
+    Returns:
+        patient -> realised share.
+    """
+    calibration, patients = np.asarray(calibration, dtype=np.float64), np.asarray(patients).astype(str)
+    names = np.unique(patients)
+    if len(names) < 2:
+        raise InputError("the cases are of one patient", remedy="Give cases of two or more.")
+    rates = {}
+    for name in names:
+        own = patients == name
+        rates[name] = float((calibration[own] > score_threshold(calibration[~own], alpha)).mean())
+    return pd.Series(rates, name="rate")
+
+
+def patient_threshold(
+    calibration: np.ndarray, patients: np.ndarray, alpha: float, exceeded: float = 0.2
+) -> float:
+    """The score above which at most alpha of the normal cases of a NEW patient lie, but for a share of patients.
+
+    Each calibration patient has a score above which at most alpha of the own cases lie. The threshold is the conformal
+    quantile of these over patients, so that the own score of a new patient is above it with a probability of at most
+    ``exceeded``. A patient's own score comes from few cases, so the statement holds for as many cases per patient.
+
+    Args:
+        calibration: (m,) scores; patients: (m,) whose they are.
+        alpha: share of a patient's cases.
+        exceeded: share of patients of whom more may be flagged.
+
+    Returns:
+        The threshold; infinite where there are fewer than ``1 / exceeded - 1`` patients.
+    """
+    alpha, exceeded = checked_alpha(alpha), checked_alpha(exceeded)
+    own = [
+        of[max(0, len(of) - 1 - int(np.floor(alpha * len(of) + 1e-9)))]
+        for of in _of_patients(calibration, patients)
+    ]
+    return score_threshold(np.array(own), exceeded)
+
+
 def benjamini_hochberg(p: np.ndarray, fdr: float) -> np.ndarray:
     """Choose the p-values to reject, so that the expected share of false alarms among the alarms stays below ``fdr``.
 

@@ -77,11 +77,14 @@ class ModelInput:
         inputs: features, waveforms, images, recordings, series or symptoms of these cases; what it is depends on
             ``ModelKind.reads``.
         about: what is known of the inputs: units, input contract, settings.
+        facts: positions of cases to a table of how these were taken, one row per case: what is compared to find out whether
+            p-values hold; None where nothing is known.
     """
 
     cases: pd.DataFrame
     inputs: Any
     about: Mapping[str, Any] = field(default_factory=dict)
+    facts: Callable[[np.ndarray], pd.DataFrame] | None = None
 
 
 class Scorer(Protocol):

@@ -16,6 +16,7 @@ from medanomaly.imaging.image_scorer import ImageScorer
 from medanomaly.imaging.maps.lesions import paste_lesions
 from medanomaly.imaging.networks.kinds import network_kinds
 from medanomaly.monitoring.batch_shift import check_shift
+from medanomaly.monitoring.facts import CalibrationFacts
 
 CHECKED_IMAGES = 200
 HEALTHY_MAPS = 50
@@ -108,8 +109,9 @@ def leak(
 def batch_check(
     calibration: np.ndarray,
     batch: np.ndarray,
-    calibration_features: pd.DataFrame,
-    batch_features: pd.DataFrame,
+    calibration_facts: CalibrationFacts,
+    batch_facts: pd.DataFrame,
+    single: np.ndarray,
     alpha: float,
     labels: np.ndarray,
     seed: int,
@@ -118,7 +120,8 @@ def batch_check(
 
     Args:
         calibration: (m,) scores of calibration normals; batch: (n,) of the batch.
-        calibration_features, batch_features: how the images were taken.
+        calibration_facts, batch_facts: how the images were taken.
+        single: (n,) bool, one image per patient: independent ones, which the check reads.
         alpha: target false-alarm rate.
         labels: (n,) float, 0 normal, 1 anomalous, NaN unknown.
         seed: of the recalibration.
@@ -127,7 +130,7 @@ def batch_check(
         ``verdict``, ``reason``, ``p``; ``false_alarms`` and ``sensitivity`` measured on the batch, and ``recalibrated_...``
         where the batch is large enough. A share is None where labels are missing.
     """
-    check = asdict(check_shift(calibration, batch, calibration_features, batch_features))
+    check = asdict(check_shift(calibration, batch[single], calibration_facts, batch_facts[single]))
     normal, abnormal = labels == 0, labels == 1
 
     def shares(threshold: float, prefix: str) -> dict:

@@ -1,10 +1,18 @@
 """Do p-values still hold for this batch? Abnormal cases in the batch do not cause a false verdict.
 
-A batch holds normal cases and an unknown share of abnormal ones, so it may differ from the calibration cases without a
-shift. But abnormal cases score high: hardly any has a score below the median calibration score (Storey 2002 estimates the
-share of true null hypotheses from the same part of the p-values). So the cases below that median must agree with the
-calibration cases below it, in their scores and, for images, in how they were taken. They cannot be more than half of the
-batch.
+P-values hold while the normal cases of a batch are exchangeable with the calibration cases. A batch also holds an unknown
+share of abnormal ones. Two kinds of evidence allow for that.
+
+Facts of acquisition and quality of all cases (sharpness, size, rate, noise, missing values, site, age) must look like those
+of a mixture of normal and abnormal calibration cases, in one share that is the same for all facts. Every fact is compared,
+and a classifier that was fitted on one half of the cases must tell the other half of the batch from the mixture (Lopez-Paz &
+Oquab 2017). Whether scores follow a fact plays no part: a batch that is blurred is noticed although, and because, the score
+follows sharpness. Where no abnormal calibration case is known, a difference may be due to illness. Then the verdict is
+``unknown`` unless the facts leave no room for as many normal cases as :data:`MOST_ABNORMAL` allows.
+
+Scores of abnormal cases may be anything, so less is asked of them: hardly any abnormal case has a score below the median
+calibration score (Storey 2002 estimates the share of true null hypotheses from the same part of the p-values). So the cases
+below that median must agree with the calibration cases below it, and they cannot be more than half of the batch.
 """
 
 from dataclasses import dataclass
@@ -13,9 +21,20 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import InputError
+from medanomaly.monitoring.facts import CalibrationFacts
 
 FEWEST_USUAL = 15
+# a batch with fewer normal cases says nothing of them
+MOST_ABNORMAL = 0.8
+# shares of abnormal cases that may explain the facts of a batch
+_SHARES = np.linspace(0, MOST_ABNORMAL, 33)
+# with more columns the products of pairs are left out
+_MOST_PAIRED = 12
+# facts further away than this many standard deviations count as this far
+_FARTHEST = 5.0
+_RIDGE = 0.3
 _TESTS = ("test", "statistic", "p")
+TOGETHER = "facts together"
 
 
 @dataclass(frozen=True)
@@ -24,9 +43,9 @@ class ShiftCheck:
 
     Attributes:
         verdict: ``holds`` (no evidence against the p-values), ``broken`` (they are not valid), or ``unknown`` (too few
-            usual-looking cases).
-        p: the smallest p-value times the number of tests (Bonferroni), at most 1; NaN if the verdict is unknown.
-        reason: one sentence.
+            cases to tell, or a difference that illness may explain).
+        p: p-value of the batch over all tests (Bonferroni), at most 1; NaN where nothing could be tested.
+        reason: one sentence without its end.
         tests: one row per test: name, statistic, p; sorted by p.
         n_usual: number of cases of the batch below the median calibration score.
     """
@@ -41,25 +60,27 @@ class ShiftCheck:
 def check_shift(
     calibration_scores: np.ndarray,
     batch_scores: np.ndarray,
-    calibration_features: pd.DataFrame | None = None,
-    batch_features: pd.DataFrame | None = None,
+    calibration_facts: CalibrationFacts | None = None,
+    batch_facts: pd.DataFrame | None = None,
     level: float = 0.01,
+    seed: int = 0,
 ) -> ShiftCheck:
-    """Compare the usual-looking cases of a batch with the usual-looking calibration cases.
+    """Compare a batch with the calibration cases.
 
-    Kolmogorov-Smirnov tests compare the scores and each acquisition feature, all below the median calibration score. The
-    exact test of Fisher checks whether more than half of the batch lies there. If p-values hold and no abnormal case lies
-    in that part, the verdict is ``broken`` for at most a share ``level`` of the batches (Bonferroni over the tests).
+    If p-values hold, the verdict is ``broken`` for at most a share ``level`` of the batches, whatever share of their cases
+    up to :data:`MOST_ABNORMAL` is abnormal. This takes for granted that abnormal cases hardly ever score below the median
+    calibration score, and that their facts are like those of the abnormal calibration cases, where such are known.
 
     Args:
-        calibration_scores: (m,) of normal images outside the training of the detector.
+        calibration_scores: (m,) of normal cases outside the training of the detector.
         batch_scores: (n,) of the batch, one case per patient.
-        calibration_features, batch_features: the same columns for both, such as
-            :func:`medanomaly.imaging.lbe.acquisition.acquisition_features`; None: only scores are compared.
+        calibration_facts: of calibration cases, one case per patient; None: only scores are compared.
+        batch_facts: n rows with the same columns.
         level: share of false verdicts.
+        seed: of the halves of the classifier.
 
     Raises:
-        InputError: no scores, a NaN, or features with other columns.
+        InputError: no scores, a NaN, or facts that do not fit.
     """
     calibration, batch = (np.asarray(s, dtype=np.float64) for s in (calibration_scores, batch_scores))
     if not calibration.size or not batch.size or not np.isfinite([*calibration, *batch]).all():
@@ -67,45 +88,222 @@ def check_shift(
     if len(batch) < FEWEST_USUAL:
         reason = f"only {len(batch)} of at least {FEWEST_USUAL} cases: too few to tell"
         return ShiftCheck("unknown", float("nan"), reason, pd.DataFrame(columns=list(_TESTS)), 0)
+    rows, n_usual, n_usual_calibration = _score_tests(calibration, batch)
+    illness_known, differs = True, []
+    if calibration_facts is not None and batch_facts is not None:
+        if len(batch_facts) != len(batch):
+            raise InputError(f"{len(batch_facts)} rows of facts for {len(batch)} scores")
+        illness_known = len(calibration_facts.abnormal) >= FEWEST_USUAL
+        compared = _fact_tests(calibration_facts, batch_facts, illness_known, seed)
+        if illness_known:
+            rows += compared
+        else:
+            differs = compared
+            rows += _room_for_normal_cases(calibration_facts, batch_facts)
+    tests = _table(rows)
+    p = min(1.0, float(tests["p"].iloc[0]) * len(tests))
+    if p <= level:
+        first = tests["test"].iloc[0]
+        reason = f"'{first}' differs from the calibration cases (p = {p:.1g}): p-values are not valid"
+        return ShiftCheck("broken", p, reason, tests, n_usual)
+    if differs:
+        found = _table(differs)
+        p = min(1.0, float(found["p"].iloc[0]) * len(found))
+        tests = _table([*rows, *differs])
+        if p <= level:
+            reason = (
+                f"'{found['test'].iloc[0]}' differs from the calibration cases (p = {p:.1g}); no abnormal calibration case "
+                "is known, so it may be a shift or illness"
+            )
+            return ShiftCheck("unknown", p, reason, tests, n_usual)
+    # few usual cases: the batch is small, nearly all abnormal, or shifted far; these cannot be distinguished
+    if n_usual_calibration < FEWEST_USUAL:
+        reason = f"only {len(calibration)} calibration cases: too few to tell"
+        return ShiftCheck("unknown", float("nan"), reason, tests, n_usual)
+    if n_usual < FEWEST_USUAL:
+        reason = f"only {n_usual} of {len(batch)} cases look usual: too few to tell"
+        return ShiftCheck("unknown", float("nan"), reason, tests, n_usual)
+    reason = (
+        "usual-looking cases are as they were at calibration"
+        if calibration_facts is None or batch_facts is None
+        else "cases were taken as at calibration, and usual-looking ones score as they did"
+    )
+    return ShiftCheck("holds", p, reason, tests, n_usual)
 
+
+def _table(rows: list[tuple[str, float, float]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(_TESTS)).sort_values("p", ignore_index=True, kind="stable")
+
+
+def _score_tests(
+    calibration: np.ndarray, batch: np.ndarray
+) -> tuple[list[tuple[str, float, float]], int, int]:
+    """Tests of the scores below the median, and how many cases of the batch and of the calibration lie there."""
     # takes longer to import than all else that opening a model and scoring a record need
     from scipy import stats
 
     middle = np.median(calibration)
     old, new = calibration <= middle, batch <= middle
-    n_usual = int(new.sum())
-    share = stats.fisher_exact(
-        [[n_usual, int((~new).sum())], [int(old.sum()), int((~old).sum())]], alternative="greater"
-    )
-    rows = [("more usual cases than p-values allow", n_usual / len(batch), float(share.pvalue))]
-    enough = min(n_usual, int(old.sum())) >= FEWEST_USUAL
-    if enough:
-        rows.append(("score", *_kolmogorov_smirnov(calibration[old], batch[new])))
-        if calibration_features is not None and batch_features is not None:
-            if list(calibration_features) != list(batch_features) or len(batch_features) != len(batch):
-                raise InputError("features of the batch do not fit those of the calibration cases")
-            rows += [
-                (str(name), *_kolmogorov_smirnov(calibration_features[name][old], batch_features[name][new]))
-                for name in calibration_features
-            ]
-    tests = pd.DataFrame(rows, columns=list(_TESTS)).sort_values("p", ignore_index=True)
-    p = min(1.0, float(tests["p"].iloc[0]) * len(tests))
-    first = tests.iloc[0]
-    if p <= level:
-        reason = f"'{first['test']}' differs from the calibration cases (p = {p:.1g}): p-values are not valid"
-        return ShiftCheck("broken", p, reason, tests, n_usual)
-    # few usual cases: the batch is small, nearly all abnormal, or shifted far; these cannot be distinguished
-    if int(old.sum()) < FEWEST_USUAL:
-        reason = f"only {len(calibration)} calibration cases: too few to tell"
-        return ShiftCheck("unknown", float("nan"), reason, tests, n_usual)
-    if not enough:
-        reason = f"only {n_usual} of {len(batch)} cases look usual: too few to tell"
-        return ShiftCheck("unknown", float("nan"), reason, tests, n_usual)
-    return ShiftCheck("holds", p, "usual-looking cases are as they were at calibration", tests, n_usual)
+    counts = [[new.sum(), (~new).sum()], [old.sum(), (~old).sum()]]
+    share = stats.fisher_exact(counts, alternative="greater")
+    rows = [("more usual cases than p-values allow", float(new.mean()), float(share.pvalue))]
+    if min(new.sum(), old.sum()) >= FEWEST_USUAL:
+        test = stats.ks_2samp(calibration[old], batch[new], method="asymp")
+        rows.append(("score", float(test.statistic), float(test.pvalue)))
+    return rows, int(new.sum()), int(old.sum())
 
 
-def _kolmogorov_smirnov(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+def _columns(known: CalibrationFacts, batch: pd.DataFrame) -> tuple[list[str], list[np.ndarray]]:
+    """Names of facts that say something, and their values in the batch, in normal and in abnormal cases."""
+    names, new = known.matrix(batch)
+    parts = [new, known.matrix(known.normal)[1], known.matrix(known.abnormal)[1]]
+    given = [np.isfinite(part) for part in parts]
+    kept = np.minimum(given[0].sum(axis=0), given[1].sum(axis=0)) >= FEWEST_USUAL
+    together = np.concatenate(parts)
+    kept &= [np.unique(column[np.isfinite(column)]).size > 1 for column in together.T]
+    return [name for name, keep in zip(names, kept, strict=True) if keep], [part[:, kept] for part in parts]
+
+
+def _given(column: np.ndarray) -> np.ndarray:
+    return column[np.isfinite(column)]
+
+
+def _fact_tests(
+    known: CalibrationFacts, batch: pd.DataFrame, illness_known: bool, seed: int
+) -> list[tuple[str, float, float]]:
+    """Every fact, and all of them together, at the share of abnormal cases that explains them best.
+
+    At the true share the smallest p-value times their number is valid, so the largest over all shares is as well.
+    """
+    shares = _SHARES if illness_known else _SHARES[:1]
+    names, parts = _columns(known, batch)
+    found = []
+    for i, name in enumerate(names):
+        new, normal, abnormal = (_given(part[:, i]) for part in parts)
+        ill = abnormal if illness_known and len(abnormal) > 1 else normal
+        statistic, p = _mean_rank_test(new, normal, ill, shares)
+        found.append((name, statistic, p))
+        if len(np.unique(np.concatenate([new, normal, ill]))) > 2:
+            found.append((f"distribution of {name}", *_distribution_test(new, normal, ill, shares)))
+    if names:
+        found.append((TOGETHER, *_classifier_test(*_expanded(*parts), shares, seed)))
+    if not found:
+        return []
+    best = int(np.argmax(np.min([p for _, _, p in found], axis=0)))
+    return [(name, float(statistic[best]), float(p[best])) for name, statistic, p in found]
+
+
+def _welch(
+    new: np.ndarray, normal: np.ndarray, ill: np.ndarray, shares: np.ndarray, sides: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Does the mean of (n, S) values of the batch differ from that of the mixture? ``(t, p)``, both (S,)."""
     from scipy import stats
 
-    test = stats.ks_2samp(np.asarray(first), np.asarray(second), method="asymp")
-    return float(test.statistic), float(test.pvalue)
+    weights = np.stack([np.ones_like(shares), 1 - shares, shares])
+    means = np.stack([part.mean(axis=0) for part in (new, normal, ill)])
+    terms = np.stack([part.var(axis=0, ddof=1) / len(part) for part in (new, normal, ill)]) * weights**2
+    # a rare level that happens to be absent has not the variance 0
+    spread = np.ptp(np.concatenate([new, normal, ill]), axis=0)
+    terms += weights**2 * np.stack([(spread / len(part)) ** 2 / 4 for part in (new, normal, ill)])
+    variance = terms.sum(axis=0)
+    size = np.array([[len(part) - 1] for part in (new, normal, ill)])
+    freedom = variance**2 / (terms**2 / size).sum(axis=0)
+    t = (means[0] - weights[1] * means[1] - weights[2] * means[2]) / np.sqrt(variance)
+    return t, stats.t.sf(np.abs(t) if sides == 2 else t, freedom) * sides
+
+
+def _mean_rank_test(
+    new: np.ndarray, normal: np.ndarray, ill: np.ndarray, shares: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    from scipy import stats
+
+    ranks = stats.rankdata(np.concatenate([new, normal, ill]))[:, None]
+    parts = np.split(ranks / len(ranks), [len(new), len(new) + len(normal)])
+    return _welch(*parts, shares, sides=2)
+
+
+def _distribution_test(
+    new: np.ndarray, normal: np.ndarray, ill: np.ndarray, shares: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Kolmogorov-Smirnov distance of a sample from a mixture of two samples, asymptotic p-value."""
+    from scipy import special
+
+    at = np.sort(np.concatenate([new, normal, ill]))
+    below = [np.searchsorted(np.sort(part), at, side="right") / len(part) for part in (new, normal, ill)]
+    distance = np.abs(below[0] - below[1] - np.outer(shares, below[2] - below[1])).max(axis=1)
+    size = 1 / (1 / len(new) + (1 - shares) ** 2 / len(normal) + shares**2 / len(ill))
+    return distance, special.kolmogorov(np.sqrt(size) * distance)
+
+
+def _expanded(*parts: np.ndarray) -> list[np.ndarray]:
+    """Facts in standard deviations of normal cases, with their squares and the products of pairs; missing ones are usual."""
+    centre, spread = np.nanmean(parts[1], axis=0), np.nanstd(parts[1], axis=0)
+    # what does not vary among normal cases counts in its own unit
+    spread = np.where(spread > 1e-9 * (1 + np.abs(centre)), spread, 1.0)
+    n = len(centre)
+    left, right = np.triu_indices(n) if n <= _MOST_PAIRED else (np.arange(n), np.arange(n))
+    values = [np.nan_to_num(np.clip((part - centre) / spread, -_FARTHEST, _FARTHEST)) for part in parts]
+    return [np.hstack([z, z[:, left] * z[:, right]]) for z in values]
+
+
+def _classifier_test(
+    new: np.ndarray, normal: np.ndarray, ill: np.ndarray, shares: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Does a linear discriminant, fitted on one half of the cases, tell the other half of the batch from the mixture?
+
+    Returns:
+        The larger t of both halves, and twice the smaller p, both (S,).
+    """
+    rng = np.random.default_rng(seed)
+    ill = ill if len(shares) > 1 else normal
+    halves = [rng.permutation(np.arange(len(part)) % 2) for part in (new, normal, ill)]
+    t, p = [], []
+    for half in (0, 1):
+        fit, test = (
+            [part[(of == half) == used] for part, of in zip((new, normal, ill), halves, strict=True)]
+            for used in (False, True)
+        )
+        directions = _discriminants(*fit, shares)
+        statistic, value = _welch(*(part @ directions for part in test), shares, sides=1)
+        t.append(statistic)
+        p.append(value)
+    return np.max(t, axis=0), np.minimum(1, 2 * np.min(p, axis=0))
+
+
+def _discriminants(new: np.ndarray, normal: np.ndarray, ill: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """(k, S) directions from the mixture to the batch (Fisher 1936), with a ridge."""
+    means = [part.mean(axis=0) for part in (new, normal, ill)]
+    squares = [part.T @ part / len(part) for part in (new, normal, ill)]
+    at = shares[:, None]
+    mixture = (1 - at) * means[1] + at * means[2]
+    middle = (means[0] + mixture) / 2
+    at = at[:, None]
+    spread = (squares[0] + (1 - at) * squares[1] + at * squares[2]) / 2 - middle[:, :, None] * middle[:, None]
+    size = np.trace(spread, axis1=1, axis2=2) / spread.shape[1]
+    spread += (_RIDGE * size + 1e-12)[:, None, None] * np.eye(spread.shape[1])
+    direction = np.linalg.solve(spread, (means[0] - mixture)[:, :, None])[:, :, 0].T
+    return direction / (np.linalg.norm(direction, axis=0) + 1e-300)
+
+
+def _room_for_normal_cases(known: CalibrationFacts, batch: pd.DataFrame) -> list[tuple[str, float, float]]:
+    """Of each fact: is there room for a share of normal cases of ``1 - MOST_ABNORMAL``, whatever the others are?
+
+    Below and above any value at least that share of what the calibration cases have there must be found. The p-value is that
+    of the one-sided distance of Kolmogorov and Smirnov.
+    """
+    least, found = 1 - MOST_ABNORMAL, []
+    names, parts = _columns(known, batch)
+    for i, name in enumerate(names):
+        new, normal = _given(parts[0][:, i]), _given(parts[1][:, i])
+        at = np.unique(np.concatenate([new, normal]))
+        below, before = (
+            [np.searchsorted(np.sort(part), at, side=side) / len(part) for part in (new, normal)]
+            for side in ("right", "left")
+        )
+        lack = max(
+            (least * below[1] - below[0]).max(), (least * (1 - before[1]) - (1 - before[0])).max(), 0.0
+        )
+        size = 1 / (1 / len(new) + least**2 / len(normal))
+        # both sides
+        found.append((name, float(lack), float(min(1.0, 2 * np.exp(-2 * size * lack**2)))))
+    return found

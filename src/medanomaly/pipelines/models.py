@@ -14,6 +14,7 @@ from medanomaly.core.bundle import Bundle
 from medanomaly.core.models import FitContext, ModelKind, ModelParams
 from medanomaly.core.scores import check_scores, flagged_at
 from medanomaly.core.sealed_alarm import seal_alarm
+from medanomaly.monitoring.facts import with_facts
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.environment import Model
 from medanomaly.pipelines.modality import View, typed_node
@@ -128,8 +129,9 @@ def fit_model(
             stamp=stamp,
             loggers=loggers,
         )
-        bundle, left = kind.fit(view.make(**given), params, context)
-    return with_card(bundle), *(left[leaf] for leaf in kind.fit_leaves)
+        data = view.make(**given)
+        bundle, left = kind.fit(data, params, context)
+    return with_card(with_facts(bundle, data)), *(left[leaf] for leaf in kind.fit_leaves)
 
 
 def with_tuned(kind: ModelKind, params: Any, tuned: Mapping[str, Any], name: str) -> Any:

@@ -23,7 +23,8 @@ from medanomaly.core.recipe import RECIPES, ReadCases, Recipe, open_recipe
 from medanomaly.core.sealed_alarm import DEFAULT_ALPHA, alpha_of
 from medanomaly.fusion.sealed import KIND as FUSION
 from medanomaly.fusion.sealed import SealedFusion, open_fusion
-from medanomaly.monitoring.batch_shift import ShiftCheck, check_shift
+from medanomaly.monitoring.batch_shift import FEWEST_USUAL, ShiftCheck, check_shift
+from medanomaly.monitoring.facts import facts_of
 from medanomaly.scoring.answers import Answers
 
 if TYPE_CHECKING:
@@ -256,12 +257,12 @@ def answers(
     progress: Callable[[str, int, int], None] = lambda step, done, total: None,
 ) -> Answers:
     """What models say of cases that a recipe read."""
-    rows, reasons, shift = [], [], {}
+    rows, reasons, shift, taken = [], [], {}, {}
     for i, model in enumerate(models, start=1):
         progress(model.name, i, len(models) + 1)
         if model.kind.reads not in read.inputs:
             continue
-        scored, terms, check = _asked(model, read, alpha, explained)
+        scored, terms, check = _asked(model, read, alpha, explained, taken)
         rows.append(scored)
         reasons.append(terms)
         if check is not None:
@@ -290,9 +291,13 @@ def _no_scores() -> pd.DataFrame:
 
 
 def _asked(
-    model: OpenModel, read: ReadCases, alpha: float | None, explained: int | Collection[str]
+    model: OpenModel,
+    read: ReadCases,
+    alpha: float | None,
+    explained: int | Collection[str],
+    taken: dict[str, pd.DataFrame],
 ) -> tuple[pd.DataFrame, pd.DataFrame, ShiftCheck | None]:
-    """Scores, explanations and shift check of one model."""
+    """Scores, explanations and shift check of one model; ``taken`` keeps facts of the cases for the next one."""
     data, manifest = read.inputs[model.kind.reads], model.bundle.manifest
     case_id = data.cases["case_id"].astype("string")
     out = pd.DataFrame({"case_id": case_id, "modality": manifest.modality, "model": manifest.name})
@@ -322,7 +327,7 @@ def _asked(
         out["flagged"] = out["p_value"] <= level
         order = score
         if read.independent:
-            check = check_shift(model.scorer.calibration, score)
+            check = _shift(model, data, score, taken)
     terms = pd.DataFrame(columns=list(EXPLANATION_COLUMNS))
     if explained and model.kind.explains:
         if isinstance(explained, int):
@@ -331,6 +336,19 @@ def _asked(
             chosen = np.flatnonzero(case_id.isin(list(explained)))
         terms = model.kind.explain(model.scorer, data, chosen, made) if len(chosen) else terms
     return out.reindex(columns=list(SCORE_COLUMNS)), terms.assign(modality=manifest.modality), check
+
+
+def _shift(
+    model: OpenModel, data: ModelInput, score: np.ndarray, taken: dict[str, pd.DataFrame]
+) -> ShiftCheck:
+    """Whether p-values hold, from one case per patient."""
+    rows = np.flatnonzero(~data.cases["patient_id"].duplicated().to_numpy())
+    known = facts_of(model.bundle)
+    if known is None or data.facts is None or len(rows) < FEWEST_USUAL:
+        return check_shift(model.scorer.calibration, score[rows])
+    if model.kind.reads not in taken:
+        taken[model.kind.reads] = data.facts(rows)
+    return check_shift(model.scorer.calibration, score[rows], known, taken[model.kind.reads])
 
 
 def _p_values(model: OpenModel, data: ModelInput, score: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from medanomaly.core.errors import InputError, MedanomalyError
 from medanomaly.core.models import ModelInput
 from medanomaly.core.plain_text import plain_text
 from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, PlainCase, ReadCases, no_rows
+from medanomaly.tabular.features.record_facts import record_facts
 from medanomaly.tabular.features.record_features import feature_units, record_features
 from medanomaly.tabular.plain_record import HISTORY, PlainRecords
 from medanomaly.tabular.table.cleaning import clean_table
@@ -224,7 +225,7 @@ class TableRecipe:
         notes = [*notes, *clean.summary["notes"]]
         return ReadCases(
             cases=cases,
-            inputs={"features": ModelInput(cases, features, about)},
+            inputs={"features": ModelInput(cases, features, about, record_facts(cases, features))},
             findings=flags[list(FINDING_COLUMNS)] if len(flags) else no_rows(FINDING_COLUMNS),
             refused=refused,
             missing=missing,

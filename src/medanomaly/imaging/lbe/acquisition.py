@@ -31,3 +31,18 @@ def acquisition_features(
     if aspect is not None:
         table["log_aspect"] = np.log(np.asarray(aspect, dtype=np.float64))
     return table
+
+
+def image_facts(images: np.ndarray, aspect: np.ndarray) -> pd.DataFrame:
+    """What tells whether images are taken as those of calibration were.
+
+    Args:
+        images: (n, H, H) in [0, 1] under the contract; aspect: (n,) width / height before.
+
+    Returns:
+        :func:`acquisition_features` of each image.
+    """
+    if not len(images):
+        images, aspect = np.zeros((1, *images.shape[1:])), np.ones(1)
+        return acquisition_features(images, aspect, images.shape[1]).iloc[:0]
+    return acquisition_features(np.asarray(images), aspect, images.shape[1])

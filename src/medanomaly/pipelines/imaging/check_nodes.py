@@ -9,6 +9,7 @@ from medanomaly.core.scores import BASELINE, MODEL, score_table
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.imaging.image_models import normal_rows
 from medanomaly.imaging.sources.image_array import ImageArray
+from medanomaly.monitoring.facts import CalibrationFacts
 from medanomaly.parameters import AlarmParams, RunParams
 
 # images that are scored at once
@@ -54,11 +55,15 @@ def check_batches(
     calibration = reference_cases(cases, "calibration").to_numpy()
     test, numbers = (cases["split"] == "test").to_numpy(), features.drop(columns="case_id")
     labels = cases["label"][test].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    abnormal = (cases["split"].eq("calibration") & cases["label"].eq(1).fillna(False)).to_numpy(dtype=bool)
+    single = ~cases["patient_id"].duplicated().to_numpy()
+    facts = CalibrationFacts(numbers[calibration & single], numbers[abnormal & single])
     found = {}
     for name, of_model in scores[scores["role"] == MODEL].groupby("model", sort=False):
         score = of_model["score"].to_numpy()
-        parts = score[calibration], score[test], numbers[calibration], numbers[test]
-        found[str(name)] = batch_check(*parts, alarm.alpha, labels, run.seed)
+        found[str(name)] = batch_check(
+            score[calibration], score[test], facts, numbers[test], single[test], alarm.alpha, labels, run.seed
+        )
     return found
 
 

@@ -59,10 +59,12 @@ def prepared_images(
     masks: dict[str, np.ndarray] | None = None,
 ) -> ModelInput:
     """What models read of images: the images of the cases, their input contract, and masks where they are asked for."""
+    from medanomaly.imaging.lbe.acquisition import image_facts
     from medanomaly.imaging.sources.image_array import ImageArray
 
     about = {"contract": imaging_processing.contract} | ({} if masks is None else {"masks": masks})
-    return ModelInput(cases, ImageArray(images, manifest["row"]), about)
+    images, aspect = ImageArray(images, manifest["row"]), manifest["aspect"].to_numpy()
+    return ModelInput(cases, images, about, lambda rows: image_facts(images[rows], aspect[rows]))
 
 
 def checks(model: Model) -> Pipeline:

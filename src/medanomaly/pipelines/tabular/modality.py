@@ -84,13 +84,13 @@ def features_of_records(
     run: RunParams,
 ) -> ModelInput:
     """What detectors and risk models read of records: features, their units, what the label says."""
+    from medanomaly.tabular.features.record_facts import record_facts
     from medanomaly.tabular.features.record_features import feature_units
 
     table = data_processing.table(run.table)
     outcome = f"{table.label} other than {', '.join(map(str, table.normal_labels))}"
-    return ModelInput(
-        cases, features, {"units": feature_units(table, summary["columns"]), "outcome": outcome}
-    )
+    about = {"units": feature_units(table, summary["columns"]), "outcome": outcome}
+    return ModelInput(cases, features, about, record_facts(cases, features))
 
 
 def unusual(models: tuple[Model, ...]) -> Pipeline:

@@ -281,11 +281,15 @@ def validity_section(batches: Mapping[str, dict], alpha: float) -> Section:
             ]
         )
     broken = [name_of(m) for m, e in batches.items() if e["verdict"] == "broken"]
-    text = (
-        f"For {joined(broken)} the test images differ from the calibration images in ways that illness does not explain."
-        if broken
-        else "Usual-looking test images are like the calibration images."
-    )
+    unknown = [name_of(m) for m, e in batches.items() if e["verdict"] == "unknown"]
+    text = "Test images were taken like the calibration images."
+    if broken:
+        text = (
+            f"For {joined(broken)} the test images differ from the calibration images in ways that illness does not "
+            "explain."
+        )
+    elif unknown:
+        text = f"For {joined(unknown)} the test images do not tell whether p-values hold."
     # one check per model, of the same images: the plainest of them speaks for all
     doubtful = [e for e in batches.values() if e["verdict"] != "holds"]
     plainest = min(doubtful, key=lambda e: 1.0 if e["p"] is None else e["p"], default={"reason": ""})

@@ -1,0 +1,100 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.monitoring.facts import CalibrationFacts
+from medanomaly.monitoring.stream_shift import (
+    ALARM,
+    BETS,
+    JUMP,
+    NuisanceDirections,
+    ShiftMartingale,
+    middle_p_values,
+)
+
+
+def streams(n_streams, n_cases, n_calibration, move=0.0, seed=0):
+    """(n_cases, n_streams) p-values, each stream with a calibration set of its own."""
+    rng = np.random.default_rng(seed)
+    return np.stack(
+        [
+            middle_p_values(rng.standard_normal(n_cases) + move, rng.standard_normal(n_calibration))
+            for _ in range(n_streams)
+        ],
+        axis=1,
+    )
+
+
+def alarms(p, n_calibration, corrected=True):
+    """Case of the alarm of each stream; infinite without one."""
+    watched = ShiftMartingale(n_calibration, p.shape[1], corrected)
+    at = np.full(p.shape[1], np.inf)
+    for i, row in enumerate(p, start=1):
+        watched.update(row)
+        at[(watched.capital.sum(axis=1) >= ALARM) & np.isinf(at)] = i
+    return at
+
+
+def test_false_alarms_of_a_small_fixed_calibration_set_are_mended():
+    p = streams(300, 1000, 135)
+    # 1 % of 300 is 3; 8 is beyond the 99 % quantile of a binomial
+    assert np.isfinite(alarms(p, 135)).sum() < 8
+    assert np.isfinite(alarms(p, 135, corrected=False)).mean() > 0.1
+
+
+def test_a_shift_from_10_to_37_percent_is_noticed_within_60_cases():
+    assert np.median(alarms(streams(100, 200, 135, move=0.95), 135)) <= 60
+
+
+def test_the_textbook_martingale_is_that_of_crepes():
+    crepes = pytest.importorskip("crepes.martingales")
+    p = streams(1, 200, 300)[:, 0]
+    ours = ShiftMartingale(300, corrected=False).update(p)
+    oracle = crepes.SimpleJumper(J=JUMP, bf=crepes.EpsilonBettingFunction(E=list(BETS)))
+    np.testing.assert_allclose(ours, oracle.apply(p)[-len(p) :], rtol=1e-9)
+
+
+def test_middle_p_values_have_the_mean_a_half_with_ties_too():
+    rng = np.random.default_rng(0)
+    draws = rng.integers(0, 3, (4000, 20)).astype(float)
+    p = np.array([middle_p_values(row[:1], row[1:])[0] for row in draws])
+    assert p.mean() == pytest.approx(0.5, abs=4 * p.std() / np.sqrt(4000))
+    assert middle_p_values(np.array([5.0]), np.array([1.0, 2.0])) == pytest.approx(1 / 6)
+
+
+def test_a_missing_fact_is_no_bet_and_alarms_keep_their_case():
+    watched = ShiftMartingale(1000, 2)
+    out = watched.update(np.column_stack([np.full(60, 0.01), np.full(60, np.nan)]))
+    assert watched.n_seen == 60
+    assert out[watched.alarm_at - 1] >= ALARM > out[watched.alarm_at - 2]
+    assert watched.capital[1].sum() == pytest.approx(1)
+
+
+def test_illness_that_changes_a_fact_raises_no_alarm_and_a_shift_of_another_does():
+    rng = np.random.default_rng(0)
+
+    def facts(n, ill=False, move=0.0):
+        x = rng.normal([3.0 * ill, 0, move], 1, (n, 3))
+        return pd.DataFrame(x, columns=["detail", "size", "noise"])
+
+    known = CalibrationFacts(facts(400), facts(200, ill=True))
+    directions = NuisanceDirections.fit(known)
+    assert directions.calibration.shape == (400, 2)
+    for move, alarmed in ((0.0, False), (1.5, True)):
+        new = pd.concat([facts(200, move=move), facts(200, True, move)]).sample(frac=1, random_state=0)
+        watched = ShiftMartingale(400, 2)
+        watched.update(directions.p_values(known, new))
+        assert (watched.alarm_at is not None) == alarmed
+    everything = NuisanceDirections.fit(CalibrationFacts(known.normal, known.abnormal[:0]))
+    assert everything.calibration.shape == (400, 3)
+
+
+def test_what_cannot_be_watched_is_refused():
+    with pytest.raises(ConfigurationError, match="needs a calibration case"):
+        ShiftMartingale(0)
+    with pytest.raises(InputError, match="between 0 and 1"):
+        ShiftMartingale(10).update(np.array([1.5]))
+    constant = pd.DataFrame({"a": np.ones(30)})
+    with pytest.raises(InputError, match="no fact varies"):
+        NuisanceDirections.fit(CalibrationFacts(constant, constant[:0]))
