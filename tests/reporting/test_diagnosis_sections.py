@@ -35,7 +35,7 @@ def judged(rank=(1, 2, 5, np.inf, 1, 1), probability=np.nan, cited=(True, False)
 
 
 def measured(table, group="", given=True):
-    from medanomaly.evaluation.ranked_lists import ranking_metrics
+    from medanomaly.evaluation.ranked_answers import ranking_metrics
 
     sets = (table["in_set"].to_numpy(bool), table["set_size"].to_numpy(float)) if given else ()
     found = ranking_metrics(

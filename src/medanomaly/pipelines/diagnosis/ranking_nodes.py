@@ -66,7 +66,7 @@ def measure_rankings(
         rankings: ``<model>__rankings``; the other arguments are datasets and parameters of their names.
     """
     from medanomaly.evaluation.metrics import METRIC_COLUMNS
-    from medanomaly.evaluation.ranked_lists import ranking_metrics
+    from medanomaly.evaluation.ranked_answers import ranking_metrics
 
     settings = judged_as_flagged(params, alarm, run)
     tables = []
