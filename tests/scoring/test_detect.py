@@ -119,3 +119,23 @@ def test_too_few_records_are_refused():
         cross_conformal(features(60), patients(60, of=30), FAST)
     with pytest.raises(ConfigurationError, match="3 or more"):
         cross_conformal(features(60), patients(60), FAST, n_folds=2)
+
+
+def test_impossible_values_are_named_though_nobody_described_the_table():
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "Age": random.normal(60, 10, 120).round(),
+            "bmi": random.normal(26, 4, 120).round(1),
+            "Glucose mg/dL": random.normal(100, 10, 120).round(),
+            "weight": random.normal(80, 9, 120).round(),
+        }
+    )
+    table.loc[[3, 4, 5], ["Age", "bmi", "Glucose mg/dL"]] = [[250, 26, 100], [60, 999, 100], [60, 26, 5.4]]
+    # pounds or kilograms: nothing says which
+    table.loc[6, "weight"] = 400
+    found = medanomaly.detect(table).read.findings.set_index("case_id")
+    assert found["column"].to_dict() == {"4": "Age", "5": "bmi", "6": "Glucose mg/dL"}
+    assert found.loc["6", "suggested_value"] is not pd.NA
+    described = medanomaly.detect(table, ignore=["Age"]).read.findings
+    assert "Age" not in set(described["column"])

@@ -63,9 +63,8 @@ def detect(
 
     raw, source = as_table(table)
     named = {"patient_id": patient_id, "case_id": case_id, "ignore": tuple(ignore)}
-    spec = TableSpec.model_validate(
-        dict(description or {}) | {key: value for key, value in named.items() if value}
-    )
+    described = dict(description or {}) | {key: value for key, value in named.items() if value}
+    spec = TableSpec.model_validate(_with_rules_by_name(raw, described))
     clean = clean_table(raw, spec, source)
     every = clean.cases.assign(split="train")
     recipe = TableRecipe(fit_features(clean.records, every, spec, seed, learned=clean.learned))
@@ -76,6 +75,21 @@ def detect(
     )
     notes = (GUARANTEE, *(note for note in clean.summary["notes"] if note not in read.notes), *read.notes)
     return _answers("tabular", "record", read, data, found, detector, alpha, explain, notes)
+
+
+def _with_rules_by_name(raw: pd.DataFrame, described: Mapping[str, Any]) -> dict[str, Any]:
+    """The description, with rules for columns that are named after a quantity: nobody described this table."""
+    from medanomaly.tabular.table.guess import guess_table
+
+    rules = dict(described.get("rules") or {})
+    named = {
+        name: {"quantity": column.quantity, "unit": column.unit}
+        for name, column in guess_table(raw).columns.items()
+        if column.quantity
+        and name not in (described.get("columns") or {})
+        and name not in described.get("ignore", ())
+    }
+    return dict(described) | {"rules": rules | {"variables": named | dict(rules.get("variables") or {})}}
 
 
 def beats(

@@ -40,6 +40,8 @@ QUANTITIES: dict[str, Quantity] = {
     "age": Quantity("years", (0, 115), (18, 95)),
     "height": Quantity("cm", (40, 230), (140, 205), 1, _times({"m": 100, "inch": 2.54, "ft": 30.48})),
     "weight": Quantity("kg", (0.5, 350), (40, 150), 1, _times({"lb": 0.453592, "g": 1e-3})),
+    # kg/m² mostly goes without saying; 188 is the highest that was ever reported
+    "bmi": Quantity("", (7, 190), (12, 80), 1, _times({"kg/m²": 1.0, "kg/m2": 1.0, "kg/m^2": 1.0})),
     "temperature": Quantity("°C", (30, 43), (35, 41), 1, {"°F": (1 / 1.8, -32 / 1.8), "K": (1.0, -273.15)}),
     "heart_rate": Quantity("/min", (15, 300), (40, 180)),
     "respiratory_rate": Quantity("/min", (1, 100), (8, 40)),
