@@ -18,11 +18,13 @@ from medanomaly.diagnosis.knowledge.source import read_knowledge
 from medanomaly.diagnosis.patients import read_symptoms, written_symptoms
 from medanomaly.diagnosis.ranking.closer_look import compared_candidates, even_weights, fit_weights
 from medanomaly.diagnosis.ranking.features import FEATURES
-from medanomaly.diagnosis.ranking.frequencies import annotated_terms, profiles
+from medanomaly.diagnosis.ranking.frequencies import _series, annotated_terms, named_terms, profiles
 from medanomaly.diagnosis.ranking.params import RankingParams
 from medanomaly.diagnosis.ranking.ranker import Ranker, best_first
 
 NAN = float("nan")
+# round numbers, so that frequencies can be counted by hand
+MIX = {"knowledge_patients": 2, "orphanet_patients": 1, "absent_share": 0.1, "relatives": 0.5, "named": 0}
 SEIZURE, FOCAL, GENERALISED, DELAY, DEFECT, STROKE = (
     "HP:0001250",
     "HP:0007359",
@@ -81,7 +83,7 @@ def test_counts_of_publications_are_added_and_words_count_as_some_patients(small
 
 
 def test_a_disease_has_what_its_symptoms_are_a_kind_of(knowledge, small_ontology):
-    found = profiles(knowledge, RankingParams(orphanet_linked=0))
+    found = profiles(knowledge, RankingParams(**MIX, orphanet_linked=0))
     assert found.diseases == ("OMIM:1", "OMIM:2")
     assert frequency(found, small_ontology, SEIZURE, "OMIM:1") == pytest.approx(4.5 / 11)
     assert frequency(found, small_ontology, "HP:0000707", "OMIM:1") == pytest.approx(2.9 / 5)
@@ -89,8 +91,8 @@ def test_a_disease_has_what_its_symptoms_are_a_kind_of(knowledge, small_ontology
 
 
 def test_linked_diseases_of_orphanet_are_mixed_in(knowledge, small_ontology):
-    alone = profiles(knowledge, RankingParams(orphanet_linked=0))
-    mixed = profiles(knowledge, RankingParams())
+    alone = profiles(knowledge, RankingParams(**MIX, orphanet_linked=0))
+    mixed = profiles(knowledge, RankingParams(**MIX))
     assert mixed.linked == ((), ("ORPHA:3",))
     np.testing.assert_allclose(mixed.orphanet, [0, 1])
     # own .125 of 4 patients -> 1/5, of Orphanet .17 of 4 -> 1.18/5; weights 2 and 1
@@ -105,16 +107,19 @@ def test_cases_are_mixed_in_and_excluded_symptoms_lower_a_share(knowledge, small
         {
             "a": ("OMIM:1", "PMID:1", {GENERALISED: 1.0}),
             "b": ("OMIM:1", "PMID:2", {DELAY: 1.0, SEIZURE: None}),
-            "c": ("OMIM:9", "PMID:3", {DEFECT: 1.0}),
+            "c": ("OMIM:9", "PMID:3", {DEFECT: 1.0, STROKE: 1.0}),
+            "d": ("OMIM:9", "PMID:4", {DEFECT: 1.0}),
         },
     )
-    found = profiles(knowledge, RankingParams(orphanet_linked=0), cases)
-    assert found.n_cases.tolist() == [2, 0, 1]
+    found = profiles(knowledge, RankingParams(**MIX, orphanet_linked=0), cases)
+    assert found.n_cases.tolist() == [2, 0, 2]
     # of two cases one had it, and one had no seizure of any kind; 2 patients stand for the annotations
     assert frequency(found, small_ontology, GENERALISED, "OMIM:1") == pytest.approx(2 * 0.5 / 4)
     # a disease that only cases tell of
     assert found.diseases[2] == "OMIM:9"
-    assert frequency(found, small_ontology, DEFECT, "OMIM:9") == pytest.approx(1 / 1.5)
+    assert frequency(found, small_ontology, DEFECT, "OMIM:9") == pytest.approx(2 * 1 / 2.5)
+    # a case that says nothing of strokes counts as a tenth of one without
+    assert frequency(found, small_ontology, STROKE, "OMIM:9") == pytest.approx(2 * (1 / 1.1) / 2.5)
 
 
 def test_a_disease_without_statements_takes_the_mean_of_its_relatives(knowledge, small_ontology):
@@ -123,12 +128,39 @@ def test_a_disease_without_statements_takes_the_mean_of_its_relatives(knowledge,
     bare = replace(
         knowledge, genes=genes, annotations=knowledge.annotations.without(["PMID:11", "PMID:12", "OMIM:1"])
     )
-    found = profiles(bare, RankingParams(orphanet_linked=0))
+    found = profiles(bare, RankingParams(**MIX, orphanet_linked=0))
     assert found.annotated.tolist() == [False, True]
     theirs = frequency(found, small_ontology, STROKE, "OMIM:2")
     assert frequency(found, small_ontology, STROKE, "OMIM:1") == pytest.approx(theirs / 2)
-    without = profiles(bare, RankingParams(orphanet_linked=0, relatives=0))
+    without = profiles(bare, RankingParams(**MIX | {"relatives": 0}, orphanet_linked=0))
     assert frequency(without, small_ontology, STROKE, "OMIM:1") == 0
+
+
+def test_the_name_of_a_disease_that_nothing_else_is_known_of_is_read(small_ontology, knowledge):
+    names = pd.Series(["Disorder with strokes and focal-onset seizures", "Heart disease 2"])
+    said = named_terms(names, small_ontology)
+    assert [(d, small_ontology.ids[t]) for d, t in said.itertuples(index=False)] == [(0, STROKE), (0, FOCAL)]
+    of_genes = pd.Series({"OMIM:1": "Seizure disease 1", "OMIM:4": "Disorder with strokes"})
+    found = profiles(knowledge, RankingParams(**MIX | {"named": 0.6}, orphanet_linked=0), names=of_genes)
+    assert found.diseases == ("OMIM:1", "OMIM:4")
+    assert frequency(found, small_ontology, STROKE, "OMIM:4") == pytest.approx(0.6)
+    assert frequency(found, small_ontology, STROKE, "OMIM:1") == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "series"),
+    [
+        ("Noonan syndrome 3", "noonan syndrome"),
+        ("Usher syndrome, type 2C", "usher syndrome"),
+        ("Immunodeficiency 118, mycobacteriosis", "immunodeficiency"),
+        ("Neurodevelopmental disorder with seizures", "neurodevelopmental disorder"),
+        ("Mucopolysaccharidosis type VI", "mucopolysaccharidosis"),
+        ("3-M syndrome", "3 m syndrome"),
+        ("Marfan syndrome", "marfan syndrome"),
+    ],
+)
+def test_names_of_one_series_agree(name, series):
+    assert _series(name) == series
 
 
 def test_a_database_without_diseases_is_an_error(knowledge):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,22 @@ import pandas as pd
 from medanomaly.core.folds import hashed_folds
 from medanomaly.diagnosis.knowledge.source import Knowledge
 from medanomaly.diagnosis.patients import PatientSymptoms
-from medanomaly.diagnosis.ranking.ranker import Ranker
+from medanomaly.diagnosis.ranking.ranker import CodedCase
 from medanomaly.evaluation.ranked_answers import rank_of
+
+
+class Ranks(Protocol):
+    """A ranker or a re-ranker."""
+
+    @property
+    def columns(self) -> dict[str, int]:
+        """Column of each disease."""
+
+    def code(self, patients: PatientSymptoms) -> Iterator[CodedCase]:
+        """Each case as rows of the ontology."""
+
+    def scores(self, case: CodedCase) -> np.ndarray:
+        """(n,) scores, higher = more likely."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +84,7 @@ def fold_of(patients: PatientSymptoms, n_folds: int = 5, seed: int = 0) -> np.nd
     return hashed_folds(pd.Series(publications(patients)), n_folds, seed)
 
 
-def true_ranks(ranker: Ranker, patients: PatientSymptoms) -> np.ndarray:
+def true_ranks(ranker: Ranks, patients: PatientSymptoms) -> np.ndarray:
     """(n,) rank of each case's own disease, ties against it, infinite where the ranker does not know it."""
     true = [ranker.columns.get(disease, -1) for disease in patients.cases["disease"]]
     return np.array(

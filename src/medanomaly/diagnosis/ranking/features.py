@@ -48,7 +48,7 @@ class Comparison:
         self.by_disease.sort_indices()
         self.leaf = np.empty(len(self.by_disease.data), dtype=bool)
         mark_leaves(
-            self.by_disease.indices, self.by_disease.indptr, ancestors.indices, ancestors.indptr, self.leaf
+            self.by_disease.indices, self.by_disease.indptr, parents.indices, parents.indptr, self.leaf
         )
         self.log_size = np.log1p(np.diff(self.by_disease.indptr))
 

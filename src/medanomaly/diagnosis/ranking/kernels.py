@@ -117,14 +117,45 @@ def compare(candidates, term, term_from, frequency, leaf, most, information, clo
 
 
 @njit(nogil=True, cache=True)
-def mark_leaves(term, term_from, above, above_from, leaf):
-    """Fill ``leaf``: True for a term of a disease that is no ancestor of another term of the same disease."""
-    inside = np.full(above_from.size - 1, -1, dtype=np.int32)
+def mark_leaves(term, term_from, parents, parents_from, leaf):
+    """Fill ``leaf``: True for a term of a disease that is no parent of another of its terms, which are closed upwards."""
+    inside = np.full(parents_from.size - 1, -1, dtype=np.int32)
     for d in range(term_from.size - 1):
         for at in range(term_from[d], term_from[d + 1]):
             t = term[at]
-            for a in range(above_from[t], above_from[t + 1]):
-                if above[a] != t:
-                    inside[above[a]] = d
+            for p in range(parents_from[t], parents_from[t + 1]):
+                inside[parents[p]] = d
         for at in range(term_from[d], term_from[d + 1]):
             leaf[at] = inside[term[at]] != d
+
+
+@njit(nogil=True, cache=True)
+def nearest(own, own_total, term, term_from, total, disease, out):
+    """Fill ``out``: likeness of the most similar known case of each disease, and mean of its three most similar.
+
+    Args:
+        own: (terms,) float32, weighted information of what the case has.
+        own_total: its sum.
+        term: terms that known cases have; those of case c lie from ``term_from[c]`` to ``term_from[c + 1]``.
+        term_from: see above.
+        total: (cases,) information of each known case.
+        disease: (cases,) column of each, ascending.
+        out: (2, n) float32 of zeros.
+    """
+    first, second, third, count = 0.0, 0.0, 0.0, 0
+    for c in range(disease.size):
+        shared = 0.0
+        for at in range(term_from[c], term_from[c + 1]):
+            shared += own[term[at]]
+        like = shared / max(total[c] + own_total - shared, 1e-6)
+        if like > first:
+            first, second, third = like, first, second
+        elif like > second:
+            second, third = like, second
+        elif like > third:
+            third = like
+        count += 1
+        if c + 1 == disease.size or disease[c + 1] != disease[c]:
+            out[0, disease[c]] = first
+            out[1, disease[c]] = (first + second + third) / min(count, 3)
+            first, second, third, count = 0.0, 0.0, 0.0, 0

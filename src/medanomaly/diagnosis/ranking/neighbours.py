@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 
 from medanomaly.diagnosis.patients import PatientSymptoms
+from medanomaly.diagnosis.ranking.kernels import nearest
 from medanomaly.diagnosis.ranking.ranker import CodedCase, Ranker
 
 
@@ -13,7 +14,7 @@ class Neighbours:
     Args:
         information: (terms,) information content.
         ancestors: (terms, terms) bool of the ontology.
-        closed: (cases, terms) float32, weight of what each case has; the cases of a disease stand together.
+        closed: (cases, terms) bool, what each case has; the cases of a disease stand together.
         disease: (cases,) column of the disease of each, ascending.
         n_diseases: how many columns there are.
     """
@@ -28,8 +29,7 @@ class Neighbours:
     ):
         self.information, self.ancestors, self.closed, self.disease = information, ancestors, closed, disease
         self.n_diseases = n_diseases
-        self.total = closed @ information
-        self.first = np.flatnonzero(np.diff(disease, prepend=-1))
+        self.total = closed.astype(np.float32) @ information
 
     @classmethod
     def of(cls, ranker: Ranker, patients: PatientSymptoms) -> "Neighbours":
@@ -41,7 +41,7 @@ class Neighbours:
         length = [len(rows[i][0]) for i in order]
         closed = sparse.csr_array(
             (
-                np.concatenate([rows[i][1] for i in order] or [np.zeros(0, np.float32)]),
+                np.ones(sum(length), dtype=bool),
                 np.concatenate([rows[i][0] for i in order] or [np.zeros(0, np.int32)]),
                 np.concatenate([[0], np.cumsum(length)]).astype(np.int32),
             ),
@@ -52,7 +52,7 @@ class Neighbours:
     @classmethod
     def none(cls, ranker: Ranker) -> "Neighbours":
         """No known case at all."""
-        empty = sparse.csr_array((0, len(ranker.ids)), dtype=np.float32)
+        empty = sparse.csr_array((0, len(ranker.ids)), dtype=bool)
         return cls(
             ranker.information, ranker.ancestors, empty, np.zeros(0, dtype=np.int64), len(ranker.columns)
         )
@@ -68,16 +68,7 @@ class Neighbours:
         terms, weights = closure(case, self.ancestors)
         own = np.zeros(len(self.information), dtype=np.float32)
         own[terms] = weights * self.information[terms]
-        shared = self.closed @ own
-        like = shared / np.maximum(self.total + own.sum() - shared, 1e-6)
-        with_cases = self.disease[self.first]
-        out[0, with_cases] = np.maximum.reduceat(like, self.first)
-        # each disease's cases, the most similar first
-        order = np.lexsort((-like, self.disease))
-        place = np.arange(len(like)) - np.repeat(self.first, np.diff(np.append(self.first, len(like))))
-        three = np.where(place < 3, like[order], 0)
-        counts = np.minimum(np.diff(np.append(self.first, len(like))), 3)
-        out[1, with_cases] = np.add.reduceat(three, self.first) / counts
+        nearest(own, float(own.sum()), self.closed.indices, self.closed.indptr, self.total, self.disease, out)
         return out
 
 
@@ -86,7 +77,9 @@ def closure(case: CodedCase, ancestors: sparse.csr_array) -> tuple[np.ndarray, n
     parts = [ancestors.indices[ancestors.indptr[row] : ancestors.indptr[row + 1]] for row in case.observed]
     if not parts:
         return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
-    terms, place = np.unique(np.concatenate(parts), return_inverse=True)
+    terms = np.unique(np.concatenate(parts))
     weights = np.zeros(len(terms), dtype=np.float32)
-    np.maximum.at(weights, place, np.repeat(case.weight, [len(part) for part in parts]))
+    for part, weight in zip(parts, case.weight, strict=True):
+        at = np.searchsorted(terms, part)
+        weights[at] = np.maximum(weights[at], weight)
     return terms, weights

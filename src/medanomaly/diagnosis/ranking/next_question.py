@@ -85,22 +85,29 @@ def _answered(ranker: Ranker, case: CodedCase) -> np.ndarray:
     return known
 
 
-def with_answer(case: CodedCase, term: int, yes: bool) -> CodedCase:
-    """The case with one more symptom, observed or excluded, that is sure."""
+def with_answer(ranker: Ranker, case: CodedCase, term: int, yes: bool) -> CodedCase:
+    """The case with the answer to a question.
+
+    What reports list as absent was looked for because the disease often has it, so the ranker gives it little weight. What
+    was asked here was not chosen that way: a no counts in full.
+    """
     observed, weight, excluded, excluded_weight = (
         case.observed, case.weight, case.excluded, case.excluded_weight,
     )  # fmt: skip
     if yes:
-        observed, weight = _inserted(observed, weight, term)
+        observed, weight = _inserted(observed, weight, term, 1.0)
     else:
-        excluded, excluded_weight = _inserted(excluded, excluded_weight, term)
+        full = 1 / ranker.params.excluded if ranker.params.excluded else 1.0
+        excluded, excluded_weight = _inserted(excluded, excluded_weight, term, full)
     return CodedCase(case.case_id, observed, weight, excluded, excluded_weight)
 
 
-def _inserted(rows: np.ndarray, weights: np.ndarray, term: int) -> tuple[np.ndarray, np.ndarray]:
+def _inserted(
+    rows: np.ndarray, weights: np.ndarray, term: int, weight: float
+) -> tuple[np.ndarray, np.ndarray]:
     at = int(np.searchsorted(rows, term))
     if at < len(rows) and rows[at] == term:
         weights = weights.copy()
-        weights[at] = 1
+        weights[at] = weight
         return rows, weights
-    return np.insert(rows, at, term), np.insert(weights, at, 1)
+    return np.insert(rows, at, term), np.insert(weights, at, weight)

@@ -1,6 +1,6 @@
 """Re-rank the best candidates by gradient boosting (LambdaMART, Burges 2010) that learned from cases with a diagnosis."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,8 +94,8 @@ class Candidates:
         alone = Ranker.of(knowledge, ranking, names=names)
         return cls(ranker, alone, Neighbours.of(ranker, cases), params)
 
-    def table(self, case: CodedCase) -> tuple[np.ndarray, np.ndarray]:
-        """(k,) columns of the candidates, ascending, and (k, ``RERANK_FEATURES``) float32."""
+    def table(self, case: CodedCase) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(k,) columns of the candidates, ascending; (k, ``RERANK_FEATURES``) float32; (n,) scores of the ranker."""
         of_case = self.ranker.components(case)
         scores = self.ranker.scores(case, of_case)
         same = self.alone is self.ranker
@@ -121,7 +121,7 @@ class Candidates:
             np.argsort(np.argsort(-other)),
         ]
         whole = np.ones(len(candidates))
-        return candidates, np.column_stack(
+        features = np.column_stack(
             [
                 mixed,
                 by_knowledge,
@@ -131,7 +131,8 @@ class Candidates:
                 len(case.observed) * whole,
                 len(case.excluded) * whole,
             ]
-        ).astype(np.float32)
+        )
+        return candidates, features.astype(np.float32), scores
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def learned_from(candidates: Candidates, patients: PatientSymptoms) -> Learned:
     """Candidates of the cases that have their own disease among them."""
     features, right, sizes, diseases = [], [], [], []
     for case, disease in zip(candidates.ranker.code(patients), patients.cases["disease"], strict=True):
-        columns, table = candidates.table(case)
+        columns, table, _ = candidates.table(case)
         hit = columns == candidates.ranker.columns.get(disease, -1)
         if hit.any():
             features.append(table)
@@ -222,7 +223,7 @@ class Reranker:
 
     def __init__(self, candidates: Candidates, booster, features: Sequence[str]):
         self.candidates, self.booster = candidates, booster
-        self.columns = [RERANK_FEATURES.index(name) for name in features]
+        self.reads = [RERANK_FEATURES.index(name) for name in features]
 
     @classmethod
     def fit(
@@ -254,11 +255,19 @@ class Reranker:
         """The ranker whose candidates are ordered again."""
         return self.candidates.ranker
 
+    @property
+    def columns(self) -> dict[str, int]:
+        """Column of each disease, as the ranker has it."""
+        return self.ranker.columns
+
+    def code(self, patients: PatientSymptoms) -> Iterator[CodedCase]:
+        """Each case of ``patients``, as the ranker codes it."""
+        return self.ranker.code(patients)
+
     def scores(self, case: CodedCase) -> np.ndarray:
         """(n,) float32; diseases that are no candidates stand below all that are, in the order of the ranker."""
-        columns, table = self.candidates.table(case)
-        scores = self.ranker.scores(case)
-        learned = self.booster.predict(table[:, self.columns], num_threads=1)
+        columns, table, scores = self.candidates.table(case)
+        learned = self.booster.predict(table[:, self.reads], num_threads=1)
         others = np.isfinite(scores)
         others[columns] = False
         if others.any():
