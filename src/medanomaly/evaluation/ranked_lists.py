@@ -1,4 +1,4 @@
-"""Metrics of ranked lists: is the right answer at the top, near it, and inside of the set that was promised to hold it?
+"""Metrics table of ranked lists: is the right answer at the top, near it, and inside of the set that was promised?
 
 Cases of one publication are drawn together, so intervals are those of new publications. A case whose answer is not among the
 candidates counts as missed everywhere.
@@ -9,26 +9,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.errors import InputError
 from medanomaly.evaluation.params import EvaluationParams
+from medanomaly.evaluation.ranked_answers import checked_ranks
 from medanomaly.evaluation.resampling.draws import patient_weights
 from medanomaly.evaluation.resampling.intervals import percentile_interval
 from medanomaly.evaluation.resampling.ratio_intervals import mean_interval
 
 TOP = (1, 3, 10)
 COLUMNS = ("metric", "value", "ci_low", "ci_high", "n")
-
-
-def tied_ranks(scores: np.ndarray, answer: np.ndarray) -> np.ndarray:
-    """(n,) rank of the answer of each case from 1; ties count against it, and an answer that is no candidate has rank inf.
-
-    Args:
-        scores: (n, candidates), higher is better.
-        answer: (n,) column of the right answer, below 0 where it is none of them.
-    """
-    known = answer >= 0
-    own = scores[np.arange(len(scores)), np.where(known, answer, 0)]
-    return np.where(known, (scores >= own[:, None]).sum(axis=1), np.inf)
 
 
 def macro_interval(
@@ -82,9 +70,7 @@ def ranking_metrics(
     Raises:
         InputError: a rank is below 1 or missing.
     """
-    rank = np.asarray(rank, dtype=float)
-    if not (rank >= 1).all():
-        raise InputError("a rank is below 1 or missing", remedy="Give inf where the answer was not ranked.")
+    rank = checked_ranks(rank)
     found = {f"top_{k}": mean_interval(rank <= k, publication, params) for k in TOP}
     found["mrr"] = mean_interval(1 / rank, publication, params)
     for k in (TOP[0], TOP[-1]):
