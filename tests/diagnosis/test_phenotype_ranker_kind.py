@@ -12,7 +12,7 @@ from medanomaly.commands.cli import call
 from medanomaly.core.bundle import make_bundle, write_bundle
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.core.models import FitContext, ModelInput, kind
-from medanomaly.diagnosis.kinds import NAME
+from medanomaly.diagnosis.kinds import NAME, RERANKER
 from medanomaly.diagnosis.knowledge.source import read_knowledge
 from medanomaly.diagnosis.patients import read_symptoms, written_symptoms
 from medanomaly.diagnosis.readers.case_table import case_table
@@ -56,7 +56,7 @@ def data(knowledge):
 
 
 def fitted(data, **options):
-    of = kind(NAME)
+    of = kind(options.get("kind", NAME))
     params = of.params.model_validate({"kind": NAME, **options})
     context = FitContext(NAME, "diagnosis", stamp={"dataset": "small", "recipe": "r"})
     bundle, _ = of.fit(data, params, context)
@@ -120,6 +120,25 @@ def test_what_cites_a_publication_of_test_is_left_out_of_the_knowledge(data):
     said = {name: ";".join(table["reference"]) for name, table in cited.items()}
     assert "PMID:11" in said["whole"]
     assert "PMID:11" not in said["held"]
+
+
+def test_a_reranker_is_sealed_and_opened_with_its_trees_and_known_cases(data):
+    settings = {"folds": 2, "rounds": 5, "min_cases": 1, "candidates": 2}
+    of, bundle = fitted(data, kind=RERANKER, rerank=settings)
+    scorer = of.open(bundle)
+    assert scorer.bundle.manifest.kind == RERANKER
+    again = of.open(make_bundle(bundle.manifest, bundle.files))
+    pd.testing.assert_frame_equal(scorer.look(data.inputs).rankings, again.look(data.inputs).rankings)
+    # those of the unknown disease are no candidates
+    known = data.cases["split"].eq("train") & data.cases["label"].eq(0)
+    assert len(scorer.model.candidates.neighbours) == known.sum()
+    # knowledge alone knows no case
+    assert scorer.model.candidates.alone.profiles.n_cases.sum() == 0
+    assert scorer.ranker.profiles.n_cases.sum() > 0
+    first = scorer.look(data.inputs, top=1).rankings.drop_duplicates("case_id")
+    known = data.inputs.cases["disease"].str.startswith("OMIM").to_numpy(dtype=bool)
+    assert (first["disease"].to_numpy() == data.inputs.cases["disease"].to_numpy())[known].mean() > 0.9
+    assert len(scorer.questions(data.inputs.select(["c0"]), top=1)) == 1
 
 
 def test_reasons_say_what_each_symptom_says_and_who_says_so(model, data):

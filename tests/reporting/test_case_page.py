@@ -108,6 +108,7 @@ SENTENCES = {
     "is not in the list": [{"patient": patient(disease="OMIM:9")}, {}],
     "The disease that was diagnosed, OMIM:9,": [{"patient": patient(disease="OMIM:9", disease_name=pd.NA)}, {}],
     "onset at 6\u00a0months": [{"patient": patient(onset_years=0.5)}, {}],
+    "onset at birth": [{"patient": patient(onset_years=0.01)}, {"patient": patient(onset_years=0.5)}],
     "onset before birth": [{"patient": patient(onset_years=-0.2)}, {}],
     "Sex not given, age not given.": [{"patient": patient(sex=pd.NA, age_years=np.nan)}, {}],
     "What was not read": [{"unread": pd.DataFrame({"given": ["xx"], "reason": ["no term"]})}, {}],

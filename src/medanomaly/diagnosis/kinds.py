@@ -1,17 +1,17 @@
-"""Models of symptoms as kinds: the ranker of diseases."""
+"""Models of symptoms as kinds: the ranker of diseases, and its re-ranker."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, create_model
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.models import FitContext, ModelInput, ModelKind, ModelParams
 from medanomaly.diagnosis.ranking.params import RankingParams
 
-NAME = "phenotype_ranker"
+NAME, RERANKER = "phenotype_ranker", "phenotype_reranker"
 
 
 class PhenotypeRankerParams(ModelParams):
@@ -74,6 +74,23 @@ class PhenotypeRanker(ModelKind):
         return scorer.contributions(data.inputs.select(ids), left["rankings"], ids)
 
 
+class PhenotypeReranker(PhenotypeRanker):
+    """The ranker with its best candidates in an order that gradient boosting learned from train cases."""
+
+    name = RERANKER
+    label = "re-ranker of diseases"
+
+    def __init__(self):
+        from medanomaly.diagnosis.ranking.rerank import RerankParams
+
+        self.params = create_model(
+            "phenotype_reranker_params",
+            __base__=PhenotypeRankerParams,
+            kind=(str, RERANKER),
+            rerank=(RerankParams, RerankParams()),
+        )
+
+
 # cases of a run that get a page of their own
 SHOWN_CASES = 20
 
@@ -86,5 +103,5 @@ def shown_cases(data: ModelInput) -> list[str]:
 
 
 def kinds() -> dict[str, Callable[[], ModelKind]]:
-    """The ranker."""
-    return {NAME: PhenotypeRanker}
+    """The ranker, and the one that learns to order its candidates again."""
+    return {NAME: PhenotypeRanker, RERANKER: PhenotypeReranker}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.bundle import Bundle, array_bytes
+from medanomaly.core.bundle import Bundle
 from medanomaly.core.calibrated_bundle import MIN_REFERENCE, calibrated_bundle
 from medanomaly.core.conformal import p_values
 from medanomaly.core.manifest import require_kind
@@ -16,6 +16,8 @@ from medanomaly.diagnosis.evaluation import publications, without_publications
 from medanomaly.diagnosis.patients import PatientSymptoms
 from medanomaly.diagnosis.ranking.probabilities import RankProbabilities, judged, raw_probabilities
 from medanomaly.diagnosis.ranking.ranker import Ranker, best_first
+from medanomaly.diagnosis.ranking.rerank import Reranker, RerankParams
+from medanomaly.diagnosis.sealed_rankers import model_files, opened_model, ranker_of
 from medanomaly.evaluation.ranked_answers import rank_of
 
 if TYPE_CHECKING:
@@ -57,12 +59,16 @@ def fitted_ranker(data: ModelInput, params: "PhenotypeRankerParams", context: Fi
     if params.hold_out:
         knowledge = without_publications(knowledge, patients.select(ids[~in_train]))
     train = patients.select(ids[in_train])
-    ranker = Ranker.of(knowledge, params.ranking, train if params.learn_from_cases else None)
-    files = {f"{name}.npy": array_bytes(values) for name, values in ranker.arrays().items()}
-    chances = fitted_probabilities(ranker, patients, data.cases, params.coverage)
-    score = _look(ranker, chances, patients, params.top, context.name).score
+    rerank = getattr(params, "rerank", None)
+    if rerank is None:
+        model = Ranker.of(knowledge, params.ranking, train if params.learn_from_cases else None)
+    else:
+        model = Reranker.fit(knowledge, train, params.ranking, rerank)
+    ranker = ranker_of(model)
+    chances = fitted_probabilities(model, patients, data.cases, params.coverage)
+    score = _look(model, chances, patients, params.top, context.name).score
     return calibrated_bundle(
-        files,
+        model_files(model),
         data.cases,
         score,
         name=context.name,
@@ -85,15 +91,16 @@ def fitted_ranker(data: ModelInput, params: "PhenotypeRankerParams", context: Fi
 
 
 def fitted_probabilities(
-    ranker: Ranker, patients: PatientSymptoms, cases: pd.DataFrame, coverage: float
+    model: Ranker | Reranker, patients: PatientSymptoms, cases: pd.DataFrame, coverage: float
 ) -> RankProbabilities | None:
     """Probabilities and sets, calibrated on the diagnosed calibration cases; None where there are too few of them."""
     chosen = cases.loc[cases["split"].eq("calibration") & cases["label"].notna(), "case_id"]
     held = patients.select(chosen)
     if len(held) < MIN_REFERENCE:
         return None
+    ranker = ranker_of(model)
     true = [ranker.columns.get(disease, -1) for disease in held.cases["disease"]]
-    found = [judged(ranker.scores(case), t) for case, t in zip(ranker.code(held), true, strict=True)]
+    found = [judged(model.scores(case), t) for case, t in zip(ranker.code(held), true, strict=True)]
     return RankProbabilities.fit(found, publications(held), coverage)
 
 
@@ -112,15 +119,20 @@ class Looked:
 
 
 def _look(
-    ranker: Ranker, chances: RankProbabilities | None, patients: PatientSymptoms, top: int, model: str
+    model: Ranker | Reranker,
+    chances: RankProbabilities | None,
+    patients: PatientSymptoms,
+    top: int,
+    name: str,
 ) -> Looked:
+    ranker = ranker_of(model)
     true = [ranker.columns.get(disease, -1) for disease in patients.cases["disease"].fillna("")]
     # of too few publications follows a set of all diseases, which says nothing
     promised = chances is not None and bool(np.isfinite(chances.gap))
     score, parts = np.zeros(len(patients)), []
     for i, case in enumerate(ranker.code(patients)):
         of_case = ranker.components(case)
-        values = ranker.scores(case, of_case)
+        values = ranker.scores(case, of_case) if model is ranker else model.scores(case)
         best, rank, of = best_first(values, top)
         if (own := rank_of(values, true[i])) < np.inf and true[i] not in best:
             more = (true[i], int(own), values[true[i]])
@@ -149,7 +161,7 @@ def _look(
             "case_id": pd.array(
                 np.repeat(np.array([p[0] for p in parts], dtype=object), sizes), dtype="string"
             ),
-            "model": pd.array([model] * len(best), dtype="string"),
+            "model": pd.array([name] * len(best), dtype="string"),
             "rank": rank.astype(np.int32),
             "disease": pd.array(np.array(ranker.profiles.diseases, dtype=object)[best], dtype="string"),
             "disease_name": pd.array(np.array(ranker.profiles.names, dtype=object)[best], dtype="string"),
@@ -178,8 +190,9 @@ class SymptomScorer:
         require_kind(bundle.manifest, kinds(), "a model of symptoms")
         self.bundle = bundle
         self.calibration = bundle.array("calibration.npy")
-        names = [name.removesuffix(".npy") for name in bundle.files if name.endswith(".npy")]
-        self.ranker = Ranker.from_arrays({name: bundle.array(f"{name}.npy") for name in names})
+        spec = bundle.manifest.options.get("rerank")
+        self.model = opened_model(bundle, None if spec is None else RerankParams.model_validate(spec))
+        self.ranker = ranker_of(self.model)
         spec = bundle.manifest.get("probabilities")
         self.chances = None if spec is None else RankProbabilities.from_dict(spec)
 
@@ -199,7 +212,7 @@ class SymptomScorer:
     def look(self, patients: PatientSymptoms, top: int | None = None) -> Looked:
         """Scores and rankings; ``top`` diseases of each case, as many as in training where it is None."""
         manifest = self.bundle.manifest
-        return _look(self.ranker, self.chances, patients, top or manifest.options["top"], manifest.name)
+        return _look(self.model, self.chances, patients, top or manifest.options["top"], manifest.name)
 
     def reasons(
         self, patients: PatientSymptoms, rankings: pd.DataFrame, diseases: int = EXPLAINED_DISEASES
@@ -229,7 +242,10 @@ class SymptomScorer:
         """
         from medanomaly.diagnosis.ranking.next_question import QUESTION_COLUMNS, next_questions
 
-        found = [next_questions(self.ranker, case, top) for case in self.ranker.code(patients)]
+        found = [
+            next_questions(self.ranker, case, top, scores=self.model.scores(case))
+            for case in self.ranker.code(patients)
+        ]
         table = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(QUESTION_COLUMNS))
         names = dict(zip(self.ranker.profiles.diseases, self.ranker.profiles.names, strict=True))
         return table.assign(

@@ -135,8 +135,14 @@ def _facts(patient: pd.Series) -> str:
     said = f"{sex}, age not given" if pd.isna(age) else f"{sex}, {_age(float(age))}"
     onset = patient.get("onset_years")
     if onset is not None and pd.notna(onset):
-        said += ", onset before birth" if onset < 0 else f", onset at {_age(float(onset))}"
+        said += f", onset {_when(float(onset))}"
     return said.capitalize() + "."
+
+
+def _when(onset: float) -> str:
+    if onset < 0:
+        return "before birth"
+    return "at birth" if round(12 * onset) == 0 else f"at {_age(onset)}"
 
 
 def _age(years: float) -> str:
