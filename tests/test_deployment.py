@@ -227,7 +227,7 @@ def installed(tmp_path_factory):
     (step,) = [rest for name, rest in instructions(DEPLOY / "docker/Dockerfile") if name == "RUN"]
     folder = build / "installed"
     done = subprocess.run(
-        shlex.split(step.replace("/opt/medanomaly", str(folder))),
+        shlex.split(re.sub(r"/opt/\w+", str(folder), step)),
         cwd=build, env=os.environ | {"PYTHON": sys.executable}, check=False, capture_output=True, text=True,
     )  # fmt: skip
     if "Could not fetch URL" in done.stderr or "No matching distribution" in done.stderr:
