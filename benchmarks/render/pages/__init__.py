@@ -1,7 +1,7 @@
 """What each page of ``docs/results`` shows."""
 
 from benchmarks.render.page import Page
-from benchmarks.render.pages import environments, imaging, serving, signals, spine, tabular
+from benchmarks.render.pages import environments, imaging, serving, signals, spine, tabular, validity
 
 PAGES: tuple[Page, ...] = (
     environments.PAGE,
@@ -10,4 +10,5 @@ PAGES: tuple[Page, ...] = (
     signals.PAGE,
     imaging.PAGE,
     serving.PAGE,
+    validity.PAGE,
 )
