@@ -61,7 +61,7 @@ class Source:
     Attributes:
         name: in the rows.
         normal, ill: raw cases that are measured; design: normal ones on which sizes of shifts are chosen.
-        take: raw cases to facts and scores.
+        facts, score: of raw cases.
         shifts: name -> (sizes in ascending order, function of raw cases, size and rng to raw cases).
         data: what it is.
     """
@@ -70,9 +70,14 @@ class Source:
     normal: object
     ill: object
     design: object
-    take: Callable[[object], Taken]
+    facts: Callable[[object], pd.DataFrame]
+    score: Callable[[object], np.ndarray]
     shifts: dict[str, tuple[Sequence[float], Callable]]
     data: str
+
+    def take(self, raw: object) -> Taken:
+        """Raw cases as they were taken."""
+        return Taken(self.facts(raw), self.score(raw))
 
 
 def proportion(name: str, hits: Sequence[bool], target: str, reached: bool, data: str) -> Result:
@@ -108,15 +113,14 @@ def batch_rows(source: Source) -> list[Result]:
     """Silence whatever is ill, and words at shifts that double the false alarms."""
     print(f"{source.name}: taking the cases", flush=True)
     taken = {"as it was": (source.take(source.normal), source.take(source.ill))}
-    design = source.take(source.design)
-    half = len(design.scores) // 2
+    design = source.score(source.design)
+    half = len(design) // 2
+    before = (p_values(design[half:], design[:half]) <= ALPHA).mean()
     sizes = {}
     for name, (grid, change) in source.shifts.items():
         for size in grid:
-            moved = source.take(change(source.design, size, np.random.default_rng(0))).scores[half:]
-            rate = (p_values(moved, design.scores[:half]) <= ALPHA).mean()
-            before = (p_values(design.scores[half:], design.scores[:half]) <= ALPHA).mean()
-            if rate >= DOUBLED * before:
+            moved = source.score(change(source.design, size, np.random.default_rng(0)))[half:]
+            if (p_values(moved, design[:half]) <= ALPHA).mean() >= DOUBLED * before:
                 break
         sizes[name] = size
         rng = np.random.default_rng(1)
@@ -214,9 +218,8 @@ def films() -> Source | None:
     fit, design, normal = np.split(normal, [350, 650])
     detector = LBEDetector().fit_features(bands.features(chest.images[fit]), chest.subject[fit])
 
-    def take(raw: tuple[np.ndarray, np.ndarray]) -> Taken:
-        images, aspect = raw
-        return Taken(image_facts(images, aspect), detector.score_features(bands.features(images)))
+    def score(raw: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+        return detector.score_features(bands.features(raw[0]))
 
     def raw(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return chest.images[rows], chest.aspect[rows]
@@ -238,7 +241,7 @@ def films() -> Source | None:
         "crop": ((0.02, 0.03, 0.04, 0.06, 0.08), crop),
     }
     data = f"chest_xray, official training part, {len(normal)} normal and {len(ill)} abnormal subjects"
-    return Source("films", raw(normal), raw(ill), raw(design), take, shifts, data)
+    return Source("films", raw(normal), raw(ill), raw(design), lambda x: image_facts(*x), score, shifts, data)
 
 
 # ECG -------------------------------------------------------------------------------------------------------------------
@@ -253,7 +256,7 @@ def recordings() -> Source:
     from medanomaly.synthetic.patients import draw_patients
     from medanomaly.synthetic.signal_anomalies import SignalAnomalyParams
 
-    patients = draw_patients(1250, 0).to_dict("records")
+    patients = draw_patients(1170, 0).to_dict("records")
 
     def made(of: list, anomalies=None) -> list:
         out = []
@@ -284,14 +287,14 @@ def recordings() -> Source:
         ]  # fmt: skip
 
     sick = SignalAnomalyParams(share=1.0)
-    fit, design, normal = made(patients[:200]), made(patients[200:450]), made(patients[450:950])
-    ill = made(patients[950:1250], sick)
+    fit, design, normal = made(patients[:150]), made(patients[150:350]), made(patients[350:850])
+    ill = made(patients[850:], sick)
     base = np.array([measured(recording) for recording in fit])
     centre, inverse = base.mean(axis=0), np.linalg.inv(np.cov(base, rowvar=False))
 
-    def take(raw: list) -> Taken:
+    def score(raw: list) -> np.ndarray:
         x = np.array([measured(recording) for recording in raw]) - centre
-        return Taken(recording_facts(raw), np.sqrt(np.einsum("ij,jk,ik->i", x, inverse, x)))
+        return np.sqrt(np.einsum("ij,jk,ik->i", x, inverse, x))
 
     def part(change: Callable) -> Callable:
         """A share of the recordings is changed."""
@@ -320,7 +323,14 @@ def recordings() -> Source:
         "noise": ((0.01, 0.02, 0.03, 0.05, 0.08), noisier),
     }
     return Source(
-        "ECG", normal, ill, design, take, shifts, "synthetic ECG of 10 s, 500 normal and 300 ill patients"
+        "ECG",
+        normal,
+        ill,
+        design,
+        recording_facts,
+        score,
+        shifts,
+        "synthetic ECG of 10 s, 500 normal and 320 ill patients",
     )
 
 
@@ -348,11 +358,12 @@ def tables() -> Source | None:
     forest = IsolationForest(n_estimators=100, random_state=0).fit(fit[names].to_numpy())
     spread, middle = fit[names].std(), fit["age"].median()
 
-    def take(raw: pd.DataFrame) -> Taken:
-        facts = record_facts(
-            pd.DataFrame({"case_id": raw.index, "site": raw["group_site"].to_numpy()}), raw[names]
-        )
-        return Taken(facts(np.arange(len(raw))), -forest.score_samples(raw[names].to_numpy()))
+    def facts(raw: pd.DataFrame) -> pd.DataFrame:
+        cases = pd.DataFrame({"case_id": raw.index, "site": raw["group_site"].to_numpy()})
+        return record_facts(cases, raw[names])(np.arange(len(raw)))
+
+    def score(raw: pd.DataFrame) -> np.ndarray:
+        return -forest.score_samples(raw[names].to_numpy())
 
     def unit(raw: pd.DataFrame, share: float, rng: np.random.Generator) -> pd.DataFrame:
         wrong = rng.random(len(raw)) < share
@@ -375,7 +386,7 @@ def tables() -> Source | None:
         "age mix": ((0.5, 1.0, 1.5, 2.0), ages),
     }
     data = f"adbench/{found[0].name}, {len(normal)} normal and {len(ill)} abnormal records, planted sites"
-    return Source("tables", normal, ill, design, take, shifts, data)
+    return Source("tables", normal, ill, design, facts, score, shifts, data)
 
 
 # stream ----------------------------------------------------------------------------------------------------------------
@@ -435,7 +446,7 @@ def covariate_shifts() -> dict[str, Callable]:
     """Name -> function of rng, number and whether shifted to (covariates, scores without illness)."""
 
     def age(rng, n, new):
-        x = rng.standard_normal((n, 2)) + [1.0 * new, 0]
+        x = rng.normal([1.0 * new, 0], 1, (n, 2))
         return x, 0.6 * x[:, 0] + 0.8 * rng.standard_normal(n)
 
     def gain(rng, n, new):
@@ -534,7 +545,7 @@ def film_mending_rows(seeds: Sequence[int] = range(30, 36)) -> list[Result]:
     for (name, method), pairs in rates.items():
         false, found = np.array(pairs).T
         judged = {"target": "<= 0.15", "reached": bool(false.mean() <= 0.15)} if method != "none" else {}
-        data = f"{len(pairs)} of {len(seeds)} random splits (in the others p-values are withheld); limits: smallest and largest"
+        data = f"{len(pairs)} of {len(seeds)} random splits (p-values withheld in the others); limits: smallest and largest"
         rows += [
             Result(f"mending, films of a {name} site, {method}: false alarms where {ALPHA} is asked", false.mean(), "",
                    false.min(), false.max(), data=data, **judged),
@@ -590,7 +601,7 @@ def hidden_rows(n_draws: int = 200) -> list[Result]:
         add(name, simulated, f"{n_draws} draws, anomalies 3 standard deviations away")
     source = tables()
     if source is not None:
-        normal, ill = source.take(source.normal).scores, source.take(source.ill).scores
+        normal, ill = source.score(source.normal), source.score(source.ill)
 
         def real(rng, hidden):
             a, b = rng.permutation(normal), rng.permutation(ill)
@@ -708,13 +719,13 @@ def _beats_rows(exceeded: float) -> list[Result]:
             found[method].append(((scores[own] > threshold).mean(), power))
         p = patient_p_values(scores, scores[others], whose[others]) <= ALPHA
         found["patients on average"].append((p[own].mean(), p[its].mean() if its.any() else np.nan))
-    data = f"MIT-BIH DS1, {len(rates)} patients, each left out; fitted on six others; power: mean of those with abnormal beats"
+    data = f"MIT-BIH DS1, {len(rates)} patients, each left out; fitted on six others; power of those with abnormal beats"
     rows = []
     for method, pairs in found.items():
         # of a patient without abnormal beats there is no power
-        pairs = np.array(pairs)
-        pairs[:, 1] = np.where(np.isnan(pairs[:, 1]), np.nanmean(pairs[:, 1]), pairs[:, 1])
-        rows += _patient_results("beats of MIT-BIH", {method: pairs}, exceeded, data)
+        of = np.array(pairs)
+        of[:, 1] = np.where(np.isnan(of[:, 1]), np.nanmean(of[:, 1]), of[:, 1])
+        rows += _patient_results("beats of MIT-BIH", {method: of}, exceeded, data)
     return rows
 
 
