@@ -401,7 +401,7 @@ def alarms(p: np.ndarray, n_calibration: int, corrected: bool) -> np.ndarray:
     return at
 
 
-def stream_rows(n_streams: int = 1500) -> list[Result]:
+def stream_rows(n_streams: int = 1000) -> list[Result]:
     """Normal scores; a shift by 0.95 standard deviations makes 10 % 37 %."""
     rows = []
     for m in (135, 300, 1000):
@@ -463,7 +463,7 @@ def covariate_shifts() -> dict[str, Callable]:
     return {"age": age, "device gain": gain, "film geometry": geometry}
 
 
-def mending_rows(n_draws: int = 150, n: int = 500) -> list[Result]:
+def mending_rows(n_draws: int = 100, n: int = 500) -> list[Result]:
     """Realised rate at .10 and power of weighted p-values; 20 % of a batch are ill, by 3 standard deviations."""
     rows = []
     for name, draw in covariate_shifts().items():
@@ -499,7 +499,7 @@ def mending_rows(n_draws: int = 150, n: int = 500) -> list[Result]:
     return rows
 
 
-def film_mending_rows(seeds: Sequence[int] = range(30, 36)) -> list[Result]:
+def film_mending_rows(seeds: Sequence[int] = range(30, 34)) -> list[Result]:
     """A blurrier and wider site, split off as in ``benchmarks.imaging_shift``; 40 % of its batch are ill."""
     if not (DATA / "chest_xray").is_dir():
         return []
@@ -561,7 +561,7 @@ def film_mending_rows(seeds: Sequence[int] = range(30, 36)) -> list[Result]:
 # hidden anomalies ------------------------------------------------------------------------------------------------------
 
 
-def hidden_rows(n_draws: int = 200) -> list[Result]:
+def hidden_rows(n_draws: int = 150) -> list[Result]:
     """Realised rate and power with anomalies among 300 calibration cases, plain and trimmed."""
     rows = []
 
@@ -614,7 +614,7 @@ def hidden_rows(n_draws: int = 200) -> list[Result]:
 # patients --------------------------------------------------------------------------------------------------------------
 
 
-def patient_rows(n_draws: int = 300, exceeded: float = 0.2) -> list[Result]:
+def patient_rows(n_draws: int = 200, exceeded: float = 0.2) -> list[Result]:
     """A new patient's realised rate with thresholds of cases and of patients."""
     rows = []
     for n_patients in (8, 20, 40):

@@ -70,3 +70,12 @@ def test_another_unit_and_missing_values_break_the_p_values(folder):
 
 def test_a_few_records_are_too_few_to_tell(folder):
     assert "too few to tell" in verdict(folder, batch(7).head(6))["reason"]
+
+
+def test_a_p_value_that_does_not_hold_says_so_wherever_it_stands(folder):
+    models = open_models(folder)
+    for raw, holds in ((batch(7), True), (batch(7, sodium=lambda column: "141.0"), False)):
+        answers = models.score(raw, explain=False)
+        given = [one for case in answers.to_dict()["cases"] for one in case["answers"]]
+        assert {one.get("p_value_holds", True) for one in given} == {holds}
+        assert answers.table["findings"].str.contains("p-value does not hold: '").eq(not holds).all()
