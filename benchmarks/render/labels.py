@@ -249,6 +249,20 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("found", r"sensitivity: (?P<shift>.+), (?P<abnormal>\d+)% abnormal, (?P<way>.+)"),
         ("check", "shift check .+"),
     ),
+    "validity": (
+        ("still", r"(?P<set>films|ECG|tables): 'broken' at level 0.05, nothing shifted, (?P<ill>\d+)% ill"),
+        ("shift", r"(?P<set>films|ECG|tables): 'broken' at a shift, (?P<shift>.+), (?P<ill>\d+)% ill"),
+        ("unlabelled", ".+ without known abnormal cases, .+"),
+        ("ward", "(?P<set>films|ECG|tables): (?:alarm in a stream|delay of the stream).+"),
+        ("stream", "stream, .+"),
+        ("mending", "mending, .+"),
+        (
+            "hidden",
+            r"(?P<share>\d+)% anomalies hidden in calibration, (?P<set>.+), (?P<way>plain|trimmed): (?P<figure>.+)",
+        ),
+        ("patients", "(?P<set>.+), threshold of (?P<way>[^:]+): (?P<figure>.+)"),
+        ("oracle", "p-values, .+: largest difference"),
+    ),
     "first_minutes": (
         ("processor", "(?P<run>.+), processor time"),
         ("wall", "(?P<run>.+), wall time"),

@@ -132,10 +132,12 @@ def test_facts_are_sealed_coarsely_one_row_per_patient_and_read_back():
     known = facts_of(with_facts(bundle, data))
     # every fourth patient has an abnormal first record, the others none
     assert (len(known.normal), len(known.abnormal)) == (100, 25)
-    assert known.normal["sharpness"].nunique() <= STEPS
+    assert known.normal["sharpness"].nunique() <= STEPS + 2
     assert known.normal["noise"].isna().sum() == 5
     assert set(known.normal["site"].dropna()) == {"north", "south"}
     # new cases are rounded to the same values
     names, values = known.matrix(table)
-    assert set(values[:, names.index("sharpness")]) <= set(known.normal["sharpness"])
+    assert set(values[:, names.index("sharpness")]) <= set(known.steps["sharpness"])
+    _, far = known.matrix(table.assign(sharpness=100.0))
+    assert (far[:, names.index("sharpness")] > known.normal["sharpness"].max()).all()
     assert facts_of(with_facts(bundle, ModelInput(cases, None))) is None

@@ -3,7 +3,6 @@
 from benchmarks.render.page import Page
 from benchmarks.render.pages import (
     diagnosis,
-    diagnosis_ranking,
     environments,
     imaging,
     patients,
@@ -11,6 +10,7 @@ from benchmarks.render.pages import (
     signals,
     spine,
     tabular,
+    validity,
 )
 
 PAGES: tuple[Page, ...] = (
@@ -21,6 +21,6 @@ PAGES: tuple[Page, ...] = (
     imaging.PAGE,
     patients.PAGE,
     serving.PAGE,
+    validity.PAGE,
     diagnosis.PAGE,
-    diagnosis_ranking.PAGE,
 )

@@ -1,7 +1,8 @@
-"""Diagnosis: symptoms from free text, and models of several diseases for tables."""
+"""Diagnosis: diseases in order, symptoms from free text, and models of several diseases for tables."""
 
 from benchmarks.render.figures import Figure, having
 from benchmarks.render.page import Page, Section, cited, verdict
+from benchmarks.render.pages import diagnosis_ranking
 from benchmarks.render.tables import HIGHER, LOWER, Column, Grid, Listing
 
 MODEL = (("Model", "model"),)
@@ -9,7 +10,7 @@ LEADING = "mean of two boostings and forest, adjusted decision"
 
 
 def summary(figures: dict[str, list[Figure]]) -> list[str]:
-    said = []
+    said = diagnosis_ranking.summary(figures)
     found = having(figures["diagnosis_text"], "terms", half="report", metric="F1")
     if found:
         said.append(
@@ -134,4 +135,9 @@ TABLES = Section(
     ),
 )
 
-PAGE = Page("diagnosis", "Diagnosis: symptoms from text, diseases from tables", summary, (TEXT, TABLES))
+PAGE = Page(
+    "diagnosis",
+    "Diagnosis: diseases from symptoms, notes and tables",
+    summary,
+    (diagnosis_ranking.RANKING, TEXT, TABLES),
+)

@@ -1,7 +1,7 @@
-"""Diagnosis: diseases of published cases in order."""
+"""The part of the page on diagnosis about diseases of published cases in order."""
 
 from benchmarks.render.figures import Figure, having
-from benchmarks.render.page import Page, Section, cited
+from benchmarks.render.page import Section, cited
 from benchmarks.render.tables import Column, Grid, Listing
 
 
@@ -51,5 +51,3 @@ RANKING = Section(
         Listing("Speed and memory", ("speed",)),
     ),
 )
-
-PAGE = Page("diagnosis_ranking", "Diagnosis: ranking of published cases", summary, (RANKING,))

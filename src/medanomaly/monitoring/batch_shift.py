@@ -33,7 +33,7 @@ _MOST_PAIRED = 12
 # facts further away than this many standard deviations count as this far
 _FARTHEST = 5.0
 _RIDGE = 0.3
-_TESTS = ("test", "statistic", "p")
+_TESTS = ("test", "statistic", "p", "p_alone")
 TOGETHER = "facts together"
 
 
@@ -46,7 +46,8 @@ class ShiftCheck:
             cases to tell, or a difference that illness may explain).
         p: p-value of the batch over all tests (Bonferroni), at most 1; NaN where nothing could be tested.
         reason: one sentence without its end.
-        tests: one row per test: name, statistic, p; sorted by p.
+        tests: one row per test: ``test``, ``statistic``, ``p`` (at the share of abnormal cases that explains all facts best)
+            and ``p_alone`` (at the share that explains this one best), sorted by the latter.
         n_usual: number of cases of the batch below the median calibration score.
     """
 
@@ -101,21 +102,21 @@ def check_shift(
             differs = compared
             rows += _room_for_normal_cases(calibration_facts, batch_facts)
     tests = _table(rows)
-    p = min(1.0, float(tests["p"].iloc[0]) * len(tests))
+    p = _together(tests)
     if p <= level:
         first = tests["test"].iloc[0]
         reason = f"'{first}' differs from the calibration cases (p = {p:.1g}): p-values are not valid"
         return ShiftCheck("broken", p, reason, tests, n_usual)
     if differs:
         found = _table(differs)
-        p = min(1.0, float(found["p"].iloc[0]) * len(found))
+        differing = _together(found)
         tests = _table([*rows, *differs])
-        if p <= level:
+        if differing <= level:
             reason = (
-                f"'{found['test'].iloc[0]}' differs from the calibration cases (p = {p:.1g}); no abnormal calibration case "
-                "is known, so it may be a shift or illness"
+                f"'{found['test'].iloc[0]}' differs from the calibration cases (p = {differing:.1g}); no abnormal "
+                "calibration case is known, so it may be a shift or illness"
             )
-            return ShiftCheck("unknown", p, reason, tests, n_usual)
+            return ShiftCheck("unknown", differing, reason, tests, n_usual)
     # few usual cases: the batch is small, nearly all abnormal, or shifted far; these cannot be distinguished
     if n_usual_calibration < FEWEST_USUAL:
         reason = f"only {len(calibration)} calibration cases: too few to tell"
@@ -131,13 +132,17 @@ def check_shift(
     return ShiftCheck("holds", p, reason, tests, n_usual)
 
 
-def _table(rows: list[tuple[str, float, float]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=list(_TESTS)).sort_values("p", ignore_index=True, kind="stable")
+def _table(rows: list[tuple[str, float, float, float]]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=list(_TESTS)).sort_values("p_alone", ignore_index=True, kind="stable")
+
+
+def _together(tests: pd.DataFrame) -> float:
+    return min(1.0, float(tests["p"].min()) * len(tests))
 
 
 def _score_tests(
     calibration: np.ndarray, batch: np.ndarray
-) -> tuple[list[tuple[str, float, float]], int, int]:
+) -> tuple[list[tuple[str, float, float, float]], int, int]:
     """Tests of the scores below the median, and how many cases of the batch and of the calibration lie there."""
     # takes longer to import than all else that opening a model and scoring a record need
     from scipy import stats
@@ -146,10 +151,11 @@ def _score_tests(
     old, new = calibration <= middle, batch <= middle
     counts = [[new.sum(), (~new).sum()], [old.sum(), (~old).sum()]]
     share = stats.fisher_exact(counts, alternative="greater")
-    rows = [("more usual cases than p-values allow", float(new.mean()), float(share.pvalue))]
+    p = float(share.pvalue)
+    rows = [("more usual cases than p-values allow", float(new.mean()), p, p)]
     if min(new.sum(), old.sum()) >= FEWEST_USUAL:
         test = stats.ks_2samp(calibration[old], batch[new], method="asymp")
-        rows.append(("score", float(test.statistic), float(test.pvalue)))
+        rows.append(("score", float(test.statistic), float(test.pvalue), float(test.pvalue)))
     return rows, int(new.sum()), int(old.sum())
 
 
@@ -170,7 +176,7 @@ def _given(column: np.ndarray) -> np.ndarray:
 
 def _fact_tests(
     known: CalibrationFacts, batch: pd.DataFrame, illness_known: bool, seed: int
-) -> list[tuple[str, float, float]]:
+) -> list[tuple[str, float, float, float]]:
     """Every fact, and all of them together, at the share of abnormal cases that explains them best.
 
     At the true share the smallest p-value times their number is valid, so the largest over all shares is as well.
@@ -190,7 +196,7 @@ def _fact_tests(
     if not found:
         return []
     best = int(np.argmax(np.min([p for _, _, p in found], axis=0)))
-    return [(name, float(statistic[best]), float(p[best])) for name, statistic, p in found]
+    return [(name, float(statistic[best]), float(p[best]), float(p.max())) for name, statistic, p in found]
 
 
 def _welch(
@@ -285,7 +291,9 @@ def _discriminants(new: np.ndarray, normal: np.ndarray, ill: np.ndarray, shares:
     return direction / (np.linalg.norm(direction, axis=0) + 1e-300)
 
 
-def _room_for_normal_cases(known: CalibrationFacts, batch: pd.DataFrame) -> list[tuple[str, float, float]]:
+def _room_for_normal_cases(
+    known: CalibrationFacts, batch: pd.DataFrame
+) -> list[tuple[str, float, float, float]]:
     """Of each fact: is there room for a share of normal cases of ``1 - MOST_ABNORMAL``, whatever the others are?
 
     Below and above any value at least that share of what the calibration cases have there must be found. The p-value is that
@@ -305,5 +313,6 @@ def _room_for_normal_cases(known: CalibrationFacts, batch: pd.DataFrame) -> list
         )
         size = 1 / (1 / len(new) + least**2 / len(normal))
         # both sides
-        found.append((name, float(lack), float(min(1.0, 2 * np.exp(-2 * size * lack**2)))))
+        p = float(min(1.0, 2 * np.exp(-2 * size * lack**2)))
+        found.append((name, float(lack), p, p))
     return found

@@ -88,13 +88,16 @@ class CalibrationFacts:
         return names, np.column_stack(columns).astype(float) if names else np.zeros((len(facts), 0))
 
     def coarse(self) -> "CalibrationFacts":
-        """Every number rounded to the nearest of :data:`STEPS` quantiles of the normal cases."""
+        """Every number rounded to the nearest of :data:`STEPS` quantiles of the normal cases, or to one far outside."""
         steps = {}
         for name in self._numbers:
             known = _numbers(self.normal[name])
             known = known[np.isfinite(known)]
             if known.size:
-                steps[name] = np.unique(np.quantile(known, (np.arange(STEPS) + 0.5) / STEPS)).tolist()
+                inner = np.quantile(known, (np.arange(STEPS) + 0.5) / STEPS)
+                # far outside on either side, as another unit would be
+                outer = inner[[0, -1]] + 2 * (inner[[0, -1]] - np.median(known))
+                steps[name] = np.unique([*inner, *outer]).tolist()
         normal, abnormal = (
             part.assign(**{name: _rounded(_numbers(part[name]), at) for name, at in steps.items()})
             for part in (self.normal, self.abnormal)

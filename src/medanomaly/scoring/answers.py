@@ -61,7 +61,7 @@ class Answers:
 
         Columns: ``case_id``, ``case`` (as a reader knows it), ``status`` (scored or refused), ``model``, ``score``,
         ``p_value``, ``flagged``, ``alpha``, ``probability``, ``low``, ``high``, ``reasons``, ``findings``, ``missing``,
-        ``bundle``.
+        ``bundle``. Where p-values of a model do not hold, ``findings`` say it of every case.
         """
         out = self.scores.copy()
         out["model"] = self._model_names(out)
@@ -90,7 +90,10 @@ class Answers:
         out.insert(
             len(out.columns) - 1,
             "findings",
-            [self._findings.get(case, "") for case in out["case_id"].tolist()],
+            [
+                "; ".join(filter(None, (self._findings.get(case), self._broken.get(model))))
+                for case, model in zip(out["case_id"].tolist(), out["model"].tolist(), strict=True)
+            ],
         )
         missing = {case: ", ".join(names) for case, names in self.read.missing.items()}
         out.insert(
@@ -102,6 +105,16 @@ class Answers:
         """Names of models; a supervised one of the same name as another carries its modality."""
         own = rows["modality"].eq(self.modality)
         return rows["model"].where(own, rows["modality"] + "." + rows["model"])
+
+    @cached_property
+    def _broken(self) -> dict[str, str]:
+        """Model, as the table names it -> that its p-values do not hold, and why."""
+        own = f"{self.modality}."
+        return {
+            model.removeprefix(own): f"the p-value does not hold: {check.reason}"
+            for model, check in self.shift.items()
+            if check.verdict == "broken"
+        }
 
     @cached_property
     def _terms(self) -> dict[tuple[str, str], pd.DataFrame]:
@@ -125,6 +138,8 @@ class Answers:
         for row, name in zip(self.scores.to_dict("records"), names, strict=True):
             given = {key: _json(row[key]) for key in row if key not in ("case_id", "modality", "model")}
             given = {key: value for key, value in given.items() if value is not None}
+            if name in self._broken:
+                given["p_value_holds"] = False
             terms = self._terms.get((row["case_id"], name))
             if terms is not None:
                 columns = ["feature", "value", "unit", "usual_low", "usual_high", "contribution", "exact"]

@@ -1,0 +1,81 @@
+"""Answers say whether their p-values hold, from facts that are sealed in the bundle."""
+
+import numpy as np
+import pytest
+from tests.scoring.small_models import SPEC, visits
+
+from medanomaly.core.bundle import read_bundle, write_bundle
+from medanomaly.core.models import FitContext, ModelInput, kind
+from medanomaly.monitoring.facts import facts_of, with_facts
+from medanomaly.scoring.models import open_models
+from medanomaly.tabular.features.record_facts import record_facts
+from medanomaly.tabular.features.record_features import fit_features, record_features
+from medanomaly.tabular.table.cleaning import clean_table
+from medanomaly.tabular.table.description import TableSpec
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A recipe and a detector, with the facts of normal and of abnormal calibration records."""
+    folder = tmp_path_factory.mktemp("models")
+    raw = visits(800).assign(outcome=np.where(np.arange(800) % 4 < 2, "well", "ill"))
+    raw.loc[raw["outcome"].eq("ill"), "potassium"] = (
+        raw["potassium"].astype(float).add(2).round(2).astype(str)
+    )
+    spec = TableSpec.model_validate(SPEC | {"columns": {"when": {"kind": "time"}}})
+    clean = clean_table(raw, spec)
+    cases = clean.cases.assign(split=np.where(np.arange(800) // 4 % 2, "train", "calibration"))
+    recipe = fit_features(clean.records, cases, spec, learned=clean.learned)
+    features = record_features(clean.records, cases, spec, recipe)
+    data = ModelInput(cases, features, {}, record_facts(cases, features))
+    of = kind("ecdf")
+    context = FitContext("ecdf", "tabular", stamp={"recipe": recipe.bundle_hash})
+    bundle, _ = of.fit(data, of.params.model_validate({}), context)
+    write_bundle(folder / "tabular" / "recipe", recipe)
+    write_bundle(folder / "tabular" / "ecdf", with_facts(bundle, data))
+    return folder
+
+
+def batch(seed, **change):
+    raw = visits(160, seed)
+    raw.loc[raw.index[::4], "potassium"] = raw["potassium"].astype(float).add(2).round(2).astype(str)
+    return raw.drop(columns="outcome").assign(**{name: of(raw[name]) for name, of in change.items()})
+
+
+def verdict(folder, raw):
+    answers = open_models(folder).score(raw, explain=False)
+    said = answers.to_dict()["p_values_hold"]["tabular.ecdf"]
+    assert said["verdict"] == answers.shift["tabular.ecdf"].verdict
+    return said
+
+
+def test_a_bundle_has_the_facts_of_one_record_per_patient(folder):
+    known = facts_of(read_bundle(folder / "tabular" / "ecdf"))
+    assert (len(known.normal), len(known.abnormal)) == (100, 100)
+    assert "missing values" in known.normal
+
+
+def test_a_batch_of_the_same_source_with_abnormal_records_holds(folder):
+    assert verdict(folder, batch(7))["verdict"] == "holds"
+
+
+def test_another_unit_and_missing_values_break_the_p_values(folder):
+    said = verdict(folder, batch(7, sodium=lambda column: (column.astype(float) + 3).round(1).astype(str)))
+    assert said["verdict"] == "broken"
+    assert "sodium" in said["reason"] or "facts together" in said["reason"]
+    lost = verdict(folder, batch(7, sodium=lambda column: column.where(np.arange(160) // 2 % 2 == 0)))
+    assert lost["verdict"] == "broken"
+    assert "missing" in lost["reason"] or "facts together" in lost["reason"]
+
+
+def test_a_few_records_are_too_few_to_tell(folder):
+    assert "too few to tell" in verdict(folder, batch(7).head(6))["reason"]
+
+
+def test_a_p_value_that_does_not_hold_says_so_wherever_it_stands(folder):
+    models = open_models(folder)
+    for raw, holds in ((batch(7), True), (batch(7, sodium=lambda column: "141.0"), False)):
+        answers = models.score(raw, explain=False)
+        given = [one for case in answers.to_dict()["cases"] for one in case["answers"]]
+        assert {one.get("p_value_holds", True) for one in given} == {holds}
+        assert answers.table["findings"].str.contains("p-value does not hold: '").eq(not holds).all()
