@@ -296,7 +296,7 @@ def served(installed, folder, *options):
         while subprocess.run(check, check=False, capture_output=True).returncode:
             assert service.poll() is None, (folder / "log").read_text()
             assert time.monotonic() < until, (folder / "log").read_text()
-            time.sleep(0.5)
+            time.sleep(2)
         yield f"http://{address}"
     finally:
         service.send_signal(signal.SIGTERM)
