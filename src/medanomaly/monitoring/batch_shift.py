@@ -90,7 +90,7 @@ def check_shift(
         reason = f"only {len(batch)} of at least {FEWEST_USUAL} cases: too few to tell"
         return ShiftCheck("unknown", float("nan"), reason, pd.DataFrame(columns=list(_TESTS)), 0)
     rows, n_usual, n_usual_calibration = _score_tests(calibration, batch)
-    illness_known, differs = True, []
+    compared, differs = [], []
     if calibration_facts is not None and batch_facts is not None:
         if len(batch_facts) != len(batch):
             raise InputError(f"{len(batch_facts)} rows of facts for {len(batch)} scores")
@@ -126,7 +126,7 @@ def check_shift(
         return ShiftCheck("unknown", float("nan"), reason, tests, n_usual)
     reason = (
         "usual-looking cases are as they were at calibration"
-        if calibration_facts is None or batch_facts is None
+        if not compared
         else "cases were taken as at calibration, and usual-looking ones score as they did"
     )
     return ShiftCheck("holds", p, reason, tests, n_usual)
