@@ -127,7 +127,7 @@ def power(rng: np.random.Generator) -> list[Result]:
                     peer=SINGLE if shift is one else "one modality alone",
                     peer_value=float(np.mean(alone)),
                     ratio=ratio,
-                    target=f"{least:g} of the peer or more",
+                    target=f"{least:g} of the baseline or more",
                     reached=ratio >= least,
                 )
             )

@@ -44,8 +44,8 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("named", "the abnormal modality alone is named, .+"),
     ),
     "alarms": (
-        ("share", "share of false alarms, .+"),
-        ("power", "power, .+"),
+        ("share", "share of false alarms, (?P<way>.+)", "(?P<data>)(?P<size>.+)"),
+        ("power", "power, (?P<way>.+)", "(?P<data>)(?P<size>.+)"),
         ("stream", ".+ of a stream|streams in which .+"),
         ("bound", "false alarms at most .+"),
         ("broken", "days on which the bound was broken, .+"),

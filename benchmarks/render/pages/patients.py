@@ -2,7 +2,7 @@
 
 from benchmarks.render.figures import Figure, having
 from benchmarks.render.page import Page, Section, cited, verdict
-from benchmarks.render.tables import Listing
+from benchmarks.render.tables import HIGHER, Column, Grid, Listing
 
 
 def summary(figures: dict[str, list[Figure]]) -> list[str]:
@@ -42,8 +42,16 @@ PAGE = Page(
             "look at makes a list. For every list a bound says how many of its alarms are false at most, with a confidence "
             "of 90 %, without any label; the baseline is closed testing with Simes' inequality.",
             (
-                Listing("Share of false alarms", ("share",)),
-                Listing("Anomalous cases that are found", ("power",)),
+                Grid(
+                    "Share of false alarms",
+                    (("Way to choose", "way"),),
+                    (Column("{}", "share", each="size"),),
+                ),
+                Grid(
+                    "Share of the anomalous cases that is found",
+                    (("Way to choose", "way"),),
+                    (Column("{}", "power", HIGHER, each="size"),),
+                ),
                 Listing("How many alarms are false at most", ("bound",)),
                 Listing("How often the bound was broken", ("broken",), folded=True),
                 Listing("Streams", ("stream",)),
