@@ -57,9 +57,9 @@ def usable(patients: PatientSymptoms, databases: tuple[str, ...] = ("OMIM",)) ->
 
 
 def publications(patients: PatientSymptoms) -> np.ndarray:
-    """(n,) publication of each case; a case without one stands for itself."""
+    """(n,) publication of each case; without one, the patient of the case, so that other modalities divide alike."""
     cases = patients.cases
-    return cases["publication"].fillna("case " + cases["case_id"].astype(str)).to_numpy(dtype=object)
+    return cases["publication"].fillna(cases["patient_id"].astype("string")).to_numpy(dtype=object)
 
 
 def without_publications(knowledge: Knowledge, patients: PatientSymptoms) -> Knowledge:

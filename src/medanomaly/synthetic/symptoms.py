@@ -36,7 +36,6 @@ class SymptomParams(Params):
         unknown_share: share of patients whose disease nobody has described.
         unknown_diseases: number of such diseases.
         unknown_symptoms: symptoms of each.
-        series: publications per disease.
         looked_for: share of the symptoms of a disease that a patient lacks and that were written down as excluded.
         unsure: share of observed symptoms that are only probable.
     """
@@ -45,7 +44,6 @@ class SymptomParams(Params):
     unknown_share: float = Field(0.12, ge=0, lt=1)
     unknown_diseases: int = Field(8, ge=1)
     unknown_symptoms: int = Field(8, ge=2)
-    series: int = Field(3, ge=1)
     looked_for: float = Field(0.2, ge=0, le=1)
     unsure: float = Field(0.1, ge=0, le=1)
 
@@ -99,15 +97,16 @@ def draw_symptoms(
     ids = patients["patient_id"].tolist()
     cases, rows = [], []
     for i, rng in enumerate(own_streams(ids, params.seed, "symptoms")):
-        u_known, u_disease, u_series = rng.random(3)
+        u_known, u_disease = rng.random(2)
         if u_known < params.unknown_share:
             number = len(known) + int(u_disease * len(unknown))
         else:
             weight = np.cumsum(1.0 + _FITTING * (fits @ has[i]))
             number = int(np.searchsorted(weight, u_disease * weight[-1], side="right"))
         profile = (*known, *unknown)[number]
-        case, series = ids[i], 1 + int(u_series * params.series)
-        cases.append((case, case, f"{profile.disease} series {series}", profile.disease, profile.name))
+        case = ids[i]
+        # nobody published them: they are divided like the records and images of the same patients
+        cases.append((case, case, pd.NA, profile.disease, profile.name))
         terms, frequency = terms_of[number]
         drawn = rng.random((3, len(terms)))
         own = [COMORBIDITY_TERMS[name] for name, ill in zip(COMORBIDITIES, has[i], strict=True) if ill]

@@ -49,7 +49,7 @@ def read_symptoms(
         raise ConfigurationError(
             f"no case falls into {' and '.join(empty)}: {group.nunique()} publications are too few to divide",
             source=raw.name,
-            remedy="Bring cases of more publications; a case without a publication stands for itself.",
+            remedy="Bring cases of more publications; a case without a publication stands for its patient.",
         )
     quarantine = pd.DataFrame(
         {
@@ -69,7 +69,9 @@ def read_symptoms(
         "n_publications": int(patients["publication"].nunique()),
         "n_symptoms": len(found.symptoms),
         "notes": [
-            f"{patients['publication'].nunique():,} publications; the split never divides one.",
+            f"{patients['publication'].nunique():,} publications; the split never divides one."
+            if patients["publication"].notna().any()
+            else "No case names a publication, so the split is by patient.",
             f"{len(found.symptoms):,} symptoms were read, {len(found.unread):,} parts were not, or otherwise than written.",
         ],
     }
