@@ -6,10 +6,12 @@ from benchmarks.render.tables import Listing
 
 
 def summary(figures: dict[str, list[Figure]]) -> list[str]:
+    if not figures["validity"]:
+        return ["Nothing was measured yet."]
     still = max(having(figures["validity"], "still"), key=lambda f: f.value)
     shift = min(having(figures["validity"], "shift"), key=lambda f: f.value)
     return [
-        "Batches of films, ECG and tables were checked for a shift, with up to 60 % abnormal cases in them.",
+        "Batches of images, ECG and tables were checked for a shift, with up to 60 % abnormal cases in them.",
         f"Where nothing had shifted the check spoke in at most {cited(still)} of the batches, at a level of 0.05.",
         f"At shifts of the size that doubles the false alarms it spoke in at least {cited(shift)} of them.",
         verdict(figures),
