@@ -9,8 +9,7 @@ import pytest
 import medanomaly
 from medanomaly.fusion.patient_fusion import SAME, TABLE
 from medanomaly.fusion.patient_p_values import case_p_values, patients_by_part
-from medanomaly.pipeline_registry import build
-from medanomaly.pipelines.patients.pipeline import fused_models
+from medanomaly.pipelines.patients.pipeline import fused_models, patients
 from medanomaly.reporting.patients import shown_patients
 from tests.conftest import environment
 
@@ -23,8 +22,8 @@ def fused(finished_run):
 
 
 def test_an_environment_of_one_modality_has_nothing_to_fuse():
-    assert build(environment("wdbc"), "patients").nodes == []
-    names = {node.name for node in build(environment("test"), "patients").nodes}
+    assert patients(environment("wdbc")).nodes == []
+    names = {node.name for node in patients(environment("test")).nodes}
     assert names == {"patients.fuse", *(f"patients.show_{m}" for m in MODALITIES), "patients.write"}
 
 

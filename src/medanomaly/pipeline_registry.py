@@ -20,13 +20,7 @@ def stages() -> tuple[str, ...]:
     """What a whole run consists of, in order."""
     from medanomaly.pipelines.modalities import ALL
 
-    return (
-        "data_processing",
-        "feature_engineering",
-        *(m.stage for m in ALL.values()),
-        "patients",
-        "evaluation",
-    )
+    return ("data_processing", "feature_engineering", *(m.stage for m in ALL.values()), "evaluation")
 
 
 class EnvironmentPipelines(Mapping[str, Pipeline]):
@@ -75,7 +69,6 @@ def build(environment: Environment, name: str) -> Pipeline:
     from medanomaly.pipelines.evaluation.pipeline import evaluation
     from medanomaly.pipelines.modalities import ALL, cases_of
     from medanomaly.pipelines.models import gathered, model_pipeline, sealed_alarm
-    from medanomaly.pipelines.patients.pipeline import patients
     from medanomaly.pipelines.scoring.pipeline import scoring
     from medanomaly.pipelines.tuning.pipeline import tuning
 
@@ -83,8 +76,6 @@ def build(environment: Environment, name: str) -> Pipeline:
         return sum((build(environment, stage) for stage in stages()), Pipeline([]))
     if name == "evaluation":
         return evaluation(environment)
-    if name == "patients":
-        return patients(environment)
     if name == "tuning":
         return tuning(environment)
     if name == "scoring":

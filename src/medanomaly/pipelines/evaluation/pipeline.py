@@ -21,6 +21,7 @@ from medanomaly.pipelines.evaluation.report_nodes import (
 from medanomaly.pipelines.modalities import cases_of, leading_models
 from medanomaly.pipelines.modality import Cases
 from medanomaly.pipelines.models import flagged_scores, sealed_alarm
+from medanomaly.pipelines.patients.pipeline import patients
 
 JUDGED = ["params:evaluation", "params:alarm", "params:run"]
 # what every modality brings to the report
@@ -41,7 +42,7 @@ REPORTED = (
 
 
 def evaluation(environment: Environment) -> Pipeline:
-    """Scores to flags, metrics, audit, sections, figures, reports and cards.
+    """Scores to flags, metrics, audit, sections, figures, one p-value per patient, reports and cards.
 
     The report gathers every modality of the environment. Where there are several, each has a page of its own too. A run of
     that modality alone (``--tags signals``) writes it.
@@ -55,7 +56,7 @@ def evaluation(environment: Environment) -> Pipeline:
         parts.append(Pipeline(made, tags=modality))
     if len(environment.modalities) > 1:
         parts += [_page(modality, defaults) for modality in environment.modalities]
-    return Pipeline([*parts, _report(environment)])
+    return Pipeline([*parts, patients(environment), _report(environment)])
 
 
 def _measures(modality: str) -> Pipeline:
