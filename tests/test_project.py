@@ -31,10 +31,9 @@ def context(env):
 def test_catalog_of_every_environment_resolves(env):
     catalog = context(env).catalog
     for name in pipelines["__default__"].datasets():
-        if name.startswith("params:") or name == "parameters":
-            assert catalog[name].load() is not None, f"{env}: {name}"
-        else:
-            assert name in catalog, f"{env}: '{name}' would only live in memory"
+        # a parameter may be null, such as alarm.group_by, but it is there
+        assert name in catalog, f"{env}: '{name}' would only live in memory"
+        if not name.startswith("params:") and name != "parameters":
             assert type(catalog[name]).__name__ != "MemoryDataset", f"{env}: {name}"
 
 

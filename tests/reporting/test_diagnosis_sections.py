@@ -24,6 +24,7 @@ def judged(rank=(1, 2, 5, np.inf, 1, 1), probability=np.nan, cited=(True, False)
             "case_id": [f"c{i}" for i in range(n)],
             "disease": [f"OMIM:{i % 3}" for i in range(n)],
             "publication": [f"PMID:{i}" for i in range(n)],
+            "published": True,
             "rank": np.array(rank, dtype=float),
             "in_set": pd.array([r <= 2 for r in rank], dtype="boolean"),
             "set_size": pd.array([3] * n, dtype="Int32"),
@@ -62,6 +63,17 @@ def test_the_share_at_the_top_is_said_with_its_interval_and_by_group():
     assert "Publication not cited (3 cases)" in section.figures[0].svg
     alone = where_it_stands(measured(table), {MODEL: judged(cited=(True,))})
     assert "Publication not cited" not in alone.figures[0].svg
+
+
+def test_publications_are_spoken_of_only_where_cases_name_some():
+    table = judged()
+    for published in (True, False):
+        section = where_it_stands(measured(table), {MODEL: table.assign(published=published)})
+        note, caption = section.tables[0].note, section.figures[0].reading
+        assert ("resampled publications" in note) == published
+        assert ("resampled patients" in note) != published
+        assert ("was left out of the knowledge" in note) == published
+        assert ("is easier than a new one" in caption) == published
 
 
 def test_without_a_diagnosis_nothing_is_said_of_ranks():
@@ -139,6 +151,7 @@ def small_run():
     patients = pd.DataFrame(
         {
             "case_id": [f"c{i}" for i in range(40)],
+            "patient_id": [f"p{i}" for i in range(40)],
             "disease": [f"OMIM:{i % 4}" for i in range(40)],
             "publication": [pd.NA if i == 39 else f"PMID:{i // 2}" for i in range(40)],
         }
@@ -169,7 +182,8 @@ def test_rankings_are_judged_on_test_with_what_is_known_of_each_case(small_run):
     assert found.loc[["c20", "c21", "c22"], "rank"].tolist() == [1, 2, np.inf]
     assert found.loc[["c20", "c21", "c22"], "in_set"].fillna(False).tolist() == [True, False, False]
     assert found["cited"].sum() == 1
-    assert found.loc["c39", "publication"] == "c39"
+    assert found.loc["c39", "publication"] == "p39"
+    assert found["published"].tolist() == [True] * 19 + [False]
     assert found["training_cases"].eq(5).all()
     masks = groups(found.reset_index())
     assert {name: int(mask.sum()) for name, mask in masks.items()} == {

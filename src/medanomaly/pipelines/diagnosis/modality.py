@@ -81,7 +81,7 @@ def measured(models: tuple[Model, ...]) -> Pipeline:
 
 
 def sections(models: tuple[Model, ...]) -> Pipeline:
-    """Rankings, their metrics, and what was not read, to sections of the report."""
+    """Rankings to their metrics and to pages of cases; all of it, and what was not read, to sections of the report."""
     read = ("patients", "cases", "symptoms", "unread", "knowledge", "ranking_metrics", "case_pages")
     node = Node(
         write_sections,
@@ -89,7 +89,7 @@ def sections(models: tuple[Model, ...]) -> Pipeline:
         "diagnosis.sections",
         name="diagnosis.sections",
     )
-    return Pipeline([node])
+    return Pipeline([measured(models), node])
 
 
 PATIENTS = Cases(
@@ -98,7 +98,6 @@ PATIENTS = Cases(
     prepare=prepare,
     features=features,
     views={"symptoms": View(("patients", "symptoms", "knowledge"), patients_with_symptoms, recipe=True)},
-    after_models=measured,
     also_measured="ranking_metrics",
     sections=sections,
 )

@@ -17,7 +17,8 @@ def judged_cases(
     """Test cases with a diagnosis that can be looked up, with the rank of that disease and what is known of it.
 
     Returns:
-        ``case_id``, ``disease``, ``publication``, ``rank`` (inf where it was not ranked), ``in_set``, ``set_size``,
+        ``case_id``, ``disease``, ``publication`` (without one, the patient), ``published`` (whether it has one),
+        ``rank`` (inf where it was not ranked), ``in_set``, ``set_size``,
         ``probability`` (of the first disease), ``cited`` (the release cites the publication for this disease),
         ``training_cases`` (of this disease).
     """
@@ -30,7 +31,8 @@ def judged_cases(
         {
             "case_id": test["case_id"],
             "disease": test["disease"],
-            "publication": test["publication"].fillna(test["case_id"]),
+            "publication": test["publication"].fillna(test["patient_id"]),
+            "published": test["publication"].notna().to_numpy(dtype=bool),
             "rank": test["case_id"].map(own["rank"]).astype(float).fillna(np.inf),
             "in_set": test["case_id"].map(own["in_set"]).astype("boolean"),
             "set_size": test["case_id"].map(first["set_size"]).astype("Float64"),

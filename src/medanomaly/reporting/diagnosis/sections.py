@@ -12,6 +12,9 @@ from medanomaly.reporting.sections import Cell, Figure, Section, Table
 from medanomaly.reporting.wording import DASH, counted, number, percent
 
 SHOWN_REASONS, SHOWN_CASES = 12, 40
+# only where cases name publications
+LEFT_OUT = " What these publications say was left out of the knowledge before, unless hold_out is false."
+EASIER = " A case from a publication that the knowledge was written from is easier than a new one."
 GROUPS = {
     "": "All",
     "publication=cited": "Publication cited by the release for this disease",
@@ -73,6 +76,7 @@ def where_it_stands(metrics: pd.DataFrame, judged: Mapping[str, pd.DataFrame]) -
         return Section(title, "No test case has a diagnosis that can be looked up, so nothing can be said.")
     value = metrics.set_index(["model", "subgroup", "metric"])
     tables, leads = [], []
+    published = any(of["published"].any() for of in judged.values())
     for model, of in judged.items():
         shown = [metric for metric in METRICS if (model, "", metric) in value.index]
         rows = [
@@ -94,9 +98,9 @@ def where_it_stands(metrics: pd.DataFrame, judged: Mapping[str, pd.DataFrame]) -
                 model_label(model),
                 ("Test cases", "n", *(METRICS[metric] for metric in shown)),
                 rows,
-                "In small type: 95 % intervals from resampled publications. Ties count against the right disease. One "
-                "that is not ranked at all counts as missed. Only the same id counts as right. What these publications say "
-                "was left out of the knowledge before, unless hold_out is false.",
+                f"In small type: 95 % intervals from resampled {'publications' if published else 'patients'}. Ties count "
+                "against the right disease. One that is not ranked at all counts as missed. Only the same id counts as "
+                "right." + (LEFT_OUT if published else ""),
             )
         )
     name, of = next(iter(judged.items()))
@@ -106,7 +110,7 @@ def where_it_stands(metrics: pd.DataFrame, judged: Mapping[str, pd.DataFrame]) -
             curves[word] = of["rank"].to_numpy()[inside]
     figure = Figure(
         "How far down the list is it?",
-        f"By {model_label(name)}. A case from a publication that the knowledge was written from is easier than a new one.",
+        f"By {model_label(name)}." + (EASIER if published else ""),
         top_k_curve(curves),
     )
     return Section(title, lead=" ".join(leads), tables=tables, figures=[figure])
