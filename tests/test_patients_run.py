@@ -13,7 +13,9 @@ from medanomaly.pipelines.patients.pipeline import fused_models, patients
 from medanomaly.reporting.patients import shown_patients
 from tests.conftest import environment
 
-MODALITIES = ("tabular", "signals", "imaging")
+MODALITIES = ("tabular", "signals", "imaging", "diagnosis")
+# what the page of a patient shows
+SHOWN = MODALITIES[:3]
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +26,14 @@ def fused(finished_run):
 def test_an_environment_of_one_modality_has_nothing_to_fuse():
     assert patients(environment("wdbc")).nodes == []
     names = {node.name for node in patients(environment("test")).nodes}
-    assert names == {"patients.fuse", *(f"patients.show_{m}" for m in MODALITIES), "patients.write"}
+    assert names == {"patients.fuse", *(f"patients.show_{m}" for m in SHOWN), "patients.write"}
 
 
 def test_models_are_fused_by_their_kind_and_not_by_their_figures():
     models = fused_models(environment("base"))
-    assert models == {"tabular": "two_view_ensemble", "signals": "beat_detector", "imaging": "lbe"}
+    assert models == {
+        "tabular": "two_view_ensemble", "signals": "beat_detector", "imaging": "lbe", "diagnosis": "phenotype_ranker"
+    }  # fmt: skip
 
 
 def test_every_test_patient_has_one_row(finished_run, fused):
