@@ -97,6 +97,14 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         )
         for kind, words in (("means", "of mean false-alarm rates"), ("split", "in one split"))
     ),
+    "diagnosis": (
+        ("ranks", r"(?P<model>.+): top-(?P<rank>\d+)"),
+        ("gain", r"(?P<model>.+): gain in top-(?P<rank>\d+)"),
+        ("macro", ".+: macro top-1"),
+        ("calibration", "calibration, .+|forward in time, .+ most confident"),
+        ("simulated", "(?:noise|two diseases|three questions).+"),
+        ("speed", "(?:speed|memory), .+"),
+    ),
     "detector_latency": (("p50", r"(?P<model>\w+), one row, p50", r"(?P<data>.+); p99 (?P<p99>[\d.]+) us"),),
     "mitbih_beats": (
         ("own", f"variant either, causal, own R peaks, (?P<count>.+): {BEAT_METRIC}"),

@@ -166,5 +166,5 @@ def test_counts_of_the_release_of_2025():
     assert len(annotations.unread) == 0
     # grep -vc '^#' minus its header and the rows of another aspect
     assert len(annotations.symptoms) == 254621
-    is_omim = annotations.diseases().index.str.startswith("OMIM:")
+    is_omim = annotations.names.index.str.startswith("OMIM:")
     assert is_omim.sum() == 8352

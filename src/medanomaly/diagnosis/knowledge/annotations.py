@@ -51,12 +51,14 @@ class Annotations:
             ``M`` or missing), ``excluded`` (a NOT annotation).
         course: inheritance, course and modifiers: ``disease``, ``term_given``, ``aspect``, ``references``.
         unread: statements whose term the ontology does not have: ``disease``, ``given``, ``reason``.
+        names: name per disease id, in order of the id; a disease stays where all its statements are left out.
     """
 
     version: str
     symptoms: pd.DataFrame
     course: pd.DataFrame
     unread: pd.DataFrame
+    names: pd.Series
 
     def without(self, publications: Iterable[str]) -> "Annotations":
         """The same without any statement that cites one of ``publications``, for whatever disease it is."""
@@ -68,13 +70,6 @@ class Annotations:
             return table[~cites[table["references"].cat.codes.to_numpy()]].reset_index(drop=True)
 
         return replace(self, symptoms=kept(self.symptoms), course=kept(self.course))
-
-    def diseases(self) -> pd.Series:
-        """Name per disease id, in order of the id."""
-        named = self.symptoms.drop_duplicates("disease")
-        return pd.Series(
-            named["disease_name"].astype(str).to_numpy(), index=named["disease"].astype(str).to_numpy()
-        ).sort_index()
 
     def cited(self) -> set[tuple[str, str]]:
         """Pairs of a disease and a publication that one of its statements cites."""
@@ -178,9 +173,13 @@ def _tables(table: pd.DataFrame, version: str, ontology: Ontology) -> Annotation
     )[is_symptom & ~known]
     course = table.loc[~is_symptom, ["database_id", "hpo_id", "aspect", "reference"]]
     course.columns = ["disease", "term_given", "aspect", "references"]
+    named = table[is_symptom].drop_duplicates("database_id")
     return Annotations(
         version=version,
         symptoms=symptoms[is_symptom & known].reset_index(drop=True),
         course=course.reset_index(drop=True),
         unread=unread.reset_index(drop=True),
+        names=pd.Series(
+            named["disease_name"].astype(str).to_numpy(), index=named["database_id"].astype(str).to_numpy()
+        ).sort_index(),
     )

@@ -1,0 +1,483 @@
+"""Diseases of published cases by their symptoms, split by publication: ranker, re-ranker, probabilities, next question.
+
+Needs ``$MEDANOMALY_DATA`` with ``hpo/2024-04-24``, ``hpo/2025-01-16`` and ``phenopackets/phenopacket-store-0.1.14.zip`` and
+``-0.1.24.zip``. Diseases are right by their exact OMIM id, ties count against them, and a disease that is no candidate is
+never found. Constants were chosen on folds 0 and 1 of the publications; "folds 2 to 4" leaves those out.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.record import Result, write
+from medanomaly.core.errors import DataNotFoundError
+from medanomaly.diagnosis.evaluation import (
+    fold_of,
+    is_cited,
+    matched_rank,
+    publication_folds,
+    publications,
+    training_cases,
+    true_ranks,
+    usable,
+)
+from medanomaly.diagnosis.knowledge.source import Knowledge, read_knowledge
+from medanomaly.diagnosis.patients import PatientSymptoms
+from medanomaly.diagnosis.ranking.next_question import next_questions, with_answer
+from medanomaly.diagnosis.ranking.params import RankingParams
+from medanomaly.diagnosis.ranking.probabilities import JudgedCase, RankProbabilities, judged
+from medanomaly.diagnosis.ranking.ranker import CodedCase, Ranker
+from medanomaly.diagnosis.ranking.rerank import (
+    OF_EXCLUDED,
+    RERANK_FEATURES,
+    WITHOUT_CASES,
+    Candidates,
+    Reranker,
+    RerankParams,
+    few_per_disease,
+    fit_booster,
+    learned_of,
+    reordered,
+)
+from medanomaly.diagnosis.ranking.two_diseases import best_partners
+from medanomaly.diagnosis.readers.phenopackets import read_phenopackets
+from medanomaly.evaluation.probability_calibration import expected_calibration_error
+from medanomaly.evaluation.ranked_answers import (
+    macro_top,
+    paired_gain,
+    rank_figures,
+    rank_of,
+    selective_accuracy,
+)
+
+TOP = (1, 3, 10)
+OLD, NEW = ("2024-04-24", "0.1.14"), ("2025-01-16", "0.1.24")
+# likelihood ratios and similarity of the annotations alone, as the field does it
+BASELINE = RankingParams(
+    floor=0.2, detour=0.2, excluded=0.25, common=1.0, orphanet_linked=0, relatives=0, named=0,
+    knowledge_patients=2, absent_share=0.1, looked_at=0,
+)  # fmt: skip
+PLAIN = RankingParams(looked_at=0)
+EXOMISER, LARGEST_LANGUAGE_MODEL = (0.355, 0.463, 0.585), (0.236, 0.312, 0.368)
+RERANK = RerankParams(per_disease=10, folds=3)
+TRAINING = {
+    "no training case": (0, 0),
+    "1 to 4 training cases": (1, 4),
+    "5 and more training cases": (5, 10**9),
+}
+SIMULATED = 300
+RESULTS: list[Result] = []
+
+
+def data(release: str, tag: str) -> tuple[Knowledge, PatientSymptoms]:
+    root = os.environ.get("MEDANOMALY_DATA")
+    if root is None:
+        raise DataNotFoundError(
+            "MEDANOMALY_DATA names no folder", remedy="It must hold hpo and phenopackets."
+        )
+    knowledge = read_knowledge(release=release)
+    path = Path(root) / "phenopackets" / f"phenopacket-store-{tag}.zip"
+    return knowledge, usable(read_phenopackets(path, knowledge.ontology))
+
+
+def add(name: str, value: float, unit: str = "", target: tuple[str, float] | None = None, **more) -> None:
+    """One figure. ``target`` is a direction, ``>=`` or ``<=``, and a number."""
+    reached = None
+    if target is not None:
+        reached = bool(value >= target[1]) if target[0] == ">=" else bool(value <= target[1])
+    said = f"{target[0]} {target[1]:g}" if target else None
+    RESULTS.append(Result(name=name, value=float(value), unit=unit, target=said, reached=reached, **more))
+
+
+def add_ranks(
+    name: str, ranks: np.ndarray, groups: np.ndarray, where: str, targets=(None, None, None), peers=(None, ())
+) -> None:
+    """Top-1, top-3 and top-10 with intervals over publications."""
+    table = rank_figures(ranks, groups, top=TOP)
+    for k, row in enumerate(table.iloc[: len(TOP)].itertuples()):
+        peer, values = peers
+        add(
+            f"{name}: top-{TOP[k]}",
+            row.value,
+            target=(">=", targets[k]) if targets[k] is not None else None,
+            ci_low=row.ci_low,
+            ci_high=row.ci_high,
+            peer=peer,
+            peer_value=values[k] if peer else None,
+            data=f"{where}, {row.n} cases, {row.n_groups} publications",
+        )
+
+
+def add_gains(name: str, ranks: np.ndarray, baseline: np.ndarray, groups: np.ndarray, where: str) -> None:
+    """Paired gains, reached where the interval lies above 0."""
+    for row in paired_gain(ranks, baseline, groups, top=TOP).itertuples():
+        RESULTS.append(
+            Result(
+                name=f"{name}: gain in {row.figure.replace('_', '-')}",
+                value=row.value,
+                unit="",
+                ci_low=row.ci_low,
+                ci_high=row.ci_high,
+                target="interval above 0",
+                reached=bool(row.ci_low > 0),
+                data=where,
+            )
+        )
+
+
+def as_published(knowledge: Knowledge, patients: PatientSymptoms) -> None:
+    """All cases of 0.1.14 with the knowledge of 2024-04, which has seen the publications of many of them."""
+    where = "0.1.14, HPO 2024-04-24"
+    groups, cited, fold = publications(patients), is_cited(knowledge, patients), fold_of(patients)
+    ranks = {}
+    for name, params in (("baseline", BASELINE), ("plain", PLAIN), ("ranker", RankingParams())):
+        ranks[name] = true_ranks(Ranker.of(knowledge, params), patients)
+    exomiser = ("Exomiser, phenotype only, published", EXOMISER)
+    add_ranks("as published, plain, knowledge only", ranks["plain"], groups, where, peers=exomiser)
+    add_ranks(
+        "as published, ranker, knowledge only", ranks["ranker"], groups, where, (0.37, 0.49, 0.60), exomiser
+    )
+    rest = fold >= 2
+    add_ranks(
+        "as published, ranker, knowledge only, folds 2 to 4", ranks["ranker"][rest], groups[rest], where,
+        (0.37, 0.49, 0.60),
+    )  # fmt: skip
+    for said, inside in (("cited by the knowledge", cited), ("not cited", ~cited)):
+        add_ranks(
+            f"as published, ranker, knowledge only, {said}", ranks["ranker"][inside], groups[inside], where
+        )
+    add_gains("as published, ranker against plain", ranks["ranker"], ranks["plain"], groups, where)
+    for name, ranks_of in cross_fitted(knowledge, patients, fold).items():
+        add_ranks(
+            f"as published, {name}, has seen cases of other publications",
+            ranks_of,
+            groups,
+            where,
+            (0.41, 0.54, 0.64),
+        )
+
+
+def cross_fitted(knowledge: Knowledge, patients: PatientSymptoms, fold: np.ndarray) -> dict[str, np.ndarray]:
+    """Ranks by boosters on knowledge alone, each learned from the cases of the other folds, at most 20 per disease."""
+    named = {
+        "re-ranker": WITHOUT_CASES,
+        "re-ranker that sees what was looked for": (*WITHOUT_CASES, *OF_EXCLUDED),
+    }
+    params = RERANK.replaced({"candidates": 100, "features": (*WITHOUT_CASES, *OF_EXCLUDED)})
+    candidates = Candidates.of(knowledge, None, RankingParams(), params)
+    columns, disease = candidates.ranker.columns, patients.cases["disease"].to_numpy(dtype=object)
+    tables = [candidates.table(case) for case in candidates.ranker.code(patients)]
+    few = patients.cases["case_id"].isin(few_per_disease(patients, 20, 0).cases["case_id"]).to_numpy()
+    ranks = {name: np.empty(len(tables)) for name in named}
+    for j in range(fold.max() + 1):
+        chosen = np.flatnonzero((fold != j) & few)
+        learned = learned_of((tables[i][:2] for i in chosen), columns, disease[chosen])
+        for name, features in named.items():
+            booster = fit_booster([learned], params.replaced({"features": features}))
+            reads = [RERANK_FEATURES.index(feature) for feature in features]
+            for i in np.flatnonzero(fold == j):
+                best, table, scores = tables[i]
+                order = booster.predict(table[:, reads], num_threads=1)
+                ranks[name][i] = rank_of(reordered(scores, best, order), columns.get(disease[i], -1))
+    return ranks
+
+
+def by_publication(knowledge: Knowledge, patients: PatientSymptoms) -> None:
+    """Five folds of publications; knowledge without what cites the test publications, and training cases mixed in."""
+    where = "0.1.24, HPO 2025-01-16"
+    names = ("baseline", "plain", "ranker", "re-ranker")
+    rank = {name: [] for name in names}
+    matched = {name: [] for name in names}
+    seen: dict[str, list[JudgedCase]] = {"ranker": [], "re-ranker": []}
+    groups, disease, trained, number, took = [], [], [], [], []
+    for fold in publication_folds(knowledge, patients):
+        reranker = Reranker.fit(fold.knowledge, fold.train, RankingParams(), RERANK)
+        ranker, baseline = reranker.ranker, Ranker.of(fold.knowledge, BASELINE, fold.train)
+        n_cases = ranker.profiles.n_cases
+        for case, own in zip(ranker.code(fold.test), fold.test.cases["disease"], strict=True):
+            true = ranker.columns.get(own, -1)
+            of_case = ranker.components(case)
+            start = time.process_time()
+            reranked = reranker.scores(case)
+            took.append(time.process_time() - start)
+            scores = {
+                "baseline": baseline.scores(case),
+                "plain": ranker.plain_scores(of_case),
+                "ranker": ranker.scores(case, of_case),
+                "re-ranker": reranked,
+            }
+            for name, of_name in scores.items():
+                rank[name].append(rank_of(of_name, true))
+                matched[name].append(matched_rank(of_name, true, n_cases))
+            for name, cases in seen.items():
+                cases.append(judged(scores[name], true))
+        groups += publications(fold.test).tolist()
+        disease += fold.test.cases["disease"].tolist()
+        trained += training_cases(fold.train, fold.test).tolist()
+        number += [fold.number] * len(fold.test)
+        print(f"fold {fold.number}: {len(fold.test)} cases", flush=True)
+    rank, matched = ({k: np.array(v) for k, v in d.items()} for d in (rank, matched))
+    groups, disease, trained, number = map(np.array, (groups, disease, trained, number))
+    targets = {"ranker": (0.263, 0.391, 0.528), "re-ranker": (0.42, 0.52, 0.62)}
+    for name in names:
+        add_ranks(f"folds, {name}", rank[name], groups, where, targets.get(name, (None,) * 3))
+        add(
+            f"folds, {name}: macro top-1", macro_top(rank[name], disease), data=where,
+            target={"ranker": (">=", 0.224), "re-ranker": (">=", 0.383)}.get(name),
+        )  # fmt: skip
+        add_ranks(f"folds, {name}, among diseases alike in having cases", matched[name], groups, where)
+        if name != "baseline":
+            add_gains(f"folds, {name} against baseline", rank[name], rank["baseline"], groups, where)
+        for said, (least, most) in TRAINING.items():
+            inside = (trained >= least) & (trained <= most)
+            target = (0.13 if said == "no training case" and name in targets else None, None, None)
+            add_ranks(f"folds, {name}, {said}", rank[name][inside], groups[inside], where, target)
+    later = number >= 2
+    for name in ("ranker", "re-ranker"):
+        add_ranks(f"folds, {name}, folds 2 to 4", rank[name][later], groups[later], where, targets[name])
+        calibration(name, seen[name], groups, number, where)
+    add_gains(
+        "folds, re-ranker against ranker, among diseases alike in having cases", matched["re-ranker"],
+        matched["ranker"], groups, where,
+    )  # fmt: skip
+    add("speed, re-ranked case, processor time", 1e3 * np.median(took), "ms", ("<=", 3), data=where)
+
+
+def calibration(
+    name: str, cases: list[JudgedCase], groups: np.ndarray, number: np.ndarray, where: str
+) -> None:
+    """Probabilities and sets fitted on the other folds, judged on each; the models of those folds saw this fold's labels."""
+    first, covered, errors = np.empty(len(cases)), np.empty(len(cases), dtype=bool), []
+    right = np.array([case.right == 0 for case in cases])
+    raw = np.array([case.raw[0] for case in cases])
+    for fold in np.unique(number):
+        inside = number == fold
+        maps = RankProbabilities.fit(
+            [c for c, i in zip(cases, inside, strict=True) if not i], groups[~inside]
+        )
+        first[inside] = [maps.of(cases[i].raw)[0] for i in np.flatnonzero(inside)]
+        covered[inside] = [cases[i].gap <= maps.gap for i in np.flatnonzero(inside)]
+        errors.append(expected_calibration_error(first[inside], right[inside]))
+    add(f"calibration, {name}, raw: error", expected_calibration_error(raw, right), data=where)
+    for fold, error in enumerate(errors):
+        add(f"calibration, {name}, fold {fold}: error", error, "", ("<=", 0.05), data=where)
+    for share, value in zip((0.1, 0.2, 0.5), selective_accuracy(first, right, (0.1, 0.2, 0.5)), strict=True):
+        add(
+            f"calibration, {name}: top-1 of the {share:.0%} most confident", value, "",
+            (">=", 0.90) if share == 0.1 else None, data=where,
+        )  # fmt: skip
+    _, code = np.unique(groups, return_inverse=True)
+    per_publication = (np.bincount(code, covered) / np.bincount(code)).mean()
+    RESULTS.append(
+        Result(
+            f"calibration, {name}: coverage of 90 % sets, mean over publications", per_publication, "",
+            target="0.88 to 0.92", reached=bool(0.88 <= per_publication <= 0.92), data=where,
+        )
+    )  # fmt: skip
+    add(f"calibration, {name}: coverage of 90 % sets, mean over cases", covered.mean(), data=where)
+
+
+def forward(knowledge: Knowledge, old: PatientSymptoms, new: PatientSymptoms) -> None:
+    """Knowledge and cases of early 2024, cases of publications that came later."""
+    before = set(publications(old))
+    ids = new.cases["case_id"][[p not in before for p in publications(new)]]
+    new = new.select(ids)
+    where = "HPO 2024-04-24 and cases of 0.1.14, new publications of 0.1.24"
+    groups = publications(new)
+    reranker = Reranker.fit(knowledge, old, RankingParams(), RERANK)
+    ranks, sure, right = {"ranker": [], "re-ranker": []}, {"ranker": [], "re-ranker": []}, {}
+    for case, own in zip(reranker.ranker.code(new), new.cases["disease"], strict=True):
+        true = reranker.ranker.columns.get(own, -1)
+        for name, scores in (
+            ("ranker", reranker.ranker.scores(case)), ("re-ranker", reranker.scores(case)),
+        ):  # fmt: skip
+            ranks[name].append(rank_of(scores, true))
+            sure[name].append(judged(scores, true).raw[0])
+    baseline = true_ranks(Ranker.of(knowledge, BASELINE, old), new)
+    add_ranks("forward in time, baseline", baseline, groups, where)
+    for name, of_name in {n: np.array(r) for n, r in ranks.items()}.items():
+        right[name] = of_name == 1
+        add_ranks(f"forward in time, {name}", of_name, groups, where)
+        add_gains(f"forward in time, {name} against baseline", of_name, baseline, groups, where)
+        value = selective_accuracy(np.array(sure[name]), right[name], (0.1,))[0]
+        add(f"forward in time, {name}: top-1 of the 10% most confident", value, "", (">=", 0.70), data=where)
+
+
+def leaky(knowledge: Knowledge, patients: PatientSymptoms) -> None:
+    """All cases of 0.1.24 with the whole knowledge, cited ones apart."""
+    where = "0.1.24, HPO 2025-01-16, knowledge only"
+    groups, cited = publications(patients), is_cited(knowledge, patients)
+    ranks = {
+        n: true_ranks(Ranker.of(knowledge, p), patients)
+        for n, p in (("baseline", BASELINE), ("ranker", RankingParams()))
+    }
+    for name, of_name in ranks.items():
+        for said, inside in (("cited", cited), ("not cited", ~cited)):
+            add_ranks(f"whole knowledge, {name}, {said}", of_name[inside], groups[inside], where)
+    out = ~cited
+    add_gains(
+        "whole knowledge, ranker against baseline, not cited",
+        ranks["ranker"][out],
+        ranks["baseline"][out],
+        groups[out],
+        where,
+    )
+
+
+def some(
+    ranker: Ranker, patients: PatientSymptoms, least: int, rng: np.random.Generator
+) -> Iterator[tuple[CodedCase, int]]:
+    """Cases with at least ``least`` observed symptoms whose disease is ranked, drawn by publication and then by case."""
+    groups = publications(patients)
+    coded = list(ranker.code(patients))
+    true = np.array([ranker.columns.get(d, -1) for d in patients.cases["disease"]])
+    fits = np.array(
+        [t >= 0 and ranker.ranked[t] and len(c.observed) >= least for c, t in zip(coded, true, strict=True)]
+    )
+    order = rng.permutation(np.flatnonzero(fits))
+    _, first = np.unique(groups[order], return_index=True)
+    for i in order[np.sort(first)]:
+        yield coded[i], int(true[i])
+
+
+def robustness(ranker: Ranker, patients: PatientSymptoms) -> None:
+    """One of five symptoms replaced by noise; two diseases in one patient."""
+    where = "0.1.14, HPO 2024-04-24, knowledge only, one case per publication"
+    rng = np.random.default_rng(0)
+    chosen = list(some(ranker, patients, 5, rng))[:SIMULATED]
+    used = np.unique(ranker.profiles.frequency.nonzero()[0])
+    clean, noisy = [], []
+    for case, true in chosen:
+        five = np.sort(rng.choice(case.observed, 5, replace=False))
+        other = five.copy()
+        other[rng.integers(5)] = rng.choice(np.setdiff1d(used, five))
+        for rows, ranks in ((five, clean), (np.sort(other), noisy)):
+            ranks.append(rank_of(ranker.scores(bare(case, rows)), true))
+    fall = np.mean(np.array(clean) <= 10) - np.mean(np.array(noisy) <= 10)
+    add(
+        "noise, 1 of 5 symptoms replaced: fall of top-10",
+        fall,
+        "",
+        ("<=", 0.08),
+        data=f"{where}, {len(chosen)} cases",
+    )
+    both = {"ranker": [], "pairs": [], "each alone": []}
+    for (a, first), (b, second) in zip(chosen[::2], chosen[1::2], strict=False):
+        if first == second:
+            continue
+        merged = bare(a, np.union1d(a.observed, b.observed))
+        wanted = {ranker.profiles.diseases[first], ranker.profiles.diseases[second]}
+        scores = ranker.scores(merged)
+        both["ranker"].append(max(rank_of(scores, first), rank_of(scores, second)) <= 10)
+        both["pairs"].append(wanted <= set(best_partners(ranker, merged, top=10)["disease"]))
+        alone = [rank_of(ranker.scores(bare(c, c.observed)), t) <= 10 for c, t in ((a, first), (b, second))]
+        both["each alone"].append(all(alone))
+    for name, hits in both.items():
+        add(
+            f"two diseases in one patient, {name}: both in the top 10", np.mean(hits), "",
+            (">=", 0.40) if name == "pairs" else None, data=f"{where}, {len(hits)} pairs",
+        )  # fmt: skip
+
+
+def bare(case: CodedCase, observed: np.ndarray) -> CodedCase:
+    """The case with these observed symptoms, all sure, and no excluded one."""
+    none = np.zeros(0, dtype=np.int32)
+    return CodedCase(
+        case.case_id, observed, np.ones(len(observed), np.float32), none, none.astype(np.float32)
+    )
+
+
+def answers_of_the_record(ranker: Ranker, case: CodedCase, start: np.ndarray) -> dict[int, bool]:
+    """What the record of a case says of symptoms that are not known at the start: yes, or no."""
+    return {int(t): True for t in np.setdiff1d(case.observed, start)} | {int(t): False for t in case.excluded}
+
+
+def questions(ranker: Ranker, patients: PatientSymptoms) -> None:
+    """Two symptoms are known, three more are asked for: by expected gain, or at random from the same questions."""
+    rng = np.random.default_rng(0)
+    chosen = list(some(ranker, patients, 5, rng))[:SIMULATED]
+    frequency = ranker.comparison.by_disease
+    kinds, ways = ("simulated patients", "answers of the record"), ("expected gain", "random")
+    hits: dict[tuple[str, str], list[bool]] = {(way, kind): [] for way in ways for kind in kinds}
+    for case, true in chosen:
+        start = np.sort(rng.choice(case.observed, 2, replace=False))
+        record = answers_of_the_record(ranker, case, start)
+        own = frequency[[true]].toarray()[0]
+        draw = rng.random(len(own))
+        for kind in kinds:
+            for way in ways:
+                state = bare(case, start)
+                for _ in range(3):
+                    among = np.array(sorted(record)) if kind == "answers of the record" else None
+                    asked = next_questions(ranker, state, top=10**6 if way == "random" else 1, among=among)
+                    if not len(asked):
+                        break
+                    term = ranker.index[
+                        asked["term"].iloc[rng.integers(len(asked)) if way == "random" else 0]
+                    ]
+                    yes = record.get(term) if among is not None else bool(draw[term] < own[term])
+                    state = with_answer(ranker, state, term, yes)
+                hits[way, kind].append(rank_of(ranker.scores(state), true) == 1)
+    where = "0.1.14, HPO 2024-04-24, knowledge only, 2 symptoms known, one case per publication"
+    for kind in kinds:
+        gained, random = (np.mean(hits[way, kind]) for way in ways)
+        add(
+            f"three questions, {kind}: top-1 by expected gain minus at random", gained - random, "",
+            (">=", 0.10) if kind == "simulated patients" else None, data=f"{where}, {len(chosen)} cases",
+        )  # fmt: skip
+        add(f"three questions, {kind}: top-1 by expected gain", gained, data=where)
+        add(f"three questions, {kind}: top-1 at random", random, data=where)
+
+
+def speed(ranker: Ranker, patients: PatientSymptoms) -> None:
+    """Processor time of a case and of opening sealed arrays."""
+    part = patients.select(patients.cases["case_id"].iloc[:500])
+    cases = list(ranker.code(part))
+    for case in cases:
+        ranker.scores(case)
+    took = []
+    for case in cases:
+        start = time.process_time()
+        ranker.scores(case)
+        took.append(time.process_time() - start)
+    add(
+        "speed, warm case, processor time",
+        1e3 * float(np.median(took)),
+        "ms",
+        ("<=", 1),
+        data="median of 500 cases",
+    )
+    arrays = ranker.arrays()
+    start = time.process_time()
+    opened = Ranker.from_arrays(arrays)
+    opened.scores(cases[0])
+    add("speed, sealed arrays to first case, processor time", time.process_time() - start, "s", ("<=", 1))
+    size = sum(a.nbytes for a in arrays.values()) / 1e6
+    add("memory, sealed arrays", size, "MB", ("<=", 300))
+
+
+def section(name: str, run: Callable[[], None]) -> None:
+    start = time.process_time()
+    run()
+    print(f"{name}: {time.process_time() - start:.0f} s of processor time", flush=True)
+    write("diagnosis", RESULTS, command="make bench NAME=diagnosis")
+
+
+def main() -> None:
+    knowledge, patients = data(*OLD)
+    ranker = Ranker.of(knowledge)
+    section("speed", lambda: speed(ranker, patients))
+    section("robustness", lambda: robustness(ranker, patients))
+    section("questions", lambda: questions(ranker, patients))
+    section("as published", lambda: as_published(knowledge, patients))
+    new_knowledge, new = data(*NEW)
+    section("whole knowledge", lambda: leaky(new_knowledge, new))
+    section("folds", lambda: by_publication(new_knowledge, new))
+    section("forward in time", lambda: forward(knowledge, patients, data(OLD[0], NEW[1])[1]))
+
+
+if __name__ == "__main__":
+    main()
