@@ -21,6 +21,7 @@ from medanomaly.diagnosis.ranking.probabilities import (
 )
 from medanomaly.diagnosis.ranking.ranker import Ranker
 from medanomaly.diagnosis.ranking.rerank import (
+    OF_EXCLUDED,
     RERANK_FEATURES,
     WITHOUT_CASES,
     Candidates,
@@ -106,6 +107,15 @@ def test_the_reranker_learns_what_its_cases_show(reranker, small_ontology):
     assert first == ["OMIM:1", "OMIM:2", "OMIM:9"]
 
 
+def test_the_sealed_reranker_scores_alike(reranker, knowledge, small_ontology, tmp_path):
+    case = one(reranker.ranker, small_ontology, {FOCAL: 1.0, DEFECT: 0.5, DELAY: None})
+    np.savez(tmp_path / "r.npz", **reranker.arrays())
+    with np.load(tmp_path / "r.npz", allow_pickle=False) as arrays:
+        opened = Reranker.from_arrays(dict(arrays))
+    np.testing.assert_array_equal(opened.scores(case), reranker.scores(case))
+    assert opened.columns == reranker.columns
+
+
 def test_candidates_have_all_features_and_no_nan(reranker, small_ontology):
     for terms in ({FOCAL: 1.0}, {FOCAL: None, DELAY: 0.2}, {SEIZURE: None}):
         case = one(reranker.ranker, small_ontology, terms)
@@ -126,6 +136,22 @@ def test_without_cases_knowledge_stands_for_both(knowledge, small_ontology):
     np.testing.assert_array_equal(table[:, names.index("cosine")], table[:, names.index("knowledge_cosine")])
     assert not table[:, names.index("nearest_case")].any()
     assert set(WITHOUT_CASES) < set(RERANK_FEATURES)
+
+
+def test_what_was_looked_for_is_compared_only_where_it_is_asked_for(knowledge, small_ontology):
+    names = list(RERANK_FEATURES)
+    columns = [names.index(name) for name in OF_EXCLUDED]
+    terms = {FOCAL: 1.0, DEFECT: None, STROKE: None}
+    usual = Candidates.of(knowledge, None, RankingParams(), RerankParams())
+    assert not set(OF_EXCLUDED) & set(usual.params.features)
+    case = one(usual.ranker, small_ontology, terms)
+    assert not usual.table(case)[1][:, columns].any()
+    asked = Candidates.of(knowledge, None, RankingParams(), RerankParams(features=RERANK_FEATURES))
+    found = asked.table(case)[1][:, columns]
+    assert found[:, 0].tolist() == [0, 2]
+    f = asked.ranker.profiles.frequency.toarray()[:, 1] * asked.ranker.information
+    rows = [small_ontology.index[t] for t in (DEFECT, STROKE)]
+    assert found[:, 1].tolist() == pytest.approx([0, f[rows].sum() / f.sum()], rel=1e-5)
 
 
 def test_frequent_diseases_do_not_rule(known_cases):

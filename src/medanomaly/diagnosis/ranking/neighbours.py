@@ -1,10 +1,13 @@
 """Known cases that are like a case: what both have, as a share of what either has (simGIC, Pesquita et al. 2008)."""
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import sparse
 
 from medanomaly.diagnosis.patients import PatientSymptoms
 from medanomaly.diagnosis.ranking.kernels import nearest
+from medanomaly.diagnosis.ranking.packing import packed_sparse, unpacked_sparse
 from medanomaly.diagnosis.ranking.ranker import CodedCase, Ranker
 
 
@@ -56,6 +59,16 @@ class Neighbours:
         return cls(
             ranker.information, ranker.ancestors, empty, np.zeros(0, dtype=np.int64), len(ranker.columns)
         )
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What is not in the ranker, as arrays; :meth:`from_arrays` reads them."""
+        return {**packed_sparse("closed", self.closed), "disease": self.disease}
+
+    @classmethod
+    def from_arrays(cls, ranker: Ranker, arrays: Mapping[str, np.ndarray]) -> "Neighbours":
+        """The known cases that :meth:`arrays` described."""
+        closed = unpacked_sparse("closed", arrays)
+        return cls(ranker.information, ranker.ancestors, closed, arrays["disease"], len(ranker.columns))
 
     def __len__(self) -> int:
         return len(self.disease)

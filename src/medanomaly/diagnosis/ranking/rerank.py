@@ -1,6 +1,6 @@
 """Re-rank the best candidates by gradient boosting (LambdaMART, Burges 2010) that learned from cases with a diagnosis."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ from medanomaly.diagnosis.patients import PatientSymptoms
 from medanomaly.diagnosis.ranking.closer_look import even_weights
 from medanomaly.diagnosis.ranking.features import FEATURES
 from medanomaly.diagnosis.ranking.neighbours import Neighbours
+from medanomaly.diagnosis.ranking.packing import packed_texts, unpacked_texts
 from medanomaly.diagnosis.ranking.params import RankingParams
 from medanomaly.diagnosis.ranking.ranker import CodedCase, Ranker, best_first
 
@@ -32,7 +33,11 @@ OF_PLACE = (
 )
 OF_NEIGHBOURS = ("nearest_case", "three_nearest_cases")
 OF_CASE = ("symptoms", "excluded_symptoms")
-RERANK_FEATURES = (*OF_MIXTURE, *OF_KNOWLEDGE, *OF_PLACE, *OF_NEIGHBOURS, *OF_CASE)
+# which symptoms a report lists as absent says much of the disease it was written on: whoever writes it looks for what the
+# disease often has; off by default, because a case without a suspicion has no such list
+OF_EXCLUDED = ("excluded_known", "excluded_share")
+RERANK_FEATURES = (*OF_MIXTURE, *OF_KNOWLEDGE, *OF_PLACE, *OF_NEIGHBOURS, *OF_CASE, *OF_EXCLUDED)
+USUAL_FEATURES = RERANK_FEATURES[: -len(OF_EXCLUDED)]
 # what knows no difference between a disease with cases and one without, but by its profile
 WITHOUT_CASES = (*OF_MIXTURE, "score", "score_gap", "place", "ratio_gap", *OF_CASE)
 
@@ -55,7 +60,7 @@ class RerankParams(Params):
 
     candidates: int = Field(default=50, ge=2)
     more: int = Field(default=15, ge=0)
-    features: tuple[str, ...] = RERANK_FEATURES
+    features: tuple[str, ...] = USUAL_FEATURES
     per_disease: int = Field(default=20, ge=1)
     folds: int = Field(default=4, ge=2)
     rounds: int = Field(default=250, ge=1)
@@ -130,9 +135,20 @@ class Candidates:
                 like[1, candidates],
                 len(case.observed) * whole,
                 len(case.excluded) * whole,
+                *self._excluded(case, candidates),
             ]
         )
         return candidates, features.astype(np.float32), scores
+
+    def _excluded(self, case: CodedCase, candidates: np.ndarray) -> np.ndarray:
+        """(2, k): how many excluded symptoms each candidate has, and their share of all its information."""
+        if not set(OF_EXCLUDED) & set(self.params.features) or not len(case.excluded):
+            return np.zeros((2, len(candidates)))
+        table = self.ranker.comparison.by_disease[candidates]
+        absent = table[:, case.excluded]
+        information = self.ranker.information
+        total = np.maximum(table @ information, 1e-6)
+        return np.stack([(absent > 0) @ case.excluded_weight, absent @ information[case.excluded] / total])
 
 
 @dataclass(frozen=True)
@@ -154,20 +170,31 @@ class Learned:
 
 def learned_from(candidates: Candidates, patients: PatientSymptoms) -> Learned:
     """Candidates of the cases that have their own disease among them."""
-    features, right, sizes, diseases = [], [], [], []
-    for case, disease in zip(candidates.ranker.code(patients), patients.cases["disease"], strict=True):
-        columns, table, _ = candidates.table(case)
-        hit = columns == candidates.ranker.columns.get(disease, -1)
+    tables = (candidates.table(case)[:2] for case in candidates.ranker.code(patients))
+    return learned_of(tables, candidates.ranker.columns, patients.cases["disease"])
+
+
+def learned_of(
+    tables: Iterable[tuple[np.ndarray, np.ndarray]], columns: Mapping[str, int], diseases: Iterable[str]
+) -> Learned:
+    """The same of candidates that were compared already.
+
+    Raises:
+        ConfigurationError: no case has its own disease among its candidates.
+    """
+    features, right, sizes, found = [], [], [], []
+    for (candidates, table), disease in zip(tables, diseases, strict=True):
+        hit = candidates == columns.get(disease, -1)
         if hit.any():
             features.append(table)
             right.append(hit)
-            sizes.append(len(columns))
-            diseases.append(disease)
+            sizes.append(len(candidates))
+            found.append(disease)
     if not features:
         raise ConfigurationError(
             "no case has its own disease among the candidates", remedy="Bring cases with a diagnosis."
         )
-    return Learned(np.concatenate(features), np.concatenate(right), np.array(sizes), np.array(diseases))
+    return Learned(np.concatenate(features), np.concatenate(right), np.array(sizes), np.array(found))
 
 
 def few_per_disease(patients: PatientSymptoms, most: int, seed: int) -> PatientSymptoms:
@@ -268,9 +295,42 @@ class Reranker:
         """(n,) float32; diseases that are no candidates stand below all that are, in the order of the ranker."""
         columns, table, scores = self.candidates.table(case)
         learned = self.booster.predict(table[:, self.reads], num_threads=1)
-        others = np.isfinite(scores)
-        others[columns] = False
-        if others.any():
-            scores[others] += learned.min() - 1 - scores[others].max()
-        scores[columns] = learned
-        return scores
+        return reordered(scores, columns, learned)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Everything as arrays without objects, for ``np.savez``; :meth:`from_arrays` reads them."""
+        c = self.candidates
+        parts = {"ranker": c.ranker.arrays(), "neighbours": c.neighbours.arrays()}
+        if c.alone is not c.ranker:
+            parts["alone"] = c.alone.arrays()
+        return {
+            **{f"{part}.{name}": values for part, of in parts.items() for name, values in of.items()},
+            "booster": packed_texts([self.booster.model_to_string()]),
+            "params": packed_texts([c.params.model_dump_json()]),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Reranker":
+        """The re-ranker that :meth:`arrays` described."""
+        import lightgbm
+
+        def part(name: str) -> dict[str, np.ndarray]:
+            return {k.removeprefix(f"{name}."): v for k, v in arrays.items() if k.startswith(f"{name}.")}
+
+        params = RerankParams.model_validate_json(unpacked_texts(arrays["params"])[0])
+        ranker = Ranker.from_arrays(part("ranker"))
+        alone = Ranker.from_arrays(part("alone")) if part("alone") else ranker
+        neighbours = Neighbours.from_arrays(ranker, part("neighbours"))
+        booster = lightgbm.Booster(model_str=unpacked_texts(arrays["booster"])[0])
+        return cls(Candidates(ranker, alone, neighbours, params), booster, params.features)
+
+
+def reordered(scores: np.ndarray, columns: np.ndarray, learned: np.ndarray) -> np.ndarray:
+    """Scores in which those of the candidates are what was learned, and the others follow below in their own order."""
+    scores = scores.copy()
+    others = np.isfinite(scores)
+    others[columns] = False
+    if others.any():
+        scores[others] += learned.min() - 1 - scores[others].max()
+    scores[columns] = learned
+    return scores
