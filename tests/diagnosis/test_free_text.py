@@ -4,14 +4,15 @@ import csv
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.diagnosis.knowledge.ontology import read_ontology
 from medanomaly.diagnosis.knowledge.source import find_knowledge
-from medanomaly.diagnosis.patients import SYMPTOM_COLUMNS
+from medanomaly.diagnosis.patients import CASE_COLUMNS, SYMPTOM_COLUMNS
 from medanomaly.diagnosis.text.own_names import own_names
-from medanomaly.diagnosis.text.read import MOST_CHARACTERS, NoteReader
+from medanomaly.diagnosis.text.read import MOST_CHARACTERS, NO_SYMPTOM, NoteReader
 from medanomaly.diagnosis.text.words import normal, stem
 
 TERMS = {
@@ -73,6 +74,8 @@ def said(reader, text):
         ("Short and broad thumbs.", ["Short thumb", "Broad thumb"]),
         ("Short stature, broad thumbs.", ["Broad thumb"]),
         ("An ataxic gait.", ["Gait ataxia"]),
+        ("short fingers or toes", ["Brachydactyly"]),
+        ("short fingers, toes", ["Short toe"]),
         ("Anaemia, ANEMIA, anæmia", ["Anemia"] * 3),
         ("Ferritin in serum was low.", [NAMES["HP:0012343"]]),
         ("Loss of hearing on both sides", ["Hearing impairment"]),
@@ -125,6 +128,8 @@ def test_typing_errors_are_corrected_only_where_one_word_can_be_meant(reader, te
         ("Hearing loss was suspected but ruled out", ["-Hearing impairment"]),
         ("Hearing loss could not be ruled out", ["?Hearing impairment"]),
         ("He doesn't have fever. He isn't ataxic.", ["-Fever", "-Ataxia"]),
+        ("Ataxia, seizure-free for two years", ["Ataxia", "-Seizure"]),
+        ("Ataxia, free T4 low, fever", ["Ataxia", "Fever"]),
         ("Kein Fieber, aber eine Ataxie", ["-Fever", "Ataxia"]),
         ("Pas de fièvre, mais une ataxie", ["-Fever", "Ataxia"]),
         ("no", []),
@@ -144,6 +149,8 @@ def test_what_a_note_denies_is_excluded(reader, text, expected):
         ("Ataxia?", ["Ataxia"]),
         ("History of fever; now ataxia", ["?Fever", "Ataxia"]),
         ("No history of fever", ["-Fever"]),
+        ("A 3-month history of ataxia", ["Ataxia"]),
+        ("The fever has stopped, she has ataxia", ["?Fever", "Ataxia"]),
         ("Probably no fever", ["-?Fever"]),
         ("V. a. Ataxie, Zustand nach Fieber", ["?Ataxia", "?Fever"]),
     ],
@@ -191,6 +198,16 @@ def test_the_table_says_where_and_why_and_what_was_left_out(reader):
     assert reader.read({"b": "asd"}).mentions.empty
 
 
+def test_notes_become_patients_and_a_note_without_symptoms_is_refused(reader):
+    cases = pd.DataFrame({"case_id": ["a", "b", "c"]}).reindex(columns=list(CASE_COLUMNS))
+    notes = reader.read({"a": "Ataxia.", "b": "Seen today.", "c": "The father has ataxia."})
+    patients = notes.patients(cases)
+    assert patients.cases["case_id"].tolist() == ["a"]
+    assert patients.symptoms["term"].tolist() == ["HP:0001251"]
+    assert dict(patients.refused.itertuples(index=False)) == dict.fromkeys("bc", NO_SYMPTOM)
+    assert patients.unread["given"].tolist() == ["ataxia"]
+
+
 def test_denial_twice_is_no_contradiction(reader):
     notes = reader.read({"a": "No fever. No fever."})
     assert notes.symptoms["excluded"].tolist() == [True]
@@ -211,7 +228,7 @@ def test_denial_twice_is_no_contradiction(reader):
 def test_texts_that_are_no_notes_are_read_in_time(reader, text):
     began = time.process_time()
     notes = reader.read({"a": text})
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 20
     for row in notes.mentions.itertuples():
         assert text[row.start : row.end] == row.given
 

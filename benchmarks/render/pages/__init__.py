@@ -1,7 +1,15 @@
 """What each page of ``docs/results`` shows."""
 
 from benchmarks.render.page import Page
-from benchmarks.render.pages import diagnosis_ranking, environments, imaging, signals, spine, tabular
+from benchmarks.render.pages import (
+    diagnosis,
+    diagnosis_ranking,
+    environments,
+    imaging,
+    signals,
+    spine,
+    tabular,
+)
 
 PAGES: tuple[Page, ...] = (
     environments.PAGE,
@@ -10,4 +18,5 @@ PAGES: tuple[Page, ...] = (
     signals.PAGE,
     imaging.PAGE,
     diagnosis_ranking.PAGE,
+    diagnosis.PAGE,
 )

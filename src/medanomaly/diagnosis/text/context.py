@@ -34,6 +34,7 @@ _KINDS = {
     "unlikely": told.UNLIKELY,
     "absent_before": told.ABSENT_BEFORE,
     "absent": told.ABSENT_EITHER,
+    "absent_after": told.ABSENT_AFTER,
     "relative": told.RELATIVES,
     "likely": told.LIKELY,
     "past": told.PAST,
@@ -48,7 +49,7 @@ _WEIGHTS = {
     "past": WEIGHT_PAST,
     "unlikely": WEIGHT_LIKELY,
 }
-_EXCLUDING = frozenset(("absent", "absent_before", "unlikely"))
+_EXCLUDING = frozenset(("absent", "absent_before", "absent_after", "unlikely"))
 _SPEAK_OF = frozenset((*_EXCLUDING, *_WEIGHTS, "present"))
 _UNSURE = frozenset(("likely", "possible", "unlikely"))
 _SAYS_ANEW = frozenset((*_UNSURE, "past", "present", "patient"))
@@ -207,8 +208,8 @@ class _Statement:
         """Whether a phrase is said of what stands before it: "seizures were absent", but "absent reflexes"."""
         clause = self._clause(phrase.start)
         before = range(clause.start, phrase.start)
-        if phrase.kind == "absent_before":
-            return False
+        if phrase.kind in ("absent_before", "absent_after"):
+            return phrase.kind == "absent_after"
         # "cough, fever, rash: all denied"
         if phrase.kind in _EXCLUDING and self.words[phrase.start - 1].written == ":":
             before = range(self.at.start, phrase.start)
@@ -257,6 +258,10 @@ class _Statement:
 
     def backward(self, phrase: _Phrase) -> range:
         """What a phrase says something of, before it."""
+        if phrase.kind == "absent_after":
+            # with or without a hyphen
+            near = 2 if self.words[phrase.start - 1].written == "-" else 1
+            return range(max(self.at.start, phrase.start - near), phrase.start)
         start, clause, named = phrase.start, self._clause(phrase.start), False
         while start > self.at.start:
             p = start - 1

@@ -26,7 +26,10 @@ no increase in; no increase of; no change in; no change of; not only; no improve
 doubt; not certain whether; not clear whether; no wonder; no further; not always; not yet clear; no worsening
 of; no progression of; no significant change in; nicht nur; keine änderung; pas seulement; non seulement; no
 cause for; no treatment for; no reason for; no explanation for; without change in; not improved; not explained
-by; not due to; not because of; no relief of; no response of
+by; not due to; not because of; no relief of; no response of; hour history of; hours history of; day history
+of; days history of; week history of; weeks history of; month history of; months history of; year history of;
+years history of; long history of; standing history of; recent history of; current history of; history of
+present illness
 """
 # what stands before is not there, where these end their statement; else they act on what follows
 ABSENT_EITHER = """
@@ -38,7 +41,9 @@ not been documented; not been present; doesn t; don t; didn t; isn t; hasn t; ha
 t; ausgeschlossen; verneint; nicht vorhanden; nicht nachweisbar; nicht aufgetreten; nicht beobachtet; nicht
 bekannt; fehlt; fehlen; nein; nicht; absent*; exclu*; non retrouvé*; non présent*; nié*; non
 """
-# the two above, of something that is likely absent
+# the symptom right before is not there: "seizure-free"
+ABSENT_AFTER = "free; frei"
+# the kinds above, of something that is likely absent
 UNLIKELY = "unlikely; improbable; unwahrscheinlich; peu probable*"
 # what is named here is there, whatever was said before
 PRESENT = """
@@ -67,8 +72,9 @@ PAST = """
 history of; h o; past history of; past medical history of; past medical history; medical history; previous;
 previously; prior; former; formerly; used to have; used to be; had in the past; status post; s p; resolved;
 transient; remote; in remission; as a baby; outgrew; outgrown; no longer has; no longer had; recovered from;
-surgically corrected; after surgery for; zustand nach; z n; früher*; ehemals; anamnestisch; antécédent de;
-antécédent d; antécédents de; antécédents d; ancien*; autrefois
+surgically corrected; after surgery for; stopped; has stopped; have stopped; ceased; disappeared; subsided;
+zustand nach; z n; früher*; ehemals; anamnestisch; antécédent de; antécédent d; antécédents de; antécédents d;
+ancien*; autrefois
 """
 # people who are not the patient
 RELATIVES = """

@@ -71,12 +71,12 @@ class _Piece:
 
 @dataclass(frozen=True)
 class _Group:
-    """Pieces that may be a name: their positions in the run, how many stand before a gap (0: no gap), and whether words that
-    list stand between them."""
+    """Pieces that may be a name: their positions in the run, how many stand before a gap (0: no gap), and the joints ("," or
+    "&") between them."""
 
     picked: tuple[int, ...]
     before_gap: int
-    crossed: bool
+    crossed: str
 
 
 def is_barrier(words: Sequence[Word], at: int, text: str) -> bool:
@@ -171,7 +171,7 @@ def _groups(run: Sequence[_Piece], index: NameIndex) -> Iterator[_Group]:
     for start, piece in enumerate(run):
         if piece.concept not in mates:
             continue
-        open_groups = [_Group((start,), 0, False)]
+        open_groups = [_Group((start,), 0, "")]
         while open_groups:
             group = open_groups.pop()
             yield group
@@ -184,11 +184,11 @@ def _groups(run: Sequence[_Piece], index: NameIndex) -> Iterator[_Group]:
                     open_groups.append(_Group((*group.picked, to), before_gap, crossed))
 
 
-def _next_pieces(run: Sequence[_Piece], group: _Group) -> Iterator[tuple[int, int, bool]]:
+def _next_pieces(run: Sequence[_Piece], group: _Group) -> Iterator[tuple[int, int, str]]:
     """Where a group may go on: ``(position, before_gap, crossed)``."""
     at, crossed = group.picked[-1] + 1, group.crossed
     if at < len(run) and not run[at].concept:
-        at, crossed = at + 1, True
+        at, crossed = at + 1, crossed + ("," if run[at].word == "," else "&")
     while at < len(run) and run[at].concept:
         yield at, group.before_gap, crossed
         if not run[at].optional:
@@ -228,7 +228,7 @@ def _named(
     best: tuple[int, int] = (3, 0)
     names: list[Name] = []
     for name in candidates:
-        if group.crossed and not name.listed:
+        if not set(group.crossed) <= set(name.joints):
             continue
         if name.abbreviation and passage not in (name.abbreviation, name.abbreviation + "s"):
             continue

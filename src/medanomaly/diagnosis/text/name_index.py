@@ -28,7 +28,7 @@ _ABBREVIATION = re.compile(r"^(?=(?:.*[A-Z]){2})[A-Za-z0-9-]{2,7}$")
 # names that are everyday words with another meaning
 _EVERYDAY = word_set("corn boil cutting hopping jumping piles rosette fisting inertia hostile")
 _WITHOUT_MEANING = STOP_WORDS | CONJUNCTIONS
-_LISTS = re.compile(r"[,/]|\b(?:and|or|und|oder|et|ou)\b")
+_JOINS = re.compile(r"/|\b(?:and|or|und|oder|et|ou)\b")
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
 
 
@@ -36,14 +36,15 @@ class Name(NamedTuple):
     """A name of the term of ``row``.
 
     ``words`` and ``stems`` are sorted, without stop words. ``rank`` is 0 for the label, 1 for an exact synonym, 2 and 3 for
-    looser ones. ``listed``: the name itself joins or lists words. ``abbreviation``: the spelling that counts, or empty.
+    looser ones. ``joints``: the signs "," and "&" (and, or) that the name has itself. ``abbreviation``: the spelling that
+    counts, or empty.
     """
 
     row: int
     words: tuple[str, ...]
     stems: tuple[str, ...]
     rank: int
-    listed: bool
+    joints: str
     abbreviation: str
 
 
@@ -141,7 +142,8 @@ def _build(ontology: Ontology) -> NameIndex:
                 continue
             seen.add((words, abbreviation))
             known.update(words)
-            name = Name(row, words, stems, rank, bool(_LISTS.search(bare)), abbreviation)
+            joints = ("," if "," in bare else "") + ("&" if _JOINS.search(bare) else "")
+            name = Name(row, words, stems, rank, joints, abbreviation)
             concepts = frozenset(concepts)
             # also without the words of laboratories, where something is left: a note seldom says "circulating"
             for of in (concepts, concepts - LABORATORY) if concepts & LABORATORY else (concepts,):

@@ -7,7 +7,7 @@ import pandas as pd
 
 from medanomaly.core.errors import InputError
 from medanomaly.diagnosis.knowledge.ontology import Ontology
-from medanomaly.diagnosis.patients import SYMPTOM_COLUMNS
+from medanomaly.diagnosis.patients import CASE_COLUMNS, SYMPTOM_COLUMNS, PatientSymptoms
 from medanomaly.diagnosis.text.context import ordinary_words, read_context
 from medanomaly.diagnosis.text.mentions import find_mentions
 from medanomaly.diagnosis.text.name_index import build_index
@@ -15,6 +15,7 @@ from medanomaly.diagnosis.text.spelling import Spelling
 from medanomaly.diagnosis.text.words import words_of
 
 MOST_CHARACTERS = 1_000_000
+NO_SYMPTOM = "its text names no symptom of the patient"
 _MENTION_COLUMNS = (
     "case_id", "term", "name", "excluded", "weight", "relative", "why", "start", "end", "given", "misspelled"
 )  # fmt: skip
@@ -36,6 +37,20 @@ class NoteSymptoms:
     symptoms: pd.DataFrame
     left_out: pd.DataFrame
     mentions: pd.DataFrame
+
+    def patients(self, cases: pd.DataFrame) -> PatientSymptoms:
+        """The tables that every model reads; a case whose note names no symptom of the patient is refused.
+
+        Args:
+            cases: the columns of ``PatientSymptoms.cases``, one row per note.
+        """
+        empty = cases.loc[~cases["case_id"].isin(self.symptoms["case_id"]), "case_id"]
+        return PatientSymptoms(
+            cases=cases.loc[~cases["case_id"].isin(empty), list(CASE_COLUMNS)].reset_index(drop=True),
+            symptoms=self.symptoms[list(SYMPTOM_COLUMNS)],
+            refused=pd.DataFrame({"case_id": empty, "reason": NO_SYMPTOM}).reset_index(drop=True),
+            unread=self.left_out[["case_id", "given", "reason"]],
+        )
 
 
 class NoteReader:

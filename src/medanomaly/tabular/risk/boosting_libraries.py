@@ -11,7 +11,12 @@ from medanomaly.tabular.risk.fitting.design_matrices import TreeDesign, by_featu
 from medanomaly.tabular.risk.risk_model import Contributions, RiskModel
 
 
-def _optional(package: str, install: str) -> ModuleType:
+def optional_package(package: str, install: str) -> ModuleType:
+    """Import a package that only some models need.
+
+    Raises:
+        ConfigurationError: it is not installed; says what to install.
+    """
     try:
         return importlib.import_module(package)
     except ImportError:
@@ -52,7 +57,7 @@ class XGBoostRisk(RiskModel):
         self.random_state = random_state
 
     def _fit(self, features, y, patient, weight) -> None:
-        xgboost = _optional("xgboost", "xgboost-cpu (or xgboost)")
+        xgboost = optional_package("xgboost", "xgboost-cpu (or xgboost)")
         self.design_ = TreeDesign.fit(features, one_hot=True)
         fitted = xgboost.XGBClassifier(n_jobs=1, tree_method="hist", **self.get_params())
         fitted.fit(self.design_.transform(features), y, sample_weight=weight)
@@ -60,7 +65,7 @@ class XGBoostRisk(RiskModel):
         self.model_ = np.frombuffer(bytes(fitted.get_booster().save_raw("json")), dtype=np.uint8).copy()
 
     def _booster(self):
-        xgboost = _optional("xgboost", "xgboost-cpu (or xgboost)")
+        xgboost = optional_package("xgboost", "xgboost-cpu (or xgboost)")
         booster = xgboost.Booster({"nthread": 1})
         booster.load_model(bytearray(self.model_.tobytes()))
         return booster, xgboost.DMatrix
@@ -112,7 +117,7 @@ class LightGBMRisk(RiskModel):
         self.random_state = random_state
 
     def _fit(self, features, y, patient, weight) -> None:
-        lightgbm = _optional("lightgbm", "lightgbm")
+        lightgbm = optional_package("lightgbm", "lightgbm")
         self.design_ = TreeDesign.fit(features, one_hot=True)
         fitted = lightgbm.LGBMClassifier(
             n_jobs=1,
@@ -127,7 +132,7 @@ class LightGBMRisk(RiskModel):
         self.model_ = np.frombuffer(text, dtype=np.uint8).copy()
 
     def _predict(self, features: pd.DataFrame, **options) -> np.ndarray:
-        lightgbm = _optional("lightgbm", "lightgbm")
+        lightgbm = optional_package("lightgbm", "lightgbm")
         booster = lightgbm.Booster(model_str=self.model_.tobytes().decode())
         return np.asarray(booster.predict(self.design_.transform(features), num_threads=1, **options))
 
