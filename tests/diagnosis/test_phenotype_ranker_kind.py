@@ -133,7 +133,7 @@ def test_patients_without_a_diagnosis_are_ranked_without_probabilities(data):
     assert table.loc[unknown["split"] == "test", "p_value"].notna().all()
     assert left["rankings"]["probability"].isna().all()
     assert left["rankings"]["in_set"].isna().all()
-    assert left["reasons"]["case_id"].nunique() > 1
+    assert len(set(left["reasons"]["case_id"])) > 1
 
 
 def test_probabilities_never_rise_with_the_rank_and_sets_are_promised_where_publications_suffice(data):
