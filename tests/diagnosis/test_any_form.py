@@ -59,6 +59,12 @@ def test_a_list_holds_cases_of_any_form(small_ontology, tmp_path):
     assert read_patients(found, small_ontology) is found
 
 
+def test_two_cases_of_one_name_in_a_list_are_two_cases(small_ontology):
+    found = read_patients([PACKET, MAPPING | {"case": "case 7"}, PACKET], small_ontology)
+    assert found.cases["case_id"].tolist() == ["case 7", "case 7 (2)", "case 7 (3)"]
+    assert form_of([[PACKET]]) is None
+
+
 def test_folders_archives_and_tables_are_known_by_their_files(small_ontology, tmp_path):
     (tmp_path / "one.json").write_text(json.dumps(PACKET))
     assert form_of(tmp_path) == "phenopackets"

@@ -113,6 +113,13 @@ def test_what_is_no_symptom_of_the_patient_is_listed_with_the_reason(small_ontol
     assert said in found.unread["reason"].iloc[0]
 
 
+@pytest.mark.parametrize("broken", [{"subject": "Patient/p1"}, {"code": ["x"]}, {"onsetAge": {"value": {}}}])
+def test_a_malformed_resource_costs_only_itself(small_ontology, broken):
+    found = read_fhir(bundle(condition(SEIZURE) | broken, condition(STROKE)), small_ontology)
+    assert ("HP:0001297", False, 1.0) in terms(found)
+    assert len(found.unread) + len(found.symptoms) >= 2
+
+
 def test_each_patient_is_a_case_and_references_are_followed_in_each_form(small_ontology):
     patients = [{"resourceType": "Patient", "id": "a", "gender": "male"}, {"resourceType": "Patient"}]
     found = read_fhir(

@@ -14,7 +14,7 @@ from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.core.models import FitContext, ModelInput, kind
 from medanomaly.diagnosis.kinds import NAME, RERANKER
 from medanomaly.diagnosis.knowledge.source import read_knowledge
-from medanomaly.diagnosis.patients import read_symptoms, written_symptoms
+from medanomaly.diagnosis.patients import PatientSymptoms, read_symptoms, written_symptoms
 from medanomaly.diagnosis.readers.case_table import case_table
 from medanomaly.diagnosis.recipe import symptom_recipe
 from medanomaly.scoring.models import open_models
@@ -120,6 +120,34 @@ def test_what_cites_a_publication_of_test_is_left_out_of_the_knowledge(data):
     said = {name: ";".join(table["reference"]) for name, table in cited.items()}
     assert "PMID:11" in said["whole"]
     assert "PMID:11" not in said["held"]
+
+
+def test_patients_without_a_diagnosis_are_ranked_without_probabilities(data):
+    patients = data.inputs
+    nobody = patients.cases.assign(disease=pd.array([pd.NA] * len(patients), dtype="string"))
+    unknown = data.cases.assign(label=pd.array([pd.NA] * len(patients), dtype="Int8"))
+    unlabelled = PatientSymptoms(nobody, patients.symptoms, patients.refused, patients.unread)
+    of, bundle = fitted(ModelInput(unknown, unlabelled, data.about))
+    assert bundle.manifest["probabilities"] is None
+    table, left = of.score_table(of.open(bundle), ModelInput(unknown, unlabelled), {}, 0.2, None, 20)
+    assert table.loc[unknown["split"] == "test", "p_value"].notna().all()
+    assert left["rankings"]["probability"].isna().all()
+    assert left["rankings"]["in_set"].isna().all()
+    assert len(set(left["reasons"]["case_id"])) > 1
+
+
+def test_probabilities_never_rise_with_the_rank_and_sets_are_promised_where_publications_suffice(data):
+    of, few = fitted(data)
+    table = of.open(few).look(data.inputs).rankings
+    known = table[table["probability"].notna()]
+    assert known.groupby("case_id")["probability"].apply(lambda p: p.is_monotonic_decreasing).all()
+    assert known.groupby("case_id")["probability"].sum().max() <= 1 + 1e-9
+    # 27 of 30 calibration publications are of known diseases: too few for nine tenths of 31
+    assert table["in_set"].isna().all()
+    of, enough = fitted(data, coverage=0.8)
+    table = of.open(enough).look(data.inputs).rankings
+    assert table["in_set"].notna().all()
+    assert (table.groupby("case_id")["in_set"].sum() <= table.groupby("case_id")["set_size"].first()).all()
 
 
 def test_a_reranker_is_sealed_and_opened_with_its_trees_and_known_cases(data):

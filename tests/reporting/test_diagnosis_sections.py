@@ -89,6 +89,8 @@ def test_probabilities_are_shown_where_there_are_some():
     assert "mean gap between probability and what came true is 0.000" in section.text
     assert "holds the diagnosed one in 67\u00a0% of the cases" in section.text
     assert "has 3 diseases on average" in section.text
+    assert "Share in which the first disease was right" in section.figures[0].svg
+    assert "anomalous" not in section.figures[0].svg
     assert "holds the diagnosed one" not in probabilities(MODEL, measured(table, given=False), table).text
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.bundle import Bundle
+from medanomaly.core.bundle import Bundle, array_bytes
 from medanomaly.core.calibrated_bundle import MIN_REFERENCE, calibrated_bundle
 from medanomaly.core.conformal import p_values
 from medanomaly.core.manifest import require_kind
@@ -16,8 +16,7 @@ from medanomaly.diagnosis.evaluation import publications, without_publications
 from medanomaly.diagnosis.patients import PatientSymptoms
 from medanomaly.diagnosis.ranking.probabilities import RankProbabilities, judged, raw_probabilities
 from medanomaly.diagnosis.ranking.ranker import Ranker, best_first
-from medanomaly.diagnosis.ranking.rerank import Reranker, RerankParams
-from medanomaly.diagnosis.sealed_rankers import model_files, opened_model, ranker_of
+from medanomaly.diagnosis.ranking.rerank import Reranker
 from medanomaly.evaluation.ranked_answers import rank_of
 
 if TYPE_CHECKING:
@@ -45,6 +44,11 @@ OBSERVED = "observed"
 ASKED = 5
 
 
+def ranker_of(model: Ranker | Reranker) -> Ranker:
+    """What explains and knows the diseases: the ranker itself, or the one whose candidates are ordered again."""
+    return model.ranker if isinstance(model, Reranker) else model
+
+
 def fitted_ranker(data: ModelInput, params: "PhenotypeRankerParams", context: FitContext) -> Bundle:
     """Knowledge and train cases to a ranker, calibrated on the calibration publications, sealed.
 
@@ -68,7 +72,7 @@ def fitted_ranker(data: ModelInput, params: "PhenotypeRankerParams", context: Fi
     chances = fitted_probabilities(model, patients, data.cases, params.coverage)
     score = _look(model, chances, patients, params.top, context.name).score
     return calibrated_bundle(
-        model_files(model),
+        {f"{name}.npy": array_bytes(values) for name, values in model.arrays().items()},
         data.cases,
         score,
         name=context.name,
@@ -185,13 +189,15 @@ class SymptomScorer:
     """
 
     def __init__(self, bundle: Bundle):
-        from medanomaly.diagnosis.kinds import kinds
+        from medanomaly.diagnosis.kinds import RERANKER, kinds
 
         require_kind(bundle.manifest, kinds(), "a model of symptoms")
         self.bundle = bundle
         self.calibration = bundle.array("calibration.npy")
-        spec = bundle.manifest.options.get("rerank")
-        self.model = opened_model(bundle, None if spec is None else RerankParams.model_validate(spec))
+        names = [name.removesuffix(".npy") for name in bundle.files if name.endswith(".npy")]
+        arrays = {name: bundle.array(f"{name}.npy") for name in names}
+        again = bundle.manifest.kind == RERANKER
+        self.model = Reranker.from_arrays(arrays) if again else Ranker.from_arrays(arrays)
         self.ranker = ranker_of(self.model)
         spec = bundle.manifest.get("probabilities")
         self.chances = None if spec is None else RankProbabilities.from_dict(spec)

@@ -36,7 +36,8 @@ def form_of(raw: Any) -> str | None:
     if isinstance(raw, pd.DataFrame):
         return "table" if _has(raw.columns, "symptoms") else None
     many = isinstance(raw, Sequence) and not isinstance(raw, bytes) and len(raw) > 0
-    return "list" if many and all(form_of(one) for one in raw) else None
+    each = (isinstance(one, (Mapping, Path)) and form_of(one) is not None for one in raw) if many else ()
+    return "list" if many and all(each) else None
 
 
 def _form_of_path(path: Path) -> str | None:
@@ -170,7 +171,17 @@ def _named(one: Any, number: int) -> Any:
 
 
 def _many(raw: Sequence[Any], words: Words) -> PatientSymptoms:
-    return together([read_patients(_named(one, i), words) for i, one in enumerate(raw, start=1)])
+    parts, seen = [], set()
+    for i, one in enumerate(raw, start=1):
+        part = read_patients(_named(one, i), words)
+        ids = {*part.cases["case_id"], *part.refused["case_id"]}
+        # two cases of one name are two cases
+        if not ids.isdisjoint(seen):
+            tables = (part.cases, part.symptoms, part.refused, part.unread)
+            part = PatientSymptoms(*(t.assign(case_id=t["case_id"].astype(str) + f" ({i})") for t in tables))
+        seen |= ids
+        parts.append(part)
+    return together(parts)
 
 
 def _files(raw: Mapping[str, Path], words: Words) -> PatientSymptoms:

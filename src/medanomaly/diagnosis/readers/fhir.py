@@ -62,8 +62,15 @@ def read_fhir(source: Path | str | Mapping[str, Any], ontology: Ontology | Words
     if not found.patients:
         raise InputError("there is no Patient in the bundle", source=name)
     for _, resource in resources:
-        if resource.get("resourceType") != "Patient":
+        if resource.get("resourceType") == "Patient":
+            continue
+        try:
             found.add(resource)
+        except (AttributeError, TypeError, ValueError) as error:
+            kind = str(resource.get("resourceType"))
+            found.unread.append(
+                (next(iter(found.patients)), kind, f"the resource is no valid {kind}: {error}")
+            )
     return found.symptoms()
 
 

@@ -1,5 +1,6 @@
 """A page per case: the diseases in order, and what each symptom says for and against them, and who says so."""
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,8 +27,11 @@ REASON_COLUMNS = (
 
 
 def page_name(case_id: str) -> str:
-    """A case as the name of a file, the same on every system."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", str(case_id)).strip("._") or "case"
+    """A case as the name of a file, the same on every system; two cases never share one."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "_", str(case_id)).strip("._")
+    if plain == str(case_id):
+        return plain
+    return f"{plain or 'case'}-{hashlib.blake2b(str(case_id).encode(), digest_size=4).hexdigest()}"
 
 
 def case_pages(

@@ -139,7 +139,7 @@ def probabilities(model: str, metrics: pd.DataFrame, judged: pd.DataFrame) -> Se
     figure = Figure(
         "Is the first disease as likely as it says?",
         "On the diagonal, of the cases whose first disease was given 30 % some 30 % had it. Lines: 95 % intervals.",
-        reliability_diagram(curve),
+        reliability_diagram(curve, title="Share in which the first disease was right"),
     )
     return Section(f"Do the probabilities of {model_label(model)} come true?", said, figures=[figure])
 

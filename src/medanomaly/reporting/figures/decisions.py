@@ -105,13 +105,16 @@ def _draw_matrix(axes, counts: np.ndarray) -> None:
 
 
 @svg_figure
-def reliability_diagram(reliability: pd.DataFrame, baselines: Sequence[str] = ()) -> Drawing:
+def reliability_diagram(
+    reliability: pd.DataFrame, baselines: Sequence[str] = (), title: str = "Share that was really anomalous"
+) -> Drawing:
     """Predicted probability against how often it came true, a dot per bin; on the diagonal it means what it says.
 
     Args:
         reliability: one row per model and bin, with ``model``, ``mean_probability`` and ``observed`` in [0, 1], ``n`` (cases
             in the bin) and, where known, ``ci_low`` and ``ci_high`` of ``observed``.
         baselines: models drawn thin and dashed.
+        title: what ``observed`` is a share of.
 
     Returns:
         SVG string.
@@ -139,7 +142,7 @@ def reliability_diagram(reliability: pd.DataFrame, baselines: Sequence[str] = ()
         lines.append(draw_line(axes, x, y, styles[model], marker="o", markersize=4, zorder=3))
         labels.append(f"{model_label(model, model in baselines)} ({int(rows['n'].sum()):,} cases)")
     axes.set(xlim=(0, 1), ylim=(0, 1.005), xlabel="Probability the model gave")
-    axes.set_title("Share that was really anomalous")
+    axes.set_title(title)
     percent_axis(axes.xaxis)
     percent_axis(axes.yaxis)
     axes.annotate(
