@@ -80,6 +80,8 @@ class SummaryHooks:
             if f"{part}report" in made:
                 page = Path(catalog[f"{part}report"]._filepath)
                 sys.stdout.write(f"{title} report: {page}\n" if title else f"Report: {page}\n")
+        if "patients.report" in made:
+            sys.stdout.write(f"Patients: {Path(catalog['patients.report']._filepath)}\n")
 
 
 class TrackingHooks:

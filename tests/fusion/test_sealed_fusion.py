@@ -60,6 +60,9 @@ def test_a_modality_without_a_calibration_patient_is_left_out_and_named():
     bundle = seal_fusion(made, BUNDLES | {"imaging": SIGNALS}, 0.05)
     assert bundle.manifest["left_out"] == {"imaging": "no normal calibration patient has such cases"}
     assert open_fusion(bundle).modalities == ("tabular", "signals")
+    card = bundle.files["card.md"].decode()
+    assert "| signals | beats | 1 | 0.5 |" in card
+    assert "imaging is left out: no normal calibration patient has such cases." in card
     assert bundle.manifest["patients_in_several_parts"] == 1
     with pytest.raises(ConfigurationError, match="patients cannot be compared"):
         seal_fusion({"imaging": made["imaging"]}, {"imaging": SIGNALS}, 0.05)

@@ -17,6 +17,7 @@ from medanomaly.scoring.patients import PatientAnswers, patient_folders
 from tests.service import small_models
 from tests.service.conftest import client_of
 
+MODALITIES = ("tabular", "signals", "imaging")
 RECORD = {
     "age": 57,
     "sex": "F",
@@ -59,7 +60,7 @@ def ward(tmp_path_factory, picture):
 
 @pytest.fixture(scope="module")
 def answers(models, ward):
-    return {path.name: models.patient(path) for path in patient_folders(ward)}
+    return {path.name: models.patient(path) for path in patient_folders(ward, MODALITIES)}
 
 
 def test_a_folder_is_read_by_the_content_of_its_files(answers):
@@ -194,13 +195,13 @@ def test_the_command_refuses_options_of_single_modalities(folder, ward):
 
 
 def test_the_folder_of_one_patient_is_told_from_a_folder_of_patients(ward, tmp_path):
-    assert [path.name for path in patient_folders(ward)] == ["anna", "ben", "cleo"]
-    assert patient_folders(ward / "ben") == [ward / "ben"]
+    assert [path.name for path in patient_folders(ward, MODALITIES)] == ["anna", "ben", "cleo"]
+    assert patient_folders(ward / "ben", MODALITIES) == [ward / "ben"]
     (tmp_path / "one" / "signals").mkdir(parents=True)
-    assert patient_folders(tmp_path / "one") == [tmp_path / "one"]
+    assert patient_folders(tmp_path / "one", MODALITIES) == [tmp_path / "one"]
     (tmp_path / "none").mkdir()
     with pytest.raises(DataNotFoundError, match="empty"):
-        patient_folders(tmp_path / "none")
+        patient_folders(tmp_path / "none", MODALITIES)
 
 
 def test_the_service_answers_as_python_does(client, models, picture):

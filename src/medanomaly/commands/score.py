@@ -135,7 +135,8 @@ def score_patients(
 
     with progress("Scoring") as say:
         say("opening the models", 0, 1)
-        models, found = opened(folder), patient_folders(raw)
+        models = opened(folder)
+        found = patient_folders(raw, models.modalities)
         given = {name: value for name, value in reading.items() if value is not None}
         options = {"signals": given} if given else {}
         answered = []

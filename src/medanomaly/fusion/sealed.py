@@ -1,5 +1,6 @@
 """The fusion of a run as a bundle: which models it fuses, and what patients are compared with."""
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,6 +71,8 @@ def seal_fusion(
         )
     known = known.loc[known[modalities].notna().any(axis=1), modalities]
     parts = patients_by_part(tables)
+    # in an order that says nothing about who they are
+    rows = known.to_numpy()[np.lexsort(known.to_numpy().T[::-1])]
     manifest = {
         "kind": KIND,
         "name": NAME,
@@ -86,13 +89,38 @@ def seal_fusion(
         "left_out": left_out,
         "patients_in_several_parts": int(parts.eq(SEVERAL_PARTS).sum()),
         "min_joint": min_joint,
-        "training_data": {"n_calibration": len(known)},
+        "training_data": {
+            "n_calibration": len(known),
+            "fingerprint": hashlib.sha256(rows.tobytes()).hexdigest(),
+        },
         "input_contract": "p-values of these models, per patient",
         "thresholds": {"alpha": alpha},
     }
-    # in an order that says nothing about who they are
-    rows = known.to_numpy()[np.lexsort(known.to_numpy().T[::-1])]
-    return make_bundle(manifest | dict(stamp or {}), {CALIBRATION: array_bytes(rows)})
+    files = {CALIBRATION: array_bytes(rows), "card.md": _card(manifest).encode()}
+    return make_bundle(manifest | dict(stamp or {}), files)
+
+
+def _card(manifest: Mapping[str, Any]) -> str:
+    """What the fusion is, for people."""
+    lines = [
+        "# Fusion of modalities",
+        "",
+        "Makes one p-value of those of a patient, and says which modality speaks. Research use only.",
+        "",
+        "| modality | model | calibration patients | smallest p-value |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {of['modality']} | {of['model']} | {of['n_patients']:,} | {1 / (of['n_patients'] + 1):.2g} |"
+        for of in manifest["fuses"]
+    ]
+    lines += [f"\n{modality} is left out: {why}." for modality, why in manifest["left_out"].items()]
+    lines += [
+        "",
+        f"A pattern of modalities with fewer than {manifest['min_joint']} calibration patients is compared with all who "
+        "have at least these modalities, and where these are too few with the table of the Cauchy distribution.",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 @dataclass(frozen=True)

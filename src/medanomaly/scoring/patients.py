@@ -1,7 +1,7 @@
 """One answer for a new patient: every case of every modality is scored, and the p-values of the patient become one."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 
 # files that belong to a header of the same name, and are read with it
 _WITH_HEADER = ".hea"
-# subfolders of these names belong to one patient
-_MODALITIES = {"tabular", "signals", "imaging", "diagnosis"}
-# words of an answer for reading it in a table
+# of the table of patients; p-values of the modalities follow
 TABLE_COLUMNS = (
     "patient_id", "status", "p_value", "flagged", "alpha", "speaks", "pattern", "not_given", "basis", "n_joint",
     "approximation", "p_values_hold", "refused",
@@ -368,8 +366,12 @@ def parts_of(
     return parts, refused
 
 
-def patient_folders(folder: Path) -> list[Path]:
-    """The folder of each patient: those in a folder, or the folder itself where it holds files or names of modalities.
+def patient_folders(folder: Path, modalities: Collection[str]) -> list[Path]:
+    """The folder of each patient: those in a folder, or the folder itself where it holds files or folders of modalities.
+
+    Args:
+        folder: of one patient, or of several.
+        modalities: names that a folder of a single modality has.
 
     Raises:
         DataNotFoundError: there is no such folder, or nothing in it.
@@ -384,9 +386,8 @@ def patient_folders(folder: Path) -> list[Path]:
         raise DataNotFoundError(
             "the folder is empty", source=folder, remedy="Give a folder with one folder per patient."
         )
-    return (
-        folders if len(folders) == len(entries) and not {f.name for f in folders} & _MODALITIES else [folder]
-    )
+    of_one = len(folders) < len(entries) or not {entry.name for entry in folders}.isdisjoint(modalities)
+    return [folder] if of_one else folders
 
 
 def _files(folder: Path) -> Iterator[Path]:
