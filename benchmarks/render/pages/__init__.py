@@ -1,7 +1,7 @@
 """What each page of ``docs/results`` shows."""
 
 from benchmarks.render.page import Page
-from benchmarks.render.pages import environments, imaging, serving, signals, spine, tabular, validity
+from benchmarks.render.pages import environments, imaging, serving, signals, spine, tabular
 
 PAGES: tuple[Page, ...] = (
     environments.PAGE,
@@ -10,5 +10,4 @@ PAGES: tuple[Page, ...] = (
     signals.PAGE,
     imaging.PAGE,
     serving.PAGE,
-    validity.PAGE,
 )
