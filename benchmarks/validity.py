@@ -626,7 +626,7 @@ def hidden_rows(n_draws: int = 150) -> list[Result]:
 # patients --------------------------------------------------------------------------------------------------------------
 
 
-def patient_rows(n_draws: int = 200, exceeded: float = 0.2) -> list[Result]:
+def patient_rows(n_draws: int = 300, exceeded: float = 0.2) -> list[Result]:
     """A new patient's realised rate with thresholds of cases and of patients."""
     rows = []
     for n_patients in (8, 20, 40):

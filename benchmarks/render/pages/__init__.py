@@ -10,7 +10,6 @@ from benchmarks.render.pages import (
     signals,
     spine,
     tabular,
-    validity,
 )
 
 PAGES: tuple[Page, ...] = (
@@ -21,6 +20,5 @@ PAGES: tuple[Page, ...] = (
     imaging.PAGE,
     patients.PAGE,
     serving.PAGE,
-    validity.PAGE,
     diagnosis.PAGE,
 )
