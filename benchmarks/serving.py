@@ -271,7 +271,7 @@ def compared(folder: Path, record: dict[str, float], ours: float, slowest: float
                 peer=f"{peer}, which gives the score alone",
                 peer_value=theirs,
                 ratio=ours / theirs,
-                target=f">= {least} times the peer",
+                target=f">= {least} times the baseline",
                 reached=bool(ours >= least * theirs),
                 data=data,
             )

@@ -166,7 +166,8 @@ def test_bold_is_the_best_and_nothing_else(page):
             bold = [n for n, (_, cell) in zip(numbers, found, strict=True) if cell.startswith("**")]
             assert bold == [n for n in numbers if n in wanted], (header, group)
             compared += 1
-    assert compared or page.name == "spine"
+    # pages of single figures compare no column
+    assert compared or page.name in ("spine", "serving")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

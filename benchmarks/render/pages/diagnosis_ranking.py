@@ -12,8 +12,8 @@ def figure(figures: dict[str, list[Figure]], kind: str, **parts: str) -> Figure 
 
 def summary(figures: dict[str, list[Figure]]) -> list[str]:
     said = [
-        "Diseases are ranked for published cases by their symptoms alone. All splits are by publication, and what the "
-        "knowledge cites for a case's own disease is told apart.",
+        "Diseases are ranked for published cases by their symptoms alone. All splits are by publication, and cases whose "
+        "publication the knowledge cites for their own disease are counted apart.",
     ]
     if top := figure(figures, "ranks", model="as published, ranker, knowledge only", rank="1"):
         said.append(

@@ -40,7 +40,7 @@ PAGE = Page(
         Section(
             "What does an answer cost?",
             "serving",
-            "One process of the service answers on loopback. The client is a socket of another process. Peers "
+            "One process of the service answers on loopback. The client is a socket of another process. Baselines "
             "answer the same requests in the same run.",
             (
                 Listing("Time of one request, one after the other", ("time",)),
