@@ -26,7 +26,9 @@ def checked_ranks(ranks: np.ndarray) -> np.ndarray:
     """Ranks as float64, or :class:`InputError` where one is below 1 or NaN."""
     ranks = np.asarray(ranks, dtype=np.float64)
     if not (ranks >= 1).all():
-        raise InputError("a rank is below 1 or NaN", remedy="The best rank is 1, a missing answer has infinity.")
+        raise InputError(
+            "a rank is below 1 or NaN", remedy="The best rank is 1, a missing answer has infinity."
+        )
     return ranks
 
 
