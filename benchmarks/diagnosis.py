@@ -31,16 +31,13 @@ from medanomaly.diagnosis.ranking.params import RankingParams
 from medanomaly.diagnosis.ranking.probabilities import JudgedCase, RankProbabilities, judged
 from medanomaly.diagnosis.ranking.ranker import CodedCase, Ranker
 from medanomaly.diagnosis.ranking.rerank import (
-    OF_EXCLUDED,
-    RERANK_FEATURES,
     WITHOUT_CASES,
     Candidates,
     Reranker,
     RerankParams,
     few_per_disease,
     fit_booster,
-    learned_of,
-    reordered,
+    learned_from,
 )
 from medanomaly.diagnosis.ranking.two_diseases import best_partners
 from medanomaly.diagnosis.readers.phenopackets import read_phenopackets
@@ -150,38 +147,31 @@ def as_published(knowledge: Knowledge, patients: PatientSymptoms) -> None:
             f"as published, ranker, knowledge only, {said}", ranks["ranker"][inside], groups[inside], where
         )
     add_gains("as published, ranker against plain", ranks["ranker"], ranks["plain"], groups, where)
-    for name, ranks_of in cross_fitted(knowledge, patients, fold).items():
-        add_ranks(
-            f"as published, {name}, has seen cases of other publications",
-            ranks_of,
-            groups,
-            where,
-            (0.41, 0.54, 0.64),
-        )
+    reranked = cross_fitted(knowledge, patients, fold)
+    add_ranks(
+        "as published, re-ranker, has seen cases of other publications",
+        reranked,
+        groups,
+        where,
+        (0.41, 0.54, 0.64),
+    )
 
 
-def cross_fitted(knowledge: Knowledge, patients: PatientSymptoms, fold: np.ndarray) -> dict[str, np.ndarray]:
-    """Ranks by boosters on knowledge alone, each learned from the cases of the other folds, at most 20 per disease."""
-    named = {
-        "re-ranker": WITHOUT_CASES,
-        "re-ranker that sees what was looked for": (*WITHOUT_CASES, *OF_EXCLUDED),
+def cross_fitted(knowledge: Knowledge, patients: PatientSymptoms, fold: np.ndarray) -> np.ndarray:
+    """Ranks by boosters on knowledge alone, each learned from the cases of the other folds."""
+    candidates = Candidates.of(knowledge, None, RankingParams(), RERANK)
+    ids = patients.cases["case_id"].to_numpy()
+    few = set(few_per_disease(patients, 20, 0).cases["case_id"])
+    learned = {
+        j: learned_from(candidates, patients.select([i for i in ids[fold == j] if i in few]))
+        for j in range(fold.max() + 1)
     }
-    params = RERANK.replaced({"candidates": 100, "features": (*WITHOUT_CASES, *OF_EXCLUDED)})
-    candidates = Candidates.of(knowledge, None, RankingParams(), params)
-    columns, disease = candidates.ranker.columns, patients.cases["disease"].to_numpy(dtype=object)
-    tables = [candidates.table(case) for case in candidates.ranker.code(patients)]
-    few = patients.cases["case_id"].isin(few_per_disease(patients, 20, 0).cases["case_id"]).to_numpy()
-    ranks = {name: np.empty(len(tables)) for name in named}
-    for j in range(fold.max() + 1):
-        chosen = np.flatnonzero((fold != j) & few)
-        learned = learned_of((tables[i][:2] for i in chosen), columns, disease[chosen])
-        for name, features in named.items():
-            booster = fit_booster([learned], params.replaced({"features": features}))
-            reads = [RERANK_FEATURES.index(feature) for feature in features]
-            for i in np.flatnonzero(fold == j):
-                best, table, scores = tables[i]
-                order = booster.predict(table[:, reads], num_threads=1)
-                ranks[name][i] = rank_of(reordered(scores, best, order), columns.get(disease[i], -1))
+    params = RERANK.replaced({"features": WITHOUT_CASES})
+    ranks = np.empty(len(ids))
+    for j in learned:
+        booster = fit_booster([part for i, part in learned.items() if i != j], params)
+        reranker = Reranker(candidates, booster, params.features)
+        ranks[fold == j] = true_ranks(reranker, patients.select(ids[fold == j]))
     return ranks
 
 
