@@ -129,7 +129,7 @@ def test_patients_without_a_diagnosis_are_ranked_without_probabilities(data):
     unlabelled = PatientSymptoms(nobody, patients.symptoms, patients.refused, patients.unread)
     of, bundle = fitted(ModelInput(unknown, unlabelled, data.about))
     assert bundle.manifest["probabilities"] is None
-    table, left = of.score_table(of.open(bundle), ModelInput(unknown, unlabelled), {}, 0.2, None, 20)
+    table, left = of.score_table(of.open(bundle), ModelInput(unknown, unlabelled), {}, None, 20)
     assert table.loc[unknown["split"] == "test", "p_value"].notna().all()
     assert left["rankings"]["probability"].isna().all()
     assert left["rankings"]["in_set"].isna().all()
