@@ -35,6 +35,8 @@ def test_catalog_of_every_environment_resolves(env):
         assert name in catalog, f"{env}: '{name}' would only live in memory"
         if not name.startswith("params:") and name != "parameters":
             assert type(catalog[name]).__name__ != "MemoryDataset", f"{env}: {name}"
+            # an argument of this name would hide the method, which Kedro-Viz and runners call
+            assert callable(catalog[name].release), f"{env}: {name}"
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)

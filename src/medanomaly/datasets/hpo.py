@@ -19,13 +19,13 @@ class HPODataset(RawDataset[Knowledge]):
     def __init__(
         self, *, folder: str | None = None, release: str | None = None, metadata: dict | None = None
     ):
-        self.folder, self.release, self.metadata = folder, release, metadata
+        self.folder, self._of_release, self.metadata = folder, release, metadata
 
     def load(self) -> Knowledge:
         """Read the release, once per process."""
-        files = find_knowledge(self._folder, self.release)
+        files = find_knowledge(self._folder, self._of_release)
         states = [(p, p.stat().st_mtime_ns) for p in (files.ontology, files.annotations, files.genes) if p]
-        return _read(self._folder, self.release, tuple(states))
+        return _read(self._folder, self._of_release, tuple(states))
 
     @property
     def _folder(self) -> str | None:
@@ -33,7 +33,7 @@ class HPODataset(RawDataset[Knowledge]):
         return self.folder if self.folder is not None and Path(self.folder).is_dir() else None
 
     def _describe(self) -> dict:
-        return {"folder": self.folder, "release": self.release}
+        return {"folder": self.folder, "release": self._of_release}
 
 
 @lru_cache(maxsize=2)
