@@ -1,9 +1,8 @@
 """One template for the models of every modality: fit, score, explain."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from functools import partial, update_wrapper
 from pathlib import Path
 from typing import Any
 
@@ -203,9 +202,10 @@ def sealed_alarm(modality: str) -> Pipeline:
 
     It is part of the models and of the evaluation, so that it follows the alarm whichever of them is run.
     """
-    seal = update_wrapper(partial(write_alarm, modality), write_alarm)
-    read = ["params:alarm", "params:run"]
-    return Pipeline([Node(seal, read, f"{modality}.alarm", name=f"{modality}.seal_alarm")])
+    # not a partial: Kedro would take the class of the second argument for that of the first
+    read = {"alarm": ("params:alarm", AlarmParams), "run": ("params:run", RunParams)}
+    seal = typed_node(_alarm_of(modality), read, f"{modality}.alarm", f"{modality}.seal_alarm")
+    return Pipeline([seal])
 
 
 def gathered(modality: str, models: tuple[Model, ...], also: tuple[str, ...] = ()) -> Pipeline:
@@ -236,9 +236,12 @@ def gather_scores(alarm: AlarmParams, *tables: pd.DataFrame) -> pd.DataFrame:
     return flagged_at(check_scores(pd.concat(tables, ignore_index=True)), alarm.alpha)
 
 
-def write_alarm(modality: str, alarm: AlarmParams, run: RunParams) -> Bundle:
-    """At which alpha cases of a modality are flagged."""
-    return seal_alarm(alarm.alpha, modality, run.dataset)
+def _alarm_of(modality: str) -> Callable[..., Bundle]:
+    def seal(alarm: AlarmParams, run: RunParams) -> Bundle:
+        """At which alpha cases of this modality are flagged."""
+        return seal_alarm(alarm.alpha, modality, run.dataset)
+
+    return seal
 
 
 def gather_tables(*tables: pd.DataFrame) -> pd.DataFrame:
