@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.recipe import ReadCases
-from medanomaly.core.spreadsheet_text import quoted
 from medanomaly.monitoring.batch_shift import ShiftCheck
+from medanomaly.scoring.written import write_answers
 
 NOTICE = "Research use only. Not a medical device. Nothing here is a diagnosis; base no decision about a patient on it."
 # in place of a value that is not known
@@ -208,21 +207,8 @@ class Answers:
         Raises:
             ConfigurationError: another ending.
         """
-        path = Path(path)
-        ending = path.suffix.lower()
-        if ending not in ENDINGS:
-            raise ConfigurationError(
-                f"answers cannot be written as '{ending}'",
-                source=path,
-                remedy=f"End the name in {', '.join(ENDINGS)}.",
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if ending == ".json":
-            path.write_text(self.to_json(indent=1) + "\n", encoding="utf-8")
-        elif ending == ".csv":
-            quoted(self.table).to_csv(path, index=False)
-        else:
-            self.table.astype(TABLE_TYPES).to_parquet(path, index=False)
+        texts = {".json": lambda: self.to_json(indent=1) + "\n"}
+        write_answers(path, "answers", lambda: self.table.astype(TABLE_TYPES), texts)
 
 
 def finding_in_words(finding: Mapping[str, Any]) -> str:

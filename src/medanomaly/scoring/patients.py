@@ -12,10 +12,10 @@ import pandas as pd
 
 from medanomaly.core.conformal import checked_alpha
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError, MedanomalyError
-from medanomaly.core.spreadsheet_text import quoted
 from medanomaly.fusion.patient_fusion import approximation
 from medanomaly.fusion.sealed import SealedFusion
-from medanomaly.scoring.answers import ENDINGS, NOTICE, REFUSED, SCORED, Answers
+from medanomaly.scoring.answers import NOTICE, REFUSED, SCORED, Answers
+from medanomaly.scoring.written import write_answers
 
 if TYPE_CHECKING:
     from medanomaly.scoring.models import Models
@@ -219,21 +219,7 @@ class PatientAnswers:
         Raises:
             ConfigurationError: another ending.
         """
-        path = Path(path)
-        ending = path.suffix.lower()
-        if ending not in ENDINGS:
-            raise ConfigurationError(
-                f"answers cannot be written as '{ending}'",
-                source=path,
-                remedy=f"End the name in {', '.join(ENDINGS)}.",
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if ending == ".json":
-            path.write_text(self.to_json(indent=1) + "\n", encoding="utf-8")
-        elif ending == ".csv":
-            quoted(self.table).to_csv(path, index=False)
-        else:
-            self.table.to_parquet(path, index=False)
+        write_answers(path, "answers", lambda: self.table, {".json": lambda: self.to_json(indent=1) + "\n"})
 
 
 def answer_patient(

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.conformal import p_values
-from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.core.errors import InputError
 from medanomaly.core.recipe import ReadCases
-from medanomaly.core.spreadsheet_text import quoted
 from medanomaly.diagnosis.patients import PatientSymptoms
 from medanomaly.scoring.answers import NOTICE, REFUSED, SCORED
+from medanomaly.scoring.written import write_answers
 
 if TYPE_CHECKING:
     from medanomaly.diagnosis.scorer import SymptomScorer
@@ -185,23 +185,8 @@ class Rankings:
         Raises:
             ConfigurationError: another ending.
         """
-        path = Path(path)
-        ending = path.suffix.lower()
-        if ending not in ENDINGS:
-            raise ConfigurationError(
-                f"rankings cannot be written as '{ending}'",
-                source=path,
-                remedy=f"End the name in {', '.join(ENDINGS)}.",
-            )
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if ending == ".json":
-            path.write_text(self.to_json(indent=1) + "\n", encoding="utf-8")
-        elif ending == ".html":
-            path.write_text(self.page(), encoding="utf-8")
-        elif ending == ".csv":
-            quoted(self.table).to_csv(path, index=False)
-        else:
-            self.table.to_parquet(path, index=False)
+        texts = {".html": self.page, ".json": lambda: self.to_json(indent=1) + "\n"}
+        write_answers(path, "rankings", lambda: self.table, texts)
 
 
 def rank_cases(scorer: "SymptomScorer", read: ReadCases, top: int, explained: int) -> Rankings:
