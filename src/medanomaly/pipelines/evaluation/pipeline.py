@@ -1,5 +1,6 @@
 """Wiring of the evaluation: one template per modality, and one report of them all."""
 
+import inspect
 from functools import partial, update_wrapper
 
 from kedro.pipeline import Node, Pipeline
@@ -64,7 +65,10 @@ def _measures(modality: str) -> Pipeline:
         return [f"{modality}.{name}" for name in names]
 
     def named(function):
-        return update_wrapper(partial(function, modality), function)
+        call = update_wrapper(partial(function, modality), function)
+        # Kedro pairs inputs with parameters in order, so the one that is given already must not be among them
+        call.__signature__ = inspect.signature(partial(function, modality))
+        return call
 
     return Pipeline(
         [
