@@ -116,10 +116,18 @@ def test_answers_that_wait_at_the_same_time_are_one_transaction(stored):
     client, store = stored
     persistence, go = client.app.state.service.persistence, threading.Event()
     persistence._writer.put_call(go.wait)
-    threads = in_threads(8, lambda i: asked(client, RECORD | {"record_id": f"r{i % 7}"}))
-    until = time.monotonic() + 60
-    while len(persistence._plain) < 8 and time.monotonic() < until:
-        time.sleep(0.01)
+
+    def wait_for(n):
+        until = time.monotonic() + 60
+        while len(persistence._plain) < n and time.monotonic() < until:
+            time.sleep(0.01)
+        assert len(persistence._plain) == n
+
+    threads = in_threads(7, lambda i: asked(client, RECORD | {"record_id": f"r{i}"}))
+    wait_for(7)
+    # an id that is known already comes last: it ends the group that is written together
+    threads += in_threads(1, lambda i: asked(client, RECORD | {"record_id": "r0"}))
+    wait_for(8)
     assert store.predictions().empty
     go.set()
     for thread in threads:
