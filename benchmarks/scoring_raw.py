@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = ("test", "wdbc", "mitbih", "ecg5000", "hcv")
 PREPARE = ("data_processing", "feature_engineering", "tabular_models", "signal_models", "imaging_models")
 STARTS = 5
+# pandas imports pyarrow where it is installed; the base package does not bring it
+INSTALLED = {", base package": "import sys; sys.modules['pyarrow'] = None\n", ", with all extras": ""}
 
 
 def differences(env: str, folder: str) -> list[Result]:
@@ -63,9 +65,9 @@ def differences(env: str, folder: str) -> list[Result]:
     return results
 
 
-def first_answer(bundle: Path) -> float:
-    """Seconds from the start of Python to the score of one record, in a process of its own."""
-    program = (
+def first_answer(bundle: Path, program: str = "") -> float:
+    """Seconds from the start of Python to the score of one record, in a process of its own, which begins with ``program``."""
+    program += (
         "import medanomaly\n"
         f"models = medanomaly.open({str(bundle)!r})\n"
         "names = models.recipe().learned.columns\n"
@@ -78,28 +80,30 @@ def first_answer(bundle: Path) -> float:
 
 def main() -> None:
     bootstrap_project(ROOT)
-    results, times = [], []
+    results, times = [], {}
     for env in ENVIRONMENTS:
         with tempfile.TemporaryDirectory() as folder:
             os.environ["MEDANOMALY_OUTPUTS"] = folder
             results += differences(env, folder)
             if env == "wdbc":
-                times = [
-                    first_answer(Path(folder) / "06_models" / "wdbc" / "tabular" / "isolation_forest")
-                    for _ in range(STARTS + 1)
-                ][1:]
-    results.append(
-        Result(
-            name="import, open a bundle and score one row in a fresh process",
-            value=float(np.median(times)),
-            unit="s",
-            ci_low=min(times),
-            ci_high=max(times),
-            target="<= 1.0 s",
-            reached=float(np.median(times)) <= 1.0,
-            data=f"isolation forest of wdbc, median of {STARTS} starts",
+                bundle = Path(folder) / "06_models" / "wdbc" / "tabular" / "isolation_forest"
+                times = {
+                    said: [first_answer(bundle, program) for _ in range(STARTS + 1)][1:]
+                    for said, program in INSTALLED.items()
+                }
+    for said, taken in times.items():
+        results.append(
+            Result(
+                name=f"import, open a bundle and score one row in a fresh process{said}",
+                value=float(np.median(taken)),
+                unit="s",
+                ci_low=min(taken),
+                ci_high=max(taken),
+                target="<= 1.0 s",
+                reached=float(np.median(taken)) <= 1.0,
+                data=f"isolation forest of wdbc, median of {STARTS} starts",
+            )
         )
-    )
     write("scoring_raw", results, command="make bench NAME=scoring_raw")
 
 

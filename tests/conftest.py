@@ -13,6 +13,12 @@ from hypothesis import settings
 settings.register_profile("project", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("project")
 
+# processes that each take all cores for small matrices wait for each other: together they need five times as long
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault(
+        "OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])))
+    )
+
 # no test logs anywhere, unless it says so itself
 os.environ["WANDB_MODE"] = "disabled"
 
@@ -94,6 +100,8 @@ def postgresql():
     shutil.rmtree(folder)
 
 
+# before the hook of xdist, which reads the groups
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """Tests that share a fixture run in one process, which makes it once; otherwise each process makes its own."""
     for item in items:

@@ -56,7 +56,7 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "scoring_raw": (
         ("equal", "(?P<env>.+), (?P<modality>.+): largest difference of a score"),
-        ("start", "import, open a bundle and score one row in a fresh process"),
+        ("start", "import, open a bundle and score one row in a fresh process.*"),
     ),
     "serving": (
         ("live", "live ECG, .+"),

@@ -36,8 +36,8 @@ SMALLER = {
     "isolation_forest": {"n_estimators": 10},
     "local_outlier_factor": {"n_neighbors": 10},
     "extended_isolation_forest": {"n_estimators": 20},
-    "denoising_autoencoder": {"hidden": 16, "max_epochs": 5},
-    "transformer_autoencoder": {"width": 8, "n_layers": 2, "max_epochs": 5},
+    "denoising_autoencoder": {"hidden": 16, "max_epochs": 3},
+    "transformer_autoencoder": {"width": 8, "n_layers": 1, "max_epochs": 3},
     "four_member_ensemble": {"n_estimators": 5, "n_folds": 2},
     "two_view_ensemble": {"n_estimators": 5, "n_folds": 2},
 }

@@ -134,6 +134,23 @@ def _numbers(
     """Numbers in the unit of the column, the column with the unit that its cells name where none was declared, and marks."""
     read, marks = read_column(values, column.unit, quantity, marks)
     numbers = read["value"]
+    if not (read["plain"] | values.isna()).all():
+        column = _say_how_text_was_read(name, values, read, column, faults, notes)
+    infinite = numbers.abs() > NUMBER_LIMIT
+    faults.add(infinite, values, name, f"not a usable number (beyond {NUMBER_LIMIT:g})")
+    if column.possible is not None:
+        low, high = column.possible
+        outside = ((numbers < low) | (numbers > high)) & ~infinite
+        unit = f" {column.unit}" if column.unit else ""
+        faults.add(outside, values, name, f"impossible value (expected {low:g} to {high:g}{unit})")
+    return numbers, column, marks
+
+
+def _say_how_text_was_read(
+    name: str, values: pd.Series, read: pd.DataFrame, column: Column, faults: Faults, notes: list[str]
+) -> Column:
+    """Faults and notes of cells that are no plain numbers; returns the column, with the unit that its cells name."""
+    numbers = read["value"]
     for reason in read["reason"].unique():
         if reason:
             faults.add(read["reason"].eq(reason), values, name, reason)
@@ -156,14 +173,7 @@ def _numbers(
         notes.append(
             f"column '{name}': {int(changed.sum())} values in {units} were converted to {column.unit or 'its unit'}"
         )
-    infinite = numbers.abs() > NUMBER_LIMIT
-    faults.add(infinite, values, name, f"not a usable number (beyond {NUMBER_LIMIT:g})")
-    if column.possible is not None:
-        low, high = column.possible
-        outside = ((numbers < low) | (numbers > high)) & ~infinite
-        unit = f" {column.unit}" if column.unit else ""
-        faults.add(outside, values, name, f"impossible value (expected {low:g} to {high:g}{unit})")
-    return numbers, column, marks
+    return column
 
 
 def is_identifying(values: pd.Series, column: Column, patients: pd.Series, least: int) -> bool:

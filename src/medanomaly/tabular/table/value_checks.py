@@ -44,6 +44,8 @@ def _out_of_range(
 def flag_text(name: str, values: pd.Series, read: pd.DataFrame, unit: str, flags: FlagList) -> pd.Series:
     """Flag values that are not plain numbers; returns the numbers to compare with the range."""
     number = read["value"]
+    if (read["plain"] | values.isna()).all():
+        return number
     flags.add(read["missing_word"], values, name, "sentinel", "text that stands for a missing value", MISSING)
     message = read["reason"].replace(NO_NUMBER, "no number can be read out of this")
     flags.add(read["reason"].ne(""), values, name, "not_a_number", message)
