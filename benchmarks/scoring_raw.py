@@ -66,7 +66,7 @@ def differences(env: str, folder: str) -> list[Result]:
 
 
 def first_answer(bundle: Path, program: str = "") -> float:
-    """Seconds from the start of Python to the score of one record, in a process of its own, which begins with ``program``."""
+    """Seconds from the start of Python to the score of one record, in a process that begins with ``program``."""
     program += (
         "import medanomaly\n"
         f"models = medanomaly.open({str(bundle)!r})\n"
