@@ -469,3 +469,13 @@ def test_no_model_knows_at_which_alpha_cases_are_flagged(env):
     reading = {n.name for stage in stages for n in build(wanted, stage).nodes if "params:alarm" in n.inputs}
     assert reading == {f"{modality}.seal_alarm" for modality in wanted.modalities}
     assert reading <= {n.name for n in build(wanted, "evaluation").nodes}
+
+
+def test_kedro_viz_draws_the_environment_that_it_was_asked_for():
+    from kedro_viz.integrations.kedro.data_loader import load_data
+
+    # it leaves out the hooks of the project, which say the environment in a run
+    for env in ("wdbc", "mitbih"):
+        _, drawn, _ = load_data(ROOT, env=env)
+        asked = build(environment(env), "__default__")
+        assert [node.name for node in drawn["__default__"].nodes] == [node.name for node in asked.nodes]

@@ -5,6 +5,8 @@ from typing import Any
 
 from kedro.config import OmegaConfigLoader
 
+from medanomaly.pipelines.environment import current, session_loader
+
 
 class ConfigLoader(OmegaConfigLoader):
     """Kedro's loader, which remembers what it read.
@@ -18,6 +20,9 @@ class ConfigLoader(OmegaConfigLoader):
         self._resolved: dict[str, dict[str, Any]] = {}
         # reads the globals
         super().__init__(*args, **kwargs)
+        # a new session: its environment is read from here where no hook says it, as in Kedro-Viz, which leaves hooks out
+        session_loader.set(self)
+        current.set(None)
 
     def __getitem__(self, key: str) -> dict[str, Any]:
         """The configuration of a kind, such as ``catalog``; whoever asks gets a copy."""

@@ -50,9 +50,13 @@ def _environment() -> Environment:
     found = current.get()
     if found is not None:
         return found
+    from medanomaly.pipelines.environment import read_environment, session_loader
+
+    if (loader := session_loader.get()) is not None:
+        current.set(found := read_environment(loader))
+        return found
     from kedro.config import OmegaConfigLoader
 
-    from medanomaly.pipelines.environment import read_environment
     from medanomaly.settings import CONFIG_LOADER_ARGS
 
     return read_environment(OmegaConfigLoader(Path.cwd() / "conf", **CONFIG_LOADER_ARGS))

@@ -66,6 +66,8 @@ class Environment:
 
 # the environment of the session that runs in this thread or task; set when its context is made
 current: ContextVar[Environment | None] = ContextVar("environment", default=None)
+# the configuration of the session that was begun last in this thread or task
+session_loader: ContextVar[Any] = ContextVar("session_loader", default=None)
 
 
 def known_modalities() -> "dict[str, Modality]":
