@@ -471,11 +471,24 @@ def test_no_model_knows_at_which_alpha_cases_are_flagged(env):
     assert reading <= {n.name for n in build(wanted, "evaluation").nodes}
 
 
-def test_kedro_viz_draws_the_environment_that_it_was_asked_for():
+@pytest.mark.parametrize("env", [None, "wdbc", "mitbih"])
+def test_kedro_viz_draws_the_environment_that_it_was_asked_for_in_layers(env):
     from kedro_viz.integrations.kedro.data_loader import load_data
 
     # it leaves out the hooks of the project, which say the environment in a run
-    for env in ("wdbc", "mitbih"):
-        _, drawn, _ = load_data(ROOT, env=env)
-        asked = build(environment(env), "__default__")
-        assert [node.name for node in drawn["__default__"].nodes] == [node.name for node in asked.nodes]
+    catalog, drawn, _ = load_data(ROOT, env=env)
+    asked = build(environment(env), "__default__")
+    assert [node.name for node in drawn["__default__"].nodes] == [node.name for node in asked.nodes]
+
+    def layer(name):
+        return (getattr(catalog.get(name), "metadata", None) or {}).get("kedro-viz", {}).get("layer")
+
+    after = {
+        (layer(given), layer(made))
+        for node in asked.nodes
+        for given in node.inputs
+        for made in node.outputs
+        if not given.startswith("param")
+    }
+    # layers that follow each other both ways are not drawn at all
+    assert not {pair for pair in after if pair[0] != pair[1] and pair[::-1] in after}
