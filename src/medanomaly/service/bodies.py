@@ -88,11 +88,16 @@ async def read_json(request: Request) -> Any:
         raise Problem(415, "unsupported-media-type", "Send application/json.")
     content = await request.body()
     if len(content) > _QUICK_BYTES:
-        return await request.app.state.service.workers.run(_parsed, content)
-    return _parsed(content)
+        return await request.app.state.service.workers.run(parsed, content)
+    return parsed(content)
 
 
-def _parsed(content: bytes) -> Any:
+def parsed(content: bytes) -> Any:
+    """JSON types.
+
+    Raises:
+        Problem: 400, where it is no JSON, or holds NaN or text that is no Unicode.
+    """
     try:
         found = json.loads(content, parse_constant=_no_constant)
         if b"\\u" in content:
