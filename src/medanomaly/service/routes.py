@@ -133,8 +133,11 @@ def json_body(model: type[BaseModel], example: Mapping[str, Any]) -> dict[str, A
     return {"application/json": {"schema": _flat(model.model_json_schema()), "example": example}}
 
 
-def form_body(model: type[BaseModel], example: Mapping[str, Any], files: str) -> dict[str, Any]:
-    """An upload in OpenAPI: the files as ``file``, and the fields of the model."""
+def form_body(
+    model: type[BaseModel], example: Mapping[str, Any], files: str | Mapping[str, str]
+) -> dict[str, Any]:
+    """An upload in OpenAPI: the files as ``file``, or field -> which files it takes; and the fields of the model."""
+    by_field = {"file": files} if isinstance(files, str) else files
     fields = {
         name: {"type": "string", "description": of.get("description", "")}
         for name, of in model.model_json_schema()["properties"].items()
@@ -143,13 +146,14 @@ def form_body(model: type[BaseModel], example: Mapping[str, Any], files: str) ->
         "multipart/form-data": {
             "schema": {
                 "type": "object",
-                "required": ["file"],
+                **({"required": ["file"]} if isinstance(files, str) else {}),
                 "properties": {
-                    "file": {
+                    field: {
                         "type": "array",
                         "items": {"type": "string", "format": "binary"},
-                        "description": files,
+                        "description": said,
                     }
+                    for field, said in by_field.items()
                 }
                 | fields,
             },

@@ -189,18 +189,24 @@ def _answer(
 
 
 def _list(ranking: pd.DataFrame, reasons: Mapping[str, list]) -> Section:
+    table = disease_table(ranking.head(LISTED), reasons, linked=EXPLAINED)
+    return Section("Diseases in order", tables=[table], key="list")
+
+
+def disease_table(ranking: pd.DataFrame, reasons: Mapping[str, Sequence[Any]], linked: int = 0) -> Table:
+    """Diseases in order, with what says most for and against each.
+
+    Args:
+        ranking: rows of the rankings of one case.
+        reasons: disease -> rows of its reasons, the strongest first.
+        linked: so many of the first diseases lead to their place on the page.
+    """
     rows, marks = [], []
     sure = ranking["probability"].notna().any()
-    for place, row in enumerate(ranking.head(LISTED).itertuples()):
+    for place, row in enumerate(ranking.itertuples()):
         of = reasons.get(row.disease, [])
-        cells = [
-            Cell(f"{row.rank}"),
-            Cell(
-                row.disease_name,
-                small=row.disease,
-                link=f"#{_key(row.disease)}" if of and place < EXPLAINED else "",
-            ),
-        ]
+        link = f"#{_key(row.disease)}" if of and place < linked else ""
+        cells = [Cell(f"{row.rank}"), Cell(row.disease_name, small=row.disease, link=link)]
         if sure:
             cells.append(Cell(DASH if pd.isna(row.probability) else percent(row.probability)))
         cells += [Cell(_strongest(of, 1)), Cell(_strongest(of, -1))]
@@ -212,11 +218,7 @@ def _list(ranking: pd.DataFrame, reasons: Mapping[str, list]) -> Section:
         if any(marks)
         else ""
     )
-    return Section(
-        "Diseases in order",
-        tables=[Table("", columns, rows, note, marks=marks, layout="stacked")],
-        key="list",
-    )
+    return Table("", columns, rows, note, marks=marks, layout="stacked")
 
 
 def _strongest(reasons: Sequence[Any], sign: int, shown: int = 3) -> str:

@@ -219,7 +219,7 @@ def _ranked(service: Service, given: RankBody | list[File], options: RankOptions
     if isinstance(given, RankBody):
         patients, own = patients_of(service, given, given.case_id), given.case_id is not None
     else:
-        patients, own = _of_files(service, given), False
+        patients, own = patients_of_files(service, given), False
     found = ranked(service, patients, options, own)
     if found.rankings.empty and (said := _nothing_found(found)):
         raise Problem(422, "unreadable-data", f"The data cannot be used: {said}.")
@@ -337,7 +337,7 @@ def _packet(service: Service, packet: Any) -> PatientSymptoms:
     return replace(found, refused=found.refused.assign(reason=reasons))
 
 
-def _of_files(service: Service, files: list[File]) -> PatientSymptoms:
+def patients_of_files(service: Service, files: list[File]) -> PatientSymptoms:
     """The patients of uploads, by their place; a file that cannot be read costs only itself."""
     words, parts = service.need("diagnosis").recipe(modality="diagnosis").words, []
     for i, file in enumerate(files, start=1):
