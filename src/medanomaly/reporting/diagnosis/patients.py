@@ -46,7 +46,9 @@ def diseases_section(
             f" p {equals_p_value(p_value)}: the share of patients with a known disease who look at most as much like one."
             " The order of the diseases says nothing of how unusual the patient is."
         )
-    wrong = [f"{row.given}: {row.reason}" if row.given else row.reason for row in unread.itertuples()]
+    wrong = [
+        f"{row.given}: {row.reason}" if row.given else row.reason for row in unread.fillna("").itertuples()
+    ]
     return Section(
         f"Diseases that would explain the symptoms of {case_id}",
         text,
