@@ -35,7 +35,7 @@ run: install
 	$(BIN)/kedro run $(RUN_ARGS)
 
 serve: install
-	$(BIN)/python -m medanomaly.service serve $(MODELS) $(SERVE_ARGS)
+	$(BIN)/medanomaly serve --models $(MODELS) $(SERVE_ARGS)
 
 # the first stage; test-all also runs what is marked as slow
 test: install

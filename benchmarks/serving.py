@@ -90,7 +90,9 @@ def served(command: list[str], port: int, ready: str) -> Iterator[tuple[int, int
 
 def service(folder: Path) -> contextlib.AbstractContextManager[tuple[int, int]]:
     port = free_port()
-    return served(["medanomaly.service", "serve", str(folder), "--port", str(port)], port, "/health/ready")
+    return served(
+        ["medanomaly", "serve", "--models", str(folder), "--port", str(port)], port, "/health/ready"
+    )
 
 
 def caller(port: int, path: str, body: bytes, kind: str = "application/json") -> Callable[[], None]:

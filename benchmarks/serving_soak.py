@@ -164,7 +164,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as root:
         record = served_models.table(Path(root) / "models", case_id="case")
         url, port = f"sqlite:///{root}/predictions.db", free_port()
-        command = ["medanomaly.service", "serve", f"{root}/models", "--port", str(port), "--store", url]
+        command = ["medanomaly", "serve", "--models", f"{root}/models", "--port", str(port), "--store", url]
         with served(command, port, "/health/ready") as (_, pid):
             asking = Clients(port, record)
             asking.highest_rate(min(2.0, RATE_S))

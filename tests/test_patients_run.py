@@ -14,8 +14,6 @@ from medanomaly.reporting.patients import shown_patients
 from tests.conftest import environment
 
 MODALITIES = ("tabular", "signals", "imaging", "diagnosis")
-# what the page of a patient shows
-SHOWN = MODALITIES[:3]
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +24,7 @@ def fused(finished_run):
 def test_an_environment_of_one_modality_has_nothing_to_fuse():
     assert patients(environment("wdbc")).nodes == []
     names = {node.name for node in patients(environment("test")).nodes}
-    assert names == {"patients.fuse", *(f"patients.show_{m}" for m in SHOWN), "patients.write"}
+    assert names == {"patients.fuse", *(f"patients.show_{m}" for m in MODALITIES), "patients.write"}
 
 
 def test_models_are_fused_by_their_kind_and_not_by_their_figures():
@@ -93,6 +91,7 @@ def test_the_page_shows_what_each_modality_knows_of_a_patient(finished_run, fuse
     assert ("ECG strip of" in page) == ("signals" in patterns)
     assert ("Image and map" in page) == ("imaging" in patterns)
     assert ("What each value adds to the score" in page) == ("tabular" in patterns)
+    assert ("Diseases that would explain the symptoms" in page) == ("diagnosis" in patterns)
     assert "Not given" in page
     assert "table of the Cauchy distribution" in page
     flagged = int(fused["flagged"].sum())

@@ -173,10 +173,10 @@ def test_serve_hands_over_to_the_service_or_says_what_to_install(models, answer,
     asked = []
     monkeypatch.setattr(app, "serve", lambda folder, settings: asked.append((folder, settings)))
     monkeypatch.setenv("MEDANOMALY_STORE", "sqlite:///predictions.db")
-    assert answer("serve", "--models", models, "--port", 9000, "--keep-records")[0] == 0
+    assert answer("serve", "--models", models, "--port", 9000, "--keep-records", "--workers", 2)[0] == 0
     ((folder, settings),) = asked
     assert (folder, settings.host, settings.port, settings.keep_records) == (models, "127.0.0.1", 9000, True)
-    assert settings.store == "sqlite:///predictions.db"
+    assert (settings.store, settings.workers) == ("sqlite:///predictions.db", 2)
     monkeypatch.setitem(sys.modules, "medanomaly.service.app", None)
     code, _, error = answer("serve", "--models", models)
     assert code == 2

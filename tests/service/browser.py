@@ -4,12 +4,18 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
+import threading
 import time
 import urllib.request
 from pathlib import Path
 
+import uvicorn
 from websockets.sync.client import connect
+
+from medanomaly.service.app import create_app
+from medanomaly.service.settings import Settings
 
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (
@@ -24,6 +30,28 @@ FLAGS = (
     "--disable-dev-shm-usage",
     "--remote-debugging-port=0",
 )
+
+
+KEYS = {
+    "Enter": 13, "Tab": 9, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40,
+}  # fmt: skip
+
+
+@contextlib.contextmanager
+def served(models):
+    """Address of a service of these models."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    app = create_app(models, Settings(workers=2, limits={"seconds": 300}))
+    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", access_log=False))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}/"
+    server.should_exit = True
+    thread.join(10)
 
 
 class Browser:
@@ -61,7 +89,7 @@ class Browser:
     def text(self, selector="body"):
         return self.run(f"document.querySelector({json.dumps(selector)}).innerText")
 
-    def press(self, key, code=None):
+    def press(self, key, code=None, shift=False):
         for kind in ("keyDown", "keyUp"):
             more = {"text": "\r"} if key == "Enter" and kind == "keyDown" else {}
             self.send(
@@ -69,9 +97,13 @@ class Browser:
                 type=kind,
                 key=key,
                 code=code or key,
-                windowsVirtualKeyCode={"Enter": 13, "Tab": 9, "ArrowRight": 39, "ArrowLeft": 37}.get(key, 0),
+                windowsVirtualKeyCode=KEYS.get(key, 0),
+                modifiers=8 if shift else 0,
                 **more,
             )
+
+    def type(self, text):
+        self.send("Input.insertText", text=text)
 
     def choose(self, selector, *paths):
         """Choose files of an input, as a person does."""

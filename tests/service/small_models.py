@@ -1,5 +1,8 @@
 """Models of every modality, trained in seconds on made-up data and written as a run leaves them."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import pandas as pd
 
@@ -247,6 +250,39 @@ def cut_beats(folder, n_points=140):
     return cut[:3].astype(float)
 
 
+LISTS = {
+    "OMIM:1": ["HP:0007359", "HP:0001263"],
+    "OMIM:2": ["HP:0001631", "HP:0001297"],
+}
+
+
+def diagnosis(folder):
+    """A ranker of three diseases, calibrated on twenty patients."""
+    from medanomaly.diagnosis.kinds import NAME, PhenotypeRankerParams
+    from medanomaly.diagnosis.knowledge.source import read_knowledge
+    from medanomaly.diagnosis.patients import read_symptoms, written_symptoms
+    from medanomaly.diagnosis.readers.case_table import case_table
+    from medanomaly.diagnosis.recipe import symptom_recipe
+    from tests.diagnosis.small_release import GENES, HPOA, OBO
+
+    with TemporaryDirectory() as release:
+        for name, text in (("hp.obo", OBO), ("phenotype.hpoa", HPOA), ("genes_to_phenotype.txt", GENES)):
+            (Path(release) / name).write_text(text)
+        knowledge = read_knowledge(Path(release))
+    cases, rows, parts, nan = [], [], [], float("nan")
+    for i in range(60):
+        case, disease = f"c{i}", f"OMIM:{1 + i % 2}"
+        cases.append((case, case, f"PMID:{500 + i}", disease, disease, "F", 3.0, nan))
+        rows += [(case, term, False, 1.0, nan) for term in LISTS[disease]]
+        parts.append(("train", "calibration", "test")[i % 3])
+    patients = read_symptoms(case_table(cases), written_symptoms(rows), knowledge.ontology)
+    table = patients.cases[["case_id", "patient_id"]].assign(
+        label=pd.array([0] * len(cases), dtype="Int8"), kind="", split=parts
+    )
+    data = ModelInput(table, patients, {"knowledge": knowledge})
+    _seal(folder, symptom_recipe(knowledge, {}), [(NAME, data, PhenotypeRankerParams())])
+
+
 FUSED = {"tabular": "ecdf", "signals": "beat_detector", "imaging": "lbe"}
 
 
@@ -276,5 +312,6 @@ def write_all(folder):
     tabular(folder)
     signals(folder)
     imaging(folder)
+    diagnosis(folder)
     fusion(folder)
     return folder

@@ -9,9 +9,9 @@ from click.testing import CliRunner
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
-from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.errors import ConfigurationError, DataNotFoundError
 from medanomaly.service.__main__ import command
-from medanomaly.service.app import create_app
+from medanomaly.service.app import create_app, serve
 from medanomaly.service.keys import add_key, read_keys
 from medanomaly.service.settings import Settings, is_loopback
 from tests.service.conftest import LOCAL, client_of
@@ -80,15 +80,13 @@ def test_without_keys_only_this_machine_may_ask(models):
         with pytest.raises(ConfigurationError, match="API keys"):
             create_app(models, Settings(host=host))
     assert all(map(is_loopback, ("127.0.0.1", "localhost", "::1", "[::1]", "127.9.9.9")))
-    result = CliRunner().invoke(command, ["serve", "nowhere", "--host", "0.0.0.0"])
-    assert result.exit_code == 1
-    assert "API keys" in result.output
+    with pytest.raises(ConfigurationError, match="API keys"):
+        serve("nowhere", Settings(host="0.0.0.0"))
 
 
 def test_a_folder_that_is_not_there_is_said_at_once():
-    result = CliRunner().invoke(command, ["serve", "nowhere"])
-    assert result.exit_code == 1
-    assert "nowhere: there is no such folder" in result.output
+    with pytest.raises(DataNotFoundError, match="nowhere: there is no such folder"):
+        serve("nowhere", Settings())
 
 
 def test_the_command_makes_keys(tmp_path):

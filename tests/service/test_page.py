@@ -1,19 +1,13 @@
 """The page in a real browser: by mouse, by keyboard, on a narrow screen; what files hold never becomes markup."""
 
 import shutil
-import socket
 import tempfile
-import threading
-import time
 
 import numpy as np
 import pytest
-import uvicorn
 
-from medanomaly.service.app import create_app
-from medanomaly.service.settings import Settings
 from tests.service import small_models
-from tests.service.browser import CHROMIUM, browser
+from tests.service.browser import CHROMIUM, browser, served
 from tests.service.test_routes import npz, png
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM}")
@@ -30,18 +24,8 @@ EVIL = "<img src=x onerror=\"document.body.dataset.evil='yes'\">"
 
 @pytest.fixture(scope="module")
 def address(models):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    app = create_app(models, Settings(workers=2, limits={"seconds": 300}))
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", access_log=False))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}/"
-    server.should_exit = True
-    thread.join(10)
+    with served(models) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +153,7 @@ def test_every_control_has_a_name_and_a_narrow_screen_is_enough(tab):
     assert unnamed == []
     for width in (400, 1280):
         tab.width(width)
-        for name in ("tabular", "signals", "imaging"):
+        for name in ("tabular", "signals", "imaging", "diagnosis"):
             tab.run(f"document.querySelector('#tab-{name}').click()")
             assert tab.run("document.documentElement.scrollWidth") <= width, name
 
@@ -190,7 +174,7 @@ def test_nothing_is_asked_of_another_site_and_nothing_fails(tab, address):
 
 
 def test_files_of_the_page_come_with_a_policy(client):
-    for path in ("/", "/page.css", "/page.js"):
+    for path in ("/", "/page.css", "/page.js", "/diagnosis.js"):
         answer = client.get(path)
         assert answer.status_code == 200
         assert "script-src 'self'" in answer.headers["content-security-policy"]

@@ -184,6 +184,16 @@ def _show_patients(answers: "PatientAnswers", top: int) -> None:
     )
     for sentence, times in said.items():
         click.echo(f"{times:,} of {len(scored):,} p-values: {sentence}")
+    with_symptoms = [patient for patient in answers.patients if patient.rankings]
+    for patient in with_symptoms[:top]:
+        first = printable("; ".join(patient.likely_diseases()))
+        p = min(p for found in patient.rankings.values() for p in found.p_value.values())
+        click.echo(f"Diseases that would explain {printable(patient.patient_id)}: {first}. p-value {p:.3g}.")
+    if with_symptoms:
+        click.echo(
+            "The number behind a disease is its probability. The p-value is small where the symptoms look like those of no "
+            "patient whose disease is known."
+        )
     for patient in answers.patients:
         for part, reason in list(patient.refused.items())[:SHOWN_REFUSALS]:
             click.echo(f"Refused of {printable(patient.patient_id)}: {printable(part)}: {printable(reason)}")

@@ -28,7 +28,8 @@ from medanomaly.core.errors import ConfigurationError
 @click.option(
     "--keep-records", is_flag=True, help="Keep raw records in the store, for the history of patients."
 )
-def command(folder: Path, names: tuple[str, ...], **given: Any) -> None:
+@click.option("--workers", type=click.IntRange(1), help="Threads that score; one per core by default.")
+def command(folder: Path, names: tuple[str, ...], workers: int | None, **given: Any) -> None:
     """Answer raw cases over HTTP until it is stopped.
 
     \b
@@ -42,4 +43,5 @@ def command(folder: Path, names: tuple[str, ...], **given: Any) -> None:
             f"the service needs '{error.name}', which is not installed",
             remedy='Install it: pip install "medanomaly[serve]"',
         ) from error
-    serve(folder, Settings(hosts=names, **given))
+    more = {} if workers is None else {"workers": workers}
+    serve(folder, Settings(hosts=names, **given, **more))

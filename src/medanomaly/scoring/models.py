@@ -231,13 +231,21 @@ class Models:
         from medanomaly.scoring.rankings import rank_cases
 
         recipe = self.recipe(raw, "diagnosis")
-        asked = self.asked(recipe, None if model is None else [model])
+        return rank_cases(self.ranking_model(model).scorer, recipe.read(raw, **options), top, explain)
+
+    def ranking_model(self, name: str | None = None) -> OpenModel:
+        """The model of this name that ranks diseases, or the first one.
+
+        Raises:
+            ConfigurationError: no model here ranks, or not the one of this name.
+        """
+        asked = self.asked(self.recipe(modality="diagnosis"), None if name is None else [name])
         ranking = [one for one in asked if "rankings" in one.kind.score_leaves]
         if not ranking:
             raise ConfigurationError(
                 "no model here ranks diseases", remedy="Train one: kedro run --env phenopackets."
             )
-        return rank_cases(ranking[0].scorer, recipe.read(raw, **options), top, explain)
+        return ranking[0]
 
 
 def leading(recipe: Recipe, models: Collection[OpenModel]) -> str:

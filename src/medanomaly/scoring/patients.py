@@ -19,14 +19,17 @@ from medanomaly.scoring.written import write_answers
 
 if TYPE_CHECKING:
     from medanomaly.scoring.models import Models
+    from medanomaly.scoring.rankings import Rankings
 
 # files that belong to a header of the same name, and are read with it
 _WITH_HEADER = ".hea"
 # of the table of patients; p-values of the modalities follow
 TABLE_COLUMNS = (
     "patient_id", "status", "p_value", "flagged", "alpha", "speaks", "pattern", "not_given", "basis", "n_joint",
-    "approximation", "p_values_hold", "refused",
+    "approximation", "p_values_hold", "diseases", "refused",
 )  # fmt: skip
+# modality whose models rank diseases; so many of them are listed, with what each finding says of so many
+DIAGNOSIS, LISTED, EXPLAINED = "diagnosis", 10, 5
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class PatientAnswer:
         refused: name of a part or of a case -> why it could not be used.
         fusion: that the patient is compared with.
         alpha: false-alarm rate at which the patient is flagged.
+        rankings: name of a part with symptoms -> the diseases that would explain it.
     """
 
     patient_id: str
@@ -65,6 +69,7 @@ class PatientAnswer:
     refused: Mapping[str, str]
     fusion: SealedFusion
     alpha: float
+    rankings: Mapping[str, "Rankings"] = field(default_factory=dict)
 
     @property
     def scored(self) -> bool:
@@ -117,6 +122,7 @@ class PatientAnswer:
             "status": SCORED if self.scored else REFUSED,
             "not_given": list(self.not_given),
             "refused": [{"part": part, "reason": reason} for part, reason in self.refused.items()],
+            "rankings": [self._ranking(part) for part in self.rankings],
             "alpha": self.alpha,
             "bundle": self.fusion.bundle.bundle_hash,
             "notice": NOTICE,
@@ -149,6 +155,22 @@ class PatientAnswer:
                 if modality in self.smallest
             ],
         }
+
+    def _ranking(self, part: str) -> dict[str, Any]:
+        """The diseases that would explain the symptoms of a part."""
+        told = self.rankings[part].to_dict()
+        return {"part": part} | {
+            name: told[name] for name in told if name not in ("modality", "notes", "notice")
+        }
+
+    def likely_diseases(self, most: int = 3) -> list[str]:
+        """The first diseases of each list of symptoms, in words, with their probability where there is one."""
+        said = []
+        for found in self.rankings.values():
+            for row in found.rankings.groupby("case_id", sort=False).head(most).itertuples():
+                sure = "" if pd.isna(row.probability) else f" ({row.probability:.2g})"
+                said.append(f"{row.disease_name}{sure}")
+        return said
 
     def _most_unusual(self, modality: str) -> dict[str, Any]:
         """The case with the smallest p-value by the model that is fused."""
@@ -183,6 +205,7 @@ class PatientAnswer:
             "pattern": " + ".join(told.get("pattern", ())),
             "not_given": ", ".join(told["not_given"]),
             "p_values_hold": self.p_values_hold["verdict"] if self.scored else "",
+            "diseases": "; ".join(self.likely_diseases()),
             "refused": "; ".join(f"{part}: {reason}" for part, reason in self.refused.items()),
         }
         by_modality = {f"p_{of['modality']}": of["p_value"] for of in told.get("modalities", ())}
@@ -252,8 +275,10 @@ def answer_patient(
             remedy="Give the folder of a run of several modalities (06_models/<data set>), made with kedro run.",
         )
     alpha = checked_alpha(fusion.alpha if alpha is None else alpha)
-    answered, smallest, out = [], {}, dict(refused or {})
+    answered, smallest, out, rankings = [], {}, dict(refused or {}), {}
     for part in parts:
+        if part.modality == DIAGNOSIS and (ranking := _ranked(models, part, explain)) is not None:
+            rankings[part.name] = ranking
         if part.modality not in fusion.models:
             why = fusion.bundle.manifest["left_out"].get(
                 part.modality, "no model of this run compares patients by it"
@@ -272,7 +297,17 @@ def answer_patient(
         p = found.scores.loc[found.scores["model"].eq(model), "p_value"].dropna()
         if len(p):
             smallest[part.modality] = min(float(p.min()), smallest.get(part.modality, 1.0))
-    return PatientAnswer(patient_id, answered, smallest, out, fusion, alpha)
+    return PatientAnswer(patient_id, answered, smallest, out, fusion, alpha, rankings)
+
+
+def _ranked(models: "Models", part: Part, explain: bool) -> "Rankings | None":
+    """The diseases that would explain the symptoms of a part; None where it cannot be read, or no model ranks."""
+    try:
+        found = models.rank(part.raw, top=LISTED, explain=EXPLAINED if explain else 0, **part.options)
+    except MedanomalyError:
+        # the score of the part says what is wrong with it
+        return None
+    return found if len(found.rankings) else None
 
 
 def _refused_cases(part: str, found: Answers) -> dict[str, str]:

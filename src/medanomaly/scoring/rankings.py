@@ -12,6 +12,7 @@ import pandas as pd
 from medanomaly.core.conformal import p_values
 from medanomaly.core.errors import InputError
 from medanomaly.core.recipe import ReadCases
+from medanomaly.diagnosis.cautions import cautions, none_of_these
 from medanomaly.diagnosis.patients import PatientSymptoms
 from medanomaly.scoring.answers import NOTICE, REFUSED, SCORED
 from medanomaly.scoring.written import write_answers
@@ -41,8 +42,9 @@ class Rankings:
         questions: ``case_id, term, name, gain_bits, yes, for_disease, for_name, against_disease, against_name``: what to
             look for next.
         p_value: case_id -> share of patients with a known disease who look at most as much like one.
-        names: id of a term -> its name.
+        names: id of a term of these cases -> its name.
         manifest: of the model.
+        bundle: hash of the model.
     """
 
     read: ReadCases
@@ -52,6 +54,7 @@ class Rankings:
     p_value: Mapping[str, float]
     names: Mapping[str, str]
     manifest: Mapping[str, Any]
+    bundle: str
 
     @property
     def knowledge(self) -> Mapping[str, str]:
@@ -85,6 +88,7 @@ class Rankings:
                 "case_id": case,
                 "status": SCORED,
                 "p_value": self.p_value[case],
+                "cautions": self._cautions(case, ranked[case]),
                 "symptoms": self._symptoms(case),
                 "diseases": [
                     _plain(row, _OF_DISEASE) | self._reasons(reasons.get((case, row["disease"])))
@@ -92,6 +96,7 @@ class Rankings:
                 ],
                 **({} if case not in asked else self._asked(asked[case])),
                 **self._set_size(ranked[case]),
+                **_plain({"none_of_these": none_of_these(ranked[case])}, ("none_of_these",)),
                 "missing": list(self.read.missing.get(case, ())),
             }
             for case in self.read.cases["case_id"]
@@ -102,20 +107,32 @@ class Rankings:
         ]
         for case in cases:
             found = unread.get(case["case_id"])
+            used = {symptom["given"]: symptom["term"] for symptom in case.get("symptoms", ())}
             case["not_read"] = (
                 []
                 if found is None
-                else [{"given": r.value, "reason": r.message} for r in found.itertuples(index=False)]
+                else [
+                    # an id that was replaced is used as its successor
+                    {"given": r.value, "reason": r.message}
+                    | ({"term": used[r.value]} if r.value in used else {})
+                    for r in found.itertuples(index=False)
+                ]
             )
         model = {name: self.manifest.get(name) for name in ("name", "kind", "dataset", "version")}
+        coverage = (self.manifest.get("probabilities") or {}).get("coverage")
         return {
             "modality": "diagnosis",
-            "model": model,
+            "model": model | {"bundle": self.bundle},
+            **({} if coverage is None else {"set_coverage": coverage}),
             "cases": cases,
             "knowledge": dict(self.knowledge),
             "notes": list(self.read.notes),
             "notice": NOTICE,
         }
+
+    def _cautions(self, case: str, rows: pd.DataFrame) -> list[str]:
+        observed = ~self.patients.symptoms["excluded"] & self.patients.symptoms["case_id"].eq(case)
+        return cautions(rows, self.p_value[case], int(observed.sum()))
 
     def _symptoms(self, case: str) -> list[dict[str, Any]]:
         table = self.patients.symptoms
@@ -213,14 +230,16 @@ def rank_cases(scorer: "SymptomScorer", read: ReadCases, top: int, explained: in
         questions = scorer.questions(data.inputs if explained else data.inputs.select([]))
     p = p_values(score, scorer.calibration) if len(score) else score
     ranker = scorer.ranker
+    terms = [] if data is None else data.inputs.symptoms["term"].unique()
     return Rankings(
         read=read,
         rankings=rankings,
         reasons=reasons,
         questions=questions,
         p_value=dict(zip(read.cases["case_id"], map(float, p), strict=True)),
-        names=dict(zip(ranker.ids, ranker.names, strict=True)),
+        names={term: ranker.names[ranker.index[term]] for term in terms},
         manifest=scorer.bundle.manifest,
+        bundle=scorer.bundle.bundle_hash,
     )
 
 

@@ -51,11 +51,13 @@ class File:
         content: bytes.
         suffix: of its name, in lower case.
         stem: rest of its name; only compared, never written.
+        field: of the form that it came in.
     """
 
     content: bytes
     suffix: str
     stem: str
+    field: str
 
     @property
     def name(self) -> str:
@@ -88,11 +90,16 @@ async def read_json(request: Request) -> Any:
         raise Problem(415, "unsupported-media-type", "Send application/json.")
     content = await request.body()
     if len(content) > _QUICK_BYTES:
-        return await request.app.state.service.workers.run(_parsed, content)
-    return _parsed(content)
+        return await request.app.state.service.workers.run(parsed, content)
+    return parsed(content)
 
 
-def _parsed(content: bytes) -> Any:
+def parsed(content: bytes) -> Any:
+    """JSON types.
+
+    Raises:
+        Problem: 400, where it is no JSON, or holds NaN or text that is no Unicode.
+    """
     try:
         found = json.loads(content, parse_constant=_no_constant)
         if b"\\u" in content:
@@ -139,7 +146,7 @@ async def read_form(request: Request, model: type[AnyBody], limits: Limits) -> t
     try:
         for name, value in form.multi_items():
             if isinstance(value, UploadFile):
-                files.append(_file(await value.read(), value.filename or ""))
+                files.append(_file(await value.read(), value.filename or "", name))
             else:
                 lists = (
                     "list" in str(model.model_fields[name].annotation)
@@ -155,14 +162,13 @@ async def read_form(request: Request, model: type[AnyBody], limits: Limits) -> t
     return checked(model, {name: value for name, value in fields.items() if value not in ("", [])}), files
 
 
-def _file(content: bytes, name: str) -> File:
+def _file(content: bytes, name: str, field: str) -> File:
     # browsers may send a path, and anybody may send tricks
     plain = re.split(r"[/\\]", name)[-1]
     dot = plain.rfind(".")
     suffix = plain[dot:].lower() if dot >= 0 else ""
-    return File(
-        content, suffix if _SUFFIX.fullmatch(suffix) else "", plain[: dot if dot >= 0 else len(plain)]
-    )
+    stem = plain[: dot if dot >= 0 else len(plain)]
+    return File(content, suffix if _SUFFIX.fullmatch(suffix) else "", stem, field)
 
 
 def numbers(given: Any, what: str) -> np.ndarray:

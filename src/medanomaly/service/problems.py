@@ -46,6 +46,9 @@ KNOWN_REASONS = (
     ("npz", "it is no readable npz file, or it grows too large"),
     ("pixel values run", "pixel values lie outside the range"),
     ("an image holds NaN", "the image holds a missing or infinite value"),
+    ("no patient with symptoms", "it is neither a phenopacket nor a FHIR bundle"),
+    ("phenopacket", "it is no valid phenopacket"),
+    ("it has no symptom", "it holds no finding"),
     ("an image of shape", "the image is not two-dimensional"),
 )
 UNREADABLE = "it cannot be read"

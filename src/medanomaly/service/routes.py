@@ -58,6 +58,7 @@ class Routes:
         body: Mapping[str, Any] | None = None,
         media_type: str = "application/json",
         parameters: Mapping[str, str] | None = None,
+        query: Mapping[str, Any] | None = None,
     ) -> None:
         """One route.
 
@@ -72,6 +73,7 @@ class Routes:
             body: ``content`` of OpenAPI, see :func:`json_body` and :func:`form_body`.
             media_type: of the answer.
             parameters: part of the path -> example.
+            query: parameter behind the path -> its schema with an example; the first one is needed.
         """
         keys = self._service.keys
 
@@ -83,17 +85,16 @@ class Routes:
         extra: dict[str, Any] = {}
         if body is not None:
             extra["requestBody"] = {"required": True, "content": dict(body)}
-        if parameters:
-            extra["parameters"] = [
-                {
-                    "name": name,
-                    "in": "path",
-                    "required": True,
-                    "schema": {"type": "string"},
-                    "example": example,
-                }
-                for name, example in parameters.items()
-            ]
+        described = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, "example": example}
+            for name, example in (parameters or {}).items()
+        ]
+        described += [
+            {"name": name, "in": "query", "required": i == 0, "schema": schema}
+            for i, (name, schema) in enumerate((query or {}).items())
+        ]
+        if described:
+            extra["parameters"] = described
         if scope is not None:
             extra["security"] = SECURITY
             summary = f"{summary} Scope: {scope}."
@@ -132,8 +133,11 @@ def json_body(model: type[BaseModel], example: Mapping[str, Any]) -> dict[str, A
     return {"application/json": {"schema": _flat(model.model_json_schema()), "example": example}}
 
 
-def form_body(model: type[BaseModel], example: Mapping[str, Any], files: str) -> dict[str, Any]:
-    """An upload in OpenAPI: the files as ``file``, and the fields of the model."""
+def form_body(
+    model: type[BaseModel], example: Mapping[str, Any], files: str | Mapping[str, str]
+) -> dict[str, Any]:
+    """An upload in OpenAPI: the files as ``file``, or field -> which files it takes; and the fields of the model."""
+    by_field = {"file": files} if isinstance(files, str) else files
     fields = {
         name: {"type": "string", "description": of.get("description", "")}
         for name, of in model.model_json_schema()["properties"].items()
@@ -142,13 +146,14 @@ def form_body(model: type[BaseModel], example: Mapping[str, Any], files: str) ->
         "multipart/form-data": {
             "schema": {
                 "type": "object",
-                "required": ["file"],
+                **({"required": ["file"]} if isinstance(files, str) else {}),
                 "properties": {
-                    "file": {
+                    field: {
                         "type": "array",
                         "items": {"type": "string", "format": "binary"},
-                        "description": files,
+                        "description": said,
                     }
+                    for field, said in by_field.items()
                 }
                 | fields,
             },

@@ -25,6 +25,8 @@ class Limits(Params):
         images: images of one request.
         samples: samples of a recording, times its leads.
         leads: leads of a recording.
+        findings: findings of a patient.
+        note: characters of a note.
         explained: cases per model that are explained.
         maps: images whose maps are drawn.
         message_bytes: bytes of one message of a live ECG.
@@ -41,6 +43,8 @@ class Limits(Params):
     images: int = Field(64, gt=0)
     samples: int = Field(20_000_000, gt=0)
     leads: int = Field(64, gt=0)
+    findings: int = Field(1_000, gt=0)
+    note: int = Field(100_000, gt=0)
     explained: int = Field(200, gt=0)
     maps: int = Field(8, gt=0)
     message_bytes: int = Field(2**20, gt=0)

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from medanomaly.diagnosis.knowledge.ontology import Ontology, Resolved
 
@@ -26,7 +26,8 @@ class Words:
     def __init__(self, ontology: Ontology):
         self.ontology = ontology
         self.ids = ontology.ids
-        self._resolved: dict[str, Resolved] = {}
+        # names come back from patient to patient
+        self.resolve = lru_cache(maxsize=1 << 14)(self._resolve)
 
     @cached_property
     def _rows(self) -> dict[str, dict[int, int]]:
@@ -44,12 +45,6 @@ class Words:
         of = {folded(name): term for term, (name, _) in self.ontology.obsolete.items()}
         return of | {folded(name): term for term, name in self.ontology.other.items()}
 
-    def resolve(self, text: str) -> Resolved:
-        """The term of an id or of words; None with the reason where there is none, or more than one."""
-        if text not in self._resolved:
-            self._resolved[text] = self._find(text)
-        return self._resolved[text]
-
     def knows(self, text: str) -> bool:
         """Whether this is one term; cheaper than to ask why it is none."""
         return (
@@ -62,7 +57,8 @@ class Words:
         rows = self._rows.get(key, {})
         return [row for row, rank in rows.items() if rank == min(rows.values())]
 
-    def _find(self, text: str) -> Resolved:
+    def _resolve(self, text: str) -> Resolved:
+        """The term of an id or of words; None with the reason where there is none, or more than one."""
         if _is_id(text):
             return self.ontology.resolve(text)
         key = folded(text)

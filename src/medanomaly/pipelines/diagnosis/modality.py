@@ -6,11 +6,12 @@ from kedro.pipeline import Node, Pipeline
 from medanomaly.core.models import ModelInput
 from medanomaly.diagnosis.knowledge.source import Knowledge
 from medanomaly.diagnosis.patients import PatientSymptoms
+from medanomaly.pipelines.diagnosis.patient_view import show_diseases
 from medanomaly.pipelines.diagnosis.prepare_nodes import describe_lists, read_symptoms, seal_recipe
 from medanomaly.pipelines.diagnosis.ranking_nodes import measure_rankings, write_case_pages
 from medanomaly.pipelines.diagnosis.section_nodes import write_sections
 from medanomaly.pipelines.environment import Model
-from medanomaly.pipelines.modality import Cases, Modality, View
+from medanomaly.pipelines.modality import Cases, Modality, PatientView, View
 
 JUDGED = {"params": "params:evaluation", "alarm": "params:alarm", "run": "params:run"}
 
@@ -100,6 +101,7 @@ PATIENTS = Cases(
     views={"symptoms": View(("patients", "symptoms", "knowledge"), patients_with_symptoms, recipe=True)},
     also_measured="ranking_metrics",
     sections=sections,
+    patient_view=PatientView(("patients", "symptoms", "unread"), show_diseases),
 )
 
 DIAGNOSIS = Modality(name="diagnosis", stage="diagnosis_models", cases={"patients": PATIENTS})

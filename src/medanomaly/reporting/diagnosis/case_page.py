@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medanomaly.diagnosis.cautions import cautions, none_of_these
 from medanomaly.reporting.page import render
 from medanomaly.reporting.sections import Cell, Fact, Section, Table
 from medanomaly.reporting.wording import DASH, counted, equals_p_value, percent, signed
@@ -15,8 +16,6 @@ from medanomaly.reporting.wording import DASH, counted, equals_p_value, percent,
 # diseases that are listed, and those whose symptoms are shown one by one
 LISTED, EXPLAINED = 20, 5
 SHOWN_SYMPTOMS = 60
-# p-values and probabilities up to which a page warns
-UNLIKE, UNLIKELY = 0.05, 0.1
 REASON_COLUMNS = (
     "Symptom of the patient",
     "For or against",
@@ -158,7 +157,7 @@ def _age(years: float) -> str:
 def _answer(
     patient: pd.Series, symptoms: pd.DataFrame, ranking: pd.DataFrame, p_value: float, coverage: float | None
 ) -> Section:
-    first, cautions = ranking.iloc[0], []
+    first = ranking.iloc[0]
     observed = int((~symptoms["excluded"]).sum())
     n_excluded = len(symptoms) - observed
     lead = f"{first['disease_name']} ({first['disease']}) fits best."
@@ -166,15 +165,10 @@ def _answer(
         f"It rests on {counted(observed, 'observed symptom')} and {counted(n_excluded, 'excluded symptom')}."
     )
     if pd.notna(first["probability"]):
-        rest = max(0.0, 1 - ranking["probability"].sum())
         text += (
-            f" Its probability is {percent(first['probability'])}; that it is none of this list, {percent(rest)}. Both hold "
-            "for cases like those of calibration, which were published."
+            f" Its probability is {percent(first['probability'])}; that it is none of this list, "
+            f"{percent(none_of_these(ranking))}. Both hold for cases like those of calibration, which were published."
         )
-        if first["probability"] < UNLIKELY:
-            cautions.append(
-                "No disease is likely by itself. The list says where to look, and not what it is."
-            )
     if coverage is not None and pd.notna(first["set_size"]):
         text += (
             f" The set that holds the right disease in {percent(coverage)} of such cases has "
@@ -185,37 +179,34 @@ def _answer(
             f" The p-value is {equals_p_value(p_value).lstrip('= ')}: the share of patients with a known disease who "
             "look at most as much like one."
         )
-        if p_value <= UNLIKE:
-            cautions.append(
-                "This patient looks unlike the patients whose disease is known. The right disease may not be in the "
-                "knowledge, or there may be more than one."
-            )
-    if not observed:
-        cautions.append("Every symptom is excluded, so the order of diseases says little.")
-    if (ties := int(first["rank"])) > 1:
-        cautions.append(f"{ties} diseases fit equally well, and their order among each other means nothing.")
     diagnosed = patient.get("disease")
     if diagnosed is not None and pd.notna(diagnosed):
         own = ranking[ranking["disease"] == diagnosed]
         place = f"stands at rank {int(own['rank'].iloc[0])}" if len(own) else "is not in the list"
         name = patient.get("disease_name")
         text += f" The disease that was diagnosed, {name if pd.notna(name) and name else diagnosed}, {place}."
-    return Section("The answer", text, lead=lead, cautions=cautions, key="answer")
+    return Section("The answer", text, lead=lead, cautions=cautions(ranking, p_value, observed), key="answer")
 
 
 def _list(ranking: pd.DataFrame, reasons: Mapping[str, list]) -> Section:
+    table = disease_table(ranking.head(LISTED), reasons, linked=EXPLAINED)
+    return Section("Diseases in order", tables=[table], key="list")
+
+
+def disease_table(ranking: pd.DataFrame, reasons: Mapping[str, Sequence[Any]], linked: int = 0) -> Table:
+    """Diseases in order, with what says most for and against each.
+
+    Args:
+        ranking: rows of the rankings of one case.
+        reasons: disease -> rows of its reasons, the strongest first.
+        linked: so many of the first diseases lead to their place on the page.
+    """
     rows, marks = [], []
     sure = ranking["probability"].notna().any()
-    for place, row in enumerate(ranking.head(LISTED).itertuples()):
+    for place, row in enumerate(ranking.itertuples()):
         of = reasons.get(row.disease, [])
-        cells = [
-            Cell(f"{row.rank}"),
-            Cell(
-                row.disease_name,
-                small=row.disease,
-                link=f"#{_key(row.disease)}" if of and place < EXPLAINED else "",
-            ),
-        ]
+        link = f"#{_key(row.disease)}" if of and place < linked else ""
+        cells = [Cell(f"{row.rank}"), Cell(row.disease_name, small=row.disease, link=link)]
         if sure:
             cells.append(Cell(DASH if pd.isna(row.probability) else percent(row.probability)))
         cells += [Cell(_strongest(of, 1)), Cell(_strongest(of, -1))]
@@ -227,11 +218,7 @@ def _list(ranking: pd.DataFrame, reasons: Mapping[str, list]) -> Section:
         if any(marks)
         else ""
     )
-    return Section(
-        "Diseases in order",
-        tables=[Table("", columns, rows, note, marks=marks, layout="stacked")],
-        key="list",
-    )
+    return Table("", columns, rows, note, marks=marks, layout="stacked")
 
 
 def _strongest(reasons: Sequence[Any], sign: int, shown: int = 3) -> str:

@@ -132,7 +132,7 @@ def _scored(service: Service, given: Any, options: SignalOptions, explain: bool)
         found = score_array(service, given, explain)
     else:
         with tempfile.TemporaryDirectory(prefix="medanomaly-") as folder:
-            found = _score_files(service, given, options, explain, Path(folder))
+            found = score_files(service, given, options, explain, Path(folder))
     beats = set(found.read.names)
     out = shown(found, whole=lambda case: case not in beats and ":" not in case)
     if options.strip:
@@ -163,9 +163,10 @@ def _reading(kind: str, options: SignalOptions) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(options, name)) is not None}
 
 
-def _score_files(
+def score_files(
     service: Service, files: list[File], options: SignalOptions, explain: bool, folder: Path
 ) -> Answers:
+    """Answers to recordings that came as files; ``folder`` is empty, and holds them meanwhile."""
     from medanomaly.signals.recordings.recording_set import RecordingSet
 
     recipe = service.need("signals").recipe(modality="signals")

@@ -16,6 +16,7 @@ from medanomaly.service.persistence import CASE, PATIENT
 from medanomaly.service.problems import invalid, too_large
 from medanomaly.service.routes import Routes, add_verbs, form_body, json_body, json_response
 from medanomaly.service.service import Service, shown
+from medanomaly.service.settings import Limits
 from medanomaly.tabular.recipe import as_table
 
 SUFFIXES = (".csv", ".tsv", ".txt")
@@ -104,19 +105,29 @@ def _scored(service: Service, rows: Any, options: Options, explain: bool, readin
 
 
 def _scored_file(service: Service, files: list[File], options: Options, explain: bool) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="medanomaly-") as folder:
+        path, reading = stored_table(files, Path(folder), service.settings.limits)
+        return _scored(service, path, options, explain, reading)
+
+
+def stored_table(files: list[File], folder: Path, limits: Limits) -> tuple[str, dict[str, str]]:
+    """Write the one uploaded table under a name of our own: its path, and how its cells are divided.
+
+    Raises:
+        Problem: there are several files, it is no table, or it is too large.
+    """
     if len(files) != 1 or files[0].suffix not in SUFFIXES:
         raise invalid(f"Give one file that ends in {', '.join(SUFFIXES)}.")
-    limits, content = service.settings.limits, files[0].content
+    content = files[0].content
     if content.count(b"\n") > limits.records + 1 or content.count(b"\r") > 2 * limits.records + 2:
         raise too_large(f"Give at most {limits.records:,} records.")
     head = (content[:10_000_000].splitlines() or [b""])[0]
     mark = max((b",", b";", b"\t", b"|"), key=head.count)
     if head.count(mark) >= limits.columns:
         raise too_large(f"Give at most {limits.columns:,} columns.")
-    with tempfile.TemporaryDirectory(prefix="medanomaly-") as folder:
-        path = Path(folder) / f"records{files[0].suffix}"
-        path.write_bytes(content)
-        return _scored(service, str(path), options, explain, {"sep": mark.decode()})
+    path = folder / f"records{files[0].suffix}"
+    path.write_bytes(content)
+    return str(path), {"sep": mark.decode()}
 
 
 MODALITY = TabularModality()

@@ -10,6 +10,7 @@ FILES = {
     "/": ("index.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
+    "/diagnosis.js": ("diagnosis.js", "text/javascript"),
 }
 # scripts and styles of this service alone; pictures may be made by the page
 POLICY = (

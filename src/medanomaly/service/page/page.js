@@ -3,6 +3,7 @@
 
 const SHOWN_ROWS = 200, SHOWN_REASONS = 8, STRIP_SECONDS = 10;
 const at = (id) => document.getElementById(id);
+const MODALITIES = ["tabular", "signals", "imaging", "diagnosis"];
 let described = null;
 let turn = 0;
 
@@ -51,11 +52,11 @@ async function connect() {
     fail(error);
     return;
   }
-  for (const name of ["tabular", "signals", "imaging"]) {
+  for (const name of MODALITIES) {
     at(`tab-${name}`).disabled = !described.modalities.includes(name);
     at(`tab-${name}`).title = at(`tab-${name}`).disabled ? "No model here takes these" : "";
   }
-  const first = ["tabular", "signals", "imaging"].find((name) => described.modalities.includes(name));
+  const first = MODALITIES.find((name) => described.modalities.includes(name));
   if (first && at("tab-tabular").disabled) choose(first);
   if (described.inputs.tabular) showFields(described.inputs.tabular.columns);
 }
@@ -72,6 +73,8 @@ function choose(name, focus = false) {
     at(tab.getAttribute("aria-controls")).hidden = !chosen;
     if (chosen && focus) tab.focus();
   }
+  // a ranked list flags nobody
+  at("alpha-row").hidden = name === "diagnosis";
 }
 
 for (const tab of tabs) {
@@ -88,7 +91,7 @@ for (const tab of tabs) {
 
 // ---- files
 
-for (const name of ["tabular", "signals", "imaging"]) {
+for (const name of MODALITIES) {
   const input = at(`file-${name}`);
   const drop = document.querySelector(`label[for=file-${name}]`);
   input.addEventListener("change", () => { if (input.files.length) given(name, [...input.files]); });
@@ -99,6 +102,7 @@ for (const name of ["tabular", "signals", "imaging"]) {
 
 function given(name, files) {
   if (name === "tabular") readTable(files[0]);
+  else if (name === "diagnosis") diagnosis.readFile(files[0]);
   else upload(name, files);
 }
 
