@@ -298,7 +298,8 @@ def recordings() -> Source:
     def of_each(raw: list) -> list[tuple]:
         for recording in raw:
             if id(recording) not in seen:
-                seen[id(recording)] = (recording, measured(recording), recording_facts([recording]))
+                facts = recording_facts([recording]).drop(columns="record")
+                seen[id(recording)] = (recording, measured(recording), facts)
         return [seen[id(recording)] for recording in raw]
 
     def score(raw: list) -> np.ndarray:
