@@ -755,7 +755,7 @@ def of_mapie(new: np.ndarray, calibration: np.ndarray) -> np.ndarray:
 
 
 def oracle_rows() -> list[Result]:
-    """Largest differences from ``crepes`` and ``MAPIE``; neither has weights, so whole weights are cases that are repeated."""
+    """Largest differences from ``crepes`` and ``MAPIE``; neither has weights: whole weights are cases that are repeated."""
     try:
         import mapie  # noqa: F401
         from crepes.base import p_values_batch

@@ -1,4 +1,6 @@
+import os
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
