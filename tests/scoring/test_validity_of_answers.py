@@ -7,6 +7,7 @@ from tests.scoring.small_models import SPEC, visits
 from medanomaly.core.bundle import read_bundle, write_bundle
 from medanomaly.core.models import FitContext, ModelInput, kind
 from medanomaly.monitoring.facts import facts_of, with_facts
+from medanomaly.scoring.batches import score_batch
 from medanomaly.scoring.models import open_models
 from medanomaly.tabular.features.record_facts import record_facts
 from medanomaly.tabular.features.record_features import fit_features, record_features
@@ -119,3 +120,15 @@ def test_the_scores_of_the_sealed_cases_are_those_of_the_model(folder):
     assert set(known.scores) <= set(bundle.array("calibration.npy"))
     # facts are coarse, so the score is nearly that of the facts
     assert np.corrcoef(np.abs(known.normal["potassium"] - 4.2), known.scores)[0, 1] > 0.3
+
+
+def test_a_batch_in_parts_compares_the_facts_of_all_parts_together(folder, tmp_path):
+    models = open_models(folder)
+    # each part alone would be too small to tell
+    for name, raw, verdict in (
+        ("same", batch(7), "holds"),
+        ("other", batch(7, sodium=lambda column: (column.astype(float) + 3).round(1).astype(str)), "broken"),
+    ):
+        summary = score_batch(models, raw, tmp_path / f"{name}.csv", chunk_rows=28)
+        assert summary.shift["ecdf"]["verdict"] == verdict
+    assert "sodium" in summary.shift["ecdf"]["reason"] or "facts together" in summary.shift["ecdf"]["reason"]

@@ -127,7 +127,7 @@ def waveforms_of_beats(
 
 
 def beats_in_recordings(
-    cases: pd.DataFrame, raw: RecordingSet, beats: pd.DataFrame, recording_facts: pd.DataFrame
+    cases: pd.DataFrame, raw: RecordingSet, beats: pd.DataFrame, recording_facts: pd.DataFrame | None = None
 ) -> ModelInput:
     """Recordings with their beats."""
     return ModelInput(
