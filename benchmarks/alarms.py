@@ -1,13 +1,16 @@
 """Lists of alarms: what each way of choosing finds, how many are false, and what can be promised about them.
 
 Simulated days of normal scores with some anomalous cases shifted by 3 standard deviations; p-values are conformal, so the
-realised shares do not depend on the distribution. Means over 200 days.
+realised shares do not depend on the distribution. Means over 200 days. Then alarms of ECG for patients who were never seen,
+and lists that learn from reviews.
 """
 
 import numpy as np
 
+from benchmarks.ecg_alarms import ecg_rows
 from benchmarks.fusion import drawn
 from benchmarks.record import Result, write
+from benchmarks.review_list import review_rows
 from medanomaly.core.alarms import alarm_budget
 from medanomaly.core.conformal import benjamini_hochberg, leave_one_out_p_values, p_values
 from medanomaly.evaluation.false_alarm_bounds import false_alarms_at_most, false_alarms_of_stream
@@ -146,6 +149,7 @@ def main() -> None:
     results = [row for size in SIZES for row in days(*size)]
     results += patients()
     results += [row for m in (200, 1000) for row in streams(m)]
+    results += ecg_rows() + review_rows()
     write("alarms", results, command="make bench NAME=alarms")
 
 

@@ -13,6 +13,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -298,7 +299,8 @@ def recordings() -> Source:
     def of_each(raw: list) -> list[tuple]:
         for recording in raw:
             if id(recording) not in seen:
-                seen[id(recording)] = (recording, measured(recording), recording_facts([recording]))
+                facts = recording_facts([recording]).drop(columns="record")
+                seen[id(recording)] = (recording, measured(recording), facts)
         return [seen[id(recording)] for recording in raw]
 
     def score(raw: list) -> np.ndarray:
@@ -744,12 +746,21 @@ def _beats_rows(exceeded: float) -> list[Result]:
 # oracles ---------------------------------------------------------------------------------------------------------------
 
 
+def of_mapie(new: np.ndarray, calibration: np.ndarray) -> np.ndarray:
+    """P-values of MAPIE, which draws the share of ties that counts; here all of them count."""
+    from mapie.exchangeability_testing.martingales import OnlineMartingaleTest
+
+    drawn_one = SimpleNamespace(rng=SimpleNamespace(uniform=lambda: 1.0))
+    return np.array([OnlineMartingaleTest.compute_p_value(drawn_one, score, calibration) for score in new])
+
+
 def oracle_rows() -> list[Result]:
-    """Largest difference from ``crepes``; it has no weights, so whole weights are cases that are repeated."""
+    """Largest differences from ``crepes`` and ``MAPIE``; neither has weights: whole weights are cases that are repeated."""
     try:
+        import mapie  # noqa: F401
         from crepes.base import p_values_batch
-    except ImportError:
-        print("crepes: not installed, left out")
+    except ImportError as error:
+        print(f"{error.name}: not installed, left out")
         return []
     rng = np.random.default_rng(0)
     old, new = np.round(rng.standard_normal(2000), 2), np.round(rng.standard_normal(1000), 2)
@@ -766,10 +777,19 @@ def oracle_rows() -> list[Result]:
             p_values_batch(np.repeat(old, times), new, smoothing=False),
         ),
     }
+    by_group = np.empty(1000)
+    for group in range(4):
+        by_group[own == group] = of_mapie(new[own == group], old[groups == group])
+    second = {
+        "plain": of_mapie(new, old),
+        "Mondrian": by_group,
+        "weighted": of_mapie(new, np.repeat(old, times)),
+    }
     return [
-        Result(f"p-values, {name}: largest difference", float(np.abs(ours - theirs).max()), "", peer="crepes",
+        Result(f"p-values, {name}, against {peer}: largest difference", float(np.abs(ours - theirs).max()), "", peer=peer,
                target="<= 1e-12", reached=bool(np.abs(ours - theirs).max() <= 1e-12), data="1,000 cases with ties")
-        for name, (ours, theirs) in pairs.items()
+        for name, (ours, oracle) in pairs.items()
+        for peer, theirs in (("crepes", oracle), ("MAPIE", second[name]))
     ]  # fmt: skip
 
 

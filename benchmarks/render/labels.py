@@ -49,6 +49,8 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("stream", ".+ of a stream|streams in which .+"),
         ("bound", "false alarms at most .+"),
         ("broken", "days on which the bound was broken, .+"),
+        ("ecg", "ECG, threshold of .+"),
+        ("reviews", r"reviews, (?P<set>\w+): (?P<figure>.+)"),
     ),
     "cross_conformal": (
         ("rate", r"(?P<set>\w+): usual records flagged at alpha (?P<alpha>.+)"),

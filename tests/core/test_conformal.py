@@ -1,5 +1,7 @@
 import os
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +21,8 @@ from medanomaly.core.conformal import (
     score_threshold,
 )
 from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.evaluation.recalibration import weighted_p_values
+from medanomaly.monitoring.stream_shift import middle_p_values
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)
 # few distinct values, so that ties are common
@@ -183,6 +187,29 @@ def test_plain_and_grouped_p_values_are_those_of_crepes():
     oracle = crepes.p_values_batch(calibration, new, groups, own, smoothing=False)
     ours, _ = group_p_values(new, own, calibration, groups, min_group_size=1)
     np.testing.assert_allclose(ours, oracle, rtol=0, atol=1e-12)
+
+
+def of_mapie(new, calibration, u):
+    """P-values of MAPIE with the share ``u`` of ties, which it draws, given."""
+    martingales = pytest.importorskip("mapie.exchangeability_testing.martingales")
+    fixed = SimpleNamespace(rng=SimpleNamespace(uniform=lambda: u))
+    return [martingales.OnlineMartingaleTest.compute_p_value(fixed, score, calibration) for score in new]
+
+
+def test_plain_grouped_weighted_and_middle_p_values_are_those_of_mapie():
+    rng = np.random.default_rng(1)
+    calibration, new = np.round(rng.normal(size=400), 1), np.round(rng.normal(size=60), 1)
+    close = partial(np.testing.assert_allclose, rtol=0, atol=1e-12)
+    close(p_values(new, calibration), of_mapie(new, calibration, 1.0))
+    close(middle_p_values(new, calibration), of_mapie(new, calibration, 0.5))
+    groups, own = rng.integers(0, 3, 400), rng.integers(0, 3, 60)
+    ours, _ = group_p_values(new, own, calibration, groups, min_group_size=1)
+    for group in range(3):
+        close(ours[own == group], of_mapie(new[own == group], calibration[groups == group], 1.0))
+    # it has no weights: a case of weight 3 is the case three times
+    weights = rng.integers(0, 4, 400)
+    weighted = weighted_p_values(new, np.ones(60), calibration, weights.astype(float))
+    close(weighted, of_mapie(new, np.repeat(calibration, weights), 1.0))
 
 
 def of_patients(n_patients, n_each, rng):

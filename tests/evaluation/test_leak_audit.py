@@ -20,7 +20,7 @@ from medanomaly.evaluation.resampling.ranking import auroc
 PARAMS = EvaluationParams(n_resamples=200)
 CHECKS = {
     "patients_across_split", "exact_duplicates", "near_duplicates", "threshold_from_calibration", "calibration_size",
-    "false_alarms", "beats_baselines", "single_feature", "missingness", "drift",
+    "false_alarms", "new_patients", "beats_baselines", "single_feature", "missingness", "drift",
 }  # fmt: skip
 
 
@@ -336,3 +336,46 @@ def test_the_copies_in_mammography_are_found():
     assert found["exact_duplicates"]["verdict"] == "fail"
     assert found["exact_duplicates"]["value"] > 0.2
     assert found["threshold_from_calibration"]["verdict"] == "pass"
+
+
+def many_cases_each(spread):
+    """20 cases of each of 30 patients, ten per part, whose scores differ between patients."""
+    rng = np.random.default_rng(0)
+    patient = np.repeat(np.arange(30), 20)
+    cases = pd.DataFrame(
+        {
+            "case_id": [f"c{i}" for i in range(600)],
+            "patient_id": patient.astype(str),
+            "split": np.repeat(["train", "calibration", "test"], 200),
+            "kind": pd.NA,
+        }
+    ).astype("string")
+    cases["label"] = pd.array((np.arange(600) % 20 == 0) & (patient >= 20), dtype="Int8")
+    score = (
+        spread * rng.standard_normal(30)[patient]
+        + rng.standard_normal(600)
+        + 6.0 * cases["label"].to_numpy(int)
+    )
+    return cases, score_table(cases, score, "m", alpha=0.1)
+
+
+def test_a_rate_that_single_patients_break_is_told_with_a_threshold_that_holds_and_its_cost():
+    cases, scores = many_cases_each(spread=2.0)
+    check = verdicts(cases, None, scores, EvaluationParams(n_resamples=200, alpha=0.1))["new_patients"]
+    assert check["verdict"] == "warn"
+    assert "of 10 test patients" in check["figure"]
+    assert "a threshold for a new patient" in check["figure"]
+    assert "of the anomalies in place of" in check["figure"]
+    even, table = many_cases_each(spread=0.0)
+    assert (
+        verdicts(even, None, table, EvaluationParams(n_resamples=200, alpha=0.3))["new_patients"]["value"]
+        <= 0.5
+    )
+
+
+def test_few_calibration_patients_give_no_threshold_for_a_new_one(cases, scores):
+    assert verdicts(cases, None, scores)["new_patients"]["verdict"] == "not_applicable"
+    some, table = many_cases_each(spread=2.0)
+    few = some["split"].ne("calibration") | some["patient_id"].isin(["10", "11", "12"])
+    check = verdicts(some[few], None, table[table["case_id"].isin(some.loc[few, "case_id"])])["new_patients"]
+    assert "3 calibration patients are too few" in check["figure"]

@@ -141,3 +141,13 @@ def test_facts_are_sealed_coarsely_one_row_per_patient_and_read_back():
     _, far = known.matrix(table.assign(sharpness=100.0))
     assert (far[:, names.index("sharpness")] > known.normal["sharpness"].max()).all()
     assert facts_of(with_facts(bundle, ModelInput(cases, None))) is None
+
+
+def test_a_fact_that_never_varied_is_not_rounded_to_what_it_was():
+    table = pd.DataFrame({"rate": np.full(60, 360.0), "flat": np.r_[np.zeros(58), 0.1, 0.2]})
+    known = CalibrationFacts(table, table[:0]).coarse()
+    names, values = known.matrix(pd.DataFrame({"rate": [360.0, 128.0, 500.0], "flat": [0.0, 0.5, np.nan]}))
+    rate, flat = (values[:, names.index(name)] for name in ("rate", "flat"))
+    assert rate[1] < rate[0] == 360 < rate[2]
+    assert flat[1] > known.normal["flat"].median()
+    assert np.isnan(flat[2])

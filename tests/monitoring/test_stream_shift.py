@@ -47,10 +47,19 @@ def test_a_shift_from_10_to_37_percent_is_noticed_within_60_cases():
     assert np.median(alarms(streams(100, 200, 135, move=0.95), 135)) <= 60
 
 
+def test_a_shift_after_a_long_quiet_time_is_noticed_within_60_cases_too():
+    p = np.concatenate([streams(100, 500, 135, seed=1), streams(100, 200, 135, move=0.95, seed=1)])
+    at = alarms(p, 135)
+    assert np.median(at[at > 500] - 500) <= 60
+
+
 def test_the_textbook_martingale_is_that_of_crepes():
     crepes = pytest.importorskip("crepes.martingales")
     p = streams(1, 200, 300)[:, 0]
-    ours = ShiftMartingale(300, corrected=False).update(p)
+    watched = ShiftMartingale(300, corrected=False)
+    # there every bet has the same capital at first
+    watched.capital[:] = 1 / len(BETS)
+    ours = watched.update(p)
     oracle = crepes.SimpleJumper(J=JUMP, bf=crepes.EpsilonBettingFunction(E=list(BETS)))
     np.testing.assert_allclose(ours, oracle.apply(p)[-len(p) :], rtol=1e-9)
 
@@ -80,14 +89,34 @@ def test_illness_that_changes_a_fact_raises_no_alarm_and_a_shift_of_another_does
 
     known = CalibrationFacts(facts(400), facts(200, ill=True))
     directions = NuisanceDirections.fit(known)
-    assert directions.calibration.shape == (400, 2)
+    # one direction of three is that of illness; that no fact was ever missing is watched beside the others
+    assert directions.calibration.shape == (400, 3)
     for move, alarmed in ((0.0, False), (1.5, True)):
         new = pd.concat([facts(200, move=move), facts(200, True, move)]).sample(frac=1, random_state=0)
-        watched = ShiftMartingale(400, 2)
+        watched = ShiftMartingale(400, 3)
         watched.update(directions.p_values(known, new))
         assert (watched.alarm_at is not None) == alarmed
     everything = NuisanceDirections.fit(CalibrationFacts(known.normal, known.abnormal[:0]))
-    assert everything.calibration.shape == (400, 3)
+    assert everything.calibration.shape == (400, 4)
+
+
+def test_a_device_that_differs_in_what_never_varied_is_noticed_after_a_few_cases():
+    rng = np.random.default_rng(1)
+
+    def facts(n, rate=360.0):
+        return pd.DataFrame({"noise": rng.normal(0, 1, n), "rate": rate, "pulse": np.nan, "lead": "MLII"})
+
+    known = CalibrationFacts(facts(200), facts(0)).coarse()
+    directions = NuisanceDirections.fit(known)
+    for new, alarmed in (
+        (facts(60), False),
+        (facts(60, rate=128.0), True),
+        (facts(60).assign(lead="V5"), True),
+    ):
+        watched = ShiftMartingale(200, directions.calibration.shape[1])
+        watched.update(directions.p_values(known, new))
+        assert (watched.alarm_at is not None) == alarmed
+        assert watched.alarm_at is None or watched.alarm_at <= 20
 
 
 def test_what_cannot_be_watched_is_refused():

@@ -101,3 +101,44 @@ def test_matrix_profiles_are_spoken_of_only_where_one_was_run(model, said):
     )
     section = series_report._located(found, [model], 50, 0)
     assert ("Matrix profiles look at the whole series" in section.tables[0].note) == said
+
+
+def burden(promised, **pooled):
+    about = {"threshold": 12.0, "per_hour": 5.0, "patients": 9, "promised": promised, "most": 4.0}
+    return about | {"pooled": {"threshold": 9.5, "false_per_hour": 6.25, "beats": 0.912} | pooled}
+
+
+@pytest.mark.parametrize(
+    ("facts", "said", "unsaid"),
+    [
+        (
+            burden(True),
+            (
+                "a new patient is expected to have 5 false episodes per hour at most, where one patient counts with 20 at",
+                "from 9 calibration patients",
+                "together is 9.50; it would have had 6.25 false episodes per hour and 91.2 % of the abnormal beats above it",
+            ),
+            ("too few to promise",),
+        ),
+        (
+            burden(True, false_per_hour=None, beats=None),
+            ("together is 9.50.",),
+            ("it would have had",),
+        ),
+        (
+            burden(False),
+            (
+                "(12.00) is the lowest at which the calibration recordings have 5 false episodes per hour",
+                "too few to promise",
+            ),
+            ("a new patient is expected", "9.50"),
+        ),
+    ],
+)
+def test_the_report_says_whose_false_episodes_the_threshold_limits_and_what_the_other_costs(
+    facts, said, unsaid
+):
+    none = pd.DataFrame({"record": [], "kind": [], "start_s": [], "end_s": []})
+    section = beat_report.episodes_section(none, {"r": 0.5}, {"r": (0.0, 1800.0)}, facts, None)
+    assert all(part in section.text for part in said)
+    assert not any(part in section.text for part in unsaid)

@@ -1,5 +1,7 @@
 """Alarms of a recording: the threshold keeps its promise, bad signal raises nothing, episodes say what they are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,8 +11,10 @@ from medanomaly.core.errors import ConfigurationError
 from medanomaly.signals.alarms.beat_alarms import (
     alarm_threshold,
     calibration_scores,
+    pooled_threshold,
     recording_alarms,
     recording_episodes,
+    watched_patients,
 )
 from medanomaly.signals.alarms.params import EpisodeParams
 from medanomaly.signals.alarms.rhythm_episodes import silences
@@ -44,11 +48,48 @@ def noisy_normals():
 
 
 def test_calibration_recordings_have_no_more_false_episodes_than_asked_for(noisy_normals):
-    threshold = alarm_threshold(noisy_normals, PARAMS)
+    threshold = pooled_threshold(noisy_normals, PARAMS)
     hours = sum(a.hours for a in noisy_normals)
     assert sum(a.false_episodes(threshold, 5.0) for a in noisy_normals) / hours <= 5.0
     # and it is the lowest such: a step below breaks it
     assert sum(a.false_episodes(threshold - 0.25, 5.0) for a in noisy_normals) / hours > 5.0
+
+
+def patients(rng, n, n_beats=600):
+    """Normal recordings of patients who differ in how high their beats score."""
+    scale = np.exp(0.35 * rng.standard_normal(n))
+    return [
+        recording(s * rng.exponential(1.0, n_beats), np.zeros(n_beats), record=f"r{i}")
+        for i, s in enumerate(scale)
+    ]
+
+
+def test_a_new_patient_is_expected_to_have_the_asked_rate_at_most():
+    rng, rates = np.random.default_rng(3), {"new": [], "pooled": []}
+    params = EpisodeParams(per_hour=20.0, most=4.0)
+    for _ in range(40):
+        *known, new = patients(rng, 9)
+        for name, threshold in (
+            ("new", alarm_threshold(known, params)),
+            ("pooled", pooled_threshold(known, params)),
+        ):
+            rates[name].append(min(new.false_episodes(threshold, 5.0) / new.hours, 80.0))
+    error = np.std(rates["new"]) / np.sqrt(40)
+    assert np.mean(rates["new"]) <= 20 + 2 * error
+    # fewer false alarms than with the threshold of all patients together, which promises nothing of a new one
+    assert np.mean(rates["new"]) < np.mean(rates["pooled"])
+
+
+def test_with_too_few_patients_the_threshold_is_that_of_all_together():
+    known = patients(np.random.default_rng(4), 2)
+    assert alarm_threshold(known, PARAMS) == pooled_threshold(known, PARAMS)
+    assert alarm_threshold(known, PARAMS.model_copy(update={"most": 2.5})) > pooled_threshold(known, PARAMS)
+
+
+def test_recordings_of_one_patient_count_as_one(noisy_normals):
+    same = [replace(a, patient_id="p") for a in noisy_normals]
+    assert (watched_patients(noisy_normals), watched_patients(same)) == (3, 1)
+    assert alarm_threshold(same, PARAMS) == pooled_threshold(noisy_normals, PARAMS)
 
 
 def test_beats_in_bad_signal_and_in_the_learning_time_raise_nothing():

@@ -136,7 +136,7 @@ def test_a_learning_time_that_is_too_long_is_said_with_one_that_fits():
 def test_episodes_of_unlabelled_recordings_are_counted_also_where_nothing_was_watched():
     span = {"r0": (0.0, 60.0)}
     silent = silence_episodes([0.0, 1.0, 21.0, 22.0], record="r0")
-    facts = {"threshold": 1.0, "per_hour": 5.0}
+    facts = {"threshold": 1.0, "per_hour": 5.0, "patients": 1, "promised": False}
     section = episodes_section(silent, {"r0": 0.0}, span, facts, None)
     rows = {row[0]: row for row in section.tables[0].rows}
     assert rows["pause"][2:5] == ("1", "–", "33\u00a0%")

@@ -10,6 +10,7 @@ from benchmarks.render.pages import (
     signals,
     spine,
     tabular,
+    validity,
 )
 
 PAGES: tuple[Page, ...] = (
@@ -19,6 +20,7 @@ PAGES: tuple[Page, ...] = (
     signals.PAGE,
     imaging.PAGE,
     patients.PAGE,
+    validity.PAGE,
     serving.PAGE,
     diagnosis.PAGE,
 )

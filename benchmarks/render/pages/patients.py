@@ -55,6 +55,18 @@ PAGE = Page(
                 Listing("How many alarms are false at most", ("bound",)),
                 Listing("How often the bound was broken", ("broken",), folded=True),
                 Listing("Streams", ("stream",)),
+                Listing(
+                    "ECG of patients who were never seen",
+                    ("ecg",),
+                    "The threshold of a new patient holds the asked rate in expectation over patients (conformal risk "
+                    "control); that of all recordings together holds it for the calibration patients alone.",
+                ),
+                Listing(
+                    "Lists that learn from reviews",
+                    ("reviews",),
+                    "A simulated reviewer confirms or dismisses the most unusual record, 50 times; the listed records are "
+                    "others, which nobody reviewed.",
+                ),
             ),
         ),
     ),

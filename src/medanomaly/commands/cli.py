@@ -17,6 +17,7 @@ COMMANDS = {
     "score": "medanomaly.commands.score",
     "explain": "medanomaly.commands.explain",
     "diagnose": "medanomaly.commands.diagnose",
+    "review": "medanomaly.commands.review",
     "models": "medanomaly.commands.models",
     "infer": "medanomaly.commands.infer",
     "serve": "medanomaly.commands.serve",

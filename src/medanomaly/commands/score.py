@@ -39,6 +39,11 @@ SHOWN_NAMES = 3
     help="Write all answers: a name that ends in .csv, .json or .parquet.",
 )
 @click.option("--alpha", type=float, help="Flag cases at this false-alarm rate instead of that of training.")
+@click.option(
+    "--reweight",
+    is_flag=True,
+    help="Weight the calibration cases so that they are taken as these cases are; for 50 cases or more of another source.",
+)
 @click.option("--model", "names", multiple=True, help="Ask this model alone; can be given several times.")
 @click.option(
     "--patients",
@@ -56,6 +61,7 @@ def command(
     folder: Path,
     output: Path | None,
     alpha: float | None,
+    reweight: bool,
     names: tuple[str, ...],
     of_patients: bool,
     modality: str | None,
@@ -85,10 +91,10 @@ def command(
             f"'{output}' does not end in {', '.join(ENDINGS)}", remedy="The ending says what is written."
         )
     if of_patients:
-        if names or modality is not None or history is not None:
+        if names or reweight or modality is not None or history is not None:
             raise ConfigurationError(
                 "--patients asks the models that the run fuses, of all modalities",
-                remedy="Leave out --model, --modality and --history.",
+                remedy="Leave out --model, --modality, --history and --reweight.",
             )
         reading = {"fs": fs, "leads": None if leads is None else leads.split(","), "units": units}
         score_patients(ctx, Path(raw), folder, output, alpha, reading, top, as_json)
@@ -105,6 +111,7 @@ def command(
             models=names or None,
             alpha=alpha,
             explain=explained,
+            reweight=reweight,
             progress=say,
             **options,
         )
@@ -296,5 +303,14 @@ def _show_validity(answers: "Answers", n: int) -> None:
     }
     for reason, verdict in said.items():
         click.echo(f"{words[verdict]} ({reason}).")
+    for model, weighted in answers.weighted.items():
+        if model.endswith(f".{answers.leading}"):
+            said = (
+                f"are withheld: {weighted.reason}"
+                if weighted.reason
+                else f"are weighted: the calibration says as much as {weighted.effective_size:.0f} cases, and calibration "
+                f"cases are like {weighted.overlap:.0%} of the new ones"
+            )
+            click.echo(f"P-values {said}.")
     if not answers.shift:
         click.echo("Whether p-values hold is not tested: cases of one recording are not independent.")

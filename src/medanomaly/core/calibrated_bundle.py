@@ -15,6 +15,8 @@ from medanomaly.core.errors import ConfigurationError
 MIN_REFERENCE = 10
 CALIBRATION = "calibration.npy"
 CALIBRATION_GROUPS = "calibration_groups.npy"
+# which calibration case each score is of; it is in no bundle of a run, where facts of some cases take its place
+CALIBRATION_ORDER = "calibration_order.npy"
 
 
 def check_reference(
@@ -106,7 +108,8 @@ def calibrated_bundle(
         "input_contract": input_contract,
         "p_value_floor": 1.0 / (len(calibration) + 1),
     }
-    return make_bundle(manifest | (more or {}) | stamp, files | {CALIBRATION: array_bytes(calibration)})
+    sealed = {CALIBRATION: array_bytes(calibration), CALIBRATION_ORDER: array_bytes(order.astype(np.int32))}
+    return make_bundle(manifest | (more or {}) | stamp, files | sealed)
 
 
 def training_fingerprint(cases: pd.DataFrame, values: np.ndarray | pd.DataFrame | None = None) -> str:

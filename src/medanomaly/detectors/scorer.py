@@ -61,7 +61,8 @@ class TabularScorer:
         return p_values(self.score(features), self.calibration)
 
     @cached_property
-    def _detector(self) -> object:
+    def detector(self) -> object:
+        """The detector itself, as it was fitted."""
         # only types of the project's own detectors are ever constructed
         trusted = trusted_types(self.bundle.manifest.kind)
         return skops_io.loads(self.bundle.files["model.skops"], trusted=trusted)
@@ -71,7 +72,7 @@ class TabularScorer:
         """Whether the contributions are the terms of the sum that the score is, and not an approximate division of it."""
         from medanomaly.detectors.occlusion import OcclusionDetector
 
-        return not isinstance(self._detector, OcclusionDetector)
+        return not isinstance(self.detector, OcclusionDetector)
 
     def contributions(self, features: pd.DataFrame) -> pd.DataFrame:
         """What each feature adds to the score.
@@ -81,7 +82,7 @@ class TabularScorer:
         Returns:
             (n, n_features) float64, one column per feature; see the detector's ``explain`` for what a row adds up to.
         """
-        matrix = self._detector.explain(self.preprocessor.transform(features))
+        matrix = self.detector.explain(self.preprocessor.transform(features))
         return summed_by_feature(matrix, self.preprocessor)
 
 

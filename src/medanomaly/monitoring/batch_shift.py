@@ -94,29 +94,10 @@ def check_shift(
     if calibration_facts is not None and batch_facts is not None:
         if len(batch_facts) != len(batch):
             raise InputError(f"{len(batch_facts)} rows of facts for {len(batch)} scores")
-        illness_known = len(calibration_facts.abnormal) >= FEWEST_USUAL
-        compared = _fact_tests(calibration_facts, batch_facts, illness_known, seed)
-        if illness_known:
-            rows += compared
-        else:
-            differs = compared
-            rows += _room_for_normal_cases(calibration_facts, batch_facts)
-    tests = _table(rows)
-    p = _together(tests)
-    if p <= level:
-        first = tests["test"].iloc[0]
-        reason = f"'{first}' differs from the calibration cases (p = {p:.1g}): p-values are not valid"
-        return ShiftCheck("broken", p, reason, tests, n_usual)
-    if differs:
-        found = _table(differs)
-        differing = _together(found)
-        tests = _table([*rows, *differs])
-        if differing <= level:
-            reason = (
-                f"'{found['test'].iloc[0]}' differs from the calibration cases (p = {differing:.1g}); no abnormal "
-                "calibration case is known, so it may be a shift or illness"
-            )
-            return ShiftCheck("unknown", differing, reason, tests, n_usual)
+        compared, differs = _compared_facts(calibration_facts, batch_facts, seed)
+    tests, found = _verdict([*rows, *compared], differs, level, n_usual)
+    if found is not None:
+        return found
     # few usual cases: the batch is small, nearly all abnormal, or shifted far; these cannot be distinguished
     if n_usual_calibration < FEWEST_USUAL:
         reason = f"only {len(calibration)} calibration cases: too few to tell"
@@ -126,10 +107,78 @@ def check_shift(
         return ShiftCheck("unknown", float("nan"), reason, tests, n_usual)
     reason = (
         "usual-looking cases are as they were at calibration"
-        if not compared
+        if not compared and not differs
         else "cases were taken as at calibration, and usual-looking ones score as they did"
     )
-    return ShiftCheck("holds", p, reason, tests, n_usual)
+    return ShiftCheck("holds", _together(tests), reason, tests, n_usual)
+
+
+def check_facts(
+    calibration_facts: CalibrationFacts, batch_facts: pd.DataFrame, level: float = 0.01, seed: int = 0
+) -> ShiftCheck:
+    """Compare how a batch was taken with how the calibration cases were, where patients have many cases each.
+
+    Scores of beats of one person say nothing of each other's independence, so they are not compared.
+
+    Args:
+        calibration_facts: of calibration cases, one case per patient.
+        batch_facts: (n, k) with the same columns, one row per patient.
+        level, seed: as of :func:`check_shift`.
+
+    Returns:
+        As :func:`check_shift`; ``n_usual`` is 0.
+
+    Raises:
+        InputError: a fact is missing.
+    """
+    for n, whose in ((len(batch_facts), "patients"), (len(calibration_facts.normal), "calibration patients")):
+        if n < FEWEST_USUAL:
+            reason = f"only {n} of at least {FEWEST_USUAL} {whose}: too few to tell"
+            return ShiftCheck("unknown", float("nan"), reason, pd.DataFrame(columns=list(_TESTS)), 0)
+    compared, differs = _compared_facts(calibration_facts, batch_facts, seed)
+    tests, found = _verdict(compared, differs, level, 0)
+    if found is not None:
+        return found
+    if not len(tests):
+        return ShiftCheck("unknown", float("nan"), "no fact is known of enough patients", tests, 0)
+    reason = "recordings were taken as at calibration; their scores are not compared"
+    return ShiftCheck("holds", _together(tests), reason, tests, 0)
+
+
+def _compared_facts(
+    known: CalibrationFacts, batch: pd.DataFrame, seed: int
+) -> tuple[list[tuple[str, float, float, float]], list[tuple[str, float, float, float]]]:
+    """Tests that a shift alone can fail, and tests that illness may fail as well, where no abnormal case is known."""
+    illness_known = len(known.abnormal) >= FEWEST_USUAL
+    compared = _fact_tests(known, batch, illness_known, seed)
+    return (compared, []) if illness_known else (_room_for_normal_cases(known, batch), compared)
+
+
+def _verdict(
+    rows: list[tuple[str, float, float, float]],
+    differs: list[tuple[str, float, float, float]],
+    level: float,
+    n_usual: int,
+) -> tuple[pd.DataFrame, ShiftCheck | None]:
+    """All tests, and the verdict where one of them speaks."""
+    tests = _table(rows)
+    p = _together(tests) if len(tests) else 1.0
+    if p <= level:
+        first = tests["test"].iloc[0]
+        reason = f"'{first}' differs from the calibration cases (p = {p:.1g}): p-values are not valid"
+        return tests, ShiftCheck("broken", p, reason, tests, n_usual)
+    if not differs:
+        return tests, None
+    found = _table(differs)
+    differing = _together(found)
+    tests = _table([*rows, *differs])
+    if differing > level:
+        return tests, None
+    reason = (
+        f"'{found['test'].iloc[0]}' differs from the calibration cases (p = {differing:.1g}); no abnormal "
+        "calibration case is known, so it may be a shift or illness"
+    )
+    return tests, ShiftCheck("unknown", differing, reason, tests, n_usual)
 
 
 def _table(rows: list[tuple[str, float, float, float]]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ What is watched has to be a nuisance: facts of acquisition and quality, not the 
 raise an alarm.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,8 @@ from medanomaly.monitoring.facts import CalibrationFacts
 BETS = np.array([-1.8, -0.9, 0.0, 0.9, 1.8])
 # share of the capital that is spread over all bets anew before each case
 JUMP = 0.003
+# share of the capital that does not bet at first: what it keeps in a long quiet time is there when a shift comes
+QUIET = 0.6
 ALARM = 100.0
 # two-sided 99 % quantile of the normal distribution
 _LUCK = 2.58
@@ -66,7 +68,8 @@ class ShiftMartingale:
     def __post_init__(self) -> None:
         if self.n_calibration < 1 or self.n_facts < 1:
             raise ConfigurationError("a stream needs a calibration case and a fact")
-        self.capital = np.full((self.n_facts, len(BETS)), 1 / len(BETS))
+        betting = (1 - QUIET) / (len(BETS) - 1)
+        self.capital = np.tile(np.where(BETS == 0, QUIET, betting), (self.n_facts, 1))
         self.n_seen, self.alarm_at = 0, None
         luck = _LUCK / np.sqrt(12 * self.n_calibration) if self.corrected else 0.0
         self._fair = 1 + np.abs(BETS) * luck
@@ -103,11 +106,14 @@ class NuisanceDirections:
     Attributes:
         centre: (k,) mean of the normal cases.
         directions: (k, d) of unit variance among the normal cases.
-        calibration: (m, d) values of the normal cases, which new values are compared with.
+        constant: (k,) bool, facts that are the same in all calibration cases; that one of them differs is watched as well.
+        calibration: (m, d), or (m, d + 1) with constant facts: values of the normal cases, which new values are compared
+            with.
     """
 
     centre: np.ndarray
     directions: np.ndarray
+    constant: np.ndarray
     calibration: np.ndarray
 
     @classmethod
@@ -120,14 +126,18 @@ class NuisanceDirections:
         normal, ill = (facts.matrix(table)[1] for table in (facts.normal, facts.abnormal))
         if not len(normal):
             raise InputError("there are no facts of normal calibration cases")
-        centre = np.nanmean(normal, axis=0)
+        count = np.isfinite(normal).sum(axis=0)
+        # a fact that no case has says nothing; the one beside it tells whether it is missing
+        centre = np.where(count > 0, np.nansum(normal, axis=0) / np.maximum(count, 1), np.nan)
         x = np.nan_to_num(normal - centre)
-        values, vectors = np.linalg.eigh(np.cov(x, rowvar=False).reshape(x.shape[1], -1))
-        scale = np.sqrt(np.diag(np.cov(x, rowvar=False).reshape(x.shape[1], -1)).max())
-        kept = values > (1e-4 * scale) ** 2
+        spread = x.std(axis=0)
+        varies = spread > 1e-9 * (1 + np.abs(np.nan_to_num(centre)))
+        unit = np.where(varies, 1 / np.where(varies, spread, 1.0), 0.0)
+        values, vectors = np.linalg.eigh((x * unit).T @ (x * unit) / len(x))
+        kept = values > 1e-6
         if not kept.any():
             raise InputError("no fact varies among the calibration cases")
-        directions = vectors[:, kept] / np.sqrt(values[kept])
+        directions = unit[:, None] * vectors[:, kept] / np.sqrt(values[kept])
         if len(ill) > 1:
             away = np.nan_to_num(ill - centre).mean(axis=0) @ directions
             noise = np.sqrt(1 / len(normal) + 1 / len(ill))
@@ -137,11 +147,23 @@ class NuisanceDirections:
                 directions = directions @ rest.T
         if not directions.shape[1]:
             raise InputError("the only fact that varies is changed by illness")
-        return cls(centre, directions, x @ directions)
+        ill_differs = (np.abs(np.nan_to_num(ill - centre)) > 1e-9 * (1 + np.abs(centre))).any(axis=0)
+        constant = (count > 0) & ~varies & ~ill_differs
+        found = cls(centre, directions, constant, np.zeros((0, 0)))
+        return replace(found, calibration=found.values(normal))
+
+    def values(self, facts: np.ndarray) -> np.ndarray:
+        """(n, d) or (n, d + 1) values of (n, k) facts as numbers; the last one counts the constant facts that differ."""
+        away = np.nan_to_num(facts - self.centre)
+        values = away @ self.directions
+        if not self.constant.any():
+            return values
+        differs = np.abs(away) > 1e-9 * (1 + np.abs(np.nan_to_num(self.centre)))
+        return np.column_stack([values, differs[:, self.constant].sum(axis=1)])
 
     def p_values(self, facts: CalibrationFacts, new: pd.DataFrame) -> np.ndarray:
         """(n, d) p-values of new cases for :class:`ShiftMartingale`."""
-        values = np.nan_to_num(facts.matrix(new)[1] - self.centre) @ self.directions
+        values = self.values(facts.matrix(new)[1])
         return np.stack(
             [middle_p_values(v, c) for v, c in zip(values.T, self.calibration.T, strict=True)], axis=1
         )

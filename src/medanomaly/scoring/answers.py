@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ import pandas as pd
 from medanomaly.core.recipe import ReadCases
 from medanomaly.monitoring.batch_shift import ShiftCheck
 from medanomaly.scoring.written import write_answers
+
+if TYPE_CHECKING:
+    from medanomaly.evaluation.recalibration import Reweighted
 
 NOTICE = "Research use only. Not a medical device. Nothing here is a diagnosis; base no decision about a patient on it."
 # in place of a value that is not known
@@ -44,6 +47,9 @@ class Answers:
             largest contribution of a case first.
         shift: model -> whether its p-values hold for these cases together.
         leading: the model whose order of cases is shown first; empty without a score.
+        weighted: model -> its weighted p-values, where they were asked for.
+        stream: whether the cases that were scored so far, one after the other, were taken as at calibration: ``verdict``,
+            ``reason``, ``n_cases``; None where nobody watches.
     """
 
     modality: str
@@ -53,6 +59,8 @@ class Answers:
     explanations: pd.DataFrame
     shift: Mapping[str, ShiftCheck] = field(default_factory=dict)
     leading: str = ""
+    weighted: Mapping[str, "Reweighted"] = field(default_factory=dict)
+    stream: Mapping[str, Any] | None = None
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -109,11 +117,22 @@ class Answers:
     def _broken(self) -> dict[str, str]:
         """Model, as the table names it -> that its p-values do not hold, and why."""
         own = f"{self.modality}."
-        return {
+        broken = {}
+        if self.stream is not None and self.stream["verdict"] == "broken":
+            scored = self.scores[self.scores["p_value"].notna()]
+            broken = dict.fromkeys(
+                self._model_names(scored), f"the p-value does not hold: {self.stream['reason']}"
+            )
+        broken |= {
             model.removeprefix(own): f"the p-value does not hold: {check.reason}"
             for model, check in self.shift.items()
             if check.verdict == "broken"
         }
+        for model, weighted in self.weighted.items():
+            broken.pop(model.removeprefix(own), None)
+            if weighted.reason:
+                broken[model.removeprefix(own)] = f"the p-value is withheld: {weighted.reason}"
+        return broken
 
     @cached_property
     def _terms(self) -> dict[tuple[str, str], pd.DataFrame]:
@@ -187,6 +206,21 @@ class Answers:
                 model: {"verdict": check.verdict, "reason": check.reason}
                 for model, check in self.shift.items()
             },
+            **(
+                {
+                    "weighted": {
+                        model: {
+                            "effective_size": round(of.effective_size, 1),
+                            "overlap": round(of.overlap, 4),
+                            "withheld": of.reason,
+                        }
+                        for model, of in self.weighted.items()
+                    }
+                }
+                if self.weighted
+                else {}
+            ),
+            **({} if self.stream is None else {"stream": dict(self.stream)}),
             # what is about a recording belongs to none of its beats
             "findings": [
                 {"source": case} | one for case in found if case not in cases for one in found[case]

@@ -18,8 +18,10 @@ import pandas as pd
 from medanomaly import __version__
 from medanomaly.core.conformal import checked_alpha
 from medanomaly.core.errors import ConfigurationError, InputError, MedanomalyError
+from medanomaly.core.splits import patient_position
 from medanomaly.core.spreadsheet_text import quoted
-from medanomaly.monitoring.batch_shift import check_shift
+from medanomaly.monitoring.batch_shift import FEWEST_USUAL, check_shift
+from medanomaly.monitoring.facts import facts_of
 from medanomaly.scoring.answers import REFUSED, Answers
 from medanomaly.scoring.batch_sources import ROWS, Part, fingerprint, parts
 from medanomaly.scoring.kept_records import KeptRecords
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from medanomaly.store.store import Store
 
 ENDINGS = (".csv", ".parquet")
+# patients whose facts are compared with those of calibration, chosen by a hash of their ids
+MOST_COMPARED = 5000
 # refused cases and notes that a summary shows; the output lists all cases
 SHOWN = 1000
 _TEXT = ("case_id", "case", "status", "model", "reasons", "findings", "missing", "bundle")
@@ -195,6 +199,7 @@ class _Scored:
     table: pd.DataFrame
     notes: list[str]
     independent: bool
+    taken: pd.DataFrame
 
 
 class _Runner:
@@ -286,7 +291,27 @@ class _Runner:
             tables.append(lost.assign(case=lost["case_id"], status=REFUSED))
         table = pd.concat([t.astype(object) for t in tables], ignore_index=True) if tables else pd.DataFrame()
         notes = list(dict.fromkeys(note for answers in given for note in answers.read.notes))
-        return part, _Scored(table, notes, all(answers.read.independent for answers in given))
+        taken = [_taken(answers) for answers in given]
+        return part, _Scored(
+            table,
+            notes,
+            all(answers.read.independent for answers in given),
+            pd.concat(taken, ignore_index=True) if taken else pd.DataFrame(),
+        )
+
+
+def _taken(answers: Answers) -> pd.DataFrame:
+    """How the first case of each patient was taken (``fact <name>``), with its scores (``score <model>``)."""
+    data = next((data for data in answers.read.inputs.values() if data.facts is not None), None)
+    if data is None or not answers.read.independent or answers.scores.empty:
+        return pd.DataFrame()
+    rows = np.flatnonzero(~data.cases["patient_id"].duplicated().to_numpy())
+    first = data.cases.iloc[rows]
+    scores = answers.scores[answers.scores["modality"].eq(answers.modality)]
+    wide = scores.pivot_table("score", "case_id", "model").reindex(first["case_id"])
+    patients = pd.DataFrame({"patient_id": first["patient_id"].astype(str).to_numpy()})
+    facts = data.facts(rows).reset_index(drop=True).add_prefix("fact ")
+    return pd.concat([patients, facts, wide.reset_index(drop=True).add_prefix("score ")], axis=1)
 
 
 class _Folder:
@@ -332,6 +357,23 @@ class _Folder:
     def _part(self, i: int) -> Path:
         return self._folder / f"part-{i:06d}.parquet"
 
+    def _facts(self, i: int) -> Path:
+        return self._folder / f"part-{i:06d}.facts.parquet"
+
+    def _taken(self) -> pd.DataFrame:
+        """One row per patient of all parts, of at most :data:`MOST_COMPARED` patients."""
+        import pyarrow.parquet as pq
+
+        together = pd.DataFrame()
+        for i in range(self.n_finished):
+            together = pd.concat([together, pq.read_table(self._facts(i)).to_pandas()], ignore_index=True)
+            if "patient_id" not in together:
+                return pd.DataFrame()
+            together = together[~together["patient_id"].duplicated()]
+            order = np.argsort(patient_position(together["patient_id"], 0), kind="stable")[:MOST_COMPARED]
+            together = together.iloc[np.sort(order)]
+        return together
+
     def write(self, i: int, scored: _Scored) -> None:
         """Write a part; its name appears once it is whole."""
         import pyarrow as pa
@@ -342,6 +384,8 @@ class _Folder:
         numbers = {name: "float64" for name in COLUMNS if name not in (*_TEXT, "flagged")}
         table = table.assign(flagged=table["flagged"].map({True: True, False: False})).astype(text | numbers)
         made = pa.Table.from_pandas(table, schema=_schema(), preserve_index=False)
+        # before the part itself: a finished part has its facts
+        _written(self._facts(i), lambda path: pq.write_table(pa.Table.from_pandas(scored.taken), path))
         about = {"notes": json.dumps(scored.notes[:SHOWN]), "independent": json.dumps(scored.independent)}
         made = made.replace_schema_metadata(about)
         _written(self._part(i), lambda path: pq.write_table(made, path))
@@ -373,6 +417,7 @@ class _Folder:
             for name, rows in table.groupby("model", sort=False):
                 flagged[name] = flagged.get(name, 0) + int(rows["flagged"].eq(True).sum())
                 scores.setdefault(name, []).append(rows["score"].to_numpy(dtype=np.float64))
+        taken = self._taken() if independent else pd.DataFrame()
         write = _write_csv if self._destination.suffix == ".csv" else _write_parquet
         _written(self._destination, lambda path: write(found, path))
         shutil.rmtree(self._folder)
@@ -389,7 +434,7 @@ class _Folder:
             n_refused=n_refused,
             n_flagged=flagged,
             refused=shown.rename(columns={"reasons": "reason"}),
-            shift=_shift(models, modality, scores) if independent else {},
+            shift=_shift(models, modality, scores, taken) if independent else {},
             notes=tuple(notes)[:SHOWN],
             n_stored=n_stored,
             n_resumed=resumed,
@@ -398,15 +443,23 @@ class _Folder:
 
 
 def _shift(
-    models: Models, modality: str, scores: Mapping[str, list[np.ndarray]]
+    models: Models, modality: str, scores: Mapping[str, list[np.ndarray]], taken: pd.DataFrame
 ) -> dict[str, dict[str, str]]:
+    """Verdict and reason per model: from facts and scores of one case per patient, where facts are known."""
+    facts = taken[[name for name in taken if name.startswith("fact ")]]
+    facts = facts.rename(columns=lambda name: name.removeprefix("fact ")).reset_index(drop=True)
     out = {}
     for name, values in scores.items():
         model = models[f"{modality}.{name}"] if f"{modality}.{name}" in set(models) else None
         score = np.concatenate(values)
         if model is None or not len(score) or not np.isfinite(score).all():
             continue
-        check = check_shift(model.scorer.calibration, score)
+        known = facts_of(model.bundle)
+        own = taken.get(f"score {name}", pd.Series(dtype=float)).to_numpy(dtype=np.float64)
+        if known is not None and len(own) >= FEWEST_USUAL and np.isfinite(own).all():
+            check = check_shift(model.scorer.calibration, own, known, facts)
+        else:
+            check = check_shift(model.scorer.calibration, score)
         out[name] = {"verdict": check.verdict, "reason": check.reason}
     return out
 

@@ -23,11 +23,12 @@ from medanomaly.core.recipe import RECIPES, ReadCases, Recipe, open_recipe
 from medanomaly.core.sealed_alarm import DEFAULT_ALPHA, alpha_of
 from medanomaly.fusion.sealed import KIND as FUSION
 from medanomaly.fusion.sealed import SealedFusion, open_fusion
-from medanomaly.monitoring.batch_shift import FEWEST_USUAL, ShiftCheck, check_shift
+from medanomaly.monitoring.batch_shift import FEWEST_USUAL, ShiftCheck, check_facts, check_shift
 from medanomaly.monitoring.facts import facts_of
 from medanomaly.scoring.answers import Answers
 
 if TYPE_CHECKING:
+    from medanomaly.evaluation.recalibration import Reweighted
     from medanomaly.scoring.patients import PatientAnswer
     from medanomaly.scoring.rankings import Rankings
 
@@ -154,6 +155,7 @@ class Models:
         models: Collection[str] | None = None,
         alpha: float | None = None,
         explain: int | bool | Collection[str] = True,
+        reweight: bool = False,
         progress: Callable[[str, int, int], None] | None = None,
         **options: Any,
     ) -> Answers:
@@ -166,6 +168,9 @@ class Models:
             alpha: false-alarm rate at which cases are flagged; None takes that of the run.
             explain: how many of the most anomalous cases per model are explained; True: 20, False: none. Ids of cases
                 explain those.
+            reweight: weight the calibration cases so that they are taken as these cases are, and compare with the weighted
+                ones. It mends that other kinds of cases come, and needs 50 cases, better some hundreds. P-values are
+                withheld, with the reason, where too few calibration cases are like these.
             progress: called before each step with what it is, how many are done, and how many there are.
             options: of the recipe, such as the rate of an array, or the earlier records of a patient.
 
@@ -179,7 +184,7 @@ class Models:
         say("reading", 0, len(asked) + 1)
         read = recipe.read(raw, **options)
         wanted = EXPLAINED if explain is True else explain
-        return answers(recipe, asked, read, alpha, wanted, say)
+        return answers(recipe, asked, read, alpha, wanted, say, reweight)
 
     def patient(
         self,
@@ -263,14 +268,17 @@ def answers(
     alpha: float | None,
     explained: int | Collection[str],
     progress: Callable[[str, int, int], None] = lambda step, done, total: None,
+    reweight: bool = False,
 ) -> Answers:
     """What models say of cases that a recipe read."""
-    rows, reasons, shift, taken = [], [], {}, {}
+    rows, reasons, shift, taken, weighted = [], [], {}, {}, {}
     for i, model in enumerate(models, start=1):
         progress(model.name, i, len(models) + 1)
         if model.kind.reads not in read.inputs:
             continue
-        scored, terms, check = _asked(model, read, alpha, explained, taken)
+        if reweight and len(read.cases) and not hasattr(model.scorer, "probabilities"):
+            weighted[model.name] = None
+        scored, terms, check = _asked(model, read, alpha, explained, taken, weighted)
         rows.append(scored)
         reasons.append(terms)
         if check is not None:
@@ -285,6 +293,7 @@ def answers(
         if reasons
         else pd.DataFrame(columns=[*EXPLANATION_COLUMNS, "modality"]),
         shift=shift,
+        weighted=weighted,
         leading=leading(recipe, [model for model in models if model.kind.reads in read.inputs]),
     )
 
@@ -304,8 +313,14 @@ def _asked(
     alpha: float | None,
     explained: int | Collection[str],
     taken: dict[str, pd.DataFrame],
+    weighted: "dict[str, Reweighted]",
 ) -> tuple[pd.DataFrame, pd.DataFrame, ShiftCheck | None]:
-    """Scores, explanations and shift check of one model; ``taken`` keeps facts of the cases for the next one."""
+    """Scores, explanations and shift check of one model.
+
+    Args:
+        taken: keeps facts of the cases for the next model.
+        weighted: gets the weighted p-values of this model, where its name is in it.
+    """
     data, manifest = read.inputs[model.kind.reads], model.bundle.manifest
     case_id = data.cases["case_id"].astype("string")
     out = pd.DataFrame({"case_id": case_id, "modality": manifest.modality, "model": manifest.name})
@@ -332,10 +347,12 @@ def _asked(
         out["p_value"] = _p_values(model, data, score)
         level = checked_alpha(model.alpha if alpha is None else alpha)
         out["alpha"] = level
-        out["flagged"] = out["p_value"] <= level
+        if model.name in weighted:
+            weighted[model.name] = made_weighted = _reweighted(model, data, score)
+            out["p_value"] = made_weighted.p
+        out["flagged"] = (out["p_value"] <= level).astype("boolean").mask(out["p_value"].isna())
         order = score
-        if read.independent:
-            check = _shift(model, data, score, taken)
+        check = _shift(model, data, score, taken, read.independent)
     terms = pd.DataFrame(columns=list(EXPLANATION_COLUMNS))
     if explained and model.kind.explains:
         if isinstance(explained, int):
@@ -347,16 +364,40 @@ def _asked(
 
 
 def _shift(
-    model: OpenModel, data: ModelInput, score: np.ndarray, taken: dict[str, pd.DataFrame]
-) -> ShiftCheck:
-    """Whether p-values hold, from one case per patient."""
+    model: OpenModel, data: ModelInput, score: np.ndarray, taken: dict[str, pd.DataFrame], independent: bool
+) -> ShiftCheck | None:
+    """Whether p-values hold, from one case per patient; None where that is not tested: few recordings."""
     rows = np.flatnonzero(~data.cases["patient_id"].duplicated().to_numpy())
     known = facts_of(model.bundle)
     if known is None or data.facts is None or len(rows) < FEWEST_USUAL:
-        return check_shift(model.scorer.calibration, score[rows])
+        return check_shift(model.scorer.calibration, score[rows]) if independent else None
     if model.kind.reads not in taken:
         taken[model.kind.reads] = data.facts(rows)
-    return check_shift(model.scorer.calibration, score[rows], known, taken[model.kind.reads])
+    of = taken[model.kind.reads]
+    return (
+        check_shift(model.scorer.calibration, score[rows], known, of)
+        if independent
+        else check_facts(known, of)
+    )
+
+
+def _reweighted(model: OpenModel, data: ModelInput, score: np.ndarray) -> "Reweighted":
+    """Weighted p-values of all cases, or the reason why there are none."""
+    from medanomaly.evaluation.recalibration import SMALLEST_BATCH, Reweighted, reweighted_p_values
+
+    known = facts_of(model.bundle)
+    reason = ""
+    if known is None or known.scores is None or data.facts is None:
+        reason = f"'{model.name}' has no sealed facts of its calibration cases"
+    elif min(len(score), len(known.normal)) < SMALLEST_BATCH:
+        reason = (
+            f"{len(known.normal)} calibration cases and {len(score)} cases are too few; {SMALLEST_BATCH} of each are "
+            "needed"
+        )
+    if reason:
+        return Reweighted(np.full(len(score), np.nan), 0.0, 0.0, reason)
+    _, new = known.matrix(data.facts(np.arange(len(score))))
+    return reweighted_p_values(score, new, known.scores, known.matrix(known.normal)[1])
 
 
 def _p_values(model: OpenModel, data: ModelInput, score: np.ndarray) -> np.ndarray:

@@ -109,6 +109,11 @@ class PatientAnswer:
             for _, answers in self.answers
             for model, check in answers.shift.items()
         ]
+        checks += [
+            (answers.stream["verdict"], f"{modality}: {answers.stream['reason']}")
+            for modality, answers in self.answers
+            if answers.stream is not None and answers.stream["verdict"] == "broken"
+        ]
         for verdict in ("broken", "unknown", "holds"):
             found = [reason for of, reason in checks if of == verdict]
             if found:

@@ -26,6 +26,7 @@ from medanomaly.service.page import add_page
 from medanomaly.service.patients import add_patients
 from medanomaly.service.predict import add_predict
 from medanomaly.service.problems import Problem, invalid, of_status
+from medanomaly.service.reviews import add_reviews
 from medanomaly.service.routes import Routes, json_response
 from medanomaly.service.service import Service
 from medanomaly.service.settings import Settings
@@ -70,6 +71,7 @@ def create_app(models: Models | Path | str, settings: Settings | None = None) ->
     for modality in modalities:
         modality.add_routes(routes, service)
     add_patients(routes, service)
+    add_reviews(routes, service)
     add_predict(routes, service)
     add_inference(routes, service)
     add_page(app)

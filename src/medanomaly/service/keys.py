@@ -14,7 +14,7 @@ from starlette.datastructures import Headers
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.service.problems import Problem
 
-SCOPES = ("score", "explain", "admin")
+SCOPES = ("score", "explain", "review", "admin")
 PREFIX = "mak_"
 
 

@@ -44,6 +44,27 @@ class Metrics:
             "Answers that were not given, because they could not be stored",
             registry=registry,
         )
+        self.reviews = Counter(
+            "medanomaly_alarm_reviews", "Reviews of alarms", ["verdict"], registry=registry
+        )
+        self.stream_cases = Gauge(
+            "medanomaly_stream_cases",
+            "Cases that the watch over the stream has seen",
+            ["modality"],
+            registry=registry,
+        )
+        self.stream_capital = Gauge(
+            "medanomaly_stream_capital",
+            "Capital of the bets that cases are taken otherwise than at calibration; 100 raises the alarm",
+            ["modality"],
+            registry=registry,
+        )
+        self.stream_broken = Gauge(
+            "medanomaly_stream_broken",
+            "1 where cases are taken otherwise than at calibration, so that p-values do not hold",
+            ["modality"],
+            registry=registry,
+        )
         # memory, processor time and open files, where the system tells
         ProcessCollector(registry=registry)
 
@@ -58,6 +79,12 @@ class Metrics:
         """Add cases of one model."""
         self.scored.labels(modality, model).inc(scored)
         self.flagged.labels(modality, model).inc(flagged)
+
+    def watch(self, modality: str, n_cases: int, capital: float, broken: bool) -> None:
+        """What the watch over the stream of a modality says."""
+        self.stream_cases.labels(modality).set(n_cases)
+        self.stream_capital.labels(modality).set(capital)
+        self.stream_broken.labels(modality).set(int(broken))
 
     def text(self) -> bytes:
         """The exposition format."""

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from medanomaly.service.metrics import Metrics
 from medanomaly.service.persistence import Persistence
 from medanomaly.service.problems import Problem, log, of_error, of_unknown, plain_reason, where
 from medanomaly.service.settings import Settings
+from medanomaly.service.stream_watch import StreamWatch
 from medanomaly.service.workers import Workers
 
 LOADING = "the models are being loaded"
@@ -104,6 +106,7 @@ class Service:
         self.version = hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
         for name in models:
             self.metrics.models.labels(name, models[name].bundle.bundle_hash[:12]).set(1)
+        self._watch = StreamWatch(models, self.metrics)
         self._models, self.failure = models, ""
         self.metrics.ready.set(1)
 
@@ -149,7 +152,13 @@ class Service:
             await self.persistence.record_plain(read, answer, own_ids)
         for given in answer["cases"][0]["answers"]:
             self.metrics.add(modality, given["model"], 1, int(given["flagged"]))
-        return answer
+        stream = self._watch.add_plain(modality, read)
+        if stream is None:
+            return answer
+        if stream["verdict"] == "broken":
+            for given in answer["cases"][0]["answers"]:
+                given["p_value_holds"] = False
+        return answer | {"stream": stream}
 
     def open_model(self, name: str) -> OpenModel:
         """A model by its name after its modality.
@@ -199,7 +208,7 @@ class Service:
         if self.persistence is not None:
             self.persistence.record(found, own_ids, keep)
         self.metrics.count(found)
-        return found
+        return replace(found, stream=self._watch.add(modality, read))
 
     def kept_records(self, modality: str) -> KeptRecords:
         """Earlier records of patients that the store keeps; none where there is no store."""

@@ -17,6 +17,7 @@ from medanomaly.signals.beats.found import beats_of_each, why_refused
 from medanomaly.signals.beats.params import BeatParams
 from medanomaly.signals.beats.table import BAD_SIGNAL, beat_cases, beat_names, case_id
 from medanomaly.signals.kinds import RecordedBeats, Series
+from medanomaly.signals.quality.recording_facts import facts_of_beats, recording_facts
 from medanomaly.signals.readers.folder import READERS, RecordingFolder, read_recording
 from medanomaly.signals.recordings.leads import select_leads
 from medanomaly.signals.recordings.recording import Recording
@@ -175,12 +176,13 @@ class BeatRecipe(_SignalRecipe):
         """
         source = self.recordings(raw, **options)
         kept, tables, found, refused, notes = {}, [], [], [], list(source.notes)
+        quality = {}
         single = set()
         for record, of in beats_of_each(source, self.params):
             if isinstance(of, str):
                 refused.append((record, of))
                 continue
-            kept[record] = of.recording
+            kept[record], quality[record] = of.recording, of.quality
             tables.append(of.beats)
             single |= {record} if len(of.ecg.leads) == 1 else set()
             notes += [f"{record}: {note}" for note in (*of.ecg.notes, *of.marks.notes)]
@@ -198,15 +200,20 @@ class BeatRecipe(_SignalRecipe):
         bad = beats[beats["quality"].eq("bad")]
         refused += [(name, BAD_SIGNAL) for name in case_id(bad["record"], bad["sample"])]
         features, waveforms = measured_beats(kept, beats, cases["case_id"])
+
+        def facts(rows: np.ndarray) -> pd.DataFrame:
+            # only batches of many patients ask for them
+            return facts_of_beats(cases, recording_facts(kept.values(), quality))(rows)
+
         without = {
             case: ("a second ECG lead",) for case in cases["case_id"] if case.rpartition(":")[0] in single
         }
         return ReadCases(
             cases=cases,
             inputs={
-                "features": ModelInput(cases, features, {"units": feature_units()}),
-                "waveforms": ModelInput(cases, waveforms),
-                "recordings": ModelInput(cases, RecordedBeats(kept, beats, cases["case_id"])),
+                "features": ModelInput(cases, features, {"units": feature_units()}, facts),
+                "waveforms": ModelInput(cases, waveforms, facts=facts),
+                "recordings": ModelInput(cases, RecordedBeats(kept, beats, cases["case_id"]), facts=facts),
             },
             findings=text_rows(found, FINDING_COLUMNS),
             refused=text_rows(refused, REFUSED_COLUMNS),

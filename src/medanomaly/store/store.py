@@ -27,6 +27,8 @@ from medanomaly.store.schema import (
 )
 from medanomaly.store.upsert import Upsert, execute_rows
 
+# characters of an id of a prediction that tell it from others
+SHORTEST_ID = 8
 # ids per question; Oracle takes 1,000
 _AT_ONCE = 500
 PREDICTION_COLUMNS = (
@@ -205,9 +207,52 @@ class Store:
         Returns:
             Whether anything changed.
         """
+        keys = self._of(rows.SUBJECT, [subject])[0], self._of(rows.CASE, [case])[0]
+        return self._add_truth(*keys, anomalous, outcome, known_at, actor)
+
+    def review(
+        self, prediction_id: str, anomalous: bool, *, outcome: str = "", actor: str = ""
+    ) -> dict[str, object]:
+        """Confirm or dismiss what was said of a case: its ground truth, from a person who looked.
+
+        Args:
+            prediction_id: of a prediction, or its first characters, :data:`SHORTEST_ID` or more.
+            anomalous: whether the case is one.
+            outcome, actor: as of :meth:`add_ground_truth`.
+
+        Returns:
+            The prediction, a row of :meth:`predictions`.
+
+        Raises:
+            InputError: no prediction or several begin so.
+        """
+        if len(prediction_id) < SHORTEST_ID or not prediction_id.isalnum():
+            raise InputError(
+                f"'{prediction_id}' is no id of a prediction",
+                remedy=f"Give its first {SHORTEST_ID} characters or more, as the list of reviews shows them.",
+            )
+        found = self.predictions(id_begins=prediction_id, limit=2)
+        if len(found) != 1:
+            problem = "no prediction begins" if found.empty else "several predictions begin"
+            raise InputError(
+                f"{problem} with '{prediction_id}'", remedy="Copy more of it from the list of reviews."
+            )
+        row = found.iloc[0].to_dict()
+        self._add_truth(row["subject_key"], row["case_key"], anomalous, outcome, None, actor)
+        return row
+
+    def _add_truth(
+        self,
+        subject_key: str,
+        case_key: str,
+        anomalous: bool,
+        outcome: str,
+        known_at: datetime | None,
+        actor: str,
+    ) -> bool:
         row = {
-            "subject_key": self._of(rows.SUBJECT, [subject])[0],
-            "case_key": self._of(rows.CASE, [case])[0],
+            "subject_key": subject_key,
+            "case_key": case_key,
             "anomalous": bool(anomalous),
             "outcome": outcome[:TEXT] or None,
             "known_at": audit.now() if known_at is None else known_at,
@@ -224,6 +269,24 @@ class Store:
             audit.append(connection, self._keys, head, audit.TRUTH, n_rows=1, actor=actor, detail=detail)
         return True
 
+    def ground_truths(
+        self, subjects: Sequence[object] | pd.Series, cases: Sequence[object] | pd.Series
+    ) -> list[bool | None]:
+        """What is known of cases: whether each is an anomaly; None where nobody has said.
+
+        Args:
+            subjects, cases: ids of the patient and of the case, one per case.
+        """
+        wanted = list(zip(self._of(rows.SUBJECT, subjects), self._of(rows.CASE, cases), strict=True))
+        known = {}
+        with self.engine.begin() as connection:
+            for some in _parts(sorted({subject for subject, _ in wanted})):
+                for row in connection.execute(
+                    sa.select(ground_truth).where(ground_truth.c.subject_key.in_(some))
+                ).mappings():
+                    known[row["subject_key"], row["case_key"]] = bool(row["anomalous"])
+        return [known.get(keys) for keys in wanted]
+
     def predictions(
         self,
         *,
@@ -232,6 +295,9 @@ class Store:
         batch: str | None = None,
         model: str | None = None,
         since: datetime | None = None,
+        flagged: bool | None = None,
+        reviewed: bool | None = None,
+        id_begins: str = "",
         limit: int | None = None,
     ) -> pd.DataFrame:
         """Predictions with their ground truth, where it is known, the oldest first.
@@ -241,6 +307,9 @@ class Store:
             batch: name of a batch.
             model: name of a model, or its hash.
             since: only what was recorded from then on.
+            flagged: only alarms, or only what is none.
+            reviewed: only cases of which the truth is known, or only the others.
+            id_begins: only predictions whose ids begin so.
             limit: at most so many rows, the oldest.
 
         Returns:
@@ -269,6 +338,13 @@ class Store:
             )
         if since is not None:
             wanted = wanted.where(prediction.c.recorded_at >= since)
+        if flagged is not None:
+            wanted = wanted.where(prediction.c.flagged == flagged)
+        if reviewed is not None:
+            known = ground_truth.c.anomalous
+            wanted = wanted.where(known.is_not(None) if reviewed else known.is_(None))
+        if id_begins:
+            wanted = wanted.where(prediction.c.prediction_id.startswith(id_begins, autoescape=True))
         wanted = wanted.order_by(prediction.c.recorded_at, prediction.c.event_seq, prediction.c.prediction_id)
         if limit is not None:
             wanted = wanted.limit(limit)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.cases import reference_cases
-from medanomaly.core.conformal import group_p_values, p_values
+from medanomaly.core.conformal import group_p_values, p_values, patient_threshold, score_threshold
 from medanomaly.core.scores import BASELINE
 from medanomaly.evaluation.audit.check import Check, not_applicable
 from medanomaly.evaluation.comparison import compare_models
@@ -14,6 +14,10 @@ from medanomaly.evaluation.resampling.ranking import auroc
 from medanomaly.evaluation.score_matrix import ScoreMatrix
 
 TOLERANCE = 1e-6
+# with fewer cases per patient a rate of one patient says nothing
+MANY_CASES = 5
+# share of new patients of whom more may be flagged
+EXCEEDED = 0.2
 
 
 def threshold_from_calibration(cases: pd.DataFrame, scores: pd.DataFrame, params: EvaluationParams) -> Check:
@@ -123,6 +127,65 @@ def false_alarms(cases: pd.DataFrame, matrix: ScoreMatrix, params: EvaluationPar
     if rate < low - 0.5 / n:
         figure += "; fewer than expected: ties, or anomalies among the calibration normals, cost power"
     return Check(name, title, "pass", figure, rate)
+
+
+def new_patients(cases: pd.DataFrame, scores: pd.DataFrame, params: EvaluationParams) -> Check:
+    """Does the rate hold for single patients where they have many cases, and what would a threshold cost that holds it?
+
+    The usual threshold holds alpha over all cases together; of some patients far more is flagged. Beside it stands the
+    threshold above which at most alpha of the normal cases of a new patient lie, but for :data:`EXCEEDED` of the patients
+    (:func:`medanomaly.core.conformal.patient_threshold`).
+    """
+    name, title = "new_patients", "The rate holds for single patients"
+    known = cases[["case_id", "patient_id", "split", "label"]].assign(
+        reference=reference_cases(cases, "calibration"), normal=reference_cases(cases, "test")
+    )
+    reference = known[known["reference"]]
+    if len(reference) < MANY_CASES * max(reference["patient_id"].nunique(), 1):
+        return not_applicable(name, title, f"patients have fewer than {MANY_CASES} cases each")
+    joined = scores[scores["role"] != BASELINE].merge(known, on="case_id", how="inner")
+    worst = None
+    for model, rows in joined.groupby("model", sort=True):
+        calibration, test = rows[rows["reference"]], rows[rows["split"] == "test"]
+        normal, ill = test[test["normal"]], test.loc[test["label"].eq(1).fillna(False).astype(bool), "score"]
+        if normal.empty or calibration.empty:
+            continue
+        score, patient = calibration["score"].to_numpy(float), calibration["patient_id"].to_numpy(object)
+        figures = []
+        for threshold in (
+            score_threshold(score, params.alpha),
+            patient_threshold(score, patient, params.alpha, EXCEEDED),
+        ):
+            rates = normal["score"].gt(threshold).groupby(normal["patient_id"]).mean()
+            found = float((ill > threshold).mean()) if len(ill) else float("nan")
+            figures.append(
+                (threshold, int((rates > params.alpha).sum()), float(rates.max()), found, len(rates))
+            )
+        if worst is None or figures[0][1] > worst[1][0][1]:
+            worst = model, figures, calibration["patient_id"].nunique()
+    if worst is None:
+        return not_applicable(name, title, "no normal test case, or no calibration normal")
+    model, (usual, patients), m = worst
+    share = usual[1] / usual[4]
+    figure = (
+        f"{model} flags more than {params.alpha:.1%} of the normal cases of {usual[1]} of {usual[4]} test patients, of one "
+        f"{usual[2]:.1%}"
+    )
+    if not np.isfinite(patients[0]):
+        figure += f"; {m} calibration patients are too few for a threshold that holds for a new one"
+        verdict = "warn" if share > EXCEEDED else "pass"
+        remedy = f"Bring at least {int(np.ceil(1 / EXCEEDED)) - 1} calibration patients."
+        return Check(name, title, verdict, figure, share, remedy if share > EXCEEDED else "")
+    figure += (
+        f"; a threshold for a new patient ({patients[0]:.4g} in place of {usual[0]:.4g}) leaves {patients[1]}, of one "
+        f"{patients[2]:.1%}"
+    )
+    if np.isfinite(usual[3]):
+        figure += f", and finds {patients[3]:.1%} of the anomalies in place of {usual[3]:.1%}"
+    if share > EXCEEDED:
+        remedy = "Where single patients count, flag above the threshold for a new patient; more patients make it cheaper."
+        return Check(name, title, "warn", figure, share, remedy)
+    return Check(name, title, "pass", figure, share)
 
 
 def beats_baselines(

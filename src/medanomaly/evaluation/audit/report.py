@@ -10,6 +10,7 @@ from medanomaly.evaluation.audit.guarantees import (
     beats_baselines,
     calibration_size,
     false_alarms,
+    new_patients,
     threshold_from_calibration,
 )
 from medanomaly.evaluation.audit.leaks import (
@@ -67,6 +68,7 @@ def audit(
         threshold_from_calibration(cases, scores, params),
         calibration_size(cases, params),
         false_alarms(cases, models, params),
+        new_patients(cases, scores, params),
         beats_baselines(cases, matrix, scores, single, params),
         single_feature(single),
         missingness(cases, table, params),

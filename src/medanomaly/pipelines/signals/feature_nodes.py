@@ -26,3 +26,11 @@ def measure_windows(raw: RecordingSet, windows: pd.DataFrame, cases: pd.DataFram
     from medanomaly.signals.series.windows import measured_windows
 
     return measured_windows(raw, windows, cases["case_id"])
+
+
+def measure_recordings(raw: RecordingSet, quality_windows: pd.DataFrame) -> pd.DataFrame:
+    """How every recording was taken, one row per recording."""
+    from medanomaly.signals.quality.recording_facts import recording_facts
+
+    windows = {str(record): of for record, of in quality_windows.groupby("record", sort=False)}
+    return recording_facts((raw[record] for record in windows), windows)

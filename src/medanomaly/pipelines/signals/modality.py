@@ -9,7 +9,7 @@ from kedro.pipeline import Node, Pipeline
 from medanomaly.core.models import ModelInput
 from medanomaly.pipelines.environment import Model
 from medanomaly.pipelines.modality import Cases, Modality, PatientView, View
-from medanomaly.pipelines.signals.feature_nodes import measure_beats, measure_windows
+from medanomaly.pipelines.signals.feature_nodes import measure_beats, measure_recordings, measure_windows
 from medanomaly.pipelines.signals.patient_view import show_beats
 from medanomaly.pipelines.signals.prepare_nodes import (
     cut_windows,
@@ -85,17 +85,33 @@ def beat_features() -> Pipeline:
     return Pipeline([node])
 
 
+def recorded_beat_features() -> Pipeline:
+    """Beats to rhythm, shape and waveforms; recordings to the facts of how they were taken."""
+    read = _signals("raw", "quality_windows")
+    node = Node(measure_recordings, read, "signals.recording_facts", name="signals.measure_recordings")
+    return beat_features() + Pipeline([node])
+
+
 def window_features() -> Pipeline:
     """Windows of series to their features."""
     read = _signals("raw", "windows", "cases")
     return Pipeline([Node(measure_windows, read, "signals.features", name="signals.measure_windows")])
 
 
-def features_of_beats(cases: pd.DataFrame, features: pd.DataFrame) -> ModelInput:
+def features_of_beats(
+    cases: pd.DataFrame, features: pd.DataFrame, recording_facts: pd.DataFrame | None = None
+) -> ModelInput:
     """Features of beats, with their units."""
     from medanomaly.signals.beats.feature_table import feature_units
 
-    return ModelInput(cases, features, {"units": feature_units()})
+    return ModelInput(cases, features, {"units": feature_units()}, _facts(cases, recording_facts))
+
+
+def _facts(cases: pd.DataFrame, facts: pd.DataFrame | None):
+    """Facts of the recordings of beats; beats that were cut out have none."""
+    from medanomaly.signals.quality.recording_facts import facts_of_beats
+
+    return None if facts is None else facts_of_beats(cases, facts)
 
 
 def features_of_windows(cases: pd.DataFrame, features: pd.DataFrame) -> ModelInput:
@@ -103,14 +119,20 @@ def features_of_windows(cases: pd.DataFrame, features: pd.DataFrame) -> ModelInp
     return ModelInput(cases, features)
 
 
-def waveforms_of_beats(cases: pd.DataFrame, waveforms: dict[str, np.ndarray]) -> ModelInput:
+def waveforms_of_beats(
+    cases: pd.DataFrame, waveforms: dict[str, np.ndarray], recording_facts: pd.DataFrame | None = None
+) -> ModelInput:
     """Waveform of every beat."""
-    return ModelInput(cases, waveforms["waveforms"])
+    return ModelInput(cases, waveforms["waveforms"], facts=_facts(cases, recording_facts))
 
 
-def beats_in_recordings(cases: pd.DataFrame, raw: RecordingSet, beats: pd.DataFrame) -> ModelInput:
+def beats_in_recordings(
+    cases: pd.DataFrame, raw: RecordingSet, beats: pd.DataFrame, recording_facts: pd.DataFrame | None = None
+) -> ModelInput:
     """Recordings with their beats."""
-    return ModelInput(cases, RecordedBeats(raw, beats, cases["case_id"]))
+    return ModelInput(
+        cases, RecordedBeats(raw, beats, cases["case_id"]), facts=_facts(cases, recording_facts)
+    )
 
 
 def series_and_windows(
@@ -207,6 +229,7 @@ def series_sections(models: tuple[Model, ...]) -> Pipeline:
     return Pipeline([node])
 
 
+FACTS = "recording_facts"
 ON_FEATURES = View(("features",), features_of_beats, recipe=True)
 ON_WAVEFORMS = View(("waveforms",), waveforms_of_beats, recipe=True)
 
@@ -218,11 +241,11 @@ SIGNALS = Modality(
             noun="beat",
             recipe="beat_recipe",
             prepare=beats,
-            features=beat_features,
+            features=recorded_beat_features,
             views={
-                "features": ON_FEATURES,
-                "waveforms": ON_WAVEFORMS,
-                "recordings": View(("raw", "beats"), beats_in_recordings, recipe=True),
+                "features": View(("features", FACTS), features_of_beats, recipe=True),
+                "waveforms": View(("waveforms", FACTS), waveforms_of_beats, recipe=True),
+                "recordings": View(("raw", "beats", FACTS), beats_in_recordings, recipe=True),
             },
             after_models=episodes,
             sections=beat_sections,

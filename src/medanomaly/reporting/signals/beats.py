@@ -224,7 +224,9 @@ def episodes_section(
         episodes: of the test recordings.
         hours: record -> hours watched.
         spans: record -> seconds from which on, and up to which, it was looked at.
-        facts: ``threshold``, ``per_hour``.
+        facts: ``threshold``, ``per_hour``; ``promised``, whether the threshold holds it for a new patient, from so many
+            ``patients``, of whom each counts with at most ``most`` times the rate; ``pooled``, the threshold of all
+            calibration recordings together, with its ``false_per_hour`` and share of abnormal ``beats`` on test.
         events: ``precision``, ``recall`` and ``false_per_hour``, each (value, low, high); None without labels.
     """
     total = sum(hours.values())
@@ -256,9 +258,7 @@ def episodes_section(
     shown = episodes[episodes["record"].isin(list(drawn))]
     text = (
         "An alarm is raised once and lasts while beats keep alarming (5 s apart at most). Three seconds without a beat are "
-        "an alarm too, whatever the beats around them look like. The threshold "
-        f"({facts['threshold']:.2f}) is the lowest at which the calibration recordings have {facts['per_hour']:g} false "
-        "episodes per hour."
+        f"an alarm too, whatever the beats around them look like. {_threshold_in_words(facts)}"
     )
     if events:
         written = {
@@ -278,6 +278,32 @@ def episodes_section(
         episode_timeline(shown, {record: end for record, (_, end) in drawn.items()}),
     )
     return Section("Episodes and what they cost", text, [figure], tables)
+
+
+def _threshold_in_words(facts: Mapping) -> str:
+    """Whose false episodes the threshold limits, and what the other threshold would cost."""
+    rate, patients = f"{facts['per_hour']:g} false episodes per hour", facts["patients"]
+    if not facts["promised"]:
+        return (
+            f"The threshold ({facts['threshold']:.2f}) is the lowest at which the calibration recordings have {rate}. They "
+            f"are of {counted(patients, 'patient')}, too few to promise that of a new patient."
+        )
+    pooled = facts["pooled"]
+    costs = [
+        f"{pooled['false_per_hour']:.2f} false episodes per hour"
+        if pooled["false_per_hour"] is not None
+        else "",
+        f"{percent(pooled['beats'], 1)} of the abnormal beats above it"
+        if pooled["beats"] is not None
+        else "",
+    ]
+    said = " and ".join(filter(None, costs))
+    return (
+        f"The threshold ({facts['threshold']:.2f}) is the lowest at which a new patient is expected to have {rate} at most, "
+        f"where one patient counts with {facts['most'] * facts['per_hour']:g} at most. It comes from {patients} calibration "
+        f"patients. The threshold that holds the rate of these patients together is {pooled['threshold']:.2f}"
+        + (f"; it would have had {said} on the test recordings." if said else ".")
+    )
 
 
 def rhythm_section(records: Mapping[str, pd.DataFrame]) -> Section:

@@ -129,24 +129,83 @@ def recording_alarms(
 
 
 def alarm_threshold(calibration: Sequence[RecordingAlarms], params: EpisodeParams) -> float:
-    """Smallest threshold from which on these recordings have no more false episodes per hour than ``params`` allows.
+    """Smallest threshold from which on a NEW patient is expected to have no more false episodes per hour than asked.
+
+    The rate of one patient counts as at most ``params.most`` times the asked one. The threshold is that of conformal risk
+    control over patients (Angelopoulos, Bates, Fisch, Lei & Schuster 2024): the rates of the calibration patients and one
+    more patient of the highest rate that counts have a mean of at most ``params.per_hour``. Then the expected rate of a
+    new patient, so counted, is at most that, whatever the distribution. With fewer than ``params.most - 1`` patients no
+    threshold can promise it, and :func:`pooled_threshold` takes its place.
+
+    Args:
+        calibration: of recordings that the detector did not learn from.
+        params: the asked rate.
 
     Raises:
         ConfigurationError: no good signal follows the learning time.
     """
-    hours = sum(alarms.hours for alarms in calibration)
-    if not hours > 0:
+    grid, rates = _rates_by_patient(calibration, params)
+    if not promised(len(rates), params):
+        return pooled_threshold(calibration, params)
+    most = params.most * params.per_hour
+    # of all thresholds from here on, the highest rate counts, so that it never falls with the threshold
+    counted = np.minimum(np.maximum.accumulate(rates, axis=1), most)
+    held = (counted.sum(axis=0) + most) / (len(rates) + 1) <= params.per_hour
+    return _lowest_held(grid, held)
+
+
+def promised(n_patients: int, params: EpisodeParams) -> bool:
+    """Whether so many calibration patients are enough to hold the rate of a new one."""
+    return n_patients + 1 >= params.most
+
+
+def pooled_threshold(calibration: Sequence[RecordingAlarms], params: EpisodeParams) -> float:
+    """Smallest threshold from which on these recordings together have no more false episodes per hour than asked.
+
+    It holds the rate of these patients. That of new ones is higher on average, the more so the fewer these are.
+    """
+    grid, rates = _rates_by_patient(calibration, params)
+    hours = _hours_by_patient(calibration)
+    return _lowest_held(grid, rates.T @ hours / hours.sum() <= params.per_hour)
+
+
+def watched_patients(calibration: Sequence[RecordingAlarms]) -> int:
+    """Number of patients of whom any good signal was watched."""
+    return len(_hours_by_patient(calibration))
+
+
+def _hours_by_patient(calibration: Sequence[RecordingAlarms]) -> np.ndarray:
+    """(p,) hours of each patient that has any."""
+    hours: dict[str, float] = {}
+    for alarms in calibration:
+        hours[alarms.patient_id] = hours.get(alarms.patient_id, 0.0) + alarms.hours
+    return np.array([value for value in hours.values() if value > 0])
+
+
+def _rates_by_patient(
+    calibration: Sequence[RecordingAlarms], params: EpisodeParams
+) -> tuple[np.ndarray, np.ndarray]:
+    """Thresholds from the highest score downwards, and (p, thresholds) false episodes per hour of each patient."""
+    hours = _hours_by_patient(calibration)
+    if not len(hours):
         raise ConfigurationError(
             "the calibration recordings have no good signal after the learning time",
             remedy=fitting_learn_s(alarms.span[1] for alarms in calibration),
         )
     highest = max((np.nanmax(a.score) for a in calibration if np.isfinite(a.score).any()), default=0.0)
-    chosen = highest
-    for threshold in np.arange(np.ceil(highest / STEP) * STEP, 0.0, -STEP):
-        if sum(a.false_episodes(threshold, params.gap_s) for a in calibration) / hours > params.per_hour:
-            break
-        chosen = threshold
-    return float(chosen)
+    grid = np.append(highest, np.arange(np.ceil(highest / STEP) * STEP - STEP, 0.0, -STEP))
+    false: dict[str, np.ndarray] = {}
+    for alarms in calibration:
+        if alarms.hours > 0:
+            counts = np.array([alarms.false_episodes(threshold, params.gap_s) for threshold in grid])
+            false[alarms.patient_id] = false.get(alarms.patient_id, 0) + counts
+    return grid, np.stack(list(false.values())) / hours[:, None]
+
+
+def _lowest_held(grid: np.ndarray, held: np.ndarray) -> float:
+    """The lowest threshold down to which all hold; above the highest score nothing is flagged."""
+    n = len(grid) if held.all() else int(np.argmin(held))
+    return float(grid[max(n - 1, 0)])
 
 
 def recording_episodes(

@@ -1,0 +1,127 @@
+"""Reviews over HTTP, and the watch over the stream of cases."""
+
+import numpy as np
+import pytest
+
+from medanomaly.core.bundle import write_bundle
+from medanomaly.core.models import FitContext, ModelInput, kind
+from medanomaly.core.recipe import PlainCase
+from medanomaly.monitoring.facts import with_facts
+from medanomaly.scoring.models import open_models
+from medanomaly.service.metrics import Metrics
+from medanomaly.service.stream_watch import TOGETHER, StreamWatch
+from medanomaly.tabular.features.record_facts import record_facts
+from medanomaly.tabular.features.record_features import fit_features, record_features
+from medanomaly.tabular.table.cleaning import clean_table
+from medanomaly.tabular.table.description import TableSpec
+from tests.scoring.small_models import SPEC, visits
+from tests.service.conftest import client_of
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A detector of visits with the facts of its calibration records; one record per patient."""
+    folder = tmp_path_factory.mktemp("models")
+    raw = visits(800).assign(patient=lambda table: table["id"])
+    spec = TableSpec.model_validate(SPEC | {"columns": {"when": {"kind": "time"}}})
+    clean = clean_table(raw, spec)
+    cases = clean.cases.assign(split=np.where(np.arange(800) % 2, "train", "calibration"))
+    recipe = fit_features(clean.records, cases, spec, learned=clean.learned)
+    features = record_features(clean.records, cases, spec, recipe)
+    data = ModelInput(cases, features, {}, record_facts(cases, features))
+    of = kind("ecdf")
+    context = FitContext("ecdf", "tabular", stamp={"recipe": recipe.bundle_hash})
+    bundle, _ = of.fit(data, of.params.model_validate({}), context)
+    write_bundle(folder / "tabular" / "recipe", recipe)
+    write_bundle(folder / "tabular" / "ecdf", with_facts(bundle, data))
+    return open_models(folder)
+
+
+def records(n, seed, move=0.0):
+    table = visits(n, seed).drop(columns="outcome").assign(patient=lambda t: t["id"])
+    return table.assign(sodium=table["sodium"].astype(float).add(move).round(1)).to_dict("records")
+
+
+def asked(client, given):
+    answer = client.post("/v1/tabular/score", json={"records": given})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def gauge(client, name):
+    lines = client.get("/metrics").text.splitlines()
+    return float(next(line for line in lines if line.startswith(f'{name}{{modality="tabular"}}')).split()[-1])
+
+
+def test_the_watch_is_silent_on_cases_like_those_of_calibration(models):
+    with client_of(models) as client:
+        for seed in (1, 2, 3):
+            said = asked(client, records(60, seed))
+        assert said["stream"]["verdict"] == "holds"
+        assert said["stream"]["n_cases"] == 180
+        assert "taken otherwise" in said["stream"]["reason"]
+        assert gauge(client, "medanomaly_stream_broken") == 0
+        assert gauge(client, "medanomaly_stream_cases") == 180
+        assert not any("p_value_holds" in one for case in said["cases"] for one in case["answers"])
+
+
+def test_a_shift_is_noticed_and_every_p_value_says_that_it_does_not_hold(models):
+    with client_of(models) as client:
+        asked(client, records(60, 1))
+        said = asked(client, records(60, 2, move=4.0))
+        assert said["stream"]["verdict"] == "broken"
+        assert "taken otherwise than at calibration" in said["stream"]["reason"]
+        assert {one["p_value_holds"] for case in said["cases"] for one in case["answers"]} == {False}
+        assert gauge(client, "medanomaly_stream_broken") == 1
+        assert gauge(client, "medanomaly_stream_capital") >= 100
+
+
+def test_single_plain_cases_are_watched_a_few_at_once(models):
+    recipe = models.recipe(modality="tabular")
+    features = recipe.read(records(60, 3, move=4.0)).inputs["features"].inputs.drop(columns="case_id")
+    watch = StreamWatch(models, Metrics())
+    seen = [
+        watch.add_plain("tabular", PlainCase(str(i), row))["n_cases"]
+        for i, row in enumerate(features.to_dict("records"))
+    ]
+    assert seen[: TOGETHER + 1] == [0] * (TOGETHER - 1) + [TOGETHER] * 2
+    assert watch.verdict("tabular")["verdict"] == "broken"
+    assert watch.verdict("imaging") is watch.add_plain("imaging", PlainCase("1", {})) is None
+
+
+@pytest.fixture
+def stored(models, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDANOMALY_SUBJECT_KEY", "a secret key of the tests")
+    with client_of(models, store=f"sqlite:///{tmp_path / 'predictions.db'}") as client:
+        yield client
+
+
+def test_reviews_over_http_are_counted_and_unknown_cases_are_named(stored):
+    given = records(20, 5)
+    given[0]["potassium"] = "9.9"
+    said = asked(stored, given)
+    flagged = [case["case_id"] for case in said["cases"] if case["answers"][0]["flagged"]]
+    assert given[0]["id"] in flagged
+    reviews = [
+        {
+            "case_id": given[0]["id"],
+            "patient_id": given[0]["patient"],
+            "anomalous": True,
+            "outcome": "kidneys",
+        },
+        {"case_id": "never scored", "anomalous": False},
+    ]
+    answer = stored.post("/v1/reviews", json={"reviews": reviews})
+    assert answer.json() == {"n_new": 1, "n_same": 0, "unknown": [2]}
+    assert stored.post("/v1/reviews", json={"reviews": reviews[:1]}).json()["n_same"] == 1
+    (found,) = stored.get("/v1/reviews").json()["models"]
+    assert (found["n_alarms"], found["n_reviewed"], found["n_confirmed"]) == (len(flagged), 1, 1)
+    assert 'medanomaly_alarm_reviews_total{verdict="confirmed"} 1.0' in stored.get("/metrics").text
+    refused = stored.post("/v1/reviews", json={"reviews": reviews[1:]})
+    assert refused.status_code == 422
+    assert "No such case was scored here" in refused.json()["detail"]
+
+
+def test_without_a_store_there_is_nothing_to_review(models):
+    with client_of(models) as client:
+        assert client.get("/v1/reviews").status_code == 404
