@@ -20,6 +20,7 @@ COMMANDS = {
     "models": "medanomaly.commands.models",
     "infer": "medanomaly.commands.infer",
     "serve": "medanomaly.commands.serve",
+    "monitor": "medanomaly.commands.monitor",
     "fetch": "medanomaly.fetch",
 }
 WRONG_USE, BAD_DATA, INTERRUPTED = 2, 1, 130
