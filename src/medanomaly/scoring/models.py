@@ -26,6 +26,7 @@ from medanomaly.fusion.sealed import SealedFusion, open_fusion
 from medanomaly.monitoring.batch_shift import FEWEST_USUAL, ShiftCheck, check_shift
 from medanomaly.monitoring.facts import facts_of
 from medanomaly.scoring.answers import Answers
+from medanomaly.scoring.registry import served_folder
 
 if TYPE_CHECKING:
     from medanomaly.monitoring.drift_reference import Reference
@@ -404,7 +405,8 @@ def open_models(folder: Path | str) -> Models:
     """The models of a run, or one bundle.
 
     Args:
-        folder: ``06_models/<data set>`` of a run, a folder of one modality in it, or a folder of one bundle.
+        folder: ``06_models/<data set>`` of a run, a folder of one modality in it, a folder of one bundle, or a registry,
+            whose champion is taken.
 
     Returns:
         What ``score`` is asked of. Nothing else is read later.
@@ -413,7 +415,7 @@ def open_models(folder: Path | str) -> Models:
         DataNotFoundError: there is no such folder, or no bundle in it.
         BundleError: a bundle was altered, or its recipe or a model that is fused is not there.
     """
-    folder = Path(folder)
+    folder = served_folder(Path(folder))
     read = bundles_of(folder)
     bundles = [bundle for bundle in read if bundle.manifest.kind not in (*RECIPES, ALARM, REFERENCE)]
     recipes = [bundle for bundle in read if bundle.manifest.kind in RECIPES]
