@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -19,6 +20,7 @@ import pytest
 import yaml
 
 from medanomaly.commands.serve import command as serve
+from medanomaly.scoring.period_metrics import METRICS as PERIOD_METRICS
 from medanomaly.service.keys import add_key
 from medanomaly.service.metrics import Metrics
 from tests.conftest import ROOT
@@ -31,7 +33,8 @@ OWN = {"up"} | (
     set() if sys.platform == "linux" else {"process_resident_memory_bytes", "process_cpu_seconds_total"}
 )
 FUNCTIONS = {
-    "and", "by", "histogram_quantile", "increase", "le", "max", "min", "or", "rate", "sum", "unless", "without",
+    "absent", "and", "by", "histogram_quantile", "increase", "le", "max", "min", "on", "or", "rate", "sum", "time",
+    "unless", "without",
 }  # fmt: skip
 
 
@@ -46,7 +49,8 @@ def exposed():
     metrics.refused.labels("tabular").inc()
     metrics.alarms.labels("AF").inc()
     metrics.models.labels("tabular.ecdf", "194470d77e96").set(1)
-    out = {}
+    # and what the monitoring of a period writes
+    out = {name: set(labels) for name, (_, labels) in PERIOD_METRICS.items()}
     for family in text_string_to_metric_families(metrics.text().decode()):
         for sample in family.samples:
             out.setdefault(sample.name, set()).update(sample.labels)
@@ -54,18 +58,21 @@ def exposed():
 
 
 def rules():
-    groups = yaml.safe_load((COMPOSE / "prometheus/alerts.yml").read_text())["groups"]
+    groups = [
+        group
+        for file in ("alerts.yml", "period_alerts.yml")
+        for group in yaml.safe_load((COMPOSE / "prometheus" / file).read_text())["groups"]
+    ]
     return [rule for group in groups for rule in group["rules"]]
 
 
-def dashboard():
-    return json.loads((COMPOSE / "grafana/dashboards/medanomaly.json").read_text())
+def all_panels():
+    found = sorted((COMPOSE / "grafana/dashboards").glob("*.json"))
+    return [panel for path in found for panel in json.loads(path.read_text())["panels"]]
 
 
 def expressions():
-    panels = [
-        (panel["title"], target["expr"]) for panel in dashboard()["panels"] for target in panel["targets"]
-    ]
+    panels = [(panel["title"], target["expr"]) for panel in all_panels() for target in panel["targets"]]
     return panels + [(rule["alert"], rule["expr"]) for rule in rules()]
 
 
@@ -73,9 +80,9 @@ def expressions():
 def test_every_metric_and_label_of_dashboard_and_alerts_is_exposed(title, expr):
     known = exposed()
     bare = re.sub(r"\[[^\]]*\]|\"[^\"]*\"", "", expr)
-    grouped = [name for found in re.findall(r"\bby \(([^)]*)\)", bare) for name in found.split(", ")]
+    grouped = [name for found in re.findall(r"\b(?:by|on) \(([^)]*)\)", bare) for name in found.split(", ")]
     chosen = re.findall(r"(\w+)(?:=~|!=|!~|=)", bare)
-    words = set(re.findall(r"[A-Za-z_]\w*", re.sub(r"\bby \([^)]*\)|\{[^}]*\}", "", bare)))
+    words = set(re.findall(r"[A-Za-z_]\w*", re.sub(r"\b(by|on) \([^)]*\)|\{[^}]*\}", "", bare)))
     metrics = words - FUNCTIONS - OWN
     assert metrics <= set(known), metrics - set(known)
     # Prometheus itself adds job and instance
@@ -84,10 +91,12 @@ def test_every_metric_and_label_of_dashboard_and_alerts_is_exposed(title, expr):
 
 
 def test_legends_and_summaries_name_labels_that_are_there():
-    for panel in dashboard()["panels"]:
+    known = exposed()
+    for panel in all_panels():
         for target in panel["targets"]:
             for name in re.findall(r"\{\{(\w+)\}\}", target.get("legendFormat", "")):
-                assert re.search(rf"by \([^)]*\b{name}\b", target["expr"]) or name == "instance"
+                by = re.search(rf"by \([^)]*\b{name}\b", target["expr"])
+                assert by or name == "instance" or name in known[target["expr"]]
     for rule in rules():
         summary = rule["annotations"]["summary"]
         for name in re.findall(r"\$labels\.(\w+)", summary):
@@ -103,13 +112,24 @@ def test_every_metric_of_the_service_is_on_the_dashboard():
     assert not missing
 
 
-def test_the_dashboard_is_provisioned():
-    ids = [panel["id"] for panel in dashboard()["panels"]]
-    assert len(ids) == len(set(ids))
+def test_the_dashboards_are_what_their_script_writes():
+    path = COMPOSE / "grafana/make_dashboards.py"
+    script = importlib.util.module_from_spec(
+        spec := importlib.util.spec_from_file_location("make_dashboards", path)
+    )
+    spec.loader.exec_module(script)
+    assert set(script.DASHBOARDS) == {path.name for path in (COMPOSE / "grafana/dashboards").iterdir()}
+    for name in script.DASHBOARDS:
+        assert (COMPOSE / "grafana/dashboards" / name).read_text(encoding="utf-8") == script.text(name)
+        ids = [panel["id"] for panel in json.loads(script.text(name))["panels"]]
+        assert len(ids) == len(set(ids))
+
+
+def test_the_dashboards_are_provisioned():
     (source,) = yaml.safe_load((COMPOSE / "grafana/provisioning/datasources/prometheus.yml").read_text())[
         "datasources"
     ]
-    for panel in dashboard()["panels"]:
+    for panel in all_panels():
         assert panel["datasource"] == {"type": source["type"], "uid": source["uid"]}
         grid = panel["gridPos"]
         assert grid["x"] + grid["w"] <= 24
@@ -125,16 +145,31 @@ def test_the_dashboard_is_provisioned():
 @pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not installed (Debian package prometheus)"
 )
-def test_promtool_takes_configuration_and_rules(tmp_path):
+def test_promtool_takes_the_configuration_and_every_alert_fires_and_clears(tmp_path):
     # what the configuration reads has to be there
     shutil.copytree(COMPOSE / "prometheus", tmp_path / "prometheus")
     config = tmp_path / "prometheus/prometheus.yml"
     key = tmp_path / "metrics_key"
     key.write_text("mak_key")
     config.write_text(config.read_text().replace("/run/secrets/metrics_key", str(key)))
-    for command in (["check", "config", config], ["check", "rules", tmp_path / "prometheus/alerts.yml"]):
+    tests = sorted((tmp_path / "prometheus/tests").glob("*.yml"))
+    for command in (["check", "config", config], ["test", "rules", *tests]):
         done = subprocess.run(["promtool", *map(str, command)], check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_is_tested_to_fire_and_then_to_clear():
+    moments = {}
+    for path in (COMPOSE / "prometheus/tests").glob("*.yml"):
+        for group in yaml.safe_load(path.read_text())["tests"]:
+            for case in group["alert_rule_test"]:
+                hours = {"h": 1.0, "m": 1 / 60}[case["eval_time"][-1]]
+                at = float(case["eval_time"][:-1]) * hours
+                of = moments.setdefault(case["alertname"], {}).setdefault(group["name"], ([], []))
+                of[not case.get("exp_alerts")].append(at)
+    for rule in rules():
+        groups = moments[rule["alert"]].values()
+        assert any(fires and quiet and max(quiet) > min(fires) for fires, quiet in groups), rule["alert"]
 
 
 def test_the_compose_file_is_closed_by_default():

@@ -248,7 +248,15 @@ def test_a_packed_configuration_gives_the_same_pipelines_as_its_folder(tmp_path,
 
 
 def pipelines_of(of):
-    stages = ("data_processing", "feature_engineering", "evaluation", "risk_models", "tuning", "scoring")
+    stages = (
+        "data_processing",
+        "feature_engineering",
+        "evaluation",
+        "risk_models",
+        "tuning",
+        "scoring",
+        "monitoring",
+    )
     return (*stages, *(modality.stage for modality in ALL.values()))
 
 

@@ -13,7 +13,7 @@ from medanomaly.pipelines.environment import Environment, current
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
 
 # run by name only
-ON_REQUEST = ("risk_models", "tuning", "scoring")
+ON_REQUEST = ("risk_models", "tuning", "scoring", "monitoring")
 
 
 def stages() -> tuple[str, ...]:
@@ -72,7 +72,8 @@ def build(environment: Environment, name: str) -> Pipeline:
     """
     from medanomaly.pipelines.evaluation.pipeline import evaluation
     from medanomaly.pipelines.modalities import ALL, cases_of
-    from medanomaly.pipelines.models import gathered, model_pipeline, sealed_alarm
+    from medanomaly.pipelines.models import gathered, model_pipeline, sealed_alarm, sealed_reference
+    from medanomaly.pipelines.monitoring.pipeline import monitoring
     from medanomaly.pipelines.scoring.pipeline import scoring
     from medanomaly.pipelines.tuning.pipeline import tuning
 
@@ -84,6 +85,8 @@ def build(environment: Environment, name: str) -> Pipeline:
         return tuning(environment)
     if name == "scoring":
         return scoring()
+    if name == "monitoring":
+        return monitoring()
     if name not in (*stages(), *ON_REQUEST):
         raise KeyError(name)
     parts = []
@@ -104,6 +107,7 @@ def build(environment: Environment, name: str) -> Pipeline:
             together = (
                 cases.before_gathering(models)
                 + sealed_alarm(modality)
+                + sealed_reference(modality, cases, models)
                 + gathered(modality, models)
                 + cases.after_models(models)
             )

@@ -198,3 +198,12 @@ def test_a_moment_without_a_zone_is_refused_and_nothing_is_stored(store):
         store.record(answers(), times={"visit 0": datetime(2026, 3, 1)})
     assert store.predictions().empty
     assert store.verify().n_events == 0
+
+
+def test_many_truths_are_one_event_and_only_what_is_new_counts(store):
+    subjects, cases = [f"patient {i}" for i in range(3)], [f"visit {i}" for i in range(3)]
+    assert store.add_ground_truths(subjects, cases, [True, False, True]) == 3
+    assert store.add_ground_truths(subjects, cases, [True, False, False]) == 1
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    assert store.add_ground_truths(subjects, cases, [False] * 3, known_at=long_ago) == 0
+    assert store.verify().n_events == 2

@@ -21,6 +21,9 @@ COMMANDS = {
     "models": "medanomaly.commands.models",
     "infer": "medanomaly.commands.infer",
     "serve": "medanomaly.commands.serve",
+    "labels": "medanomaly.commands.labels",
+    "monitor": "medanomaly.commands.monitor",
+    "registry": "medanomaly.commands.registry",
     "fetch": "medanomaly.fetch",
 }
 WRONG_USE, BAD_DATA, INTERRUPTED = 2, 1, 130

@@ -27,10 +27,10 @@ def command(folder: Path, wanted: str | None, as_json: bool) -> None:
     medanomaly models data/06_models/visits
     medanomaly models data/06_models/visits --card ecdf
     """
-    from medanomaly.core.bundle import ALARM, RECIPE, bundles_of
+    from medanomaly.core.bundle import ALARM, RECIPE, REFERENCE, bundles_of
 
     found = bundles_of(folder)
-    bundles = [bundle for bundle in found if bundle.manifest.name not in (ALARM, RECIPE)]
+    bundles = [bundle for bundle in found if bundle.manifest.name not in (ALARM, RECIPE, REFERENCE)]
     if not bundles:
         raise DataNotFoundError(
             "there is no model in it", source=folder, remedy="Train first (medanomaly run)."

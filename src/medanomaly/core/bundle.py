@@ -27,6 +27,8 @@ MANIFEST = "manifest.json"
 RECIPE = "recipe"
 # and of that of the alarm
 ALARM = "alarm"
+# and of what new cases are compared with
+REFERENCE = "reference"
 # left behind by a file manager that looked into the folder; never read
 DESKTOP_FILES = (".DS_Store", "Thumbs.db", "desktop.ini")
 SAFE_SUFFIXES = (".onnx", ".npy", ".safetensors", ".skops", ".md")

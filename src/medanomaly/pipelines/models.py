@@ -16,7 +16,7 @@ from medanomaly.core.sealed_alarm import seal_alarm
 from medanomaly.monitoring.facts import with_facts
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.environment import Model
-from medanomaly.pipelines.modality import View, typed_node
+from medanomaly.pipelines.modality import Cases, View, typed_node
 from medanomaly.pipelines.provenance import bundle_stamp
 from medanomaly.tracking.params import TrackingParams
 
@@ -206,6 +206,31 @@ def sealed_alarm(modality: str) -> Pipeline:
     read = {"alarm": ("params:alarm", AlarmParams), "run": ("params:run", RunParams)}
     seal = typed_node(_alarm_of(modality), read, f"{modality}.alarm", f"{modality}.seal_alarm")
     return Pipeline([seal])
+
+
+def sealed_reference(modality: str, cases: Cases, models: tuple[Model, ...]) -> Pipeline:
+    """What cases of later periods are compared with, sealed beside the models: columns and scores of calibration cases."""
+    reads = "features" if "features" in cases.views else next(iter(cases.views))
+    view = cases.views[reads]
+    read = {"cases": (f"{modality}.cases", None), "run": ("params:run", RunParams)}
+    read |= {d: (f"{modality}.{d}", None) for d in view.datasets}
+    read |= {p: (f"params:{p}", of) for p, of in view.parameters.items()}
+    made = {f"{model.name}__{what}": (f"{modality}.{model.name}.{what}", None)
+            for model in models for what in ("bundle", "scores")}  # fmt: skip
+
+    def seal(cases, run, **given):
+        """Columns and scores of the calibration cases, which later ones are compared with."""
+        from medanomaly.monitoring.drift_reference import reference_of, seal_reference
+
+        bundles, scores = (
+            {model.name: given.pop(f"{model.name}__{what}") for model in models}
+            for what in ("bundle", "scores")
+        )
+        given |= {"run": run} if "run" in view.parameters else {}
+        inputs = {reads: view.make(cases=cases, **given)}
+        return seal_reference(reference_of(cases, inputs, scores, bundles), modality, run.dataset)
+
+    return Pipeline([typed_node(seal, read | made, f"{modality}.reference", f"{modality}.seal_reference")])
 
 
 def gathered(modality: str, models: tuple[Model, ...], also: tuple[str, ...] = ()) -> Pipeline:

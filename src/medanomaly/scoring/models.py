@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.bundle import ALARM, MANIFEST, RECIPE, Bundle, bundles_of, read_bundle
+from medanomaly.core.bundle import ALARM, MANIFEST, RECIPE, REFERENCE, Bundle, bundles_of, read_bundle
 from medanomaly.core.calibrated_bundle import CALIBRATION_GROUPS
 from medanomaly.core.conformal import checked_alpha, group_p_values, p_values
 from medanomaly.core.errors import (
@@ -26,9 +26,11 @@ from medanomaly.fusion.sealed import SealedFusion, open_fusion
 from medanomaly.monitoring.batch_shift import FEWEST_USUAL, ShiftCheck, check_facts, check_shift
 from medanomaly.monitoring.facts import facts_of
 from medanomaly.scoring.answers import Answers
+from medanomaly.scoring.registry import served_folder
 
 if TYPE_CHECKING:
     from medanomaly.evaluation.recalibration import Reweighted
+    from medanomaly.monitoring.drift_reference import Reference
     from medanomaly.scoring.patients import PatientAnswer
     from medanomaly.scoring.rankings import Rankings
 
@@ -68,6 +70,7 @@ class Models:
         models: opened bundles.
         recipes: hash -> recipe that makes what they read.
         fusion: that makes one p-value of those of a patient; None where the run has a single modality.
+        references: modality -> bundle of what new cases are compared with.
     """
 
     def __init__(
@@ -75,9 +78,10 @@ class Models:
         models: Collection[OpenModel],
         recipes: Mapping[str, Recipe],
         fusion: SealedFusion | None = None,
+        references: Mapping[str, Bundle] | None = None,
     ):
         self._models = {model.name: model for model in models}
-        self._recipes, self.fusion = dict(recipes), fusion
+        self._recipes, self.fusion, self._references = dict(recipes), fusion, dict(references or {})
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._models)
@@ -98,6 +102,30 @@ class Models:
     def modalities(self) -> list[str]:
         """What raw cases can be given: ``tabular``, ``signals``, ``imaging``, ``diagnosis``."""
         return [recipe.bundle.manifest.modality for recipe in self._recipes.values()]
+
+    def reference(self, modality: str) -> "Reference":
+        """What new cases of a modality are compared with.
+
+        Raises:
+            ConfigurationError: the run sealed none, or other models were trained since.
+        """
+        from medanomaly.monitoring.drift_reference import open_reference
+
+        found = self._references.get(modality)
+        if found is None:
+            raise ConfigurationError(
+                f"nothing was sealed that {modality} cases can be compared with",
+                remedy="Train again: models of earlier versions have no reference.",
+            )
+        known = open_reference(found)
+        for name, of in known.models.items():
+            mine = self._models.get(f"{modality}.{name}")
+            if mine is not None and mine.bundle.bundle_hash != of.bundle:
+                raise ConfigurationError(
+                    f"the reference of {modality} was sealed with another model '{name}' than the one that is here",
+                    remedy="Keep the folders of a run together, or train again.",
+                )
+        return known
 
     def recipe(self, raw: Any = None, modality: str | None = None) -> Recipe:
         """The recipe that reads this raw case.
@@ -426,7 +454,8 @@ def open_models(folder: Path | str) -> Models:
     """The models of a run, or one bundle.
 
     Args:
-        folder: ``06_models/<data set>`` of a run, a folder of one modality in it, or a folder of one bundle.
+        folder: ``06_models/<data set>`` of a run, a folder of one modality in it, a folder of one bundle, or a registry,
+            whose champion is taken.
 
     Returns:
         What ``score`` is asked of. Nothing else is read later.
@@ -435,11 +464,12 @@ def open_models(folder: Path | str) -> Models:
         DataNotFoundError: there is no such folder, or no bundle in it.
         BundleError: a bundle was altered, or its recipe or a model that is fused is not there.
     """
-    folder = Path(folder)
+    folder = served_folder(Path(folder))
     read = bundles_of(folder)
-    bundles = [bundle for bundle in read if bundle.manifest.kind not in (*RECIPES, ALARM)]
+    bundles = [bundle for bundle in read if bundle.manifest.kind not in (*RECIPES, ALARM, REFERENCE)]
     recipes = [bundle for bundle in read if bundle.manifest.kind in RECIPES]
     alarms = [bundle for bundle in read if bundle.manifest.kind == ALARM]
+    compared = {bundle.manifest.modality: bundle for bundle in read if bundle.manifest.kind == REFERENCE}
     fusions = [bundle for bundle in bundles if bundle.manifest.kind == FUSION]
     bundles = [bundle for bundle in bundles if bundle.manifest.kind != FUSION]
     if (folder / MANIFEST).is_file():
@@ -471,4 +501,5 @@ def open_models(folder: Path | str) -> Models:
         opened.append(OpenModel(of, of.open(bundle), alpha_of(bundle, alarms)))
     hashes = {bundle.bundle_hash for bundle in bundles}
     fusion = open_fusion(fusions[0], hashes) if fusions else None
-    return Models(opened, {name: open_recipe(sealed[name]) for name in sealed if name in wanted}, fusion)
+    read_by = {name: open_recipe(sealed[name]) for name in sealed if name in wanted}
+    return Models(opened, read_by, fusion, compared)

@@ -51,8 +51,9 @@ def create_app(models: Models | Path | str, settings: Settings | None = None) ->
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        loading = asyncio.create_task(asyncio.to_thread(service.load))
+        loading = asyncio.create_task(_load_and_follow(service))
         yield
+        loading.cancel()
         await asyncio.wait({loading}, timeout=0.1)
         await asyncio.to_thread(service.close)
 
@@ -81,6 +82,11 @@ def create_app(models: Models | Path | str, settings: Settings | None = None) ->
     # outside of the layer of Starlette that answers errors and raises them again, for the server to log
     app.build_middleware_stack = lambda: Guard(build(), service)
     return app
+
+
+async def _load_and_follow(service: Service) -> None:
+    await asyncio.to_thread(service.load)
+    await service.follow()
 
 
 def _add_own(routes: Routes, service: Service) -> None:

@@ -54,6 +54,7 @@ class Guard:
         request_id = self._request_id(headers)
         scope.setdefault("state", {})["request_id"] = request_id
         REQUEST_ID.set(request_id)
+        self._service.begin_request()
         began, status, started = time.perf_counter(), 500, False
 
         async def sending(message: Message) -> None:
@@ -94,6 +95,7 @@ class Guard:
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
         scope.setdefault("state", {})["request_id"] = self._request_id(headers)
+        self._service.begin_request()
         try:
             self._check_host(headers)
             self._check_origin(headers)

@@ -32,6 +32,12 @@ class Metrics:
         self.streams = Gauge("medanomaly_live_streams", "Live ECGs now", registry=registry)
         self.alarms = Counter("medanomaly_live_alarms", "Alarms of live ECGs", ["kind"], registry=registry)
         self.models = Gauge("medanomaly_model_info", "Models served", ["model", "bundle"], registry=registry)
+        self.reloads = Counter(
+            "medanomaly_model_reloads", "Times that another champion was loaded", registry=registry
+        )
+        self.reload_failures = Counter(
+            "medanomaly_model_reload_failures", "Champions that could not be loaded", registry=registry
+        )
         self.ready = Gauge("medanomaly_ready", "1 where models are loaded and warm", registry=registry)
         self.stored = Counter(
             "medanomaly_predictions_stored", "Predictions that are new in the store", registry=registry

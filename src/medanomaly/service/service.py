@@ -1,16 +1,20 @@
 """What the routes of every modality share: the models, who may ask, threads, metrics, and how raw cases are scored."""
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from medanomaly.core.errors import MedanomalyError
 from medanomaly.scoring.answers import Answers
 from medanomaly.scoring.kept_records import KeptRecords
 from medanomaly.scoring.models import EXPLAINED, Models, OpenModel, answers, open_models
+from medanomaly.scoring.registry import is_registry, served_folder
 from medanomaly.scoring.single_cases import SingleCases
 from medanomaly.service.bodies import Options
 from medanomaly.service.keys import Keys, read_keys
@@ -22,6 +26,10 @@ from medanomaly.service.stream_watch import StreamWatch
 from medanomaly.service.workers import Workers
 
 LOADING = "the models are being loaded"
+# so often a registry is asked which version is its champion
+FOLLOW_SECONDS = 0.25
+# models of the request that is answered, and their version: a promotion in the midst of it changes nothing for it
+SERVED: ContextVar[tuple[Models, str] | None] = ContextVar("served", default=None)
 
 
 class Service:
@@ -44,11 +52,12 @@ class Service:
         self.streams = 0
         self.persistence: Persistence | None = None
         self._closed = False
-        self.version, self.failure = "", LOADING
+        self._version, self.failure = "", LOADING
         self._folder = None if isinstance(source, Models) else Path(source)
         self._warmers = list(warmers)
         self._models: Models | None = None
-        self._single: dict[str, SingleCases] = {}
+        self._single: WeakKeyDictionary[Models, dict[str, SingleCases]] = WeakKeyDictionary()
+        self._opened_from: Path | None = None
         if isinstance(source, Models):
             self._open_store()
             self._serve(source)
@@ -63,7 +72,8 @@ class Service:
         if self._folder is None:
             return
         try:
-            models = open_models(self._folder)
+            self._opened_from = served_folder(self._folder)
+            models = open_models(self._opened_from)
             self._open_store()
         except MedanomalyError as error:
             # the problem names a model or a file of it, or the store, never a case
@@ -76,6 +86,49 @@ class Service:
             return
         self.warm(models)
         self._serve(models)
+
+    async def follow(self) -> None:
+        """Serve the champion of a registry, whichever it becomes; the one before answers until the new one is warm.
+
+        A champion that cannot be opened changes nothing but :attr:`Metrics.reload_failures`.
+        """
+        if self._folder is None or not is_registry(self._folder):
+            return
+        failed: tuple[Path | None, str] = (None, "")
+        while not self._closed:
+            await asyncio.sleep(FOLLOW_SECONDS)
+            wanted = None
+            try:
+                wanted = await asyncio.to_thread(served_folder, self._folder)
+                if wanted in (self._opened_from, failed[0]):
+                    continue
+                models = await asyncio.to_thread(open_models, wanted)
+                if self.persistence is None and self.settings.store is not None:
+                    await asyncio.to_thread(self._open_store)
+            except Exception as error:
+                # of an error of the project the problem names a file, and never a case
+                said = error.problem if isinstance(error, MedanomalyError) else where(error)
+                if failed != (wanted, said):
+                    log.error("the champion cannot be served: %s", said)
+                    self.metrics.reload_failures.inc()
+                failed = wanted, said
+                continue
+            await asyncio.to_thread(self.warm, models)
+            self._opened_from, failed = wanted, (None, "")
+            # on the loop, between two steps of requests
+            self._serve(models)
+            self.metrics.reloads.inc()
+            log.info("version %s is served", self.version)
+
+    def begin_request(self) -> None:
+        """Let the request of this context keep the models that are served now."""
+        SERVED.set(None if self._models is None else (self._models, self._version))
+
+    @property
+    def version(self) -> str:
+        """Of the models of this request; empty while there are none."""
+        served = SERVED.get()
+        return self._version if served is None else served[1]
 
     def _open_store(self) -> None:
         if self.settings.store is None:
@@ -103,7 +156,8 @@ class Service:
 
     def _serve(self, models: Models) -> None:
         hashes = sorted(models[name].bundle.bundle_hash for name in models)
-        self.version = hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
+        self._version = hashlib.sha256("".join(hashes).encode()).hexdigest()[:16]
+        self.metrics.models.clear()
         for name in models:
             self.metrics.models.labels(name, models[name].bundle.bundle_hash[:12]).set(1)
         self._watch = StreamWatch(models, self.metrics)
@@ -117,6 +171,9 @@ class Service:
         Raises:
             Problem: 503 while there are none.
         """
+        served = SERVED.get()
+        if served is not None:
+            return served[0]
         if self._models is None:
             retry = {"Retry-After": "5"} if self.failure == LOADING else {}
             raise Problem(503, "not-ready", f"Not ready: {str(self.failure).rstrip('.')}.", headers=retry)
@@ -141,10 +198,12 @@ class Service:
         Raises:
             Problem: a model or an option is not known, or the answer could not be stored.
         """
-        if modality not in self._single:
-            self._single[modality] = SingleCases(self.need(modality), modality)
+        models = self.need(modality)
+        single = self._single.setdefault(models, {})
+        if modality not in single:
+            single[modality] = SingleCases(models, modality)
         with self.readable():
-            found = self._single[modality].answer(raw, options.models, options.alpha)
+            found = single[modality].answer(raw, options.models, options.alpha)
         if found is None:
             return None
         read, answer = found

@@ -207,8 +207,45 @@ class Store:
         Returns:
             Whether anything changed.
         """
-        keys = self._of(rows.SUBJECT, [subject])[0], self._of(rows.CASE, [case])[0]
-        return self._add_truth(*keys, anomalous, outcome, known_at, actor)
+        return bool(
+            self.add_ground_truths([subject], [case], [anomalous], [outcome], known_at=known_at, actor=actor)
+        )
+
+    def add_ground_truths(
+        self,
+        subjects: Sequence[object] | pd.Series,
+        cases: Sequence[object] | pd.Series,
+        anomalous: Sequence[bool],
+        outcomes: Sequence[str] | None = None,
+        *,
+        known_at: datetime | None = None,
+        actor: str = "",
+    ) -> int:
+        """Note what turned out to be true of many cases, all or none of them; see :meth:`add_ground_truth`.
+
+        Args:
+            subjects, cases: ids of n patients and of their cases.
+            anomalous: whether each was one.
+            outcomes: what each was; None: nothing more is known.
+            known_at: when this became known; None: now.
+            actor: who says so, for the audit chain.
+
+        Returns:
+            Number of cases of which anything changed.
+        """
+        when = audit.now() if known_at is None else known_at
+        said = [""] * len(anomalous) if outcomes is None else outcomes
+        given = zip(
+            self._of(rows.SUBJECT, subjects), self._of(rows.CASE, cases), anomalous, said, strict=True
+        )
+        wanted = {
+            (subject, case): {
+                "subject_key": subject, "case_key": case, "anomalous": bool(truth), "outcome": outcome[:TEXT] or None,
+                "known_at": when,
+            }
+            for subject, case, truth, outcome in given
+        }  # fmt: skip
+        return self._add_truths(wanted, when, actor)
 
     def review(
         self, prediction_id: str, anomalous: bool, *, outcome: str = "", actor: str = ""
@@ -238,36 +275,37 @@ class Store:
                 f"{problem} with '{prediction_id}'", remedy="Copy more of it from the list of reviews."
             )
         row = found.iloc[0].to_dict()
-        self._add_truth(row["subject_key"], row["case_key"], anomalous, outcome, None, actor)
+        when = audit.now()
+        keys = row["subject_key"], row["case_key"]
+        truth = {
+            "subject_key": keys[0], "case_key": keys[1], "anomalous": bool(anomalous), "outcome": outcome[:TEXT] or None,
+            "known_at": when,
+        }  # fmt: skip
+        self._add_truths({keys: truth}, when, actor)
         return row
 
-    def _add_truth(
-        self,
-        subject_key: str,
-        case_key: str,
-        anomalous: bool,
-        outcome: str,
-        known_at: datetime | None,
-        actor: str,
-    ) -> bool:
-        row = {
-            "subject_key": subject_key,
-            "case_key": case_key,
-            "anomalous": bool(anomalous),
-            "outcome": outcome[:TEXT] or None,
-            "known_at": audit.now() if known_at is None else known_at,
-        }
-        same = [ground_truth.c[name] == row[name] for name in ("subject_key", "case_key")]
+    def _add_truths(
+        self, wanted: dict[tuple[str, str], dict[str, object]], when: datetime, actor: str
+    ) -> int:
+        """Note rows of ground truth by the keys of patient and case, all or none; returns how many changed anything."""
         with self._writing() as (connection, head):
-            before = connection.execute(sa.select(ground_truth).where(*same)).mappings().one_or_none()
-            if before is not None:
-                said = all(before[name] == row[name] for name in ("anomalous", "outcome"))
-                if said or before["known_at"] > row["known_at"]:
-                    return False
-            execute_rows(connection, _TRUTHS, [row])
-            detail = json.dumps({name: row[name] for name in ("case_key", "anomalous")})
-            audit.append(connection, self._keys, head, audit.TRUTH, n_rows=1, actor=actor, detail=detail)
-        return True
+            for some in _parts([case for _, case in wanted]):
+                asked = sa.select(ground_truth).where(ground_truth.c.case_key.in_(some))
+                for before in connection.execute(asked).mappings():
+                    row = wanted.get((before["subject_key"], before["case_key"]))
+                    same = row is not None and all(
+                        before[key] == row[key] for key in ("anomalous", "outcome")
+                    )
+                    if row is not None and (same or before["known_at"] > when):
+                        del wanted[before["subject_key"], before["case_key"]]
+            changed = list(wanted.values())
+            if changed:
+                execute_rows(connection, _TRUTHS, changed)
+                first = {name: changed[0][name] for name in ("case_key", "anomalous")}
+                detail = json.dumps(first) if len(changed) == 1 else ""
+                n = len(changed)
+                audit.append(connection, self._keys, head, audit.TRUTH, n_rows=n, actor=actor, detail=detail)
+        return len(changed)
 
     def ground_truths(
         self, subjects: Sequence[object] | pd.Series, cases: Sequence[object] | pd.Series
@@ -298,6 +336,7 @@ class Store:
         flagged: bool | None = None,
         reviewed: bool | None = None,
         id_begins: str = "",
+        until: datetime | None = None,
         limit: int | None = None,
     ) -> pd.DataFrame:
         """Predictions with their ground truth, where it is known, the oldest first.
@@ -310,6 +349,7 @@ class Store:
             flagged: only alarms, or only what is none.
             reviewed: only cases of which the truth is known, or only the others.
             id_begins: only predictions whose ids begin so.
+            until: only what was recorded before.
             limit: at most so many rows, the oldest.
 
         Returns:
@@ -345,10 +385,16 @@ class Store:
             wanted = wanted.where(known.is_not(None) if reviewed else known.is_(None))
         if id_begins:
             wanted = wanted.where(prediction.c.prediction_id.startswith(id_begins, autoescape=True))
+        if until is not None:
+            wanted = wanted.where(prediction.c.recorded_at < until)
         wanted = wanted.order_by(prediction.c.recorded_at, prediction.c.event_seq, prediction.c.prediction_id)
         if limit is not None:
             wanted = wanted.limit(limit)
         return self._table(wanted, PREDICTION_COLUMNS)
+
+    def case_keys(self, cases: Sequence[object] | pd.Series) -> list[str]:
+        """The keys under which cases stand in ``case_key``, by their ids."""
+        return self._of(rows.CASE, cases)
 
     def history(self, subject: object) -> pd.DataFrame:
         """All predictions of a patient, as :meth:`predictions`, in the order of what happened where cases have times."""

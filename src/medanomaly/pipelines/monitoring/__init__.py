@@ -1,0 +1,1 @@
+"""Monitoring: what changed in a period of predictions."""

@@ -1,0 +1,514 @@
+"""A period of predictions: what came in, what was flagged, what has shifted, and how well the models do.
+
+A period is read from the store. Raw cases of the period, where they are given, add what the store does not hold: columns,
+subgroups, refused cases.
+"""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from medanomaly.core.cases import subgroup_columns
+from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.core.recipe import Recipe
+from medanomaly.monitoring.batch_shift import check_shift
+from medanomaly.monitoring.drift import SHIFT_COLUMNS, compare_column, compare_columns, holm, shifted
+from medanomaly.monitoring.drift_reference import ModelReference, Reference, compared_columns
+from medanomaly.monitoring.facts import facts_of
+from medanomaly.monitoring.params import Limits, MonitoringParams
+from medanomaly.monitoring.performance import ScoreProbabilities, estimated_auroc
+from medanomaly.monitoring.performance_labels import alarm_rates, labelled_by_choice, measured
+from medanomaly.monitoring.stream_shift import NuisanceDirections, ShiftMartingale
+from medanomaly.scoring.batch_sources import ROWS, parts
+from medanomaly.scoring.kept_records import KeptRecords
+from medanomaly.scoring.models import Models, OpenModel
+
+if TYPE_CHECKING:
+    from medanomaly.store.store import Store
+
+# figures are written with so many digits, so that a period that is measured again gives the same bytes
+_DIGITS = 10
+CALIBRATION, EARLIER = "calibration", "earlier periods"
+
+
+@dataclass(frozen=True)
+class PeriodWarning:
+    """Something that crossed a limit.
+
+    Attributes:
+        key: what it is, the same in every period.
+        sentence: what was found, for people.
+    """
+
+    key: str
+    sentence: str
+
+
+@dataclass
+class _Read:
+    """Raw cases of a period."""
+
+    cases: pd.DataFrame
+    columns: pd.DataFrame
+    facts: dict[str, pd.DataFrame] = field(default_factory=dict)
+    n_refused: int = 0
+    n_with_findings: int = 0
+
+
+def period_of(since: str, until: str, now: datetime | None = None) -> tuple[datetime, datetime]:
+    """The two ends of a period in UTC; yesterday where none is named.
+
+    Raises:
+        ConfigurationError: one is missing, is no moment, or the end is not after the beginning.
+    """
+    if not since and not until:
+        today = datetime.combine((now or datetime.now(UTC)).astimezone(UTC).date(), time(), UTC)
+        return today - timedelta(days=1), today
+    ends = []
+    for name, text in (("since", since), ("until", until)):
+        try:
+            moment = datetime.fromisoformat(text)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{name} is '{text}', which is no moment",
+                remedy="Give one such as 2026-11-01 or 2026-11-01T06:00.",
+            ) from error
+        ends.append(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC))
+    if ends[1] <= ends[0]:
+        raise ConfigurationError(f"the period ends at {until}, not after {since}", remedy="Turn them round.")
+    return ends[0], ends[1]
+
+
+def period_name(since: datetime, until: datetime) -> str:
+    """As files are called: ``2026-11-01_2026-11-02``, with hours and minutes where it does not begin and end at midnight."""
+    whole = all(moment.time() == time() for moment in (since, until))
+    return "_".join(moment.strftime("%Y-%m-%d" if whole else "%Y-%m-%dT%H%M") for moment in (since, until))
+
+
+def measure_period(models: Models, store: "Store", params: MonitoringParams) -> dict[str, Any]:
+    """All figures of a period, as JSON types, and what of them crosses a limit.
+
+    Args:
+        models: whose predictions are looked at.
+        store: of predictions.
+        params: which period, which raw cases, which limits.
+
+    Raises:
+        ConfigurationError: the models come without a reference, or the period is none.
+        InputError: the raw cases cannot be read at all.
+    """
+    since, until = period_of(params.since, params.until)
+    found = store.predictions(since=since, until=until)
+    read = _read(models, store, params) if params.source else {}
+    out: dict[str, Any] = {
+        "name": period_name(since, until),
+        "since": since.isoformat(),
+        "until": until.isoformat(),
+        "modalities": [],
+    }
+    warnings: list[PeriodWarning] = []
+    n_known = 0
+    for modality in models.modalities:
+        asked = models.asked(models.recipe(modality=modality))
+        mine = found[found["model_hash"].isin([model.bundle.bundle_hash for model in asked])]
+        n_known += len(mine)
+        if len(mine) or modality in read:
+            part = _Modality(models, modality, mine, read.get(modality), params, store, since)
+            out["modalities"].append(part.measure())
+            warnings += part.warnings
+    out["n_of_other_models"] = len(found) - n_known
+    out["warnings"] = [{"key": one.key, "sentence": one.sentence} for one in warnings]
+    return _plain(out)
+
+
+def _read(models: Models, store: "Store", params: MonitoringParams) -> dict[str, _Read]:
+    """Modality -> raw cases of the period, part by part."""
+    source = Path(params.source)
+    recipe = models.recipe(str(source), params.modality)
+    modality = recipe.bundle.manifest.modality
+    kept = KeptRecords(store, recipe)
+    cases, columns, facts = [], [], {}
+    n_refused = n_findings = 0
+    for part in parts(recipe, source, ROWS[modality]):
+        n_refused += len(part.refused)
+        if not len(part):
+            continue
+        raw, options = part.take(0, len(part))
+        earlier = kept.earlier(raw)
+        given = recipe.read(raw, **options, **({} if earlier is None else {"history": earlier}))
+        n_refused += len(given.refused)
+        n_findings += given.findings["case_id"].nunique()
+        if not len(given.cases):
+            continue
+        every = np.arange(len(given.cases))
+        cases.append(given.cases)
+        columns.append(compared_columns(given.inputs, every))
+        for name, data in given.inputs.items():
+            if data.facts is not None:
+                facts.setdefault(name, []).append(data.facts(every))
+    if not cases:
+        raise InputError("no case of it can be read", source=source, remedy="Score it first, which says why.")
+    joined = {name: pd.concat(some, ignore_index=True) for name, some in facts.items()}
+    return {
+        modality: _Read(
+            pd.concat(cases, ignore_index=True),
+            pd.concat(columns, ignore_index=True),
+            joined,
+            n_refused,
+            n_findings,
+        )
+    }
+
+
+class _Modality:
+    """One modality of a period."""
+
+    def __init__(
+        self,
+        models: Models,
+        modality: str,
+        found: pd.DataFrame,
+        read: _Read | None,
+        params: MonitoringParams,
+        store: "Store",
+        since: datetime,
+    ):
+        self._name, self._read, self._params = modality, read, params
+        self._limits: Limits = params.limits
+        self._reference: Reference = models.reference(modality)
+        self._recipe: Recipe = models.recipe(modality=modality)
+        own = f"{modality}."
+        # a supervised one of the same name as another carries its modality
+        self._of = {model.name.removeprefix(own): model for model in models.asked(self._recipe)}
+        names = {model.bundle.bundle_hash: name for name, model in self._of.items()}
+        # a case that was scored again counts as it was scored last
+        found = found.drop_duplicates(["model_hash", "case_key"], keep="last")
+        self._found = found.assign(model_name=found["model_hash"].map(names))
+        self._store, self._since = store, since
+        keys = store.case_keys(read.cases["case_id"]) if read else []
+        # where a case stands among the raw ones
+        self._rows = pd.Series(range(len(keys)), index=pd.Index(keys, dtype="string"), dtype="Int64")
+        self.warnings: list[PeriodWarning] = []
+
+    def measure(self) -> dict[str, Any]:
+        """The figures."""
+        cases = self._cases()
+        n_refused = self._read.n_refused if self._read else 0
+        n_read = len(self._read.cases) if self._read else None
+        models = [self._model(name, model, cases) for name, model in self._of.items()]
+        models = [one for one in models if one is not None]
+        self._compare_scores(models)
+        table = self._columns()
+        metrics = self._measured(cases)
+        for one in models:
+            self._perform(one, metrics)
+            self._warn(one)
+        if n_read is not None and n_refused / (n_read + n_refused) >= self._limits.refused:
+            share = n_refused / (n_read + n_refused)
+            self._say(
+                "refused",
+                f"{n_refused:,} of {n_read + n_refused:,} {self._name} cases ({share:.0%}) could not be read.",
+            )
+        return {
+            "modality": self._name,
+            "noun": self._recipe.noun,
+            "n_cases": len(cases),
+            "n_patients": int(cases["patient_id"].nunique()),
+            "n_labelled": int(cases["label"].notna().sum()),
+            "n_abnormal": int(cases["label"].eq(1).sum()),
+            "n_read": n_read,
+            "n_refused": n_refused if n_read is not None else None,
+            "n_with_findings": self._read.n_with_findings if self._read else None,
+            "n_not_in_store": None
+            if n_read is None
+            else int((~self._rows.index.isin(cases["case_id"])).sum()),
+            "n_reference": self._reference.n_cases,
+            "columns": table.to_dict("records"),
+            "models": [
+                {key: value for key, value in one.items() if not key.startswith("_")} for one in models
+            ],
+        }
+
+    def _cases(self) -> pd.DataFrame:
+        """Case table of the period, with the subgroups of the raw cases."""
+        known = self._found.drop_duplicates("case_key", keep="last")
+        cases = pd.DataFrame(
+            {
+                "case_id": known["case_key"].astype("string"),
+                "patient_id": known["subject_key"].astype("string"),
+                "label": known["anomalous"].map({True: 1, False: 0}).astype("Int8"),
+                "kind": known["outcome"].astype("string").fillna(""),
+                "split": "test",
+            }
+        ).reset_index(drop=True)
+        if self._read is None:
+            return cases
+        groups = self._read.cases[subgroup_columns(self._read.cases)]
+        groups = groups.assign(case_id=self._rows.index)
+        return cases.merge(groups, on="case_id", how="left")
+
+    def _model(self, name: str, model: OpenModel, cases: pd.DataFrame) -> dict[str, Any] | None:
+        """Figures of one model besides those that depend on other models."""
+        mine = self._found[self._found["model_hash"] == model.bundle.bundle_hash].set_index("case_key")
+        if not len(mine):
+            return None
+        about = cases[cases["case_id"].isin(mine.index)]
+        mine = mine.loc[about["case_id"]]
+        flagged = mine["flagged"].eq(True).to_numpy(dtype=bool)
+        score = mine["score"].to_numpy(dtype=float)
+        known = self._reference.models.get(name)
+        alpha = float(mine["alpha"].dropna().iloc[-1]) if mine["alpha"].notna().any() else None
+        one: dict[str, Any] = {
+            "model": name,
+            "bundle": model.bundle.bundle_hash,
+            "n": len(mine),
+            "n_flagged": int(flagged.sum()),
+            "alpha": alpha,
+            "n_labelled": int(about["label"].notna().sum()),
+            "labelled_by_choice": labelled_by_choice(flagged, about["label"].notna()),
+            "groups": [],
+            "validity": None,
+            "capital": None,
+            "scores": None,
+            "estimated": None,
+            "earlier_auroc": None,
+            "learned_from": None,
+            "_flagged": flagged,
+            "_about": about,
+        }
+        if alpha is None or known is None or not np.isfinite(score).all():
+            return one
+        calibration = model.scorer.calibration
+        one["groups"] = alarm_rates(
+            about, flagged, alpha, len(calibration), self._limits.min_group_size, self._limits.confidence
+        )
+        one["validity"], one["capital"] = self._validity(model, about, score)
+        one["scores"] = compare_column(known.scores, pd.Series(score), self._params.bins)
+        one["_score"] = score
+        one["_probabilities"], one["learned_from"] = self._probabilities(model, known)
+        if one["_probabilities"] is not None:
+            one["earlier_auroc"] = one["_probabilities"].auroc
+        return one
+
+    def _probabilities(
+        self, model: OpenModel, known: ModelReference
+    ) -> tuple[ScoreProbabilities | None, str | None]:
+        """How likely each score is that of an abnormal case, and which cases told it.
+
+        Calibration cases do where abnormal ones are among them, else the cases of earlier periods whose label is known by
+        now.
+        """
+        if known.probabilities is not None:
+            return known.probabilities, CALIBRATION
+        earlier = self._store.predictions(model=model.bundle.bundle_hash, until=self._since)
+        earlier = earlier[earlier["score"].notna()].drop_duplicates("case_key", keep="last")
+        # where flagged cases are followed up and others are not, labels say nothing of the others
+        if labelled_by_choice(earlier["flagged"].eq(True), earlier["anomalous"].notna()):
+            return None, None
+        earlier = earlier[earlier["anomalous"].notna()]
+        score = earlier["score"].to_numpy(dtype=float)
+        positive = earlier["anomalous"].eq(True).to_numpy(dtype=bool)
+        learned = ScoreProbabilities.fit(score, positive, earlier["subject_key"].to_numpy())
+        return learned, None if learned is None else EARLIER
+
+    def _validity(
+        self, model: OpenModel, about: pd.DataFrame, score: np.ndarray
+    ) -> tuple[dict[str, Any], float | None]:
+        """Whether p-values hold, from one case per patient; and the capital of the martingale over facts, in order."""
+        once = ~about["patient_id"].duplicated().to_numpy()
+        known, facts = facts_of(model.bundle), self._facts(model, about)
+        capital = None
+        if known is None or facts is None:
+            check = check_shift(model.scorer.calibration, score[once])
+        else:
+            check = check_shift(
+                model.scorer.calibration, score[once], known, facts[once].reset_index(drop=True)
+            )
+            try:
+                p = NuisanceDirections.fit(known).p_values(known, facts[once])
+                capital = float(ShiftMartingale(len(known.normal), p.shape[1]).update(p).max(initial=1.0))
+            except InputError:
+                # no fact varies: nothing can be watched
+                capital = None
+        return {"verdict": check.verdict, "reason": check.reason}, capital
+
+    def _facts(self, model: OpenModel, about: pd.DataFrame) -> pd.DataFrame | None:
+        """Facts of these cases in their order; None unless the raw cases hold every one of them."""
+        if self._read is None or model.kind.reads not in self._read.facts:
+            return None
+        rows = about["case_id"].map(self._rows)
+        if rows.isna().any():
+            return None
+        return self._read.facts[model.kind.reads].iloc[rows.astype(int).to_numpy()]
+
+    def _compare_scores(self, models: Sequence[dict[str, Any]]) -> None:
+        """Correct the p-values of score shifts for the number of models."""
+        with_scores = [one for one in models if one["scores"] is not None]
+        adjusted = holm(np.array([one["scores"]["p"] for one in with_scores], dtype=float))
+        for one, p in zip(with_scores, adjusted, strict=True):
+            one["scores"] = {key: one["scores"][key] for key in ("psi", "distance", "p")} | {
+                "p_adjusted": float(p)
+            }
+
+    def _columns(self) -> pd.DataFrame:
+        if self._read is None or not self._reference.columns:
+            return pd.DataFrame(columns=[*SHIFT_COLUMNS, "shifted"])
+        table = compare_columns(self._reference.columns, self._read.columns, self._params.bins)
+        limits = self._limits
+        moved = shifted(table, limits.psi, limits.missing, limits.level)
+        for row in moved.itertuples():
+            if row.psi >= limits.psi and row.p_adjusted <= limits.level:
+                how = f"is distributed differently (stability index {row.psi:.2f})"
+            else:
+                how = f"is missing in {row.missing:.0%} of the cases, at training in {row.missing_reference:.0%}"
+            self._say(f"column.{row.column}", f"'{row.column}' of {self._name} cases {how}.")
+        return table.assign(shifted=table.index.isin(moved.index))
+
+    def _measured(self, cases: pd.DataFrame) -> pd.DataFrame:
+        found = self._found
+        value = found["score"].fillna(found["probability"]).astype(float)
+        scores = pd.DataFrame(
+            {
+                "case_id": found["case_key"].astype("string"),
+                "model": found["model_name"].astype("string"),
+                "role": "model",
+                "score": value,
+                "p_value": found["p_value"].astype(float),
+                "flagged": found["flagged"].astype("boolean"),
+            }
+        )
+        given = found[found["probability"].notna()]
+        probabilities = None
+        if len(given):
+            probabilities = pd.DataFrame(
+                {
+                    "case_id": given["case_key"].astype("string"),
+                    "model": given["model_name"].astype("string"),
+                    "probability": given["probability"].astype(float),
+                }
+            )
+        return measured(
+            cases,
+            scores,
+            probabilities,
+            self._name,
+            self._limits.confidence,
+            self._limits.min_group_size,
+        )
+
+    def _perform(self, one: dict[str, Any], metrics: pd.DataFrame) -> None:
+        """Measured figures, and the estimate without labels."""
+        mine = metrics[metrics["model"] == one["model"]]
+        one["measured"] = (
+            mine[["subgroup", "metric", "value", "ci_low", "ci_high", "n", "n_positive"]].to_dict("records")
+            if len(mine)
+            else []
+        )
+        known: ScoreProbabilities | None = one.get("_probabilities")
+        if known is None:
+            return
+        broken = one["validity"]["verdict"] == "broken" or self._scores_shifted(one)
+        estimate = estimated_auroc(one["_score"], known, self._limits.confidence)
+        one["estimated"] = dict(zip(("value", "low", "high"), estimate, strict=True)) | {"holds": not broken}
+
+    def _scores_shifted(self, one: Mapping[str, Any]) -> bool:
+        found = one["scores"]
+        return bool(found["psi"] >= self._limits.psi and found["p_adjusted"] <= self._limits.level)
+
+    def _warn(self, one: Mapping[str, Any]) -> None:
+        """What of a model crosses a limit."""
+        name, limits = f"{self._name}.{one['model']}", self._limits
+        if one["validity"] is not None and one["validity"]["verdict"] == "broken":
+            self._say(
+                f"validity.{one['model']}", f"P-values of {name} do not hold: {one['validity']['reason']}."
+            )
+        if one["scores"] is not None and self._scores_shifted(one):
+            self._say(
+                f"scores.{one['model']}",
+                f"Scores of {name} are distributed differently (stability index {one['scores']['psi']:.2f}).",
+            )
+        for row in one["groups"]:
+            if row["false_alarms"] is not None and row["false_alarms"] > row["expected_high"]:
+                of = f" with {row['group'].replace('=', ' ')}" if row["group"] else ""
+                self._say(
+                    f"false_alarms.{one['model']}.{row['group']}",
+                    f"{name} flags {row['false_alarms']:.1%} of the normal cases{of}, and at most "
+                    f"{row['expected_high']:.1%} was to be expected at {one['alpha']:g}.",
+                )
+        whole = [row for row in one["measured"] if row["metric"] == "auroc" and not row["subgroup"]]
+        before = one["earlier_auroc"]
+        if whole and before is not None and pd.notna(whole[0]["ci_high"]):
+            error = np.nan_to_num(one["_probabilities"].standard_error)
+            now = (whole[0]["ci_high"] - whole[0]["ci_low"]) / 2
+            # half-widths of two independent figures add up as squares
+            if before - whole[0]["value"] > limits.auroc + float(np.hypot(now, 1.96 * error)):
+                self._say(
+                    f"auroc.{one['model']}",
+                    f"The AUROC of {name} is {whole[0]['value']:.3f}; it was {before:.3f} in {one['learned_from']}.",
+                )
+
+    def _say(self, key: str, sentence: str) -> None:
+        self.warnings.append(PeriodWarning(f"{self._name}.{key}", sentence))
+
+
+def _plain(value: Any) -> Any:
+    """JSON types: no NaN, and numbers of so many digits that every machine writes alike."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(of) for key, of in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(of) for of in value]
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None
+    return str(value)
+
+
+def previous_period(folder: Path, before: str) -> dict[str, Any] | None:
+    """The last period that ended before this one began, or with its beginning; None where there is none.
+
+    Args:
+        folder: of written periods.
+        before: beginning of this one, as in its figures.
+    """
+    begins, found = datetime.fromisoformat(before), []
+    for path in sorted(folder.glob("*.json")):
+        said = json.loads(path.read_text(encoding="utf-8"))
+        if "until" in said and datetime.fromisoformat(said["until"]) <= begins:
+            found.append(said)
+    return max(found, key=lambda said: said["until"], default=None)
+
+
+def changed_warnings(
+    period: Mapping[str, Any], previous: Mapping[str, Any] | None
+) -> tuple[list[dict], list[dict], list[dict]]:
+    """Warnings that are new, that stood before as well, and that stood before and are gone."""
+    then = {one["key"]: one for one in (previous or {}).get("warnings", [])}
+    now = {one["key"]: one for one in period["warnings"]}
+    return (
+        [one for key, one in now.items() if key not in then],
+        [one for key, one in now.items() if key in then],
+        [one for key, one in then.items() if key not in now],
+    )
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file that has its name only once it is whole and on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.new")
+    with beside.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    os.replace(beside, path)
