@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from medanomaly.diagnosis.ranking.kernels import compare, mark_leaves, share_downwards
+from medanomaly.diagnosis.ranking.kernels import close_upwards, compare, mark_leaves, share_downwards
 
 FEATURES = (
     "ratio",
@@ -42,8 +42,9 @@ class Comparison:
         information: np.ndarray,
     ):
         self.parents, self.ancestors, self.information = parents, ancestors, information
-        # a term has more ancestors than each of its parents
-        self.top_down = np.argsort(np.diff(ancestors.indptr), kind="stable")
+        # a term has more ancestors than each of its parents; terms of no disease are never asked for
+        order = np.argsort(np.diff(ancestors.indptr), kind="stable")
+        self.top_down = order[np.diff(frequency.indptr)[order] > 0].astype(np.int32)
         self.by_disease = sparse.csr_array(frequency.T)
         self.by_disease.sort_indices()
         self.leaf = np.empty(len(self.by_disease.data), dtype=bool)
@@ -64,9 +65,7 @@ class Comparison:
         seen, closed, gone = (np.zeros(terms, dtype=np.float32) for _ in range(3))
         seen[case.observed] = case.weight
         gone[case.excluded] = case.excluded_weight
-        for row, weight in zip(case.observed, case.weight, strict=True):
-            above = self.ancestors.indices[self.ancestors.indptr[row] : self.ancestors.indptr[row + 1]]
-            closed[above] = np.maximum(closed[above], weight)
+        close_upwards(case.observed, case.weight, self.ancestors.indices, self.ancestors.indptr, closed)
         sums = np.empty((len(candidates), 9))
         most = np.empty(terms, dtype=np.float32)
         share_downwards(
@@ -82,6 +81,9 @@ class Comparison:
         case_total, case_norm = max(float(own.sum()), 1e-6), max(float(np.sqrt((own**2).sum())), 1e-6)
         weight, count = max(float(case.weight.sum()), 1e-6), max(len(case.observed), 1)
         ratio = of_case.ratio[candidates]
+        single = np.zeros((1, len(candidates)), dtype=np.float32)
+        if of_case.rows:
+            single = np.stack([rows[0].take(candidates) for rows in of_case.rows]) * case.weight[:, None]
         return np.column_stack(
             (
                 ratio,
@@ -91,8 +93,8 @@ class Comparison:
                 known / weight,
                 known / weight * self.log_size[candidates],
                 often / weight,
-                of_case.best[candidates],
-                of_case.worst[candidates],
+                single.max(axis=0),
+                single.min(axis=0),
                 shared / np.maximum(total + case_total - shared, 1e-6),
                 squares / np.maximum(np.sqrt(total_squares) * case_norm, 1e-6),
                 shared / np.maximum(total, 1e-6),

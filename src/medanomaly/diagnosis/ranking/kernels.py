@@ -28,24 +28,40 @@ def rows_of_term(
     for a in range(above_from[term], above_from[term + 1]):
         row = above[a]
         shift = np.float32(0) if row == term else log_detour
-        way = row == term or informative[row]
         content = information[row]
-        for at in range(disease_from[row], disease_from[row + 1]):
-            d = disease[at]
-            if way and log_ratio[at] + shift > rows[0, d]:
-                rows[0, d] = log_ratio[at] + shift
-            rows[1, d] = max(rows[1, d], content)
+        start, end = disease_from[row], disease_from[row + 1]
+        if row == term or informative[row]:
+            for at in range(start, end):
+                value = log_ratio[at] + shift
+                if value > rows[0, disease[at]]:
+                    rows[0, disease[at]] = value
+        # what every disease has says nothing of any
+        if content > 0:
+            for at in range(start, end):
+                if content > rows[1, disease[at]]:
+                    rows[1, disease[at]] = content
 
 
 @njit(nogil=True, cache=True)
-def add_rows(rows, weight, ratio, similarity, worst, best):
-    """Add the rows of an observed symptom to those of a case; all (n,) float32, ``worst`` and ``best`` of its log ratios."""
+def add_rows(rows, weight, ratio, similarity):
+    """Add the (2, n) rows of an observed symptom, times its weight, to the (n,) sums of a case; all float32."""
+    # one loop per sum: compilers make vectors of loops over few arrays
+    of_ratio, of_similarity = rows[0], rows[1]
     for d in range(ratio.size):
-        value = weight * rows[0, d]
-        ratio[d] += value
-        similarity[d] += weight * rows[1, d]
-        worst[d] = min(worst[d], value)
-        best[d] = max(best[d], value)
+        ratio[d] += weight * of_ratio[d]
+    for d in range(similarity.size):
+        similarity[d] += weight * of_similarity[d]
+
+
+@njit(nogil=True, cache=True)
+def close_upwards(rows, weight, above, above_from, closed):
+    """Fill ``closed``, (terms,) float32 of zeros: largest weight of the ``rows`` that are a term or a kind of it.
+
+    ``above`` holds the ancestors of all terms; those of term t lie from ``above_from[t]`` to ``above_from[t + 1]``.
+    """
+    for i in range(rows.size):
+        for at in range(above_from[rows[i]], above_from[rows[i] + 1]):
+            closed[above[at]] = max(closed[above[at]], weight[i])
 
 
 @njit(nogil=True, cache=True)
@@ -60,7 +76,7 @@ def share_downwards(order, parents, parents_from, closed, information, most):
     """Fill ``most``: information of the most informative ancestor of each term (or itself) that the case has.
 
     Args:
-        order: all terms, each after its parents.
+        order: the terms that are filled, each after its parents.
         parents: of all terms; those of term t lie from ``parents_from[t]`` to ``parents_from[t + 1]``.
         parents_from: see above.
         closed: (terms,) float32, above 0 for what the case has or what that is a kind of.
@@ -130,24 +146,26 @@ def mark_leaves(term, term_from, parents, parents_from, leaf):
 
 
 @njit(nogil=True, cache=True)
-def nearest(own, own_total, term, term_from, total, disease, out):
+def nearest(own, own_total, known, known_from, total, disease, out):
     """Fill ``out``: likeness of the most similar known case of each disease, and mean of its three most similar.
 
     Args:
         own: (terms,) float32, weighted information of what the case has.
         own_total: its sum.
-        term: terms that known cases have; those of case c lie from ``term_from[c]`` to ``term_from[c + 1]``.
-        term_from: see above.
+        known: known cases that have each term; those with term t lie from ``known_from[t]`` to ``known_from[t + 1]``.
+        known_from: see above.
         total: (cases,) information of each known case.
         disease: (cases,) column of each, ascending.
         out: (2, n) float32 of zeros.
     """
+    shared = np.zeros(disease.size)
+    for t in range(own.size):
+        if own[t] > 0:
+            for at in range(known_from[t], known_from[t + 1]):
+                shared[known[at]] += own[t]
     first, second, third, count = 0.0, 0.0, 0.0, 0
     for c in range(disease.size):
-        shared = 0.0
-        for at in range(term_from[c], term_from[c + 1]):
-            shared += own[term[at]]
-        like = shared / max(total[c] + own_total - shared, 1e-6)
+        like = shared[c] / max(total[c] + own_total - shared[c], 1e-6)
         if like > first:
             first, second, third = like, first, second
         elif like > second:
@@ -159,3 +177,25 @@ def nearest(own, own_total, term, term_from, total, disease, out):
             out[0, disease[c]] = first
             out[1, disease[c]] = (first + second + third) / min(count, 3)
             first, second, third, count = 0.0, 0.0, 0.0, 0
+
+
+@njit(nogil=True, cache=True)
+def walk_trees(table, root, feature, threshold, left, right, value, out):
+    """Add to ``out``, (rows,) float64, what each tree says of each row.
+
+    Args:
+        table: (rows, features) float32 without NaN.
+        root: (trees,) first node of each tree; below 0 where the tree is the leaf ``-1 - root``.
+        feature: (nodes,) column that a node looks at.
+        threshold: (nodes,) float32; values up to it go left.
+        left: (nodes,) next node, or ``-1 - leaf``.
+        right: the same.
+        value: (leaves,) float64.
+        out: is filled.
+    """
+    for tree in range(root.size):
+        for row in range(table.shape[0]):
+            node = root[tree]
+            while node >= 0:
+                node = left[node] if table[row, feature[node]] <= threshold[node] else right[node]
+            out[row] += value[-1 - node]

@@ -63,26 +63,25 @@ class CodedCase:
 
 
 class Components(NamedTuple):
-    """What the symptoms of a case say of all n diseases, (n,) float32 each.
+    """What the symptoms of a case say of all n diseases, (n,) float32.
 
     Attributes:
         ratio: weighted log likelihood ratio, added up.
         similarity: weighted mean of the information shared with each symptom.
-        worst: smallest weighted log ratio of an observed symptom.
-        best: largest one.
+        rows: what each observed symptom says alone, (2, n) per symptom, see :meth:`Ranker.of_symptom`.
     """
 
     ratio: np.ndarray
     similarity: np.ndarray
-    worst: np.ndarray
-    best: np.ndarray
+    rows: tuple[np.ndarray, ...]
 
 
 def standardised(scores: np.ndarray, ranked: np.ndarray) -> np.ndarray:
     """Scores minus their mean over their spread, of the diseases that are ranked; 0 where all are equal."""
     inside = scores[ranked]
-    spread = inside.std()
-    return (scores - inside.mean()) / spread if spread > 0 else np.zeros_like(scores)
+    mean = inside.mean()
+    spread = np.sqrt(np.square(inside - mean).mean())
+    return (scores - mean) / spread if spread > 0 else np.zeros_like(scores)
 
 
 class Ranker:
@@ -178,16 +177,14 @@ class Ranker:
         """What the symptoms of a case say of all diseases."""
         n = len(self.columns)
         ratio, similarity = np.zeros(n, dtype=np.float32), np.zeros(n, dtype=np.float32)
-        worst, best = np.full(n, np.inf, dtype=np.float32), np.full(n, -np.inf, dtype=np.float32)
-        for term, weight in zip(case.observed, case.weight, strict=True):
-            add_rows(self.of_symptom(int(term)), weight, ratio, similarity, worst, best)
-        if not len(case.observed):
-            worst[:], best[:] = 0, 0
+        rows = tuple(map(self.of_symptom, case.observed.tolist()))
+        for of_one, weight in zip(rows, case.weight, strict=True):
+            add_rows(of_one, weight, ratio, similarity)
         table = self.profiles.frequency
         for term, weight in zip(case.excluded, case.excluded_weight, strict=True):
             add_excluded(term, weight, table.indices, table.indptr, self.ratios.log_absent, ratio)
         similarity /= max(float(case.weight.sum()), 1e-6)
-        return Components(ratio, similarity, worst, best)
+        return Components(ratio, similarity, rows)
 
     def _of_symptom(self, term: int) -> np.ndarray:
         """(2, n) float32 of one observed symptom (a row of the ontology): log ratio, and information shared with it."""
