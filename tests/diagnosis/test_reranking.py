@@ -222,6 +222,14 @@ def test_a_publication_counts_as_one_whatever_its_cases():
     assert set_gap(np.array([np.inf, 1.0, 2.0]), np.arange(3), 0.5) == 2.0
 
 
+def test_a_large_publication_does_not_rule_the_probabilities():
+    right, wrong = (judged(np.array([2.0, 1.0]), true) for true in (0, -1))
+    publication = [*(f"p{i}" for i in range(100)), *(["large"] * 400)]
+    maps = RankProbabilities.fit([right] * 100 + [wrong] * 400, publication)
+    # 400 cases count as 20
+    assert maps.of(right.raw)[0] == pytest.approx(100 / 120, abs=0.01)
+
+
 def test_diseases_that_are_no_candidates_are_never_right():
     scores = np.array([1.0, -np.inf, 0.0])
     assert judged(scores, 0).right == 0
@@ -311,7 +319,9 @@ def test_boosted_trees_predict_exactly_as_lightgbm_does():
     expected = first.predict(rows, raw_score=True)
     np.testing.assert_array_equal(trees.predict(rows), expected)
     both = BoostedTrees([first.model_to_string(), second.model_to_string()])
-    np.testing.assert_allclose(both.predict(rows), expected + second.predict(rows, raw_score=True), rtol=1e-12)
+    np.testing.assert_allclose(
+        both.predict(rows), expected + second.predict(rows, raw_score=True), rtol=1e-12
+    )
 
 
 def test_a_tree_of_one_leaf_says_the_same_of_all():

@@ -76,12 +76,11 @@ class Components(NamedTuple):
     rows: tuple[np.ndarray, ...]
 
 
-def standardised(scores: np.ndarray, ranked: np.ndarray) -> np.ndarray:
-    """Scores minus their mean over their spread, of the diseases that are ranked; 0 where all are equal."""
-    inside = scores[ranked]
-    mean = inside.mean()
-    spread = np.sqrt(np.square(inside - mean).mean())
-    return (scores - mean) / spread if spread > 0 else np.zeros_like(scores)
+def standardised(scores: np.ndarray) -> np.ndarray:
+    """Scores minus their mean over their spread; 0 where all are equal."""
+    centred = scores - scores.mean()
+    spread = np.sqrt(np.square(centred).mean())
+    return centred / spread if spread > 0 else np.zeros_like(scores)
 
 
 class Ranker:
@@ -117,6 +116,7 @@ class Ranker:
         self.ratios = LikelihoodRatios.of(frequency, params)
         self.information = information_content(frequency)
         self.ranked = np.bincount(frequency.indices, minlength=len(of_diseases.diseases)) > 0
+        self._inside = np.flatnonzero(self.ranked)
         self.comparison = Comparison(frequency, parents, ancestors, self.information)
         self.weights = np.array([params.closer_look.get(name, 0.0) for name in FEATURES], dtype=np.float32)
         self.of_symptom = lru_cache(maxsize=KEPT_TERMS)(self._of_symptom)
@@ -215,8 +215,11 @@ class Ranker:
 
     def plain_scores(self, of_case: Components) -> np.ndarray:
         """(n,) float32: likelihood ratio plus similarity, each on the scale of its own spread."""
-        together = standardised(of_case.ratio, self.ranked) + standardised(of_case.similarity, self.ranked)
-        together[~self.ranked] = -np.inf
+        inside = self._inside
+        together = np.full(len(self.columns), -np.inf, dtype=np.float32)
+        together[inside] = standardised(of_case.ratio.take(inside)) + standardised(
+            of_case.similarity.take(inside)
+        )
         return together
 
     def rank(self, patients: PatientSymptoms, top: int = 20) -> pd.DataFrame:
@@ -373,7 +376,7 @@ class Ranker:
 
 def best_first(scores: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positions of the ``top`` finite scores, the highest first, their ranks with ties against each, and the scores."""
-    top = min(top, int(np.isfinite(scores).sum()))
+    top = min(top, np.count_nonzero(np.isfinite(scores)))
     if top < 1:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), scores[:0]
     # all that are as high as the last one, so that ties are cut by position and not by chance
