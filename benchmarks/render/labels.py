@@ -134,7 +134,7 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("ranks", r"(?P<model>.+): top-(?P<rank>\d+)"),
         ("gain", r"(?P<model>.+): gain in top-(?P<rank>\d+)"),
         ("macro", ".+: macro top-1"),
-        ("calibration", "calibration, .+|forward in time, .+ most confident"),
+        ("calibration", "(?:calibration|one against the rest), .+|forward in time, .+ most confident"),
         ("simulated", "(?:noise|two diseases|three questions).+"),
         ("speed", "(?:speed|memory), .+"),
     ),

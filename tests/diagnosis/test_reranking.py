@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from tests.diagnosis.test_ranker import DEFECT, DELAY, FOCAL, GENERALISED, SEIZURE, STROKE, one, patients_of
 
-from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.core.errors import BundleError, ConfigurationError, InputError
 from medanomaly.diagnosis.evaluation import matched_rank
 from medanomaly.diagnosis.knowledge.source import read_knowledge
-from medanomaly.diagnosis.ranking.neighbours import Neighbours, closure
+from medanomaly.diagnosis.ranking.boosted_trees import BoostedTrees
+from medanomaly.diagnosis.ranking.neighbours import Neighbours, closed_upwards
 from medanomaly.diagnosis.ranking.next_question import next_questions, with_answer
 from medanomaly.diagnosis.ranking.params import RankingParams
 from medanomaly.diagnosis.ranking.probabilities import (
@@ -67,10 +68,7 @@ def test_likeness_is_the_information_that_both_have_of_what_either_has(ranker, s
     ic = ranker.information
 
     def likeness(other):
-        terms = [closure(c, ranker.ancestors) for c in (case, other)]
-        a, b = (np.zeros(len(ic)), np.zeros(len(ic)))
-        for vector, (rows, weights) in zip((a, b), terms, strict=True):
-            vector[rows] = weights
+        a, b = (closed_upwards(c, ranker.ancestors) for c in (case, other))
         shared = (a * b * ic).sum()
         return shared / ((a * ic).sum() + (b * ic).sum() - shared)
 
@@ -224,6 +222,14 @@ def test_a_publication_counts_as_one_whatever_its_cases():
     assert set_gap(np.array([np.inf, 1.0, 2.0]), np.arange(3), 0.5) == 2.0
 
 
+def test_a_large_publication_does_not_rule_the_probabilities():
+    right, wrong = (judged(np.array([2.0, 1.0]), true) for true in (0, -1))
+    publication = [*(f"p{i}" for i in range(100)), *(["large"] * 400)]
+    maps = RankProbabilities.fit([right] * 100 + [wrong] * 400, publication)
+    # 400 cases count as 20
+    assert maps.of(right.raw)[0] == pytest.approx(100 / 120, abs=0.01)
+
+
 def test_diseases_that_are_no_candidates_are_never_right():
     scores = np.array([1.0, -np.inf, 0.0])
     assert judged(scores, 0).right == 0
@@ -292,3 +298,51 @@ def test_two_diseases_explain_together_what_neither_does_alone(ranker, small_ont
     rows = [ranker.of_symptom(int(t))[0] for t in case.observed]
     assert found["log_ratio"].tolist() == pytest.approx([float(np.max(rows, axis=1).sum())] * 2, rel=1e-5)
     assert best_partners(ranker, one(ranker, small_ontology, {FOCAL: None})).empty
+
+
+def boosted(seed, rounds=20):
+    """A LightGBM model on numbers of float32, and numbers to predict, ties with its thresholds among them."""
+    import lightgbm
+
+    rng = np.random.default_rng(seed)
+    x = np.round(rng.normal(size=(400, 3)), 1).astype(np.float32)
+    y = (x[:, 0] + x[:, 1] * x[:, 2] > 0).astype(int)
+    settings = {"objective": "binary", "verbosity": -1, "num_threads": 1, "min_data_in_leaf": 5, "seed": seed}
+    return lightgbm.train(settings, lightgbm.Dataset(x, y), num_boost_round=rounds), x
+
+
+def test_boosted_trees_predict_exactly_as_lightgbm_does():
+    first, x = boosted(0)
+    second, _ = boosted(1)
+    rows = np.vstack([x, np.full((1, 3), -np.inf, dtype=np.float32)])
+    trees = BoostedTrees([first.model_to_string()])
+    expected = first.predict(rows, raw_score=True)
+    np.testing.assert_array_equal(trees.predict(rows), expected)
+    both = BoostedTrees([first.model_to_string(), second.model_to_string()])
+    np.testing.assert_allclose(
+        both.predict(rows), expected + second.predict(rows, raw_score=True), rtol=1e-12
+    )
+
+
+def test_a_tree_of_one_leaf_says_the_same_of_all():
+    import lightgbm
+
+    x = np.zeros((50, 1), dtype=np.float32)
+    y = np.arange(50) % 2
+    flat = lightgbm.train({"objective": "binary", "verbosity": -1}, lightgbm.Dataset(x, y), num_boost_round=2)
+    np.testing.assert_array_equal(
+        BoostedTrees([flat.model_to_string()]).predict(x), flat.predict(x, raw_score=True)
+    )
+
+
+def test_a_booster_that_points_outside_itself_is_refused():
+    model, x = boosted(0, rounds=1)
+    text = model.model_to_string()
+    line = next(line for line in text.splitlines() if line.startswith("left_child="))
+    for wrong in ("left_child=0" + line[len("left_child=1") :], line + " 1", "left_child=99 " + line[13:]):
+        with pytest.raises(BundleError, match="booster cannot be read"):
+            BoostedTrees([text.replace(line, wrong)])
+    with pytest.raises(BundleError, match="has no end"):
+        BoostedTrees([text[:200]])
+    with pytest.raises(BundleError, match="reads 3 columns"):
+        BoostedTrees([text]).predict(x[:, :1])

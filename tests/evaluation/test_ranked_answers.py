@@ -9,6 +9,8 @@ from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.evaluation.ranked_answers import (
     macro_interval,
     macro_top,
+    named_figures,
+    one_against_rest,
     paired_gain,
     rank_figures,
     rank_of,
@@ -84,10 +86,16 @@ def test_metrics_are_means_over_cases_and_over_diseases():
     assert value["top_10"] == pytest.approx(4 / 6)
     assert value["mrr"] == pytest.approx((1 + 1 / 2 + 1 / 4 + 1 / 11 + 0 + 1) / 6)
     assert value["macro_top_1"] == pytest.approx((1 / 3 + 0 + 1 / 2) / 3)
-    assert value["coverage"] == pytest.approx(3 / 6)
+    assert value["coverage"] == value["publication_coverage"] == pytest.approx(3 / 6)
     assert value["set_size"] == 3.0
     assert table["n"].eq(6).all()
     assert ((table["ci_low"] <= table["value"]) & (table["value"] <= table["ci_high"])).all()
+
+
+def test_of_a_publication_with_many_cases_coverage_counts_all_or_their_mean():
+    inside = np.array([True, False, False, False])
+    table = ranking_metrics(np.ones(4), list("abcd"), list("xyyy"), PARAMS, inside).set_index("metric")
+    assert table.loc[["coverage", "publication_coverage"], "value"].tolist() == [0.25, 0.5]
 
 
 def test_intervals_are_wider_where_cases_come_from_few_publications():
@@ -116,3 +124,37 @@ def test_one_publication_and_no_case_have_no_interval():
 def test_a_rank_that_is_none_is_refused(rank):
     with pytest.raises(InputError, match="below 1 or NaN"):
         ranking_metrics(np.array(rank), ["a"], ["p"], PARAMS)
+
+
+def test_each_answer_against_the_rest_agrees_with_scikit_learn():
+    from sklearn.metrics import f1_score, recall_score, roc_auc_score
+
+    rng = np.random.default_rng(0)
+    true = rng.integers(0, 4, 200)
+    scores = np.round(rng.normal(size=(200, 5)), 1) + 2 * (true[:, None] == np.arange(5))
+    scores[true == 3, 3] = -np.inf
+    expected = [roc_auc_score(true == k, np.maximum(scores[:, k], -99)) for k in range(4)]
+    assert one_against_rest(scores, true) == pytest.approx(np.mean(expected))
+    # a case without its answer among the columns counts against the others alone
+    without = np.where(true == 0, -1, true)
+    assert one_against_rest(scores, without) == pytest.approx(np.mean(expected[1:]))
+    assert np.isnan(one_against_rest(scores, np.full(200, -1)))
+    named = scores.argmax(axis=1)
+    found = named_figures(true.astype(str), named.astype(str).astype(object))
+    labels = [0, 1, 2, 3]
+    assert found["macro_f1"] == pytest.approx(f1_score(true, named, average="macro", labels=labels))
+    assert found["sensitivity"] == pytest.approx(recall_score(true, named, average="macro", labels=labels))
+    others = [recall_score(true != k, named != k) for k in labels]
+    assert found["specificity"] == pytest.approx(np.mean(others))
+    assert found["precision"] == pytest.approx((true == named).mean())
+    assert found["named"] == 1
+
+
+def test_where_nothing_is_named_nothing_is_wrong():
+    found = named_figures(["a", "a", "b", "c"], ["a", None, "a", "x"])
+    assert found == pytest.approx(
+        {"macro_f1": 2 / 4 / 3, "sensitivity": 0.5 / 3, "specificity": (0.5 + 1 + 1) / 3, "precision": 1 / 3, "named": 0.75}
+    )  # fmt: skip
+    nothing = named_figures(["a", "b"], [None, None])
+    assert (nothing["sensitivity"], nothing["specificity"], nothing["named"]) == (0, 1, 0)
+    assert np.isnan(nothing["precision"])

@@ -9,6 +9,7 @@ from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.reporting.diagnosis.sections import (
     SHOWN_REASONS,
     diagnosis_sections,
+    not_known,
     not_read,
     probabilities,
     where_it_stands,
@@ -91,7 +92,26 @@ def test_probabilities_are_shown_where_there_are_some():
     assert "has 3 diseases on average" in section.text
     assert "Share in which the first disease was right" in section.figures[0].svg
     assert "anomalous" not in section.figures[0].svg
+    assert "With every publication counted once it is 67\u00a0%" in section.text
+    unpublished = probabilities(MODEL, measured(table), table.assign(published=False))
+    assert "counted once" not in unpublished.text
     assert "holds the diagnosed one" not in probabilities(MODEL, measured(table, given=False), table).text
+
+
+def test_a_few_publications_with_unknown_diseases_judge_nothing():
+    outside = pd.DataFrame(
+        {
+            "patient_id": [f"p{i}" for i in range(12)],
+            "publication": [f"PMID:{i}" for i in range(11)] + [pd.NA],
+            "disease": "OMIM:77",
+        }
+    )
+    many = not_known(outside).text
+    assert "12 test cases of 1 disease from 12 publications have a disease" in many.replace("\u00a0", " ")
+    assert "too few" not in many
+    few = not_known(outside.assign(publication="PMID:1")).text
+    assert "from 1 publication have" in few.replace("\u00a0", " ")
+    assert "too few to tell whether such a case is noticed" in few
 
 
 def test_what_was_not_read_is_counted_by_reason_with_an_example():
@@ -141,6 +161,7 @@ def test_cases_with_a_page_are_listed_with_what_was_diagnosed():
         measured(table), {MODEL: rankings}, {MODEL: table}, {"c0", "c1", "c3"}, {"ontology": "HPO x", "licence": "cite"},
     )  # fmt: skip
     found = {section.title: section for section in sections}
+    assert "Diseases that are not in the knowledge" not in found
     rows = found["Cases with a page of their own"].tables[0].rows
     assert [row[0].link for row in rows] == ["cases/c0.html", "cases/c1.html", "cases/c3.html"]
     # c1 was not diagnosed by anybody, and the disease of c3 is not ranked

@@ -46,7 +46,7 @@ class Beta:
         self.a, self.b, self.c = a, b, c
 
     @classmethod
-    def fit(cls, logit: np.ndarray, y: np.ndarray) -> "Beta":
+    def fit(cls, logit: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> "Beta":
         """Maximum likelihood under a, b >= 0, with Platt's targets."""
         design = np.column_stack([log_expit(logit), -log_expit(-logit), np.ones_like(logit)])
         return cls(
@@ -55,6 +55,7 @@ class Beta:
                 y,
                 [(0.0, LARGEST_SLOPE), (0.0, LARGEST_SLOPE), (None, None)],
                 np.array([1.0, 1.0, 0.0]),
+                weight,
             )
         )
 
@@ -74,10 +75,10 @@ class Platt:
         self.a, self.c = a, c
 
     @classmethod
-    def fit(cls, logit: np.ndarray, y: np.ndarray) -> "Platt":
+    def fit(cls, logit: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> "Platt":
         """Maximum likelihood under a >= 0, with Platt's targets."""
         design = np.column_stack([logit, np.ones_like(logit)])
-        return cls(*_fit(design, y, [(0.0, LARGEST_SLOPE), (None, None)], np.array([1.0, 0.0])))
+        return cls(*_fit(design, y, [(0.0, LARGEST_SLOPE), (None, None)], np.array([1.0, 0.0]), weight))
 
     def apply(self, logit: np.ndarray) -> np.ndarray:
         """(n,) probabilities."""
@@ -95,9 +96,9 @@ class Temperature(Platt):
         super().__init__(a, c)
 
     @classmethod
-    def fit(cls, logit: np.ndarray, y: np.ndarray) -> "Temperature":
+    def fit(cls, logit: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> "Temperature":
         """Maximum likelihood under a >= 0, with Platt's targets."""
-        return cls(*_fit(np.asarray(logit)[:, None], y, [(0.0, LARGEST_SLOPE)], np.array([1.0])))
+        return cls(*_fit(np.asarray(logit)[:, None], y, [(0.0, LARGEST_SLOPE)], np.array([1.0]), weight))
 
     def to_dict(self) -> dict:
         """Name and the two numbers; the offset is 0."""
@@ -114,13 +115,13 @@ class Isotonic:
         self.x, self.p = x, p
 
     @classmethod
-    def fit(cls, logit: np.ndarray, y: np.ndarray) -> "Isotonic":
+    def fit(cls, logit: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None) -> "Isotonic":
         """Pool adjacent violators (scikit-learn's)."""
         from sklearn.isotonic import IsotonicRegression
 
         fitted = IsotonicRegression(
             y_min=SMALLEST_PROBABILITY, y_max=1 - SMALLEST_PROBABILITY, out_of_bounds="clip"
-        ).fit(logit, y)
+        ).fit(logit, y, sample_weight=weight)
         return cls(fitted.X_thresholds_, fitted.y_thresholds_)
 
     def apply(self, logit: np.ndarray) -> np.ndarray:
@@ -132,17 +133,21 @@ class Isotonic:
         return {"name": "isotonic", "x": self.x.tolist(), "p": self.p.tolist()}
 
 
-def _fit(design: np.ndarray, y: np.ndarray, bounds: list, start: np.ndarray) -> list[float]:
+def _fit(
+    design: np.ndarray, y: np.ndarray, bounds: list, start: np.ndarray, weight: np.ndarray | None = None
+) -> list[float]:
     """Logistic regression under bounds; convex, so the solver finds the only optimum."""
     n_positive = y.sum()
     # Platt 1999: with targets inside (0, 1), separable cases do not give infinite slopes
     high, low = (n_positive + 1) / (n_positive + 2), 1 / (len(y) - n_positive + 2)
     target = np.where(y == 1, high, low)
+    # a mean weight of 1 leaves the sums of cases that count alike as they are, to the last digit
+    each = 1.0 if weight is None else weight / weight.mean()
 
     def loss(w: np.ndarray) -> tuple[float, np.ndarray]:
         margin = design @ w
-        value = -(target * log_expit(margin) + (1 - target) * log_expit(-margin)).mean()
-        return float(value), design.T @ (expit(margin) - target) / len(y)
+        value = -(each * (target * log_expit(margin) + (1 - target) * log_expit(-margin))).mean()
+        return float(value), design.T @ (each * (expit(margin) - target)) / len(y)
 
     found = minimize(
         loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-14, "gtol": 1e-9}
@@ -153,13 +158,16 @@ def _fit(design: np.ndarray, y: np.ndarray, bounds: list, start: np.ndarray) -> 
 CALIBRATORS = {"beta": Beta, "platt": Platt, "temperature": Temperature, "isotonic": Isotonic}
 
 
-def fit_calibrator(name: CalibrationName, logit: np.ndarray, y: np.ndarray) -> Calibrator:
+def fit_calibrator(
+    name: CalibrationName, logit: np.ndarray, y: np.ndarray, weight: np.ndarray | None = None
+) -> Calibrator:
     """Fit the calibrator ``name``.
 
     Args:
         name: ``beta``, ``platt``, ``temperature``, ``isotonic`` or ``none``; choose it before looking at test.
         logit: (n,) finite log-odds of cases that the model was not fitted on.
         y: (n,) 0 or 1, both present.
+        weight: (n,) of each case; None counts all alike.
     """
     logit, y = np.asarray(logit, dtype=np.float64), np.asarray(y)
     if name == "none":
@@ -172,7 +180,7 @@ def fit_calibrator(name: CalibrationName, logit: np.ndarray, y: np.ndarray) -> C
         raise ConfigurationError(
             "calibration needs cases of both classes", remedy="Bring cases of both labels."
         )
-    return CALIBRATORS[name].fit(logit, y)
+    return CALIBRATORS[name].fit(logit, y, weight)
 
 
 def calibrator_from_dict(spec: dict) -> Calibrator:

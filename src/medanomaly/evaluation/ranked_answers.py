@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
 
 from medanomaly.core.errors import InputError
 from medanomaly.evaluation.params import EvaluationParams
@@ -120,6 +121,56 @@ def selective_accuracy(confidence: np.ndarray, right: np.ndarray, coverage: Sequ
     return running[answered - 1] / answered
 
 
+def one_against_rest(scores: np.ndarray, answer: np.ndarray) -> float:
+    """AUROC of each answer against all others, mean over the answers: are its own cases those where it scores highest?
+
+    Args:
+        scores: (n, k) of each case and answer, on one scale for all cases; -inf where an answer is no candidate.
+        answer: (n,) column of the true answer, -1 where it has none. An answer without a case, or that all cases have, is
+            left out.
+    """
+    scores, answer = np.asarray(scores), np.asarray(answer)
+    found = []
+    for column in np.unique(answer[answer >= 0]):
+        own = answer == column
+        n, rest = int(own.sum()), int((~own).sum())
+        if rest:
+            found.append((rankdata(scores[:, column])[own].sum() - n * (n + 1) / 2) / (n * rest))
+    return float(np.mean(found)) if found else float("nan")
+
+
+def named_figures(true: Sequence, named: Sequence) -> dict[str, float]:
+    """How good it is to name one answer per case, or none: each answer against the rest, mean over the true answers.
+
+    Args:
+        true: (n,) true answers.
+        named: (n,) what is named; None where nothing is.
+
+    Returns:
+        ``macro_f1``; ``sensitivity``: of the cases of an answer, the share where it is named; ``specificity``: of all other
+        cases, the share where it is not; ``precision``: of the cases with a named answer, the share where it is right (NaN
+        where nothing is named); ``named``: share of the cases with a named answer.
+    """
+    true, named = np.asarray(true, dtype=object), np.asarray(named, dtype=object)
+    said = np.array([value is not None for value in named], dtype=bool)
+    right = said & (true == named)
+    answers, own = np.unique(true.astype(str), return_inverse=True)
+    place = pd.Series(range(len(answers)), index=answers)
+    called = place.reindex(named[said].astype(str)).dropna().to_numpy(dtype=np.int64)
+    n = np.bincount(own, minlength=len(answers))
+    hits = np.bincount(own[right], minlength=len(answers))
+    calls = np.bincount(called, minlength=len(answers))
+    rest = len(true) - n
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {
+            "macro_f1": float((2 * hits / (n + calls)).mean()),
+            "sensitivity": float((hits / n).mean()),
+            "specificity": float(np.nanmean(np.where(rest > 0, 1 - (calls - hits) / rest, np.nan))),
+            "precision": float(np.divide(right.sum(), said.sum())),
+            "named": float(said.mean()),
+        }
+
+
 def macro_interval(
     values: np.ndarray, group: Sequence, publication: Sequence, params: EvaluationParams
 ) -> tuple[float, float, float]:
@@ -166,7 +217,8 @@ def ranking_metrics(
 
     Returns:
         ``metric`` (``top_1``, ``top_3``, ``top_10``, ``mrr``, ``macro_top_1``, ``macro_top_10``, ``coverage``,
-        ``set_size``), ``value``, ``ci_low``, ``ci_high``, ``n``.
+        ``publication_coverage`` (the same as a mean over publications), ``set_size``), ``value``, ``ci_low``, ``ci_high``,
+        ``n``.
 
     Raises:
         InputError: a rank is below 1 or missing.
@@ -177,7 +229,9 @@ def ranking_metrics(
     for k in (TOP[0], TOP[-1]):
         found[f"macro_top_{k}"] = macro_interval(rank <= k, answer, publication, params)
     if in_set is not None:
-        found["coverage"] = mean_interval(np.asarray(in_set, dtype=bool), publication, params)
+        inside = np.asarray(in_set, dtype=bool)
+        found["coverage"] = mean_interval(inside, publication, params)
+        found["publication_coverage"] = macro_interval(inside, publication, publication, params)
     if set_size is not None:
         found["set_size"] = mean_interval(np.asarray(set_size, dtype=float), publication, params)
     rows = [(name, *values, len(rank)) for name, values in found.items()]

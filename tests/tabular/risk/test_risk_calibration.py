@@ -169,3 +169,16 @@ def test_final_model_is_fitted_on_all_cases(table):
     alone = clone(LogisticRisk()).fit(features, y)
     np.testing.assert_array_equal(fitted.model.predict_logit(features), alone.predict_logit(features))
     assert np.isnan(fitted.interval(features)[0]).all()
+
+
+@pytest.mark.parametrize("name", ["beta", "platt", "temperature", "isotonic"])
+def test_a_case_with_a_weight_counts_as_so_many_cases(name):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=300)
+    y = (rng.random(300) < expit(0.5 * x)).astype(int)
+    weight = rng.integers(1, 4, 300)
+    repeated = fit_calibrator(name, np.repeat(x, weight), np.repeat(y, weight)).apply(x)
+    # with repeated cases Platt's targets lie a little nearer to 0 and 1
+    np.testing.assert_allclose(fit_calibrator(name, x, y, weight).apply(x), repeated, atol=0.005)
+    alike = fit_calibrator(name, x, y, np.full(300, 2.0))
+    np.testing.assert_allclose(alike.apply(x), fit_calibrator(name, x, y).apply(x), atol=1e-6)

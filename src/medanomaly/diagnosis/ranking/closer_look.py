@@ -67,7 +67,7 @@ def fit_weights(
     return {name: float(w) for name, w in zip(names, found.x / spread, strict=True)}
 
 
-def even_weights(disease: np.ndarray) -> np.ndarray:
-    """(n,) weight of each case, n^-1/2 of a disease with n cases: a disease with 400 counts as 20, not as 400."""
-    _, code, count = np.unique(np.asarray(disease).astype(str), return_inverse=True, return_counts=True)
+def even_weights(group: np.ndarray) -> np.ndarray:
+    """(n,) weight of each case, n^-1/2 of a disease or publication with n cases: one with 400 counts as 20, not as 400."""
+    _, code, count = np.unique(np.asarray(group).astype(str), return_inverse=True, return_counts=True)
     return count[code] ** -0.5

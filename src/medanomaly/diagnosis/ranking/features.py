@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import sparse
 
-from medanomaly.diagnosis.ranking.kernels import compare, mark_leaves, share_downwards
+from medanomaly.diagnosis.ranking.kernels import compare, mark_case, mark_leaves, sum_up
 
 FEATURES = (
     "ratio",
@@ -41,16 +41,23 @@ class Comparison:
         ancestors: sparse.csr_array,
         information: np.ndarray,
     ):
-        self.parents, self.ancestors, self.information = parents, ancestors, information
-        # a term has more ancestors than each of its parents
-        self.top_down = np.argsort(np.diff(ancestors.indptr), kind="stable")
-        self.by_disease = sparse.csr_array(frequency.T)
-        self.by_disease.sort_indices()
-        self.leaf = np.empty(len(self.by_disease.data), dtype=bool)
-        mark_leaves(
-            self.by_disease.indices, self.by_disease.indptr, parents.indices, parents.indptr, self.leaf
+        self.ancestors, self.information = ancestors, information
+        self.by_disease = table = sparse.csr_array(frequency.T)
+        table.sort_indices()
+        leaf = np.empty(len(table.data), dtype=bool)
+        mark_leaves(table.indices, table.indptr, parents.indices, parents.indptr, leaf)
+        self.leaves, self.leaf_frequency = table.indices[leaf], table.data[leaf]
+        self.leaf_from = np.append(0, np.cumsum(leaf))[table.indptr].astype(np.int32)
+        self.sums = np.empty((table.shape[0], 4))
+        sum_up(table.indices, table.indptr, table.data, leaf, information, self.sums)
+        # of each term the kinds that are the last that some disease has
+        asked = np.zeros(len(information), dtype=bool)
+        asked[self.leaves] = True
+        kind, above = ancestors.nonzero()
+        kept = asked[kind]
+        self.below = sparse.csr_array(
+            (np.ones(int(kept.sum()), dtype=bool), (above[kept], kind[kept])), shape=ancestors.shape
         )
-        self.log_size = np.log1p(np.diff(self.by_disease.indptr))
 
     def features(self, case, candidates: np.ndarray, of_case) -> np.ndarray:
         """(candidates, features) float32.
@@ -60,44 +67,27 @@ class Comparison:
             candidates: (k,) columns of diseases.
             of_case: the :class:`Components` of the case.
         """
-        terms = len(self.information)
-        seen, closed, gone = (np.zeros(terms, dtype=np.float32) for _ in range(3))
-        seen[case.observed] = case.weight
-        gone[case.excluded] = case.excluded_weight
-        for row, weight in zip(case.observed, case.weight, strict=True):
-            above = self.ancestors.indices[self.ancestors.indptr[row] : self.ancestors.indptr[row + 1]]
-            closed[above] = np.maximum(closed[above], weight)
-        sums = np.empty((len(candidates), 9))
-        most = np.empty(terms, dtype=np.float32)
-        share_downwards(
-            self.top_down, self.parents.indices, self.parents.indptr, closed, self.information, most
-        )
-        table = self.by_disease
-        compare(
-            candidates, table.indices, table.indptr, table.data, self.leaf, most, self.information, closed, seen,
-            gone, sums,
+        marks = np.zeros((4, len(self.information)), dtype=np.float32)
+        spoken = np.zeros(len(self.information), dtype=np.uint8)
+        above, below, table = self.ancestors, self.below, self.by_disease
+        mark_case(
+            case.observed, case.weight, case.excluded, case.excluded_weight, above.indices, above.indptr,
+            below.indices, below.indptr, self.information, marks, spoken,
         )  # fmt: skip
-        shared, squares, total, total_squares, known, often, leaf_shared, leaf_total, absent = sums.T
-        own = closed * self.information
-        case_total, case_norm = max(float(own.sum()), 1e-6), max(float(np.sqrt((own**2).sum())), 1e-6)
-        weight, count = max(float(case.weight.sum()), 1e-6), max(len(case.observed), 1)
-        ratio = of_case.ratio[candidates]
-        return np.column_stack(
-            (
-                ratio,
-                ratio / count,
-                ratio / np.sqrt(count),
-                of_case.similarity[candidates],
-                known / weight,
-                known / weight * self.log_size[candidates],
-                often / weight,
-                of_case.best[candidates],
-                of_case.worst[candidates],
-                shared / np.maximum(total + case_total - shared, 1e-6),
-                squares / np.maximum(np.sqrt(total_squares) * case_norm, 1e-6),
-                shared / np.maximum(total, 1e-6),
-                shared / case_total,
-                leaf_shared / np.maximum(leaf_total, 1e-6),
-                absent,
-            )
-        ).astype(np.float32)
+        own = marks[0] * self.information
+        about = (
+            max(float(case.weight.sum()), 1e-6),
+            float(max(len(case.observed), 1)),
+            max(float(own.sum()), 1e-6),
+            max(float(np.sqrt(np.square(own).sum())), 1e-6),
+        )
+        single = np.zeros((1, len(candidates)), dtype=np.float32)
+        if of_case.rows:
+            single = np.stack([rows[0].take(candidates) for rows in of_case.rows]) * case.weight[:, None]
+        out = np.empty((len(candidates), len(FEATURES)), dtype=np.float32)
+        compare(
+            candidates, table.indices, table.indptr, table.data, self.leaves, self.leaf_from, self.leaf_frequency,
+            self.sums, self.information, marks, spoken, about, of_case.ratio, of_case.similarity, single.max(axis=0),
+            single.min(axis=0), out,
+        )  # fmt: skip
+        return out

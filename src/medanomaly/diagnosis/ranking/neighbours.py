@@ -6,7 +6,7 @@ import numpy as np
 from scipy import sparse
 
 from medanomaly.diagnosis.patients import PatientSymptoms
-from medanomaly.diagnosis.ranking.kernels import nearest
+from medanomaly.diagnosis.ranking.kernels import close_upwards, nearest
 from medanomaly.diagnosis.ranking.packing import packed_sparse, unpacked_sparse
 from medanomaly.diagnosis.ranking.ranker import CodedCase, Ranker
 
@@ -33,19 +33,25 @@ class Neighbours:
         self.information, self.ancestors, self.closed, self.disease = information, ancestors, closed, disease
         self.n_diseases = n_diseases
         self.total = closed.astype(np.float32) @ information
+        # positions of the cases that have each term
+        self.by_term = sparse.csr_array(closed.T)
+        self.by_term.sort_indices()
 
     @classmethod
     def of(cls, ranker: Ranker, patients: PatientSymptoms) -> "Neighbours":
         """The cases of ``patients`` whose disease the ranker knows."""
         columns = np.array([ranker.columns.get(d, -1) for d in patients.cases["disease"]], dtype=np.int64)
-        rows = [closure(case, ranker.ancestors) for case in ranker.code(patients)]
+        rows = [
+            np.flatnonzero(closed_upwards(case, ranker.ancestors)).astype(np.int32)
+            for case in ranker.code(patients)
+        ]
         order = np.argsort(columns, kind="stable")
         order = order[columns[order] >= 0]
-        length = [len(rows[i][0]) for i in order]
+        length = [len(rows[i]) for i in order]
         closed = sparse.csr_array(
             (
                 np.ones(sum(length), dtype=bool),
-                np.concatenate([rows[i][0] for i in order] or [np.zeros(0, np.int32)]),
+                np.concatenate([rows[i] for i in order] or [np.zeros(0, np.int32)]),
                 np.concatenate([[0], np.cumsum(length)]).astype(np.int32),
             ),
             shape=(len(order), len(ranker.ids)),
@@ -78,21 +84,14 @@ class Neighbours:
         out = np.zeros((2, self.n_diseases), dtype=np.float32)
         if not len(self) or not len(case.observed):
             return out
-        terms, weights = closure(case, self.ancestors)
-        own = np.zeros(len(self.information), dtype=np.float32)
-        own[terms] = weights * self.information[terms]
-        nearest(own, float(own.sum()), self.closed.indices, self.closed.indptr, self.total, self.disease, out)
+        own = closed_upwards(case, self.ancestors) * self.information
+        table = self.by_term
+        nearest(own, float(own.sum()), table.indices, table.indptr, self.total, self.disease, out)
         return out
 
 
-def closure(case: CodedCase, ancestors: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of all that a case has or that this is a kind of, ascending, and the largest weight of each (float32)."""
-    parts = [ancestors.indices[ancestors.indptr[row] : ancestors.indptr[row + 1]] for row in case.observed]
-    if not parts:
-        return np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.float32)
-    terms = np.unique(np.concatenate(parts))
-    weights = np.zeros(len(terms), dtype=np.float32)
-    for part, weight in zip(parts, case.weight, strict=True):
-        at = np.searchsorted(terms, part)
-        weights[at] = np.maximum(weights[at], weight)
-    return terms, weights
+def closed_upwards(case: CodedCase, ancestors: sparse.csr_array) -> np.ndarray:
+    """(terms,) float32: largest weight of the case's symptoms that are a term or a kind of it, 0 where there is none."""
+    closed = np.zeros(ancestors.shape[0], dtype=np.float32)
+    close_upwards(case.observed, case.weight, ancestors.indices, ancestors.indptr, closed)
+    return closed

@@ -11,9 +11,12 @@ import numpy as np
 from scipy.special import logit, logsumexp
 
 from medanomaly.core.errors import InputError
+from medanomaly.diagnosis.ranking.closer_look import even_weights
 from medanomaly.diagnosis.ranking.ranker import best_first
 from medanomaly.evaluation.calibrators import Calibrator, calibrator_from_dict, fit_calibrator
 
+# two numbers per band: publications are few, and steps of many numbers follow those few
+CALIBRATOR = "platt"
 # ranks that share a calibrator, from the first of each to the one before the next
 BANDS = (0, 1, 3, 10)
 KEPT = 20
@@ -79,13 +82,16 @@ class RankProbabilities:
             raise InputError("calibration needs cases with a diagnosis that the ranker did not learn from")
         raw = np.stack([case.raw for case in cases])
         right = np.array([case.right for case in cases])
+        # a publication with 400 cases, which are alike, counts as 20
+        weight = even_weights(publication)
         calibrators = []
         for first, last in zip(BANDS, (*BANDS[1:], KEPT), strict=True):
             hit = right[:, None] == np.arange(first, last)
             y = hit.ravel().astype(int)
             x = _log_odds(raw[:, first:last]).ravel()
             # a band in which nobody, or everybody, is right stays as it is
-            calibrators.append(fit_calibrator("isotonic" if 0 < y.sum() < len(y) else "none", x, y))
+            name = CALIBRATOR if 0 < y.sum() < len(y) else "none"
+            calibrators.append(fit_calibrator(name, x, y, np.repeat(weight, hit.shape[1])))
         return cls(
             calibrators, set_gap(np.array([case.gap for case in cases]), publication, coverage), coverage
         )

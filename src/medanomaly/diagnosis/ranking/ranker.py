@@ -63,26 +63,24 @@ class CodedCase:
 
 
 class Components(NamedTuple):
-    """What the symptoms of a case say of all n diseases, (n,) float32 each.
+    """What the symptoms of a case say of all n diseases, (n,) float32.
 
     Attributes:
         ratio: weighted log likelihood ratio, added up.
         similarity: weighted mean of the information shared with each symptom.
-        worst: smallest weighted log ratio of an observed symptom.
-        best: largest one.
+        rows: what each observed symptom says alone, (2, n) per symptom, see :meth:`Ranker.of_symptom`.
     """
 
     ratio: np.ndarray
     similarity: np.ndarray
-    worst: np.ndarray
-    best: np.ndarray
+    rows: tuple[np.ndarray, ...]
 
 
-def standardised(scores: np.ndarray, ranked: np.ndarray) -> np.ndarray:
-    """Scores minus their mean over their spread, of the diseases that are ranked; 0 where all are equal."""
-    inside = scores[ranked]
-    spread = inside.std()
-    return (scores - inside.mean()) / spread if spread > 0 else np.zeros_like(scores)
+def standardised(scores: np.ndarray) -> np.ndarray:
+    """Scores minus their mean over their spread; 0 where all are equal."""
+    centred = scores - scores.mean()
+    spread = np.sqrt(np.square(centred).mean())
+    return centred / spread if spread > 0 else np.zeros_like(scores)
 
 
 class Ranker:
@@ -118,6 +116,7 @@ class Ranker:
         self.ratios = LikelihoodRatios.of(frequency, params)
         self.information = information_content(frequency)
         self.ranked = np.bincount(frequency.indices, minlength=len(of_diseases.diseases)) > 0
+        self._inside = np.flatnonzero(self.ranked)
         self.comparison = Comparison(frequency, parents, ancestors, self.information)
         self.weights = np.array([params.closer_look.get(name, 0.0) for name in FEATURES], dtype=np.float32)
         self.of_symptom = lru_cache(maxsize=KEPT_TERMS)(self._of_symptom)
@@ -178,16 +177,14 @@ class Ranker:
         """What the symptoms of a case say of all diseases."""
         n = len(self.columns)
         ratio, similarity = np.zeros(n, dtype=np.float32), np.zeros(n, dtype=np.float32)
-        worst, best = np.full(n, np.inf, dtype=np.float32), np.full(n, -np.inf, dtype=np.float32)
-        for term, weight in zip(case.observed, case.weight, strict=True):
-            add_rows(self.of_symptom(int(term)), weight, ratio, similarity, worst, best)
-        if not len(case.observed):
-            worst[:], best[:] = 0, 0
+        rows = tuple(map(self.of_symptom, case.observed.tolist()))
+        for of_one, weight in zip(rows, case.weight, strict=True):
+            add_rows(of_one, weight, ratio, similarity)
         table = self.profiles.frequency
         for term, weight in zip(case.excluded, case.excluded_weight, strict=True):
             add_excluded(term, weight, table.indices, table.indptr, self.ratios.log_absent, ratio)
         similarity /= max(float(case.weight.sum()), 1e-6)
-        return Components(ratio, similarity, worst, best)
+        return Components(ratio, similarity, rows)
 
     def _of_symptom(self, term: int) -> np.ndarray:
         """(2, n) float32 of one observed symptom (a row of the ontology): log ratio, and information shared with it."""
@@ -218,8 +215,11 @@ class Ranker:
 
     def plain_scores(self, of_case: Components) -> np.ndarray:
         """(n,) float32: likelihood ratio plus similarity, each on the scale of its own spread."""
-        together = standardised(of_case.ratio, self.ranked) + standardised(of_case.similarity, self.ranked)
-        together[~self.ranked] = -np.inf
+        inside = self._inside
+        together = np.full(len(self.columns), -np.inf, dtype=np.float32)
+        together[inside] = standardised(of_case.ratio.take(inside)) + standardised(
+            of_case.similarity.take(inside)
+        )
         return together
 
     def rank(self, patients: PatientSymptoms, top: int = 20) -> pd.DataFrame:
@@ -376,7 +376,7 @@ class Ranker:
 
 def best_first(scores: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positions of the ``top`` finite scores, the highest first, their ranks with ties against each, and the scores."""
-    top = min(top, int(np.isfinite(scores).sum()))
+    top = min(top, np.count_nonzero(np.isfinite(scores)))
     if top < 1:
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), scores[:0]
     # all that are as high as the last one, so that ties are cut by position and not by chance

@@ -12,6 +12,7 @@ from medanomaly.core.params import Params
 from medanomaly.diagnosis.evaluation import publication_folds
 from medanomaly.diagnosis.knowledge.source import Knowledge
 from medanomaly.diagnosis.patients import PatientSymptoms
+from medanomaly.diagnosis.ranking.boosted_trees import BoostedTrees
 from medanomaly.diagnosis.ranking.closer_look import even_weights
 from medanomaly.diagnosis.ranking.features import FEATURES
 from medanomaly.diagnosis.ranking.neighbours import Neighbours
@@ -204,8 +205,8 @@ def few_per_disease(patients: PatientSymptoms, most: int, seed: int) -> PatientS
     return patients.select(kept["case_id"])
 
 
-def fit_booster(parts: Sequence[Learned], params: RerankParams):
-    """A LightGBM booster that orders candidates; each case counts n^-1/2 of its disease's n cases."""
+def fit_booster(parts: Sequence[Learned], params: RerankParams) -> BoostedTrees:
+    """Gradient boosting (LightGBM) that orders candidates; each case counts n^-1/2 of its disease's n cases."""
     import lightgbm
 
     columns = [RERANK_FEATURES.index(name) for name in params.features]
@@ -236,7 +237,8 @@ def fit_booster(parts: Sequence[Learned], params: RerankParams):
         "force_row_wise": True,
         "verbosity": -1,
     }
-    return lightgbm.train(settings, data, num_boost_round=params.rounds)
+    booster = lightgbm.train(settings, data, num_boost_round=params.rounds)
+    return BoostedTrees([booster.model_to_string()])
 
 
 class Reranker:
@@ -244,11 +246,11 @@ class Reranker:
 
     Args:
         candidates: what is compared.
-        booster: LightGBM's.
+        booster: what :func:`fit_booster` learned.
         features: which of ``RERANK_FEATURES`` it reads.
     """
 
-    def __init__(self, candidates: Candidates, booster, features: Sequence[str]):
+    def __init__(self, candidates: Candidates, booster: BoostedTrees, features: Sequence[str]):
         self.candidates, self.booster = candidates, booster
         self.reads = [RERANK_FEATURES.index(name) for name in features]
 
@@ -294,7 +296,7 @@ class Reranker:
     def scores(self, case: CodedCase) -> np.ndarray:
         """(n,) float32; diseases that are no candidates stand below all that are, in the order of the ranker."""
         columns, table, scores = self.candidates.table(case)
-        learned = self.booster.predict(table[:, self.reads], num_threads=1)
+        learned = self.booster.predict(table[:, self.reads])
         return reordered(scores, columns, learned)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -305,14 +307,13 @@ class Reranker:
             parts["alone"] = c.alone.arrays()
         return {
             **{f"{part}.{name}": values for part, of in parts.items() for name, values in of.items()},
-            "booster": packed_texts([self.booster.model_to_string()]),
+            "booster": packed_texts(self.booster.texts),
             "params": packed_texts([c.params.model_dump_json()]),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray]) -> "Reranker":
         """The re-ranker that :meth:`arrays` described."""
-        import lightgbm
 
         def part(name: str) -> dict[str, np.ndarray]:
             return {k.removeprefix(f"{name}."): v for k, v in arrays.items() if k.startswith(f"{name}.")}
@@ -321,7 +322,7 @@ class Reranker:
         ranker = Ranker.from_arrays(part("ranker"))
         alone = Ranker.from_arrays(part("alone")) if part("alone") else ranker
         neighbours = Neighbours.from_arrays(ranker, part("neighbours"))
-        booster = lightgbm.Booster(model_str=unpacked_texts(arrays["booster"])[0])
+        booster = BoostedTrees(unpacked_texts(arrays["booster"]))
         return cls(Candidates(ranker, alone, neighbours, params), booster, params.features)
 
 

@@ -27,9 +27,18 @@ def write_sections(
     from medanomaly.reporting.sections import to_json
 
     tables = {name.removesuffix("__rankings"): table for name, table in rankings.items()}
+    outside = patients[(cases["split"].eq("test") & cases["label"].eq(1)).fillna(False).to_numpy(dtype=bool)]
     judged = {name: judged_cases(patients, cases, table, knowledge) for name, table in tables.items()}
     return to_json(
         diagnosis_sections(
-            patients, symptoms, unread, ranking_metrics, tables, judged, set(case_pages), knowledge.about()
+            patients,
+            symptoms,
+            unread,
+            ranking_metrics,
+            tables,
+            judged,
+            set(case_pages),
+            knowledge.about(),
+            outside,
         )
     )

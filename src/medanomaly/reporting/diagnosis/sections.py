@@ -15,6 +15,8 @@ SHOWN_REASONS, SHOWN_CASES = 12, 40
 # only where cases name publications
 LEFT_OUT = " What these publications say was left out of the knowledge before, unless hold_out is false."
 EASIER = " A case from a publication that the knowledge was written from is easier than a new one."
+# of fewer publications an AUROC says next to nothing
+FEW_PUBLICATIONS = 10
 GROUPS = {
     "": "All",
     "publication=cited": "Publication cited by the release for this disease",
@@ -42,6 +44,7 @@ def diagnosis_sections(
     judged: Mapping[str, pd.DataFrame],
     pages: set[str],
     knowledge: Mapping[str, str],
+    outside: pd.DataFrame | None = None,
 ) -> list[Section]:
     """Everything that the report says of rankings.
 
@@ -54,11 +57,14 @@ def diagnosis_sections(
             :func:`medanomaly.pipelines.diagnosis.ranking_nodes.judged_cases` makes them.
         pages: names of the pages that were written.
         knowledge: versions and licence.
+        outside: rows of ``patients`` whose disease the knowledge does not have, of the test cases.
     """
     found = [where_it_stands(metrics, judged)]
     found += [
         section for name in judged if (section := probabilities(name, metrics, judged[name])) is not None
     ]
+    if outside is not None and len(outside):
+        found.append(not_known(outside))
     found.append(not_read(patients, symptoms, unread))
     leading = next(iter(rankings))
     found.append(shown_cases(patients, judged[leading], rankings[leading], pages))
@@ -136,12 +142,33 @@ def probabilities(model: str, metrics: pd.DataFrame, judged: pd.DataFrame) -> Se
             f" The set of diseases holds the diagnosed one in {percent(value.loc['coverage', 'value'])} of the cases "
             f"(95 % interval {_span(value.loc['coverage'])}) and has {size:.3g} diseases on average."
         )
+        if known["published"].any():
+            each = value.loc["publication_coverage"]
+            said += (
+                f" With every publication counted once it is {percent(each['value'])} ({_span(each)}). That is what sets "
+                "are made for. Cases of one publication are alike, so a hard one with many cases lowers the first figure."
+            )
     figure = Figure(
         "Is the first disease as likely as it says?",
         "On the diagonal, of the cases whose first disease was given 30 % some 30 % had it. Lines: 95 % intervals.",
         reliability_diagram(curve, title="Share in which the first disease was right"),
     )
     return Section(f"Do the probabilities of {model_label(model)} come true?", said, figures=[figure])
+
+
+def not_known(outside: pd.DataFrame) -> Section:
+    """How many test cases have a disease that the knowledge does not have: all that "anomalous" means here."""
+    n = outside["publication"].fillna(outside["patient_id"]).nunique()
+    said = (
+        f"{counted(len(outside), 'test case')} of {counted(outside['disease'].nunique(), 'disease')} from "
+        f"{counted(n, 'publication')} have a disease that the knowledge does not have. These are the anomalous cases of "
+        "this report."
+    )
+    if n < FEW_PUBLICATIONS:
+        said += (
+            " They are too few to tell whether such a case is noticed: AUROC and sensitivity may be anything."
+        )
+    return Section("Diseases that are not in the knowledge", said)
 
 
 def not_read(patients: pd.DataFrame, symptoms: pd.DataFrame, unread: pd.DataFrame) -> Section:
