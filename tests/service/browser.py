@@ -151,6 +151,7 @@ def browser(folder, url):
             for domain in ("Page", "Runtime", "DOM", "Log", "Network"):
                 page.send(f"{domain}.enable")
             page.send("Page.navigate", url=url)
+            page.wait("location.href !== 'about:blank' && document.readyState === 'complete'")
             yield page
     finally:
         with contextlib.suppress(ProcessLookupError):
