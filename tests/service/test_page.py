@@ -52,7 +52,7 @@ def test_a_row_of_a_file_by_keyboard(tab, tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text('age,sex,potassium,temperature,"a ""quoted"", name"\n57,F,7.9,98.6,\n33,M,4.1,36.6,\n')
     tab.choose("#file-tabular", path)
-    tab.wait("document.querySelectorAll('.pick').length === 2")
+    tab.wait("document.querySelectorAll('#rows-table .pick').length === 2")
     # the first button has the focus
     assert tab.run("document.activeElement.textContent") == "Row 1"
     tab.press("Enter")
@@ -62,7 +62,7 @@ def test_a_row_of_a_file_by_keyboard(tab, tmp_path):
     assert "Probably meant: 37" in text
     assert "potassium" in text
     assert "Research use only" in text
-    assert tab.run("document.querySelector('.pick').getAttribute('aria-pressed')") == "true"
+    assert tab.run("document.querySelector('#rows-table .pick').getAttribute('aria-pressed')") == "true"
 
 
 def test_a_typed_record_and_a_refused_one(tab):
