@@ -286,25 +286,26 @@ def diagnosis(folder):
 FUSED = {"tabular": "ecdf", "signals": "beat_detector", "imaging": "lbe"}
 
 
-def fusion(folder):
+def fusion(folder, fused=FUSED):
     """A fusion that 150 made-up patients with a record and an image calibrate, of whom 12 have a recording."""
     from medanomaly.core.bundle import read_bundle
     from medanomaly.fusion.sealed import seal_fusion
 
     random, tables = np.random.default_rng(0), {}
-    for modality, n in (("tabular", 150), ("signals", 12), ("imaging", 150)):
+    for modality in fused:
+        n = 12 if modality == "signals" else 150
         tables[modality] = pd.DataFrame(
             {
                 "patient_id": [f"p{i}" for i in range(n)],
                 "modality": modality,
-                "model": FUSED[modality],
+                "model": fused[modality],
                 # above the smallest p-values that these models give
                 "p_value": random.uniform(0.05, 1, n),
                 "split": "calibration",
                 "reference": True,
             }
         )
-    bundles = {m: read_bundle(folder / m / name) for m, name in FUSED.items()}
+    bundles = {m: read_bundle(folder / m / name) for m, name in fused.items()}
     write_bundle(folder / "patients" / "fusion", seal_fusion(tables, bundles, 0.05))
 
 

@@ -153,6 +153,15 @@ def test_five_hundred_findings_are_ranked_and_more_than_the_limit_are_not(models
         refused(client.post(RANK, files=files), 413)
 
 
+def test_a_bundle_of_too_many_patients_is_refused(client):
+    patients = [{"resource": {"resourceType": "Patient", "id": f"p{i}"}} for i in range(101)]
+    findings = [
+        {"resource": BUNDLE["entry"][1]["resource"] | {"subject": {"reference": f"Patient/p{i}"}}}
+        for i in range(101)
+    ]
+    refused(client.post(RANK, json=BUNDLE | {"entry": patients + findings}), 413)
+
+
 def test_a_list_that_is_far_too_long_for_one_patient_says_so(client):
     knowledge_terms = ["HP:0001250"] * 400
     (case,) = rank(client, observed=knowledge_terms)["cases"]
@@ -165,6 +174,8 @@ WRONG = {
     "no finding": {"observed": [], "excluded": []},
     "two forms": {"observed": [CANARY], "text": CANARY},
     "weights of a text": {"text": CANARY, "weights": {CANARY: 1}},
+    "age beside a text": {"text": CANARY, "age": 3},
+    "sex beside a phenopacket": {"phenopacket": PACKET, "sex": "F"},
     "weight of nothing": {"observed": ["HP:0001250"], "weights": {CANARY: 1}},
     "weight": {"observed": ["HP:0001250"], "weights": {"HP:0001250": 7}},
     "number": {"observed": [1]},
@@ -188,6 +199,16 @@ def test_bodies_that_cannot_be_used_are_refused_without_their_values(client, nam
     body = refused(answer, 422)
     assert CANARY not in answer.text
     assert body["detail"]
+
+
+def test_no_file_of_the_server_is_read(client, tmp_path):
+    path = tmp_path / "case.json"
+    path.write_text(json.dumps(PACKET))
+    for given in (str(path), [str(path)], {"phenopacket": str(path)}, {"x": str(path)}):
+        refused(client.post(RANK, json={"phenopacket": given}), 422)
+        refused(client.post(RANK, files={"file": ("a.json", json.dumps(given))}), 422)
+    (case,) = rank(client, observed=[str(path)])["cases"]
+    assert case["status"] == "refused"
 
 
 def test_files_go_by_their_place_and_a_broken_one_costs_only_itself(client):

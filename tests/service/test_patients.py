@@ -241,6 +241,100 @@ def test_the_service_refuses_what_is_wrong_with_a_part_and_answers_the_rest(clie
     assert client.post("/v1/patients/score", json={"patients": [{"ultrasound": 1}]}).status_code == 422
 
 
+SYMPTOMS = {"symptoms": ["HP:0007359", "HP:0002391", "HP:9999999"], "excluded": ["stroke"], "sex": "F"}
+
+
+def test_symptoms_come_with_the_diseases_that_would_explain_them(models):
+    answer = models.patient({"patient_id": "dora", "tabular": RECORD, "diagnosis": SYMPTOMS})
+    told = answer.to_dict()
+    (ranking,) = told["rankings"]
+    (alone,) = models.rank(SYMPTOMS).to_dict()["cases"]
+    assert ranking["cases"] == [alone]
+    assert alone["diseases"][0]["disease"] == "OMIM:1"
+    assert [part["given"] for part in alone["not_read"]] == ["HP:0002391", "HP:9999999"]
+    assert ranking["knowledge"]["ontology"] == "HPO 2025-01-16"
+    # a ranking never becomes a p-value
+    assert told["p_value"] == models.patient({"tabular": RECORD}).p_value
+    assert [part["part"] for part in told["refused"]] == ["diagnosis"]
+    assert "not fused" in told["refused"][0]["reason"]
+    assert answer.row()["diseases"].startswith("Seizure disease 1")
+    plain = models.patient({"tabular": RECORD, "diagnosis": SYMPTOMS}, explain=False).to_dict()
+    assert "reasons" not in plain["rankings"][0]["cases"][0]["diseases"][0]
+    assert models.patient({"tabular": RECORD}).row()["diseases"] == ""
+    assert models.patient({"tabular": RECORD, "diagnosis": {"symptoms": ["x"]}}).to_dict()["rankings"] == []
+
+
+def test_where_symptoms_are_fused_their_p_value_is_that_of_the_model(folder, tmp_path):
+    for modality in ("tabular", "diagnosis"):
+        shutil.copytree(folder / modality, tmp_path / modality)
+    small_models.fusion(tmp_path, {"tabular": "ecdf", "diagnosis": "phenotype_ranker"})
+    models = open_models(tmp_path)
+    answer = models.patient({"diagnosis": SYMPTOMS})
+    of = answer.to_dict()["modalities"][0]
+    assert of["most_unusual"]["p_value"] == models.rank(SYMPTOMS).to_dict()["cases"][0]["p_value"]
+    assert "9999999" in str(of["findings"])
+    assert of["most_unusual"]["missing"] == ["age"]
+    assert answer.to_dict()["refused"] == []
+
+
+def test_the_command_lists_diseases_of_patients_with_symptoms(folder, tmp_path, capsys):
+    (tmp_path / "dora").mkdir()
+    pd.DataFrame([RECORD]).to_csv(tmp_path / "dora" / "visit.csv", index=False)
+    (tmp_path / "dora" / "case.json").write_text(json.dumps(SYMPTOMS))
+    call(["score", str(tmp_path), "--models", str(folder), "--patients"], standalone_mode=False)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Diseases that would explain dora: Seizure disease 1" in said
+    assert "look like those of no patient whose disease is known" in said
+    (tmp_path / "dora" / "case.json").unlink()
+    call(["score", str(tmp_path), "--models", str(folder), "--patients"], standalone_mode=False)
+    assert "Diseases" not in capsys.readouterr().out
+
+
+def test_symptoms_of_a_body_are_ranked_and_wrong_ones_cost_only_themselves(client):
+    listed = {"observed": ["HP:0007359"], "excluded": ["stroke"]}
+    wrong = [{}, {"text": "x", "observed": []}, {"phenopacket": {"a": 1}}, {"text": "She feels well."}]
+    body = {"patients": [{"tabular": RECORD, "diagnosis": of} for of in (listed, *wrong)]}
+    first, *others = client.post("/v1/patients/score", json=body).json()["patients"]
+    assert first["rankings"][0]["cases"][0]["diseases"][0]["disease"] == "OMIM:1"
+    for one in others:
+        assert (one["status"], one["rankings"]) == ("scored", [])
+        assert one["refused"][0]["part"].startswith("diagnosis")
+    too_many = {"observed": ["HP:0001250"] * 1001}
+    body = {"patients": [{"tabular": RECORD, "diagnosis": too_many}]}
+    assert client.post("/v1/patients/score", json=body).status_code == 413
+
+
+def test_files_of_one_patient_are_uploaded_by_modality(client, ward, picture):
+    files = [
+        ("tabular", ("Jane Doe.csv", (ward / "anna" / "visit.csv").read_bytes())),
+        ("imaging", ("Jane Doe.png", (ward / "anna" / "chest.png").read_bytes())),
+        ("signals", ("Jane Doe.npz", (ward / "ben" / "signals" / "ecg.npz").read_bytes())),
+        (
+            "diagnosis",
+            ("Jane Doe.json", json.dumps({"phenotypicFeatures": [{"type": {"id": "HP:0001250"}}]})),
+        ),
+    ]
+    served = client.post("/v1/patients/explain", files=files, data={"patient_id": "P17", "alpha": "0.1"})
+    assert served.status_code == 200, served.text
+    assert "Jane" not in served.text
+    (told,) = served.json()["patients"]
+    assert (told["patient_id"], told["alpha"]) == ("P17", 0.1)
+    assert told["pattern"] == ["tabular", "signals", "imaging"]
+    assert told["modalities"][0]["most_unusual"]["reasons"]
+    assert told["rankings"][0]["cases"][0]["symptoms"][0]["name"] == "Seizure"
+    broken = [
+        ("tabular", files[0][1]),
+        ("imaging", ("a.png", b"x")),
+        ("signals", ("a.exe", b"x")),
+        ("diagnosis", ("a", b"{")),
+    ]
+    (told,) = client.post("/v1/patients/score", files=broken).json()["patients"]
+    assert told["pattern"] == ["tabular"]
+    assert {part["part"].partition(":")[0] for part in told["refused"]} == {"imaging", "signals", "diagnosis"}
+    for wrong in ([("file", files[0][1])], [("ultrasound", files[0][1])]):
+        assert client.post("/v1/patients/score", files=wrong).status_code == 422
+
+
 def test_models_without_a_fusion_are_not_found_as_patients(folder):
     with client_of(open_models(folder / "tabular")) as client:
         served = client.post("/v1/patients/score", json={"patients": [{"tabular": RECORD}]})

@@ -21,7 +21,6 @@ from medanomaly.diagnosis.sealed_ontology import ontology_files, opened_ontology
 
 if TYPE_CHECKING:
     from medanomaly.diagnosis.text.read import NoteReader
-    from medanomaly.diagnosis.text.term_search import TermSearch
 
 # a longer list is probably that of a whole cohort, or a questionnaire; it is ranked all the same
 MANY_SYMPTOMS = 100
@@ -78,13 +77,6 @@ class SymptomRecipe:
         from medanomaly.diagnosis.text.read import NoteReader
 
         return NoteReader(self.words.ontology)
-
-    @cached_property
-    def search(self) -> "TermSearch":
-        """Terms while somebody types."""
-        from medanomaly.diagnosis.text.term_search import TermSearch
-
-        return TermSearch(self.words.ontology)
 
     @staticmethod
     def files(folder: Path) -> dict[str, Path]:

@@ -33,9 +33,10 @@ class TermSearch:
 
     Args:
         ontology: whose terms are found.
+        common: (terms,) how many diseases have each term; None where nobody knows.
     """
 
-    def __init__(self, ontology: Ontology):
+    def __init__(self, ontology: Ontology, common: np.ndarray | None = None):
         self._ontology = ontology
         own: dict[int, list[str]] = {}
         for term, _, text in own_names():
@@ -53,6 +54,8 @@ class TermSearch:
         self._keys, rows, self._synonyms = zip(*named, strict=True) if named else ((), (), ())
         self._rows = np.array(rows, dtype=np.int64)
         self._is_synonym = np.array([bool(text) for text in self._synonyms], dtype=bool)
+        known = np.zeros(len(ontology)) if common is None else common
+        self._rare = -known[self._rows]
         self._length = np.array([len(key) for key in self._keys], dtype=np.int64)
         pairs = sorted({(word, i) for i, key in enumerate(self._keys) for word in key.split()})
         self._words = sorted({word for word, _ in pairs})
@@ -63,8 +66,8 @@ class TermSearch:
     def find(self, query: str, most: int = 10) -> list[FoundTerm]:
         """Terms that have every word of the query, the nearest first; none where the query has no letter.
 
-        A whole name goes before one that begins so, and that before one that holds the words; then a name goes before a
-        synonym, and a short one before a long one. An id finds its term.
+        A whole name goes before one that begins so, and that before one that holds the words; then a common term goes
+        before a rare one, a name before a synonym, and a short one before a long one. An id finds its term.
 
         Args:
             query: what was typed so far; each word may be the beginning of one.
@@ -82,7 +85,7 @@ class TermSearch:
             bisect_left(self._keys, typed), bisect_right(self._keys, typed), bisect_left(self._keys, typed + LAST)
         )  # fmt: skip
         exact, begins = ((at >= begin) & (at < stop) for stop in (equal, end))
-        at = at[np.lexsort((self._length[at], self._is_synonym[at], ~begins, ~exact))]
+        at = at[np.lexsort((self._length[at], self._is_synonym[at], self._rare[at], ~begins, ~exact))]
         first = np.sort(np.unique(self._rows[at], return_index=True)[1])[:most]
         return [
             FoundTerm(ontology.ids[self._rows[i]], ontology.names[self._rows[i]], self._synonyms[i])

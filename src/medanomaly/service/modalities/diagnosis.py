@@ -1,8 +1,10 @@
 """Symptoms: diseases in order for a phenopacket, a list of findings or a text; and terms while somebody types."""
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Annotated, Any
 
+import numpy as np
 from pydantic import Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,9 +16,10 @@ from medanomaly.diagnosis.readers.case_table import case_table
 from medanomaly.diagnosis.readers.notes import read_notes
 from medanomaly.diagnosis.readers.symptom_table import SEXES
 from medanomaly.diagnosis.readers.words import Words, folded
+from medanomaly.diagnosis.text.term_search import TermSearch
 from medanomaly.scoring.answers import NOTICE
 from medanomaly.scoring.models import Models, answers
-from medanomaly.scoring.rankings import Rankings, rank_cases
+from medanomaly.scoring.rankings import rank_cases
 from medanomaly.service.bodies import Body, File, checked, is_form, parsed, read_form, read_json
 from medanomaly.service.persistence import CASE, PATIENT
 from medanomaly.service.problems import Problem, invalid, too_large
@@ -25,6 +28,8 @@ from medanomaly.service.service import Service
 from medanomaly.service.settings import Limits
 
 UNNAMED = "patient"
+# patients of one request
+MOST = 100
 NO_PHENOPACKET = "it is no valid phenopacket"
 # a body with one of these is a phenopacket or a FHIR bundle itself
 BARE = {"phenotypicFeatures", "subject", "metaData", "resourceType"}
@@ -197,7 +202,7 @@ class DiagnosisModality:
             recipe = models.recipe(modality=self.name)
             models.rank({"symptoms": [recipe.words.ids[0]]})
             recipe.read(text=recipe.words.ontology.names[0])
-            recipe.search.find("a")
+            term_search(models)
 
 
 def _ranker(service: Service):
@@ -216,45 +221,30 @@ def _ranker(service: Service):
 
 
 def _ranked(service: Service, given: RankBody | list[File], options: RankOptions) -> dict[str, Any]:
+    """Diseases in order; scores and p-values are in the store when this returns, where there is one."""
     if isinstance(given, RankBody):
-        patients, own = patients_of(service, given, given.case_id), given.case_id is not None
+        patients, own_ids = patients_of(service, given, given.case_id), given.case_id is not None
     else:
-        patients, own = patients_of_files(service, given), False
-    found = ranked(service, patients, options, own)
-    if found.rankings.empty and (said := _nothing_found(found)):
-        raise Problem(422, "unreadable-data", f"The data cannot be used: {said}.")
-    return found.to_dict()
-
-
-def _nothing_found(found: Rankings) -> str:
-    """Why no case was ranked, where nothing of it could be said of single findings; else empty."""
-    if len(found.read.findings):
-        return ""
-    return "; ".join(sorted(set(found.read.refused["reason"])))
-
-
-def ranked(
-    service: Service, patients: PatientSymptoms, options: RankOptions, own_ids: bool = False
-) -> Rankings:
-    """Diseases in order; scores and p-values are in the store when this returns, where there is one.
-
-    Raises:
-        Problem: there is no such model, or the answer could not be stored.
-    """
+        patients, own_ids = patients_of_files(service, given), False
+    if len(patients) > MOST:
+        raise too_large(f"Give at most {MOST} patients.")
     models = service.need("diagnosis")
     recipe = models.recipe(modality="diagnosis")
     with service.readable():
         model = models.ranking_model(options.model)
         read = recipe.read(patients)
         found = rank_cases(model.scorer, read, options.n, options.explain)
+    if found.rankings.empty and read.findings.empty:
+        # nothing could be said of single findings
+        reasons = "; ".join(sorted(set(read.refused["reason"])))
+        raise Problem(422, "unreadable-data", f"The data cannot be used: {reasons}.")
     if service.persistence is not None:
-        service.persistence.record(
-            answers(recipe, [model], read, None, 0), (CASE, PATIENT) if own_ids else ()
-        )
+        scored = answers(recipe, [model], read, None, 0)
+        service.persistence.record(scored, (CASE, PATIENT) if own_ids else ())
     service.metrics.add("diagnosis", model.bundle.manifest.name, len(read.cases), 0)
     if len(read.refused):
         service.metrics.refused.labels("diagnosis").inc(len(read.refused))
-    return found
+    return found.to_dict()
 
 
 def patients_of(service: Service, given: Findings, name: str | None = None) -> PatientSymptoms:
@@ -272,8 +262,9 @@ def patients_of(service: Service, given: Findings, name: str | None = None) -> P
     listed = given.observed is not None or given.excluded is not None
     if listed + (given.phenopacket is not None) + (given.text is not None) != 1:
         raise invalid("Give findings as observed and excluded, or a phenopacket, or a text.")
-    if not listed and given.weights is not None:
-        raise invalid("weights go with observed and excluded.")
+    of_lists = (given.weights, given.sex, given.age, given.onset)
+    if not listed and any(value is not None for value in of_lists):
+        raise invalid("weights, sex, age and onset go with observed and excluded.")
     if given.text is not None:
         if len(given.text) > limits.note:
             raise too_large(f"Give at most {limits.note:,} characters of text.")
@@ -321,7 +312,10 @@ def _packet(service: Service, packet: Any) -> PatientSymptoms:
         Problem: 422 where it is neither, 413 where it holds too much.
     """
     most = service.settings.limits.findings
-    inner = packet.get("phenopacket", packet) if isinstance(packet, dict) else None
+    # a text would be taken for the path of a file
+    if not isinstance(packet, dict):
+        raise invalid("A phenopacket is an object.")
+    inner = packet.get("phenopacket", packet)
     parts = [inner.get(name) for name in ("phenotypicFeatures", "entry")] if isinstance(inner, dict) else []
     if any(isinstance(part, list) and len(part) > most for part in parts):
         raise too_large(f"Give at most {most:,} findings.")
@@ -359,17 +353,29 @@ def _named(patients: PatientSymptoms, name: str) -> PatientSymptoms:
     names = {case: name if len(ids) == 1 else f"{name} {i}" for i, case in enumerate(ids, start=1)}
     tables = (patients.cases, patients.symptoms, patients.refused, patients.unread)
     return PatientSymptoms(
-        *(table.assign(case_id=table["case_id"].map(names).astype("string")) for table in tables)
+        *(table.assign(case_id=table["case_id"].map(names).fillna(name).astype("string")) for table in tables)
+    )
+
+
+@lru_cache(maxsize=1)
+def term_search(models: Models) -> TermSearch:
+    """Search in the ontology of these models; what many diseases of the knowledge have comes first."""
+    ontology = models.recipe(modality="diagnosis").words.ontology
+    ranker = models.ranking_model().scorer.ranker
+    return TermSearch(
+        ontology, np.diff(ranker.profiles.frequency.indptr) if ranker.ids == ontology.ids else None
     )
 
 
 def _searcher(service: Service):
     async def handle(request: Request) -> Response:
-        recipe = service.need("diagnosis").recipe(modality="diagnosis")
+        models = service.need("diagnosis")
         asked = checked(TermQuery, dict(request.query_params))
-        found = recipe.search.find(asked.q, asked.n)
+        with service.readable():
+            found = term_search(models).find(asked.q, asked.n)
         terms = [{name: value for name, value in one._asdict().items() if value} for one in found]
-        return json_response({"terms": terms, "ontology": recipe.bundle.manifest["knowledge"]["ontology"]})
+        about = models.recipe(modality="diagnosis").bundle.manifest["knowledge"]
+        return json_response({"terms": terms, "ontology": about["ontology"]})
 
     return handle
 

@@ -4,7 +4,7 @@
 const diagnosis = (() => {
   const TYPING_MS = 120, FOUND = 8, DISEASES = 10, SHOWN_FOR = 3, SHOWN_UNREAD = 12;
   const findings = new Map();
-  let found = [], active = -1, searched = 0, timer = null;
+  let found = [], foundFor = "", active = -1, searched = 0, timer = null;
 
   // ---- terms while somebody types
 
@@ -14,32 +14,36 @@ const diagnosis = (() => {
     clearTimeout(timer);
     timer = setTimeout(search, TYPING_MS);
   });
-  box.addEventListener("keydown", (event) => {
+  box.addEventListener("keydown", async (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && found.length) {
       event.preventDefault();
       mark((active + step + found.length) % found.length);
     } else if (event.key === "Enter") {
       event.preventDefault();
-      if (found.length) add(found[Math.max(active, 0)], event.shiftKey || at("as-excluded").checked);
+      const excluded = event.shiftKey || at("as-excluded").checked;
+      // terms of what was typed before are never taken for what stands there now
+      if (foundFor !== box.value.trim()) await search();
+      if (found.length) add(found[Math.max(active, 0)], excluded);
     } else if (event.key === "Escape") close();
   });
   box.addEventListener("blur", () => setTimeout(close, 200));
 
   async function search() {
     const mine = ++searched, typed = box.value.trim();
+    clearTimeout(timer);
     if (!typed) { close(); return; }
     try {
       const answer = await ask(`/v1/diagnosis/terms?n=${FOUND}&q=${encodeURIComponent(typed.slice(0, 200))}`);
       // what was typed since then is asked for by itself
-      if (mine === searched) show(answer.terms);
+      if (mine === searched) show(answer.terms, typed);
     } catch (error) {
       if (mine === searched) say(error.message);
     }
   }
 
-  function show(terms) {
-    found = terms;
+  function show(terms, typed) {
+    found = terms; foundFor = typed; active = -1;
     list.replaceChildren(...terms.map((term, i) => {
       const option = make("li", { id: `found-${i}`, role: "option", "aria-selected": "false" },
         make("span", { text: term.name }),
@@ -63,7 +67,8 @@ const diagnosis = (() => {
 
   function close() {
     searched++;
-    found = []; active = -1;
+    found = []; foundFor = ""; active = -1;
+    list.replaceChildren();
     list.hidden = true;
     box.setAttribute("aria-expanded", "false");
     box.removeAttribute("aria-activedescendant");
@@ -176,11 +181,11 @@ const diagnosis = (() => {
     const inside = one.diseases.filter((disease) => disease.in_set).length;
     const set = one.set_size === undefined ? [] : [make("p", { class: "hint", text: `The set that holds the right disease in ${number(100 * answer.set_coverage)} % of such cases has ${one.set_size.toLocaleString("en")} disease${one.set_size === 1 ? "" : "s"}; ${inside} of them ${inside === 1 ? "is" : "are"} shown. Probabilities and sets hold for cases like those of calibration, which were published.` })];
     const scale = Math.max(...one.diseases.flatMap((disease) => (disease.reasons || []).map((reason) => Math.abs(reason.log_ratio))), 1e-9);
-    const missing = one.missing.length ? [make("p", { class: "hint", text: `Not given: ${one.missing.join(", ")}.` })] : [];
     done(head, ...one.cautions.map((text) => make("p", { class: "finding", text })),
       make("h3", { text: "Diseases in order" }),
+      make("p", { class: "hint", text: "Open a disease to see what each finding says, and who says so." }),
       make("ol", { class: "diseases" }, ...one.diseases.map((disease) => diseaseOf(disease, scale, answer.set_coverage))),
-      ...set, ...questions(one.look_for_next || []), ...unread(one.not_read), ...missing, ...knowledge(answer));
+      ...set, ...questions(one.look_for_next || []), ...unread(one.not_read), ...knowledge(answer));
   }
 
   function diseaseOf(disease, scale, coverage) {
@@ -202,8 +207,8 @@ const diagnosis = (() => {
   function reasonsOf(reasons, scale) {
     if (!reasons.length) return make("p", { class: "hint", text: "No finding says anything of it." });
     const heads = ["Finding", "Against or for", "Known of this disease", "How often", "Who says so"];
-    return make("div", { class: "wide-table" }, make("table", { class: "reasons" },
-      make("caption", { class: "hint", text: "The bar is the logarithm of the likelihood ratio: how much more often this disease has the finding than diseases have it on average. To the right it speaks for the disease, to the left against it. Excluded findings count less." }),
+    const reading = make("p", { class: "hint", text: "The bar is the logarithm of the likelihood ratio: how much more often this disease has the finding than diseases have it on average. To the right it speaks for the disease, to the left against it. Excluded findings count less." });
+    return make("div", {}, reading, make("div", { class: "wide-table" }, make("table", { class: "reasons" },
       make("thead", {}, make("tr", {}, ...heads.map((text) => make("th", { scope: "col", text })))),
       make("tbody", {}, ...reasons.map((reason) => {
         const bar = make("span", { class: reason.log_ratio >= 0 ? "half for" : "half against" });
@@ -211,11 +216,11 @@ const diagnosis = (() => {
         const same = reason.matched_term === reason.term;
         return make("tr", {},
           make("th", { scope: "row" }, `${reason.excluded ? "excluded: " : ""}${reason.excluded ? lower(reason.name) : reason.name}`, make("small", { text: reason.term + (reason.weight < 1 ? `, weight ${number(reason.weight)}` : "") })),
-          make("td", { class: "figure" }, make("span", { class: "scale" }, bar), make("small", { text: (reason.log_ratio >= 0 ? "+" : "\u2212") + Math.abs(reason.log_ratio).toFixed(2) })),
+          make("td", {}, make("span", { class: "scale" }, bar), make("small", { text: (reason.log_ratio >= 0 ? "+" : "\u2212") + Math.abs(reason.log_ratio).toFixed(2) })),
           make("td", {}, same ? "the same" : reason.matched_name ?? "nothing like it", ...(same || !reason.matched_term ? [] : [make("small", { text: reason.matched_term })])),
           make("td", {}, reason.frequency ? percent(reason.frequency) : "\u2013", ...(reason.frequency && reason.stated ? [make("small", { text: reason.stated })] : [])),
           make("td", { text: (reason.reference ?? "").replaceAll(";", ", ") }));
-      }))));
+      })))));
   }
 
   function questions(asked) {
@@ -229,7 +234,7 @@ const diagnosis = (() => {
           return button;
         });
         return make("li", {},
-          make("span", { class: "name" }, make("strong", { text: question.name }), make("small", { text: `${percent(question.yes)} expect it. Yes speaks for ${question.for_name}, and against ${question.against_name}.` })),
+          make("span", { class: "name" }, make("strong", { text: question.name }), make("small", { text: `Expected with ${percent(question.yes)}. Yes speaks for ${question.for_name}, and against ${question.against_name}.` })),
           make("span", { class: "answers" }, ...buttons));
       }))];
   }
