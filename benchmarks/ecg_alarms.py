@@ -74,7 +74,10 @@ def read_ds1() -> dict[str, Recorded]:
 
 
 def read_svdb() -> Recorded | None:
-    """The record of samples that are labelled; beats are those that are found, and abnormal where a stretch is."""
+    """The record of samples that are labelled; beats are those that are found, and abnormal where a stretch is.
+
+    Its stretches often begin or end a beat beside the one that is meant, so a beat beside a stretch has no class.
+    """
     from medanomaly.datasets.recordings import SVDBDataset
 
     folder = DATA / "svdb"
@@ -84,7 +87,9 @@ def read_svdb() -> Recorded | None:
     raw = SVDBDataset(folder=folder.as_posix()).load()
     recording = ecg_of(next(recording for _, recording in raw.each()))
     beats, windows = beats_of(recording, BeatParams())
-    classes = np.where(beats["stretch"].eq(1).to_numpy(dtype=bool), "A", "N")
+    inside = beats["stretch"].eq(1).to_numpy(dtype=bool)
+    beside = np.append(inside[1:], False) | np.append(False, inside[:-1])
+    classes = np.where(inside, "A", np.where(beside, "Q", "N"))
     series = BeatSeries(
         recording.record, recording.patient_id, recording.signal.astype(float), recording.fs,
         beats["sample"].to_numpy(),
@@ -197,6 +202,9 @@ def ecg_rows(parts: tuple[dict, dict, dict] | None = None) -> list[Result]:
         rows += _rows(f"threshold of {rule}, {FEW} calibration patients", pd.DataFrame(few), data, False)
         if "svdb" in known:
             one = judged(new["svdb"], known["svdb"], threshold_of(calibration["svdb"], PARAMS))
-            data = f"one record of svdb, another device, detector and threshold of all of DS1; {asked}"
+            data = (
+                f"one record of svdb, another device, detector and threshold of all of DS1; {asked}; beats beside a "
+                "labelled stretch are not counted"
+            )
             rows += _rows(f"threshold of {rule}, svdb", pd.DataFrame([one]), data, False)
     return rows
