@@ -129,9 +129,12 @@ def judged(alarms: RecordingAlarms, recorded: Recorded, threshold: float) -> dic
     return out
 
 
-def _ratio(table: pd.DataFrame, above: str, below: str) -> tuple[float, float, float]:
-    draws = np.random.default_rng(0).integers(0, len(table), (RESAMPLES, len(table)))
+def _ratio(table: pd.DataFrame, above: str, below: str) -> tuple[float, float | None, float | None]:
     a, b = table[above].to_numpy(float), table[below].to_numpy(float)
+    if len(table) == 1:
+        # one patient tells nothing of the spread of others
+        return float(a[0] / b[0]), None, None
+    draws = np.random.default_rng(0).integers(0, len(table), (RESAMPLES, len(table)))
     values = a[draws].sum(axis=1) / np.maximum(b[draws].sum(axis=1), 1e-9)
     return float(a.sum() / b.sum()), *percentile_interval(values)
 
@@ -190,7 +193,8 @@ def ecg_rows(parts: tuple[dict, dict, dict] | None = None) -> list[Result]:
     for rule, threshold_of in RULES.items():
         data = f"MIT-BIH DS1, {len(records)} patients, each left out, threshold from the others; {asked}"
         found = [judged(new[r], known[r], threshold_of(calibration[r], PARAMS)) for r in records]
-        rows += _rows(f"threshold of {rule}", pd.DataFrame(found), data, rule == "a new patient")
+        judge = rule == "a new patient"
+        rows += _rows(f"threshold of {rule}", pd.DataFrame(found), data, judge)
         rng, few = np.random.default_rng(0), []
         for _ in range(DRAWS):
             for r in records:
@@ -199,12 +203,12 @@ def ecg_rows(parts: tuple[dict, dict, dict] | None = None) -> list[Result]:
         data = (
             f"{DRAWS} draws of {FEW} calibration patients for each of {len(records)} patients of DS1; {asked}"
         )
-        rows += _rows(f"threshold of {rule}, {FEW} calibration patients", pd.DataFrame(few), data, False)
+        rows += _rows(f"threshold of {rule}, {FEW} calibration patients", pd.DataFrame(few), data, judge)
         if "svdb" in known:
             one = judged(new["svdb"], known["svdb"], threshold_of(calibration["svdb"], PARAMS))
             data = (
                 f"one record of svdb, another device, detector and threshold of all of DS1; {asked}; beats beside a "
                 "labelled stretch are not counted"
             )
-            rows += _rows(f"threshold of {rule}, svdb", pd.DataFrame([one]), data, False)
+            rows += _rows(f"threshold of {rule}, svdb", pd.DataFrame([one]), data, judge)
     return rows
