@@ -63,5 +63,7 @@ def review_rows() -> list[Result]:
             Result(f"{what}, after {REVIEWS} reviews", after.mean(), "", after.min(), after.max(), data=data),
             Result(f"{what}, after as a multiple of before", ratio, "times", data=data, target=">= 2",
                    reached=bool(ratio >= 2)),
+            Result(f"{what}, false ones after as a share of those before",
+                   (1 - after.mean()) / max(1 - before.mean(), 1e-9), "", data=data),
         ]  # fmt: skip
     return rows

@@ -61,7 +61,8 @@ def test_a_clean_set_passes_every_check(cases, features, scores):
     found = verdicts(cases, features, scores)
     assert set(found) == CHECKS
     assert {c["name"]: c["verdict"] for c in found.values() if c["verdict"] != "pass"} == {
-        "missingness": "not_applicable"
+        "missingness": "not_applicable",
+        "new_patients": "not_applicable",
     }
     assert all(not c["what_to_do"] for c in found.values())
 
@@ -366,11 +367,6 @@ def test_a_rate_that_single_patients_break_is_told_with_a_threshold_that_holds_a
     assert "of 10 test patients" in check["figure"]
     assert "a threshold for a new patient" in check["figure"]
     assert "of the anomalies in place of" in check["figure"]
-    even, table = many_cases_each(spread=0.0)
-    assert (
-        verdicts(even, None, table, EvaluationParams(n_resamples=200, alpha=0.3))["new_patients"]["value"]
-        <= 0.5
-    )
 
 
 def test_few_calibration_patients_give_no_threshold_for_a_new_one(cases, scores):

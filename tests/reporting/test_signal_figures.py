@@ -116,7 +116,8 @@ def burden(promised, **pooled):
             (
                 "a new patient is expected to have 5 false episodes per hour at most, where one patient counts with 20 at",
                 "from 9 calibration patients",
-                "together is 9.50; it would have had 6.25 false episodes per hour and 91.2 % of the abnormal beats above it",
+                "together is 9.50; it would have had 6.25 false episodes per hour",
+                "and 91.2\u00a0% of the abnormal beats above it",
             ),
             ("too few to promise",),
         ),

@@ -67,14 +67,14 @@ def patients(rng, n, n_beats=600):
 def test_a_new_patient_is_expected_to_have_the_asked_rate_at_most():
     rng, rates = np.random.default_rng(3), {"new": [], "pooled": []}
     params = EpisodeParams(per_hour=20.0, most=4.0)
-    for _ in range(40):
+    for _ in range(60):
         *known, new = patients(rng, 9)
         for name, threshold in (
             ("new", alarm_threshold(known, params)),
             ("pooled", pooled_threshold(known, params)),
         ):
             rates[name].append(min(new.false_episodes(threshold, 5.0) / new.hours, 80.0))
-    error = np.std(rates["new"]) / np.sqrt(40)
+    error = np.std(rates["new"]) / np.sqrt(60)
     assert np.mean(rates["new"]) <= 20 + 2 * error
     # fewer false alarms than with the threshold of all patients together, which promises nothing of a new one
     assert np.mean(rates["new"]) < np.mean(rates["pooled"])
@@ -109,6 +109,17 @@ def test_abnormal_beats_are_no_false_alarms():
     score[30], label[30] = 20.0, 1
     assert recording(score, label).false_episodes(10.0, 5.0) == 0
     assert recording(score, np.zeros(60)).false_episodes(10.0, 5.0) == 1
+
+
+def test_false_episodes_at_many_thresholds_are_those_at_each():
+    rng = np.random.default_rng(5)
+    alarms = recording(
+        rng.exponential(2.0, 400), rng.integers(0, 2, 400), rng.choice(["good", "bad"], 400, p=[0.9, 0.1])
+    )
+    for gap_s in (0.5, 2.0, 5.0):
+        flagged = [alarms.time_s[(alarms.label == 0) & (alarms.score > at)] for at in (1.0, 4.0, 20.0)]
+        brute = [int(len(of) > 0) + int((np.diff(of) > gap_s).sum()) for of in flagged]
+        assert alarms.false_episodes_at(np.array([1.0, 4.0, 20.0]), gap_s).tolist() == brute
 
 
 def test_without_labels_every_alarm_counts():

@@ -10,8 +10,9 @@ def summary(figures: dict[str, list[Figure]]) -> list[str]:
         return ["Nothing was measured yet."]
     still = max(having(figures["validity"], "still"), key=lambda f: f.value)
     shift = min(having(figures["validity"], "shift"), key=lambda f: f.value)
+    sets = list(dict.fromkeys(f.part("set") for f in having(figures["validity"], "still")))
     return [
-        "Batches of images, ECG and tables were checked for a shift, with up to 60 % abnormal cases in them.",
+        f"Batches of {' and '.join(sets)} were checked for a shift, with up to 60 % abnormal cases in them.",
         f"Where nothing had shifted the check spoke in at most {cited(still)} of the batches, at a level of 0.05.",
         f"At shifts of the size that doubles the false alarms it spoke in at least {cited(shift)} of them.",
         verdict(figures),

@@ -66,9 +66,23 @@ class RecordingAlarms:
 
         Without labels every beat counts as normal.
         """
-        normal = self.label == 0 if np.isfinite(self.label).any() else np.ones(len(self.label), dtype=bool)
-        flagged = self.time_s[normal & (self.score > threshold)]
-        return int(len(flagged) > 0) + int((np.diff(flagged) > gap_s).sum())
+        return int(self.false_episodes_at(np.array([threshold]), gap_s)[0])
+
+    def false_episodes_at(self, thresholds: np.ndarray, gap_s: float) -> np.ndarray:
+        """:meth:`false_episodes` at each of (k,) thresholds."""
+        counted = np.isfinite(self.score)
+        if np.isfinite(self.label).any():
+            counted &= self.label == 0
+        time_s, score = self.time_s[counted], self.score[counted]
+        # a beat begins a run where it is flagged and no beat shortly before it is
+        before = np.full(len(score), -np.inf)
+        for lag in range(1, len(score)):
+            near = time_s[lag:] - time_s[:-lag] <= gap_s
+            if not near.any():
+                break
+            before[lag:] = np.where(near, np.maximum(before[lag:], score[:-lag]), before[lag:])
+        flagged, going_on = np.sort(score), np.sort(np.minimum(score, before))
+        return np.searchsorted(going_on, thresholds, "right") - np.searchsorted(flagged, thresholds, "right")
 
 
 def recording_alarms(
@@ -134,8 +148,9 @@ def alarm_threshold(calibration: Sequence[RecordingAlarms], params: EpisodeParam
     The rate of one patient counts as at most ``params.most`` times the asked one. The threshold is that of conformal risk
     control over patients (Angelopoulos, Bates, Fisch, Lei & Schuster 2024): the rates of the calibration patients and one
     more patient of the highest rate that counts have a mean of at most ``params.per_hour``. Then the expected rate of a
-    new patient, so counted, is at most that, whatever the distribution. With fewer than ``params.most - 1`` patients no
-    threshold can promise it, and :func:`pooled_threshold` takes its place.
+    new patient, so counted, is at most that, whatever the distribution. Patients of higher rates count less than they have,
+    so that the threshold is never below :func:`pooled_threshold`. With fewer than ``params.most - 1`` patients no threshold
+    can promise anything of a new one, and it is that one.
 
     Args:
         calibration: of recordings that the detector did not learn from.
@@ -145,13 +160,14 @@ def alarm_threshold(calibration: Sequence[RecordingAlarms], params: EpisodeParam
         ConfigurationError: no good signal follows the learning time.
     """
     grid, rates = _rates_by_patient(calibration, params)
+    pooled = pooled_threshold(calibration, params)
     if not promised(len(rates), params):
-        return pooled_threshold(calibration, params)
+        return pooled
     most = params.most * params.per_hour
     # of all thresholds from here on, the highest rate counts, so that it never falls with the threshold
     counted = np.minimum(np.maximum.accumulate(rates, axis=1), most)
     held = (counted.sum(axis=0) + most) / (len(rates) + 1) <= params.per_hour
-    return _lowest_held(grid, held)
+    return max(_lowest_held(grid, held), pooled)
 
 
 def promised(n_patients: int, params: EpisodeParams) -> bool:
@@ -197,7 +213,7 @@ def _rates_by_patient(
     false: dict[str, np.ndarray] = {}
     for alarms in calibration:
         if alarms.hours > 0:
-            counts = np.array([alarms.false_episodes(threshold, params.gap_s) for threshold in grid])
+            counts = alarms.false_episodes_at(grid, params.gap_s)
             false[alarms.patient_id] = false.get(alarms.patient_id, 0) + counts
     return grid, np.stack(list(false.values())) / hours[:, None]
 
