@@ -87,9 +87,9 @@ def period_of(since: str, until: str, now: datetime | None = None) -> tuple[date
 
 
 def period_name(since: datetime, until: datetime) -> str:
-    """As files are called: ``2026-11-01_2026-11-02``, with hours and minutes where it does not begin and end at midnight."""
+    """As files are called: ``2026-11-01_2026-11-02``, with the time where it does not begin and end at midnight."""
     whole = all(moment.time() == time() for moment in (since, until))
-    return "_".join(moment.strftime("%Y-%m-%d" if whole else "%Y-%m-%dT%H%M") for moment in (since, until))
+    return "_".join(moment.strftime("%Y-%m-%d" if whole else "%Y-%m-%dT%H%M%S") for moment in (since, until))
 
 
 def measure_period(models: Models, store: "Store", params: MonitoringParams) -> dict[str, Any]:
