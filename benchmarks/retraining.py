@@ -4,9 +4,15 @@ A pair of models agrees for the most part (their scores correlate by 0.7). The A
 four is abnormal. There are two sexes, four bands of age and five sites, which the gate looks at one by one.
 """
 
+import json
+import os
+import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -68,65 +74,90 @@ def gate() -> list[Result]:
         rows.append(Result(what, share, "", low, high, target=target, reached=reached))
         if n == 2000 and gain > 0:
             rows += [
-                Result(f"of these, condition that fails: {name}", k / SIMULATIONS, "", data=f"{n:,} patients")
+                Result(
+                    f"condition that fails at a true difference of +0.02: {name}",
+                    k / SIMULATIONS,
+                    "",
+                    data=f"{n:,} patients",
+                )
                 for name, k in failed.items()
             ]
     return rows
 
 
 def follow() -> list[Result]:
-    """Promotions and roll-backs of a registry that a service serves, while four clients ask without a pause."""
-    from starlette.testclient import TestClient
+    """Promotions and roll-backs of a registry that a service in a process of its own serves, while two clients ask."""
     from tests.scoring.small_models import trained, visits
 
     from medanomaly.scoring.registry import Registry
-    from medanomaly.service.app import create_app
-    from medanomaly.service.settings import Settings
 
-    with tempfile.TemporaryDirectory() as made:
+    root = Path(__file__).parents[1]
+    with tempfile.TemporaryDirectory() as made, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
         folder, registry = Path(made), Registry(Path(made) / "registry")
         registry.add(trained(folder / "a", ("ecdf",)))
         registry.promote()
         registry.add(trained(folder / "b", ("ecdf", "mahalanobis")))
         registry._check_compared = lambda *_: None
         record = visits(1, 7).drop(columns="outcome").to_dict("records")[0]
+        body = json.dumps({"records": [record, record | {"id": "b"}]}).encode()
         times, statuses, stop = [], [], threading.Event()
-        with TestClient(create_app(registry.folder, Settings()), base_url="http://127.0.0.1") as client:
+        service = subprocess.Popen(
+            [sys.executable, "-m", "medanomaly.service", "serve", str(registry.folder), "--port", str(port)],
+            env=os.environ | {"PYTHONPATH": str(root / "src")}, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
 
-            def ready() -> int:
-                found = client.get("/health/ready")
-                return found.json()["models"] if found.is_success else 0
+        def served() -> int:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=60) as found:
+                    return json.loads(found.read())["models"]
+            except OSError:
+                return 0
 
-            def until(models: int) -> float:
-                began = time.perf_counter()
-                while ready() != models:
-                    time.sleep(0.005)
-                return time.perf_counter() - began
+        def until(models: int) -> float:
+            began = time.perf_counter()
+            while served() != models:
+                time.sleep(0.02)
+            return time.perf_counter() - began
 
-            def ask() -> None:
-                while not stop.is_set():
-                    found = client.post("/v1/tabular/score", json={"records": [record, record | {"id": "b"}]})
-                    statuses.append(found.status_code)
+        def ask() -> None:
+            headers = {"Content-Type": "application/json"}
+            while not stop.is_set():
+                try:
+                    request = urllib.request.Request(
+                        f"http://127.0.0.1:{port}/v1/tabular/score", body, headers
+                    )
+                    with urllib.request.urlopen(request, timeout=60) as found:
+                        statuses.append(found.status)
+                except OSError:
+                    statuses.append(0)
 
+        try:
             until(1)
-            threads = [threading.Thread(target=ask) for _ in range(4)]
+            threads = [threading.Thread(target=ask) for _ in range(2)]
             for thread in threads:
                 thread.start()
-            for _ in range(5):
-                registry.promote()
-                times.append(until(2))
-                registry.roll_back()
-                times.append(until(1))
+            for change, models in 5 * [(registry.promote, 2), (registry.roll_back, 1)]:
+                change()
+                times.append(until(models))
             stop.set()
             for thread in threads:
                 thread.join()
+        finally:
+            service.terminate()
+            service.wait(60)
     lost = sum(status != 200 for status in statuses)
     slowest = max(times)
+    load = f"2 clients without a pause; {os.getloadavg()[0]:.1f} processes wanted {os.cpu_count()} cores"
     return [
         Result("time until a service serves the promoted version, slowest of 10", slowest, "s",
-               target="below 2", reached=slowest < 2),
-        Result("time until a service serves the promoted version, median of 10", float(np.median(times)), "s"),
-        Result(f"requests lost of {len(statuses):,} during 10 changes", lost, "", target="0", reached=lost == 0),
+               target="below 2", reached=slowest < 2, data=load),
+        Result("time until a service serves the promoted version, median of 10", float(np.median(times)), "s",
+               data=load),
+        Result("requests lost during 10 changes", lost, "", target="0", reached=lost == 0,
+               data=f"{len(statuses):,} requests"),
     ]  # fmt: skip
 
 

@@ -280,3 +280,29 @@ def test_models_without_a_reference_or_with_another_one_are_refused(models, fold
     known = json.loads((folder / "tabular/reference/manifest.json").read_text())
     assert set(known["models"]) == {"ecdf", "mahalanobis"}
     assert models.reference("tabular").n_cases == 800
+
+
+def test_many_cases_of_one_patient_count_once(models):
+    from medanomaly.monitoring.drift import compare_columns, references
+    from medanomaly.monitoring.drift_reference import one_case_per_patient
+
+    rng = np.random.default_rng(0)
+
+    def visits_of(n, seed):
+        """Twenty visits of each patient, which are nearly alike."""
+        rng = np.random.default_rng(seed)
+        table = pd.DataFrame({"patient": np.repeat([f"p{i}" for i in range(n)], 20)})
+        table["case"] = [f"c{i}" for i in range(len(table))]
+        table["height"] = np.repeat(rng.normal(170, 10, n), 20) + rng.normal(0, 0.1, len(table))
+        return table, one_case_per_patient(table["case"], table["patient"])
+
+    wrong = []
+    for seed in range(20):
+        (before, some), (after, others) = visits_of(60, seed), visits_of(60, 100 + seed)
+        assert before.iloc[some]["patient"].is_unique
+        known = references(before.iloc[some][["height"]])
+        wrong.append(compare_columns(known, after.iloc[others])["p"].item() < 0.05)
+    assert sum(wrong) <= 4
+    shuffled = before.iloc[rng.permutation(len(before))]
+    again = shuffled.iloc[one_case_per_patient(shuffled["case"], shuffled["patient"])]
+    assert set(again["case"]) == set(before.iloc[some]["case"])

@@ -5,6 +5,7 @@ from benchmarks.render.pages import (
     diagnosis,
     environments,
     imaging,
+    operations,
     patients,
     serving,
     signals,
@@ -21,4 +22,5 @@ PAGES: tuple[Page, ...] = (
     patients.PAGE,
     serving.PAGE,
     diagnosis.PAGE,
+    operations.PAGE,
 )

@@ -20,7 +20,12 @@ from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.core.recipe import Recipe
 from medanomaly.monitoring.batch_shift import check_shift
 from medanomaly.monitoring.drift import SHIFT_COLUMNS, compare_column, compare_columns, holm, shifted
-from medanomaly.monitoring.drift_reference import ModelReference, Reference, compared_columns
+from medanomaly.monitoring.drift_reference import (
+    ModelReference,
+    Reference,
+    compared_columns,
+    one_case_per_patient,
+)
 from medanomaly.monitoring.facts import facts_of
 from medanomaly.monitoring.params import Limits, MonitoringParams
 from medanomaly.monitoring.performance import ScoreProbabilities, estimated_auroc
@@ -290,7 +295,8 @@ class _Modality:
             about, flagged, alpha, len(calibration), self._limits.min_group_size, self._limits.confidence
         )
         one["validity"], one["capital"] = self._validity(model, about, score)
-        one["scores"] = compare_column(known.scores, pd.Series(score), self._params.bins)
+        once = one_case_per_patient(about["case_id"], about["patient_id"])
+        one["scores"] = compare_column(known.scores, pd.Series(score[once]), self._params.bins)
         one["_score"] = score
         one["_probabilities"], one["learned_from"] = self._probabilities(model, known)
         if one["_probabilities"] is not None:
@@ -360,7 +366,8 @@ class _Modality:
     def _columns(self) -> pd.DataFrame:
         if self._read is None or not self._reference.columns:
             return pd.DataFrame(columns=[*SHIFT_COLUMNS, "shifted"])
-        table = compare_columns(self._reference.columns, self._read.columns, self._params.bins)
+        once = one_case_per_patient(self._read.cases["case_id"], self._read.cases["patient_id"])
+        table = compare_columns(self._reference.columns, self._read.columns.iloc[once], self._params.bins)
         limits = self._limits
         moved = shifted(table, limits.psi, limits.missing, limits.level)
         for row in moved.itertuples():
