@@ -17,7 +17,7 @@ from medanomaly.reporting import monitoring as page
 from medanomaly.scoring.models import open_models
 from medanomaly.scoring.monitored import monitor_period
 from medanomaly.scoring.period_metrics import METRICS, metrics_text
-from medanomaly.scoring.periods import measure_period, period_name, period_of
+from medanomaly.scoring.periods import KINDS, measure_period, period_name, period_of
 from medanomaly.store.schema import prediction
 from medanomaly.store.store import Store
 from medanomaly.tabular.features.record_features import feature_units, fit_features, record_features
@@ -225,7 +225,12 @@ def test_metrics_are_those_of_the_registry_and_hold_no_id(periods):
     }
     assert values["ecdf"] == pytest.approx(model_of(periods[3])["n_flagged"] / 400)
     broken = {f.name: f for f in text_string_to_metric_families(metrics_text(periods[2]))}
-    assert broken["medanomaly_period_warnings"].samples[0].value >= 4
+    kinds = {sample.labels["kind"]: sample.value for sample in broken["medanomaly_period_warnings"].samples}
+    assert set(kinds) == set(KINDS)
+    assert kinds["column"] == 2
+    assert kinds["scores"] >= 1
+    assert kinds["refused"] == 0
+    assert sum(kinds.values()) == len(periods[2]["warnings"])
     assert not [s for s in broken["medanomaly_period_auroc"].samples if s.labels["basis"] == "scores"]
 
 

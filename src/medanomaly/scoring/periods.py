@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 # figures are written with so many digits, so that a period that is measured again gives the same bytes
 _DIGITS = 10
+# what a warning can be about; its key is <modality>.<kind>, and what in particular
+KINDS = ("column", "scores", "validity", "false_alarms", "auroc", "refused")
 CALIBRATION, EARLIER = "calibration", "earlier periods"
 
 
