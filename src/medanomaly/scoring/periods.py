@@ -443,14 +443,19 @@ class _Modality:
                 f"scores.{one['model']}",
                 f"Scores of {name} are distributed differently (stability index {one['scores']['psi']:.2f}).",
             )
-        for row in one["groups"]:
-            if row["false_alarms"] is not None and row["false_alarms"] > row["expected_high"]:
-                of = f" with {row['group'].replace('=', ' ')}" if row["group"] else ""
-                self._say(
-                    f"false_alarms.{one['model']}.{row['group']}",
-                    f"{name} flags {row['false_alarms']:.1%} of the normal cases{of}, and at most "
-                    f"{row['expected_high']:.1%} was to be expected at {one['alpha']:g}.",
-                )
+        high = [
+            row
+            for row in one["groups"]
+            if row["false_alarms"] is not None and row["false_alarms"] > row["expected_high"]
+        ]
+        # where all cases together are flagged too often, their subgroups are no news; the page lists them
+        for row in high[:1] if high and not high[0]["group"] else high:
+            of = f" with {row['group'].replace('=', ' ')}" if row["group"] else ""
+            self._say(
+                f"false_alarms.{one['model']}.{row['group']}",
+                f"{name} flags {row['false_alarms']:.1%} of the normal cases{of}, and at most "
+                f"{row['expected_high']:.1%} was to be expected at {one['alpha']:g}.",
+            )
         whole = [row for row in one["measured"] if row["metric"] == "auroc" and not row["subgroup"]]
         before = one["earlier_auroc"]
         if whole and before is not None and pd.notna(whole[0]["ci_high"]):
