@@ -39,8 +39,8 @@ PAGE = Page(
                     "AUROC without labels",
                     (("Table", "set"),),
                     (
-                        Column("Mean absolute error", "guess", what="mean absolute error"),
-                        Column("Mean error", "guess", what="mean error"),
+                        Column("Mean absolute error", "guess", where={"what": "mean absolute error"}),
+                        Column("Mean error", "guess", where={"what": "mean error"}),
                         Column("True value inside the interval", "inside"),
                         Column("Called valid without shift", "kept"),
                         Column("Called not valid under shift", "caught"),
