@@ -8,7 +8,7 @@ from benchmarks.render.tables import Column, Grid, Listing
 def summary(figures: dict[str, list[Figure]]) -> list[str]:
     said = []
     for f in having(figures["monitoring"], "size", what="verdict on all columns"):
-        said.append(f"A million rows of 50 columns are compared with the training in {cited(f)} seconds.")
+        said.append(f"A million rows of 50 columns are compared with the training in {cited(f)}.")
     guesses = sorted(
         having(figures["monitoring"], "guess", what="mean absolute error"), key=lambda f: f.value
     )
