@@ -265,6 +265,22 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("patients", "(?P<set>.+), threshold of (?P<way>[^:]+): (?P<figure>.+)"),
         ("oracle", "p-values, .+: largest difference"),
     ),
+    "monitoring": (
+        ("size", "(?P<what>verdict on all columns|peak memory .+)"),
+        ("guess", "AUROC without labels, (?P<what>.+)", r"(?P<data>)(?P<set>\w+), .+"),
+        ("inside", "true AUROC inside .+", r"(?P<data>)(?P<set>\w+), .+"),
+        ("kept", "estimates without shift .+", r"(?P<data>)(?P<set>\w+), .+"),
+        ("caught", "estimates under shift .+", r"(?P<data>)(?P<set>\w+), .+"),
+        ("wrong", "tables without change .+"),
+    ),
+    "retraining": (
+        (
+            "gate",
+            r"challengers promoted, true difference of AUROC (?P<gain>[+-][\d.]+), (?P<n>[\d,]+) patients",
+        ),
+        ("failed", r"condition that fails at .+"),
+        ("follow", "time until a service .+|requests lost .+"),
+    ),
     "first_minutes": (
         ("processor", "(?P<run>.+), processor time"),
         ("wall", "(?P<run>.+), wall time"),

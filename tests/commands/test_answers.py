@@ -193,7 +193,9 @@ def test_help_teaches_and_names_every_command(answer):
         "medanomaly score new.csv",
     ):
         assert line in said
-    for command in ("init", "score", "explain", "report", "models", "infer", "serve", "fetch"):
+    for command in (
+        "init", "score", "explain", "report", "models", "infer", "serve", "labels", "monitor", "registry", "fetch",
+    ):  # fmt: skip
         code, said, _ = answer(command, "-h")
         assert code == 0
         assert f"Usage: medanomaly {command}" in said

@@ -224,3 +224,25 @@ def test_holm_is_that_of_the_textbook():
 def test_sorted_numbers_leave_out_what_is_no_number():
     column = pd.Series([3, None, np.inf, -np.inf, 1, 2], dtype="Float64")
     assert sorted_numbers(column).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.3, 3.0])
+@pytest.mark.parametrize("name", ["normal", "skewed", "rounded"])
+def test_cells_of_equal_width_are_those_of_numpy_by_the_rule_of_sturges(name, shift):
+    reference, new = (np.sort(part[name].to_numpy()) for part in (table(2_000), table(5_000, 1, shift)))
+    edges = np.histogram_bin_edges(np.concatenate([reference, new]), bins="sturges")
+    expected = [np.histogram(part, edges)[0] for part in (reference, new)]
+    for found, counts in zip(number_cells(reference, new, "equal_width"), expected, strict=True):
+        assert found.tolist() == counts.tolist()
+
+
+def test_cells_of_few_values_are_counts_of_each_value():
+    reference, new = table(2_000)["counted"], table(5_000, 1)["counted"]
+    found = number_cells(*(np.sort(part.to_numpy(dtype=float)) for part in (reference, new)))
+    known = sorted(reference.unique())
+    for cells, part in zip(found, (reference, new), strict=True):
+        counts = part.value_counts()
+        assert cells[: len(known)].tolist() == [counts.get(value, 0) for value in known]
+        assert cells[len(known) :].sum() == (~part.isin(known)).sum()
+    # one cell for all new values is one cell per new value, as evidently has it, where there is at most one
+    assert len(set(new[~new.isin(known)])) <= 1

@@ -17,7 +17,7 @@ from medanomaly.reporting import monitoring as page
 from medanomaly.scoring.models import open_models
 from medanomaly.scoring.monitored import monitor_period
 from medanomaly.scoring.period_metrics import METRICS, metrics_text
-from medanomaly.scoring.periods import measure_period, period_name, period_of
+from medanomaly.scoring.periods import KINDS, measure_period, period_name, period_of
 from medanomaly.store.schema import prediction
 from medanomaly.store.store import Store
 from medanomaly.tabular.features.record_features import feature_units, fit_features, record_features
@@ -225,7 +225,12 @@ def test_metrics_are_those_of_the_registry_and_hold_no_id(periods):
     }
     assert values["ecdf"] == pytest.approx(model_of(periods[3])["n_flagged"] / 400)
     broken = {f.name: f for f in text_string_to_metric_families(metrics_text(periods[2]))}
-    assert broken["medanomaly_period_warnings"].samples[0].value >= 4
+    kinds = {sample.labels["kind"]: sample.value for sample in broken["medanomaly_period_warnings"].samples}
+    assert set(kinds) == set(KINDS)
+    assert kinds["column"] == 2
+    assert kinds["scores"] >= 1
+    assert kinds["refused"] == 0
+    assert sum(kinds.values()) == len(periods[2]["warnings"])
     assert not [s for s in broken["medanomaly_period_auroc"].samples if s.labels["basis"] == "scores"]
 
 
@@ -280,3 +285,29 @@ def test_models_without_a_reference_or_with_another_one_are_refused(models, fold
     known = json.loads((folder / "tabular/reference/manifest.json").read_text())
     assert set(known["models"]) == {"ecdf", "mahalanobis"}
     assert models.reference("tabular").n_cases == 800
+
+
+def test_many_cases_of_one_patient_count_once(models):
+    from medanomaly.monitoring.drift import compare_columns, references
+    from medanomaly.monitoring.drift_reference import one_case_per_patient
+
+    rng = np.random.default_rng(0)
+
+    def visits_of(n, seed):
+        """Twenty visits of each patient, which are nearly alike."""
+        rng = np.random.default_rng(seed)
+        table = pd.DataFrame({"patient": np.repeat([f"p{i}" for i in range(n)], 20)})
+        table["case"] = [f"c{i}" for i in range(len(table))]
+        table["height"] = np.repeat(rng.normal(170, 10, n), 20) + rng.normal(0, 0.1, len(table))
+        return table, one_case_per_patient(table["case"], table["patient"])
+
+    wrong = []
+    for seed in range(20):
+        (before, some), (after, others) = visits_of(60, seed), visits_of(60, 100 + seed)
+        assert before.iloc[some]["patient"].is_unique
+        known = references(before.iloc[some][["height"]])
+        wrong.append(compare_columns(known, after.iloc[others])["p"].item() < 0.05)
+    assert sum(wrong) <= 4
+    shuffled = before.iloc[rng.permutation(len(before))]
+    again = shuffled.iloc[one_case_per_patient(shuffled["case"], shuffled["patient"])]
+    assert set(again["case"]) == set(before.iloc[some]["case"])

@@ -5,6 +5,7 @@ from benchmarks.render.pages import (
     diagnosis,
     environments,
     imaging,
+    operations,
     patients,
     serving,
     signals,
@@ -23,4 +24,5 @@ PAGES: tuple[Page, ...] = (
     validity.PAGE,
     serving.PAGE,
     diagnosis.PAGE,
+    operations.PAGE,
 )

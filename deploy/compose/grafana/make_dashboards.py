@@ -173,7 +173,7 @@ def periods() -> dict[str, Any]:
     """What the monitoring of periods found."""
     holds = "medanomaly_period_p_values_hold"
     panels = [
-        stat("Warnings", 0, "max(medanomaly_period_warnings)", colours=(("green", None), ("red", 1)),
+        stat("Warnings", 0, "sum(medanomaly_period_warnings)", colours=(("green", None), ("red", 1)),
              about="Limits that were crossed in the last period. Its page says which."),
         stat("Time since the last period", 4, "time() - max(medanomaly_period_end_seconds)", "s",
              (("green", None), ("red", 129_600))),
@@ -191,7 +191,9 @@ def periods() -> dict[str, Any]:
         lines("False alarms beyond what is to be expected", (12, 12, 12, 8), "percentunit",
               ("medanomaly_period_false_alarm_excess", PER_MODEL), least=None,
               about="Of the worst group; above 0 more normal cases are flagged than p-values allow."),
-        lines("P-values hold", (0, 20, 24, 6), "short", (holds, PER_MODEL)),
+        lines("P-values hold", (0, 20, 12, 6), "short", (holds, PER_MODEL)),
+        lines("Warnings by what crossed a limit", (12, 20, 12, 6), "short",
+              ("sum by (modality, kind) (medanomaly_period_warnings)", "{{modality}} {{kind}}")),
     ]  # fmt: skip
     about = "What changed from one period to the next: columns, scores, alarms, performance."
     return dashboard("medanomaly-periods", "medanomaly periods", about, "now-90d", "5m", panels)

@@ -1,6 +1,7 @@
 """What new cases are compared with: columns and scores of the calibration cases, sealed beside the models of a modality.
 
-It is a bundle without a model. Values of a column are sealed in ascending order, each column for itself.
+It is a bundle without a model. Values of a column are sealed in ascending order, each column for itself. Of each patient one
+case counts, here and in new cases: tests take cases for independent, and visits or beats of one person are not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ class ModelReference:
 
     Attributes:
         bundle: hash of the model.
-        scores: of all calibration cases.
+        scores: of the calibration cases, one per patient.
         probabilities: of its scores; None where labels are unknown or too few.
     """
 
@@ -42,7 +43,7 @@ class Reference:
     Attributes:
         columns: features of the calibration cases, or facts of how they were taken where models read no features.
         models: name of a model -> its scores.
-        n_cases: calibration cases.
+        n_cases: calibration cases, one per patient.
     """
 
     columns: Sequence[ColumnReference]
@@ -68,6 +69,14 @@ def compared_columns(inputs: Mapping[str, ModelInput], rows: np.ndarray) -> pd.D
     return pd.DataFrame(index=range(len(rows)))
 
 
+def one_case_per_patient(case_id: pd.Series, patient_id: pd.Series) -> np.ndarray:
+    """Ascending positions of one case of each patient, whichever a hash of its id chooses: not always the first visit."""
+    text = case_id.astype("string").to_numpy(dtype=object)
+    order = np.argsort(pd.util.hash_array(text, categorize=False), kind="stable")
+    chosen = ~patient_id.iloc[order].duplicated().to_numpy()
+    return np.sort(order[chosen])
+
+
 def reference_of(
     cases: pd.DataFrame,
     inputs: Mapping[str, ModelInput],
@@ -82,8 +91,9 @@ def reference_of(
         scores: name of a model -> its score table.
         bundles: name of a model -> its bundle.
     """
-    inside = cases["split"].eq("calibration").to_numpy(dtype=bool)
-    mine = cases[inside].set_index("case_id")
+    inside = np.flatnonzero(cases["split"].eq("calibration").to_numpy(dtype=bool))
+    mine = cases.iloc[inside].set_index("case_id")
+    once = one_case_per_patient(cases["case_id"].iloc[inside], cases["patient_id"].iloc[inside])
     models = {}
     for name, bundle in bundles.items():
         of = scores[name].set_index("case_id")["score"].reindex(mine.index).dropna()
@@ -91,14 +101,14 @@ def reference_of(
         labelled = about["label"].notna().to_numpy(dtype=bool)
         models[name] = ModelReference(
             bundle.bundle_hash,
-            ColumnReference.of(SCORE, of),
+            ColumnReference.of(SCORE, of.reindex(mine.index[once])),
             ScoreProbabilities.fit(
                 of[labelled].to_numpy(),
                 about.loc[labelled, "label"].eq(1).to_numpy(dtype=bool),
                 about.loc[labelled, "patient_id"].to_numpy(),
             ),
         )
-    return Reference(references(compared_columns(inputs, np.flatnonzero(inside))), models, len(mine))
+    return Reference(references(compared_columns(inputs, inside[once])), models, len(once))
 
 
 def seal_reference(reference: Reference, modality: str, dataset: str) -> Bundle:

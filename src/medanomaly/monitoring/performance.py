@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import expit, logit, ndtri
 
 from medanomaly.core.errors import InputError
 from medanomaly.evaluation.calibrators import Calibrator, Platt, calibrator_from_dict
@@ -35,6 +35,8 @@ class ScoreProbabilities:
         auroc: of the calibration cases.
         standard_error: of that AUROC.
         n_positive, n_negative: abnormal and normal calibration cases.
+        offset: log-odds that the AUROC of the calibration cases is above the one that the probabilities expect of them. A
+            smooth calibrator fits no score exactly, and what it misses at calibration it misses later.
     """
 
     scores: np.ndarray
@@ -44,6 +46,7 @@ class ScoreProbabilities:
     standard_error: float
     n_positive: int
     n_negative: int
+    offset: float = 0.0
 
     @classmethod
     def fit(
@@ -65,14 +68,17 @@ class ScoreProbabilities:
         places = ndtri((below + until + 1) / (2 * len(ordered) + 2))
         z = np.interp(score, at, places)
         value, variance = auroc_variance(score, positive, patient)
+        calibrator = Platt.fit(z, positive.astype(float))
+        expected = expected_auroc(score, calibrator.apply(z))
         return cls(
             at,
             places,
-            Platt.fit(z, positive.astype(float)),
+            calibrator,
             float(value),
             float(np.sqrt(variance)),
             int(positive.sum()),
             int((~positive).sum()),
+            float(_log_odds(value) - _log_odds(expected)),
         )
 
     def probabilities(self, score: np.ndarray) -> np.ndarray:
@@ -89,6 +95,7 @@ class ScoreProbabilities:
             "standard_error": self.standard_error if np.isfinite(self.standard_error) else None,
             "n_positive": self.n_positive,
             "n_negative": self.n_negative,
+            "offset": self.offset,
         }
 
     @classmethod
@@ -103,7 +110,13 @@ class ScoreProbabilities:
             float("nan") if error is None else error,
             said["n_positive"],
             said["n_negative"],
+            said["offset"],
         )
+
+
+def _log_odds(auroc: float) -> float:
+    # a perfect ranking of few cases is no proof of one
+    return float(logit(np.clip(auroc, 1e-4, 1 - 1e-4)))
 
 
 def expected_auroc(score: np.ndarray, probability: np.ndarray) -> float:
@@ -149,6 +162,8 @@ def estimated_auroc(
     """
     p = known.probabilities(score)
     value = expected_auroc(score, p)
+    if np.isfinite(value):
+        value = float(expit(_log_odds(value) + known.offset))
     ranks = midranks(np.asarray(score, dtype=np.float64))
     rng = np.random.default_rng(seed)
     drawn = []

@@ -127,7 +127,7 @@ def _modality(
     columns = _columns_tables(now)
     return Section(
         now["modality"].capitalize(),
-        f"Compared with {counted(now['n_reference'], f'calibration {noun}')} of the training.",
+        f"Compared with {counted(now['n_reference'], f'calibration {noun}')} of the training, one per patient.",
         tiles=tiles,
         cautions=cautions,
         tables=[table for table in (*tables, *groups, *columns) if table is not None],

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from medanomaly.core.errors import ConfigurationError
+from medanomaly.scoring.periods import KINDS
 
 MODALITY, MODEL = ("modality",), ("modality", "model")
 # name -> what it is, and its labels, none of which names a patient
 METRICS: dict[str, tuple[str, tuple[str, ...]]] = {
     "medanomaly_period_end_seconds": ("End of the last period that was monitored", ()),
-    "medanomaly_period_warnings": ("Limits that were crossed", ()),
+    "medanomaly_period_warnings": ("Limits that were crossed, by what crossed them", ("modality", "kind")),
     "medanomaly_period_cases": ("Cases with a prediction", MODALITY),
     "medanomaly_period_refused_share": ("Share of raw cases that could not be read", MODALITY),
     "medanomaly_period_shifted_columns": ("Columns that are shifted", MODALITY),
@@ -50,9 +51,11 @@ def metrics_text(period: Mapping[str, Any]) -> str:
 
 def _values(period: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...], float]]:
     yield "end_seconds", (), datetime.fromisoformat(period["until"]).timestamp()
-    yield "warnings", (), len(period["warnings"])
+    keys = [one["key"].split(".")[:2] for one in period["warnings"]]
     for of in period["modalities"]:
         modality = (of["modality"],)
+        for kind in KINDS:
+            yield "warnings", (*modality, kind), keys.count([of["modality"], kind])
         yield "cases", modality, of["n_cases"]
         if of["n_read"] is not None:
             yield "refused_share", modality, of["n_refused"] / max(of["n_read"] + of["n_refused"], 1)

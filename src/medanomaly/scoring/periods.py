@@ -20,7 +20,12 @@ from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.core.recipe import Recipe
 from medanomaly.monitoring.batch_shift import check_shift
 from medanomaly.monitoring.drift import SHIFT_COLUMNS, compare_column, compare_columns, holm, shifted
-from medanomaly.monitoring.drift_reference import ModelReference, Reference, compared_columns
+from medanomaly.monitoring.drift_reference import (
+    ModelReference,
+    Reference,
+    compared_columns,
+    one_case_per_patient,
+)
 from medanomaly.monitoring.facts import facts_of
 from medanomaly.monitoring.params import Limits, MonitoringParams
 from medanomaly.monitoring.performance import ScoreProbabilities, estimated_auroc
@@ -35,6 +40,8 @@ if TYPE_CHECKING:
 
 # figures are written with so many digits, so that a period that is measured again gives the same bytes
 _DIGITS = 10
+# what a warning can be about; its key is <modality>.<kind>, and what in particular
+KINDS = ("column", "scores", "validity", "false_alarms", "auroc", "refused")
 CALIBRATION, EARLIER = "calibration", "earlier periods"
 
 
@@ -87,9 +94,9 @@ def period_of(since: str, until: str, now: datetime | None = None) -> tuple[date
 
 
 def period_name(since: datetime, until: datetime) -> str:
-    """As files are called: ``2026-11-01_2026-11-02``, with hours and minutes where it does not begin and end at midnight."""
+    """As files are called: ``2026-11-01_2026-11-02``, with the time where it does not begin and end at midnight."""
     whole = all(moment.time() == time() for moment in (since, until))
-    return "_".join(moment.strftime("%Y-%m-%d" if whole else "%Y-%m-%dT%H%M") for moment in (since, until))
+    return "_".join(moment.strftime("%Y-%m-%d" if whole else "%Y-%m-%dT%H%M%S") for moment in (since, until))
 
 
 def measure_period(models: Models, store: "Store", params: MonitoringParams) -> dict[str, Any]:
@@ -290,7 +297,8 @@ class _Modality:
             about, flagged, alpha, len(calibration), self._limits.min_group_size, self._limits.confidence
         )
         one["validity"], one["capital"] = self._validity(model, about, score)
-        one["scores"] = compare_column(known.scores, pd.Series(score), self._params.bins)
+        once = one_case_per_patient(about["case_id"], about["patient_id"])
+        one["scores"] = compare_column(known.scores, pd.Series(score[once]), self._params.bins)
         one["_score"] = score
         one["_probabilities"], one["learned_from"] = self._probabilities(model, known)
         if one["_probabilities"] is not None:
@@ -360,7 +368,8 @@ class _Modality:
     def _columns(self) -> pd.DataFrame:
         if self._read is None or not self._reference.columns:
             return pd.DataFrame(columns=[*SHIFT_COLUMNS, "shifted"])
-        table = compare_columns(self._reference.columns, self._read.columns, self._params.bins)
+        once = one_case_per_patient(self._read.cases["case_id"], self._read.cases["patient_id"])
+        table = compare_columns(self._reference.columns, self._read.columns.iloc[once], self._params.bins)
         limits = self._limits
         moved = shifted(table, limits.psi, limits.missing, limits.level)
         for row in moved.itertuples():
@@ -434,14 +443,19 @@ class _Modality:
                 f"scores.{one['model']}",
                 f"Scores of {name} are distributed differently (stability index {one['scores']['psi']:.2f}).",
             )
-        for row in one["groups"]:
-            if row["false_alarms"] is not None and row["false_alarms"] > row["expected_high"]:
-                of = f" with {row['group'].replace('=', ' ')}" if row["group"] else ""
-                self._say(
-                    f"false_alarms.{one['model']}.{row['group']}",
-                    f"{name} flags {row['false_alarms']:.1%} of the normal cases{of}, and at most "
-                    f"{row['expected_high']:.1%} was to be expected at {one['alpha']:g}.",
-                )
+        high = [
+            row
+            for row in one["groups"]
+            if row["false_alarms"] is not None and row["false_alarms"] > row["expected_high"]
+        ]
+        # where all cases together are flagged too often, their subgroups are no news; the page lists them
+        for row in high[:1] if high and not high[0]["group"] else high:
+            of = f" with {row['group'].replace('=', ' ')}" if row["group"] else ""
+            self._say(
+                f"false_alarms.{one['model']}.{row['group']}",
+                f"{name} flags {row['false_alarms']:.1%} of the normal cases{of}, and at most "
+                f"{row['expected_high']:.1%} was to be expected at {one['alpha']:g}.",
+            )
         whole = [row for row in one["measured"] if row["metric"] == "auroc" and not row["subgroup"]]
         before = one["earlier_auroc"]
         if whole and before is not None and pd.notna(whole[0]["ci_high"]):

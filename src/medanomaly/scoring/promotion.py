@@ -45,7 +45,7 @@ class GateParams(Params):
         min_group_size: cases from which a subgroup is looked at.
         min_class_size: anomalous and normal cases from which it is.
         refused: largest increase of the share of refused cases.
-        confidence: of the interval of the difference.
+        confidence: that the true difference of AUROC is not below the lower bound; the bound is one-sided.
         n_resamples: bootstrap resamples.
         seed: of the resamples.
     """
@@ -100,13 +100,14 @@ def judge(
     draws = bootstrap(sample, params.n_resamples, params.seed)
     values = draws.metric("auroc")[:, [CHALLENGER, CHAMPION]]
     difference = float(values[0, 0] - values[0, 1])
-    low, high = difference_interval(values, sample, params.confidence)
+    # the lower end of an interval that leaves as much above itself as below
+    low, _ = difference_interval(values, sample, 2 * params.confidence - 1)
     found = [
         Criterion(
             "AUROC",
             bool(low >= params.auroc),
             f"AUROC {values[0, 0]:.3f} instead of {values[0, 1]:.3f}: {difference:+.3f} "
-            f"({params.confidence:.0%} interval {low:+.3f} to {high:+.3f}, at least {params.auroc:+.3f} is needed).",
+            f"(with {params.confidence:.0%} confidence at least {low:+.3f}; {params.auroc:+.3f} is needed).",
             difference,
         )
     ]

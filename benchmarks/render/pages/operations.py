@@ -1,0 +1,69 @@
+"""Operations: what monitoring sees, and which challengers are promoted."""
+
+from benchmarks.render.figures import Figure, having
+from benchmarks.render.page import Page, Section, cited, verdict
+from benchmarks.render.tables import Column, Grid, Listing
+
+
+def summary(figures: dict[str, list[Figure]]) -> list[str]:
+    said = []
+    for f in having(figures["monitoring"], "size", what="verdict on all columns"):
+        said.append(f"A million rows of 50 columns are compared with the training in {cited(f)}.")
+    guesses = sorted(
+        having(figures["monitoring"], "guess", what="mean absolute error"), key=lambda f: f.value
+    )
+    if guesses:
+        said.append(
+            f"On real tables without shift, the AUROC that is estimated without labels is off by {cited(guesses[0])} on the "
+            f"best and {cited(guesses[-1])} on the worst table, on average."
+        )
+    for f in having(figures["retraining"], "gate", gain="+0.02", n="2,000"):
+        said.append(f"Of simulated challengers that are better by 0.02, this share is promoted: {cited(f)}.")
+    return [*said, verdict(figures)]
+
+
+PAGE = Page(
+    "operations",
+    "Operations: what monitoring sees, and which models are promoted",
+    summary,
+    (
+        Section(
+            "Monitoring",
+            "monitoring",
+            "Columns and scores of new cases are compared with the calibration cases. The AUROC without labels follows from "
+            "the scores alone. Sets of ADBench are divided anew 20 times; the new cases come from the same hospital as the "
+            "calibration cases, or a quarter of their features is moved. Brackets hold the range of 95 % of the divisions.",
+            (
+                Listing("A million rows", ("size",)),
+                Grid(
+                    "AUROC without labels",
+                    (("Table", "set"),),
+                    (
+                        Column("Mean absolute error", "guess", where={"what": "mean absolute error"}),
+                        Column("Mean error", "guess", where={"what": "mean error"}),
+                        Column("True value inside the interval", "inside"),
+                        Column("Called valid without shift", "kept"),
+                        Column("Called not valid under shift", "caught"),
+                    ),
+                ),
+                Listing("Columns without change", ("wrong",)),
+            ),
+        ),
+        Section(
+            "Retraining",
+            "retraining",
+            "Pairs of models are simulated 200 times: a champion with an AUROC of 0.85, and a challenger whose scores "
+            "correlate with those of the champion by 0.7. The gate looks at the AUROC, at the calibration error and at "
+            "eleven subgroups. Then a service follows a registry while clients ask without a pause.",
+            (
+                Grid(
+                    "Challengers that are promoted",
+                    (("True difference of AUROC", "gain"),),
+                    (Column("{} patients", "gate", each="n"),),
+                ),
+                Listing("Which condition fails", ("failed",)),
+                Listing("A service that follows", ("follow",)),
+            ),
+        ),
+    ),
+)
