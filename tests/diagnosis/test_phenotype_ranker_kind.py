@@ -184,6 +184,39 @@ def test_reasons_say_what_each_symptom_says_and_who_says_so(model, data):
     assert own.loc["HP:0001631", "reference"]
 
 
+@pytest.mark.parametrize("p_value", [0.01, 0.5, NAN])
+def test_the_page_of_a_patient_lists_the_diseases_that_would_explain_the_symptoms(model, data, p_value):
+    from medanomaly.pipelines.diagnosis.patient_view import show_diseases
+    from medanomaly.reporting.sections import to_json
+
+    patients = data.inputs
+    unread = pd.DataFrame(
+        {"case_id": ["c2", "c5"], "given": ["ataxy", pd.NA], "reason": ["unknown", "other"]}
+    )
+    sections = show_diseases(
+        chosen=patients.cases[patients.cases["case_id"] == "c2"],
+        cases=data.cases,
+        scores=pd.DataFrame({"case_id": ["c2"], "p_value": [p_value]}),
+        bundle=model[1],
+        patients=patients.cases,
+        symptoms=patients.symptoms,
+        unread=unread.astype("string"),
+    )
+    assert list(sections) == ["c2"]
+    section = sections["c2"]
+    assert to_json([section])
+    assert section.title == "Diseases that would explain the symptoms of c2"
+    (table,) = section.tables
+    assert table.rows[0][1].text == "Seizure disease 1"
+    assert "focal-onset seizure" in " ".join(cell.text for cell in table.rows[0])
+    assert {fact.term: list(fact.lines) for fact in section.facts} == {
+        "Looks wrong": ["ataxy: unknown"],
+        "Missing": ["Nothing."],
+    }
+    assert any("looks unlike the patients" in said for said in section.cautions) == (p_value < 0.05)
+    assert ("the share of patients with a known disease" in section.text) == (not np.isnan(p_value))
+
+
 # raw cases
 
 
