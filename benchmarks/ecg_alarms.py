@@ -207,7 +207,7 @@ def ecg_rows(parts: tuple[dict, dict, dict] | None = None) -> list[Result]:
         if "svdb" in known:
             one = judged(new["svdb"], known["svdb"], threshold_of(calibration["svdb"], PARAMS))
             data = (
-                f"one record of svdb, another device, detector and threshold of all of DS1; {asked}; beats beside a "
+                f"one record of svdb, another device, detector and threshold of all of DS1; {asked}; beats next to a "
                 "labelled stretch are not counted"
             )
             rows += _rows(f"threshold of {rule}, svdb", pd.DataFrame([one]), data, judge)

@@ -1,6 +1,6 @@
 """Are p-values valid, is it noticed when they are not, and can it be mended without labels?
 
-Five parts. A check of a batch, on films, ECG and tables: silent whatever share is ill, outspoken at planted shifts that
+Five parts. A check of a batch, on images, ECG and tables: silent whatever share is ill, outspoken at planted shifts that
 double the false alarms. A martingale over a stream. Weighted p-values under shifts of covariates. Anomalies hidden among the
 calibration cases. Thresholds for new patients. Sizes of shifts are chosen on cases that are not measured.
 """
@@ -196,7 +196,7 @@ def stream_of(name: str, taken: dict, sizes: dict) -> list[Result]:
     return rows
 
 
-# films -----------------------------------------------------------------------------------------------------------------
+# images ----------------------------------------------------------------------------------------------------------------
 
 
 def films() -> Source | None:
@@ -242,7 +242,9 @@ def films() -> Source | None:
         "crop": ((0.02, 0.03, 0.04, 0.06, 0.08), crop),
     }
     data = f"chest_xray, official training part, {len(normal)} normal and {len(ill)} abnormal subjects"
-    return Source("films", raw(normal), raw(ill), raw(design), lambda x: image_facts(*x), score, shifts, data)
+    return Source(
+        "images", raw(normal), raw(ill), raw(design), lambda x: image_facts(*x), score, shifts, data
+    )
 
 
 # ECG -------------------------------------------------------------------------------------------------------------------
@@ -474,7 +476,7 @@ def covariate_shifts() -> dict[str, Callable]:
             x[:, 0]
         ) + 0.6 * rng.standard_normal(n)
 
-    return {"age": age, "device gain": gain, "film geometry": geometry}
+    return {"age": age, "device gain": gain, "image geometry": geometry}
 
 
 def mending_rows(n_draws: int = 100, n: int = 500) -> list[Result]:
@@ -561,12 +563,12 @@ def film_mending_rows(seeds: Sequence[int] = range(30, 34)) -> list[Result]:
         judged = {"target": "<= 0.15", "reached": bool(false.mean() <= 0.15)} if method != "none" else {}
         data = f"{len(pairs)} of {len(seeds)} random splits (p-values withheld in the others); limits: smallest and largest"
         rows += [
-            Result(f"mending, films of a {name} site, {method}: false alarms where {ALPHA} is asked", false.mean(), "",
+            Result(f"mending, images of a {name} site, {method}: false alarms where {ALPHA} is asked", false.mean(), "",
                    false.min(), false.max(), data=data, **judged),
-            Result(f"mending, films of a {name} site, {method}: sensitivity", found.mean(), "", found.min(), found.max()),
+            Result(f"mending, images of a {name} site, {method}: sensitivity", found.mean(), "", found.min(), found.max()),
         ]  # fmt: skip
     rows.append(
-        Result("mending, films: effective size of the weighted calibration", float(np.mean(sizes)), "cases", min(sizes),
+        Result("mending, images: effective size of the weighted calibration", float(np.mean(sizes)), "cases", min(sizes),
                max(sizes), data="both sites; below 50 p-values are withheld")
     )  # fmt: skip
     return rows

@@ -252,10 +252,10 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("check", "shift check .+"),
     ),
     "validity": (
-        ("still", r"(?P<set>films|ECG|tables): 'broken' at level 0.05, nothing shifted, (?P<ill>\d+)% ill"),
-        ("shift", r"(?P<set>films|ECG|tables): 'broken' at a shift, (?P<shift>.+), (?P<ill>\d+)% ill"),
+        ("still", r"(?P<set>images|ECG|tables): 'broken' at level 0.05, nothing shifted, (?P<ill>\d+)% ill"),
+        ("shift", r"(?P<set>images|ECG|tables): 'broken' at a shift, (?P<shift>.+), (?P<ill>\d+)% ill"),
         ("unlabelled", ".+ without known abnormal cases, .+"),
-        ("ward", "(?P<set>films|ECG|tables): (?:alarm in a stream|delay of the stream).+"),
+        ("ward", "(?P<set>images|ECG|tables): (?:alarm in a stream|delay of the stream).+"),
         ("stream", "stream, .+"),
         ("mending", "mending, .+"),
         (

@@ -58,8 +58,8 @@ PAGE = Page(
                 Listing(
                     "ECG of patients who were never seen",
                     ("ecg",),
-                    "The threshold of a new patient holds the asked rate in expectation over patients (conformal risk "
-                    "control); that of all recordings together holds it for the calibration patients alone.",
+                    "The threshold of a new patient holds the asked rate in expectation over "
+                    "patients; that of all recordings together holds it for the calibration patients alone.",
                 ),
                 Listing(
                     "Lists that learn from reviews",
