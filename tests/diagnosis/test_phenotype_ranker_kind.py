@@ -107,6 +107,21 @@ def test_who_looks_like_nobody_has_the_higher_score_and_the_parts_of_a_score_add
     assert terms["case_id"].unique().tolist() == ["c9", "c0"]
     sums = terms.groupby("case_id")["contribution"].sum()
     np.testing.assert_allclose(sums[["c9", "c0"]], score[chosen], atol=1e-6)
+    assert not terms["feature"].eq("no observed symptom").any()
+
+
+def test_a_patient_without_an_observed_symptom_is_said_to_have_none(model, knowledge):
+    of, bundle = model
+    scorer = of.open(bundle)
+    table = case_table([("c", "p", "PMID:1", "OMIM:1", "OMIM:1", "F", 3.0, NAN)])
+    patients = read_symptoms(
+        table, written_symptoms([("c", "HP:0001250", True, 1.0, NAN)]), knowledge.ontology
+    )
+    looked = scorer.look(patients)
+    terms = scorer.contributions(patients, looked.rankings, ["c"])
+    assert terms[["feature", "contribution", "value"]].to_numpy().tolist() == [
+        ["no observed symptom", looked.score[0], ""]
+    ]
 
 
 def test_what_cites_a_publication_of_test_is_left_out_of_the_knowledge(data):

@@ -343,6 +343,10 @@ def test_a_booster_that_points_outside_itself_is_refused():
         with pytest.raises(BundleError, match="booster cannot be read"):
             BoostedTrees([text.replace(line, wrong)])
     with pytest.raises(BundleError, match="has no end"):
-        BoostedTrees([text[:200]])
+        BoostedTrees([text.partition("end of trees")[0]])
+    with pytest.raises(BundleError, match="booster cannot be read"):
+        BoostedTrees(["no booster"])
+    with pytest.raises(BundleError, match="different numbers of columns"):
+        BoostedTrees([text, text.replace("max_feature_idx=2", "max_feature_idx=3")])
     with pytest.raises(BundleError, match="reads 3 columns"):
-        BoostedTrees([text]).predict(x[:, :1])
+        BoostedTrees([text]).predict(np.hstack([x, x]))

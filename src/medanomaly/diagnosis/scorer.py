@@ -40,6 +40,8 @@ REASONS = (
 # so many of the first diseases of a case are explained
 EXPLAINED_DISEASES = 5
 OBSERVED = "observed"
+# stands where a case has nothing that a disease could explain
+NONE_OBSERVED = "no observed symptom"
 # so many symptoms to look for next
 ASKED = 5
 
@@ -272,8 +274,10 @@ class SymptomScorer:
             own = ranker.information[case.observed]
             total = float(case.weight @ own) or 1.0
             for term, value in zip(case.observed, case.weight * (own - shared) / total, strict=True):
-                rows.append((place[case.case_id], case.case_id, ranker.names[term], float(value)))
+                rows.append((place[case.case_id], case.case_id, ranker.names[term], float(value), OBSERVED))
+            if not len(case.observed):
+                rows.append((place[case.case_id], case.case_id, NONE_OBSERVED, 1.0, ""))
         rows.sort(key=lambda row: (row[0], -row[3]))
-        table = pd.DataFrame(rows, columns=["place", "case_id", "feature", "contribution"])
-        table = table.assign(model=self.bundle.manifest.name, value=OBSERVED, unit="", exact=True)
+        table = pd.DataFrame(rows, columns=["place", "case_id", "feature", "contribution", "value"])
+        table = table.assign(model=self.bundle.manifest.name, unit="", exact=True)
         return table.assign(usual_low=np.nan, usual_high=np.nan)[list(EXPLANATION_COLUMNS)]

@@ -1,5 +1,7 @@
 """A closer look at the best candidates: what case and disease share in both directions, best and worst symptoms."""
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import sparse
 
@@ -22,6 +24,20 @@ FEATURES = (
     "disease_to_case",
     "excluded_ratio",
 )
+
+
+class Marked(NamedTuple):
+    """What a case has and has not.
+
+    Attributes:
+        marks: (4, terms) float32 of :func:`medanomaly.diagnosis.ranking.kernels.mark_case`.
+        spoken: (terms,) uint8 of the same.
+        about: weight and number of its symptoms, sum of its information, and root of the sum of its squares.
+    """
+
+    marks: np.ndarray
+    spoken: np.ndarray
+    about: tuple[float, float, float, float]
 
 
 class Comparison:
@@ -59,17 +75,11 @@ class Comparison:
             (np.ones(int(kept.sum()), dtype=bool), (above[kept], kind[kept])), shape=ancestors.shape
         )
 
-    def features(self, case, candidates: np.ndarray, of_case) -> np.ndarray:
-        """(candidates, features) float32.
-
-        Args:
-            case: a :class:`CodedCase`.
-            candidates: (k,) columns of diseases.
-            of_case: the :class:`Components` of the case.
-        """
+    def marked(self, case) -> Marked:
+        """What a :class:`CodedCase` has and has not, for :meth:`features`."""
         marks = np.zeros((4, len(self.information)), dtype=np.float32)
         spoken = np.zeros(len(self.information), dtype=np.uint8)
-        above, below, table = self.ancestors, self.below, self.by_disease
+        above, below = self.ancestors, self.below
         mark_case(
             case.observed, case.weight, case.excluded, case.excluded_weight, above.indices, above.indptr,
             below.indices, below.indptr, self.information, marks, spoken,
@@ -81,6 +91,19 @@ class Comparison:
             max(float(own.sum()), 1e-6),
             max(float(np.sqrt(np.square(own).sum())), 1e-6),
         )
+        return Marked(marks, spoken, about)
+
+    def features(self, case, candidates: np.ndarray, of_case, marked: Marked | None = None) -> np.ndarray:
+        """(candidates, features) float32.
+
+        Args:
+            case: a :class:`CodedCase`.
+            candidates: (k,) columns of diseases.
+            of_case: the :class:`Components` of the case.
+            marked: of the case, where it is known already.
+        """
+        marks, spoken, about = marked or self.marked(case)
+        table = self.by_disease
         single = np.zeros((1, len(candidates)), dtype=np.float32)
         if of_case.rows:
             single = np.stack([rows[0].take(candidates) for rows in of_case.rows]) * case.weight[:, None]

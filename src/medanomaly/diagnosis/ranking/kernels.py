@@ -63,10 +63,11 @@ def close_upwards(rows, weight, above, above_from, closed):
 
 
 @njit(nogil=True, cache=True)
-def add_excluded(term, weight, disease, disease_from, log_absent, ratio):
-    """Add what one excluded symptom says against the diseases that have it; ``log_absent`` lies beside ``disease``."""
-    for at in range(disease_from[term], disease_from[term + 1]):
-        ratio[disease[at]] += weight * log_absent[at]
+def add_excluded(terms, weight, disease, disease_from, log_absent, ratio):
+    """Add what excluded symptoms say against the diseases that have them; ``log_absent`` lies beside ``disease``."""
+    for i in range(terms.size):
+        for at in range(disease_from[terms[i]], disease_from[terms[i] + 1]):
+            ratio[disease[at]] += weight[i] * log_absent[at]
 
 
 @njit(nogil=True, cache=True)
@@ -241,22 +242,35 @@ def nearest(own, own_total, known, known_from, total, disease, out):
 
 
 @njit(nogil=True, cache=True)
-def walk_trees(table, root, feature, threshold, left, right, value, out):
+def add_trees(columns, first_node, feature, threshold, kept, first_leaf, value, out):
     """Add to ``out``, (rows,) float64, what each tree says of each row.
 
+    A node whose test fails rules out the leaves on its left; of those that are left at the end, the first one speaks. No
+    step depends on the one before, so all rows take it at once (QuickScorer, Lucchese et al. 2015).
+
     Args:
-        table: (rows, features) float32 without NaN.
-        root: (trees,) first node of each tree; below 0 where the tree is the leaf ``-1 - root``.
-        feature: (nodes,) column that a node looks at.
-        threshold: (nodes,) float32; values up to it go left.
-        left: (nodes,) next node, or ``-1 - leaf``.
-        right: the same.
-        value: (leaves,) float64.
+        columns: (features, rows) float32 without NaN.
+        first_node: (trees + 1,) where the nodes of each tree begin.
+        feature: (nodes,) column that a node tests.
+        threshold: (nodes,) float32; values up to it pass.
+        kept: (nodes,) uint64, bits of the leaves that are not on the node's left, counted from the left.
+        first_leaf: (trees,) where the leaves of each tree begin.
+        value: (leaves,) float64, from the left.
         out: is filled.
     """
-    for tree in range(root.size):
-        for row in range(table.shape[0]):
-            node = root[tree]
-            while node >= 0:
-                node = left[node] if table[row, feature[node]] <= threshold[node] else right[node]
-            out[row] += value[-1 - node]
+    every = ~np.uint64(0)
+    one = np.uint64(1)
+    alive = np.empty(out.size, dtype=np.uint64)
+    for tree in range(first_leaf.size):
+        alive[:] = every
+        for node in range(first_node[tree], first_node[tree + 1]):
+            x, limit, keep = columns[feature[node]], threshold[node], kept[node]
+            for row in range(alive.size):
+                alive[row] &= keep if x[row] > limit else every
+        for row in range(alive.size):
+            # of a binary tree of 15 leaves the first one left is found in a few steps
+            leaf, bits = first_leaf[tree], alive[row]
+            while bits & one == 0:
+                bits >>= one
+                leaf += 1
+            out[row] += value[leaf]

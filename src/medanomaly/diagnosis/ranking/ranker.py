@@ -13,7 +13,7 @@ from medanomaly.core.errors import InputError
 from medanomaly.diagnosis.knowledge.source import Knowledge
 from medanomaly.diagnosis.patients import PatientSymptoms
 from medanomaly.diagnosis.ranking.evidence import Evidence
-from medanomaly.diagnosis.ranking.features import FEATURES, Comparison
+from medanomaly.diagnosis.ranking.features import FEATURES, Comparison, Marked
 from medanomaly.diagnosis.ranking.frequencies import Profiles, profiles
 from medanomaly.diagnosis.ranking.kernels import add_excluded, add_rows, rows_of_term
 from medanomaly.diagnosis.ranking.likelihood import LikelihoodRatios
@@ -76,10 +76,27 @@ class Components(NamedTuple):
     rows: tuple[np.ndarray, ...]
 
 
+class Look(NamedTuple):
+    """A case compared with all n diseases.
+
+    Attributes:
+        scores: (n,) float32, higher = more likely; -inf for a disease of which no symptom is known.
+        candidates: (k,) columns of the diseases that were looked at more closely, the best first.
+        features: (k, ``FEATURES``) float32 of them.
+        marked: what the case has; None where none was looked at.
+    """
+
+    scores: np.ndarray
+    candidates: np.ndarray
+    features: np.ndarray
+    marked: Marked | None
+
+
 def standardised(scores: np.ndarray) -> np.ndarray:
     """Scores minus their mean over their spread; 0 where all are equal."""
-    centred = scores - scores.mean()
-    spread = np.sqrt(np.square(centred).mean())
+    # sums are quicker than means
+    centred = scores - np.add.reduce(scores) / len(scores)
+    spread = np.sqrt(np.add.reduce(np.square(centred)) / len(scores))
     return centred / spread if spread > 0 else np.zeros_like(scores)
 
 
@@ -181,8 +198,9 @@ class Ranker:
         for of_one, weight in zip(rows, case.weight, strict=True):
             add_rows(of_one, weight, ratio, similarity)
         table = self.profiles.frequency
-        for term, weight in zip(case.excluded, case.excluded_weight, strict=True):
-            add_excluded(term, weight, table.indices, table.indptr, self.ratios.log_absent, ratio)
+        add_excluded(
+            case.excluded, case.excluded_weight, table.indices, table.indptr, self.ratios.log_absent, ratio
+        )
         similarity /= max(float(case.weight.sum()), 1e-6)
         return Components(ratio, similarity, rows)
 
@@ -202,16 +220,37 @@ class Ranker:
 
         ``of_case`` may give what :meth:`components` said already.
         """
-        of_case = of_case or self.components(case)
-        plain = self.plain_scores(of_case)
-        if not self.params.looked_at or not len(case.observed):
-            return plain
-        candidates = best_first(plain, self.params.looked_at)[0]
-        closer = self.comparison.features(case, candidates, of_case) @ self.weights
-        # the others keep their order, below all that were looked at
-        plain += closer.min() - plain[candidates].min()
-        plain[candidates] = closer
-        return plain
+        return self.look(case, of_case or self.components(case)).scores
+
+    def look(self, case: CodedCase, of_case: Components) -> Look:
+        """Scores, and how the best diseases compare with the case."""
+        plain, marked = self.plain_scores(of_case), None
+        candidates, features = np.zeros(0, dtype=np.int64), np.zeros((0, len(FEATURES)), dtype=np.float32)
+        if self.params.looked_at and len(case.observed):
+            marked = self.comparison.marked(case)
+            candidates = best_places(plain, self.params.looked_at)
+            features = self.comparison.features(case, candidates, of_case, marked)
+            closer = features @ self.weights
+            # the others keep their order, below all that were looked at
+            plain += closer.min() - plain[candidates].min()
+            plain[candidates] = closer
+        return Look(plain, candidates, features, marked)
+
+    def compared(
+        self, case: CodedCase, candidates: np.ndarray, of_case: Components, look: Look
+    ) -> np.ndarray:
+        """(k, ``FEATURES``) of k candidates, where :meth:`look` compared some of them already."""
+        order = np.argsort(look.candidates)
+        at = np.searchsorted(look.candidates, candidates, sorter=order)
+        inside = np.flatnonzero(at < len(order))
+        same = inside[look.candidates[order[at[inside]]] == candidates[inside]]
+        out = np.empty((len(candidates), len(FEATURES)), dtype=np.float32)
+        out[same] = look.features[order[at[same]]]
+        other = np.ones(len(candidates), dtype=bool)
+        other[same] = False
+        if other.any():
+            out[other] = self.comparison.features(case, candidates[other], of_case, look.marked)
+        return out
 
     def plain_scores(self, of_case: Components) -> np.ndarray:
         """(n,) float32: likelihood ratio plus similarity, each on the scale of its own spread."""
@@ -376,12 +415,19 @@ class Ranker:
 
 def best_first(scores: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Positions of the ``top`` finite scores, the highest first, their ranks with ties against each, and the scores."""
+    best = best_places(scores, top)
+    if not len(best):
+        return best, np.zeros(0, dtype=np.int64), scores[:0]
+    falling = np.sort(-scores[scores >= scores[best[-1]]])
+    return best, np.searchsorted(falling, -scores[best], side="right"), scores[best]
+
+
+def best_places(scores: np.ndarray, top: int) -> np.ndarray:
+    """Positions of the ``top`` finite scores, the highest first."""
     top = min(top, np.count_nonzero(np.isfinite(scores)))
     if top < 1:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64), scores[:0]
+        return np.zeros(0, dtype=np.int64)
     # all that are as high as the last one, so that ties are cut by position and not by chance
     cut = np.partition(scores, len(scores) - top)[len(scores) - top]
     candidates = np.flatnonzero(scores >= cut)
-    falling = np.sort(-scores[candidates])
-    best = candidates[np.argsort(-scores[candidates], kind="stable")][:top]
-    return best, np.searchsorted(falling, -scores[best], side="right"), scores[best]
+    return candidates[np.argsort(-scores[candidates], kind="stable")][:top]

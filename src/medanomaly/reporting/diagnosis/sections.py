@@ -140,7 +140,8 @@ def probabilities(model: str, metrics: pd.DataFrame, judged: pd.DataFrame) -> Se
         size = value.loc["set_size", "value"]
         said += (
             f" The set of diseases holds the diagnosed one in {percent(value.loc['coverage', 'value'])} of the cases "
-            f"(95 % interval {_span(value.loc['coverage'])}) and has {size:.3g} diseases on average."
+            f"(95 % interval {_span(value.loc['coverage'])}) and has {size:.3g} diseases on average; half of the sets have "
+            f"{known['set_size'].median():.3g} or fewer."
         )
         if known["published"].any():
             each = value.loc["publication_coverage"]
