@@ -281,6 +281,8 @@ def recordings() -> Source:
 
     def measured(recording) -> list[float]:
         x = recording.signal[:, 0].astype(float)
+        # where nothing was recorded the signal counts as flat
+        x = np.where(np.isfinite(x), x, np.nanmedian(x))
         rr = np.diff(detect_r_peaks(x, recording.fs)) / recording.fs
         rr = rr if len(rr) > 2 else np.array([0.0, 3.0, 0.0])
         x = x - np.median(x)

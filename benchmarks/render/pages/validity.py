@@ -49,7 +49,8 @@ PAGE = Page(
                     "Anomalies hidden among the calibration cases: false alarms where 0.1 is asked",
                     (("Scores", "set"), ("Hidden, %", "share")),
                     (Column("{}", "hidden", "≈0.1", each="way"),),
-                    "Trimmed: calibration scores that look like anomalies are left out.",
+                    "Trimmed: calibration scores that look like anomalies are left out, which is approximate and has no "
+                    "guarantee.",
                     across=True,
                     keep={"figure": "realised rate at 0.1"},
                 ),
