@@ -12,6 +12,7 @@ from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.models import FitContext, ModelInput, kind
 from medanomaly.core.scores import score_table
 from medanomaly.monitoring.drift_reference import reference_of, seal_reference
+from medanomaly.monitoring.facts import with_facts
 from medanomaly.monitoring.params import MonitoringParams
 from medanomaly.reporting import monitoring as page
 from medanomaly.scoring.models import open_models
@@ -20,6 +21,7 @@ from medanomaly.scoring.period_metrics import METRICS, metrics_text
 from medanomaly.scoring.periods import KINDS, measure_period, period_name, period_of
 from medanomaly.store.schema import prediction
 from medanomaly.store.store import Store
+from medanomaly.tabular.features.record_facts import record_facts
 from medanomaly.tabular.features.record_features import feature_units, fit_features, record_features
 from medanomaly.tabular.table.cleaning import clean_table
 from medanomaly.tabular.table.description import TableSpec
@@ -52,12 +54,13 @@ def folder(tmp_path_factory):
     recipe = fit_features(clean.records, cases, described, learned=clean.learned)
     write_bundle(folder / "tabular" / "recipe", recipe)
     features = record_features(clean.records, cases, described, recipe)
-    data = ModelInput(cases, features, {"units": feature_units(described, clean.summary["columns"])})
+    about = {"units": feature_units(described, clean.summary["columns"])}
+    data = ModelInput(cases, features, about, record_facts(cases, features))
     bundles, scores = {}, {}
     for name in ("ecdf", "mahalanobis"):
         of = kind(name)
         context = FitContext(name, "tabular", stamp={"recipe": recipe.bundle_hash})
-        bundles[name], _ = of.fit(data, of.params.model_validate({}), context)
+        bundles[name] = with_facts(of.fit(data, of.params.model_validate({}), context)[0], data)
         scores[name] = score_table(cases, of.open(bundles[name]).score(features), name, None)
         write_bundle(folder / "tabular" / name, bundles[name])
     reference = reference_of(cases, {"features": data}, scores, bundles)
@@ -165,6 +168,11 @@ def test_under_shift_columns_are_named_and_the_estimate_is_not_valid(periods):
     assert "stability index" in said["tabular.column.potassium"]
     assert "missing in 20% of the cases" in said["tabular.column.sodium"]
     assert not model_of(periods[2])["estimated"]["holds"]
+    assert model_of(periods[2])["validity"]["verdict"] == "broken"
+    assert "tabular.validity.ecdf" in keys
+    # the martingale over facts, case after case
+    assert "Facts of tabular cases drift" in said["tabular.validity.ecdf.order"]
+    assert model_of(periods[0])["capital"] < 100
 
 
 def test_alarm_rates_are_told_by_subgroup_with_intervals(periods):

@@ -30,7 +30,7 @@ from medanomaly.monitoring.facts import facts_of
 from medanomaly.monitoring.params import Limits, MonitoringParams
 from medanomaly.monitoring.performance import ScoreProbabilities, estimated_auroc
 from medanomaly.monitoring.performance_labels import alarm_rates, labelled_by_choice, measured
-from medanomaly.monitoring.stream_shift import NuisanceDirections, ShiftMartingale
+from medanomaly.monitoring.stream_shift import ALARM, NuisanceDirections, ShiftMartingale
 from medanomaly.scoring.batch_sources import ROWS, parts
 from medanomaly.scoring.kept_records import KeptRecords
 from medanomaly.scoring.models import Models, OpenModel
@@ -437,6 +437,12 @@ class _Modality:
         if one["validity"] is not None and one["validity"]["verdict"] == "broken":
             self._say(
                 f"validity.{one['model']}", f"P-values of {name} do not hold: {one['validity']['reason']}."
+            )
+        if one["capital"] is not None and one["capital"] >= ALARM:
+            self._say(
+                f"validity.{one['model']}.order",
+                f"Facts of {self._name} cases drift within the period: a bet against those of {name} grew "
+                f"{one['capital']:,.0f} times, which happens in at most 1 % of quiet periods.",
             )
         if one["scores"] is not None and self._scores_shifted(one):
             self._say(
