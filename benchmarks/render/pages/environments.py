@@ -16,7 +16,7 @@ GROUPS = {
         "eicu",
     ),
     "Signals": ("synthetic signals", "mitbih", "svdb", "ecg5000", "ucr"),
-    "Images": ("synthetic imaging",),
+    "Images": ("synthetic imaging", "medmnist"),
 }
 METRICS = {
     "auroc": ("AUROC", HIGHER),
