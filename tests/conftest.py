@@ -100,6 +100,11 @@ def postgresql():
     shutil.rmtree(folder)
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Files and long texts are named by their argument: processes must agree on the names, and a new file has a new UID."""
+    return argname if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 100) else None
+
+
 # before the hook of xdist, which reads the groups
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
