@@ -4,7 +4,7 @@
 const diagnosis = (() => {
   const TYPING_MS = 120, FOUND = 8, DISEASES = 10, SHOWN_FOR = 3, SHOWN_UNREAD = 12;
   const findings = new Map();
-  let found = [], foundFor = "", active = -1, searched = 0, timer = null;
+  let found = [], foundFor = "", active = -1, searched = 0, timer = null, leaving = null;
 
   // ---- terms while somebody types
 
@@ -27,7 +27,9 @@ const diagnosis = (() => {
       if (found.length) add(found[Math.max(active, 0)], excluded);
     } else if (event.key === "Escape") close();
   });
-  box.addEventListener("blur", () => setTimeout(close, 200));
+  box.addEventListener("blur", () => { leaving = setTimeout(close, 200); });
+  // whoever comes back at once goes on typing
+  box.addEventListener("focus", () => clearTimeout(leaving));
 
   async function search() {
     const mine = ++searched, typed = box.value.trim();
