@@ -46,6 +46,21 @@ def asked(client, records, verb="score", request=None, **more):
     return answer.json()
 
 
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "nothing is stored"),
+        ({"store": True}, "answers are stored, with ids that only its key can tell"),
+        ({"store": True, "keep_records": True}, "records and answers are stored"),
+    ],
+)
+def test_the_page_says_what_stays(models, url, settings, said):
+    with client_of(models, **settings | ({"store": url} if "store" in settings else {})) as client:
+        page = client.get("/").text
+    assert f"Data go to this service and nowhere else; {said}." in page
+    assert page.count("stored") == 1
+
+
 def test_an_answer_is_in_the_store_when_it_is_given(stored):
     client, store = stored
     found = asked(client, RECORD)

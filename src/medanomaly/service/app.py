@@ -75,7 +75,7 @@ def create_app(models: Models | Path | str, settings: Settings | None = None) ->
     add_reviews(routes, service)
     add_predict(routes, service)
     add_inference(routes, service)
-    add_page(app)
+    add_page(app, settings)
     _add_problems(app)
     _describe_keys(app)
     build = app.build_middleware_stack

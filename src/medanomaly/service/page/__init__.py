@@ -6,6 +6,8 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from medanomaly.service.settings import Settings
+
 FILES = {
     "/": ("index.html", "text/html"),
     "/page.css": ("page.css", "text/css"),
@@ -19,10 +21,25 @@ POLICY = (
 )
 
 
-def add_page(app: FastAPI) -> None:
+# what stands in index.html where nothing is stored
+NOTHING = "nothing is stored"
+
+
+def stored(settings: Settings) -> str:
+    """What the page says of data that stay: nothing, answers, or raw records too."""
+    if settings.store is None:
+        return NOTHING
+    if settings.keep_records:
+        return "records and answers are stored"
+    return "answers are stored, with ids that only its key can tell"
+
+
+def add_page(app: FastAPI, settings: Settings) -> None:
     """Register the page."""
     for path, (name, kind) in FILES.items():
         content = (Path(__file__).parent / name).read_bytes()
+        if path == "/":
+            content = content.replace(NOTHING.encode(), stored(settings).encode())
         app.add_api_route(path, _file(content, kind), methods=["GET"], include_in_schema=False)
 
 
