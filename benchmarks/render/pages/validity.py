@@ -3,6 +3,7 @@
 from benchmarks.render.figures import Figure, having
 from benchmarks.render.page import Page, Section, cited, verdict
 from benchmarks.render.tables import HIGHER, Column, Grid, Listing
+from medanomaly.reporting.wording import joined
 
 
 def summary(figures: dict[str, list[Figure]]) -> list[str]:
@@ -12,7 +13,7 @@ def summary(figures: dict[str, list[Figure]]) -> list[str]:
     shift = min(having(figures["validity"], "shift"), key=lambda f: f.value)
     sets = list(dict.fromkeys(f.part("set") for f in having(figures["validity"], "still")))
     return [
-        f"Batches of {' and '.join(sets)} were checked for a shift, with up to 60 % abnormal cases in them.",
+        f"Batches of {joined(sets)} were checked for a shift, with up to 60 % abnormal cases in them.",
         f"Where nothing had shifted the check spoke in at most {cited(still)} of the batches, at a level of 0.05.",
         f"At shifts of the size that doubles the false alarms it spoke in at least {cited(shift)} of them.",
         verdict(figures),
