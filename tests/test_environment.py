@@ -1,5 +1,6 @@
 """What an environment of ``conf`` wants, and that it is what its session gets: modalities, cases, models."""
 
+import re
 import subprocess
 import sys
 import tarfile
@@ -500,3 +501,8 @@ def test_kedro_viz_draws_the_environment_that_it_was_asked_for_in_layers(env):
     }
     # layers that follow each other both ways are not drawn at all
     assert not {pair for pair in after if pair[0] != pair[1] and pair[::-1] in after}
+
+
+def test_the_readme_counts_the_nodes_of_a_run():
+    said = re.findall(r"^\[\d+/(\d+)\]", (ROOT / "README.md").read_text(), flags=re.M)
+    assert set(map(int, said)) == {len(build(environment(None), "__default__").nodes)}

@@ -6,7 +6,9 @@ import pandas as pd
 from medanomaly.core.bundle import make_bundle, write_bundle
 from medanomaly.core.models import FitContext, ModelInput, kind
 from medanomaly.core.recipe import open_recipe
+from medanomaly.monitoring.facts import with_facts
 from medanomaly.scoring.models import Models, OpenModel
+from medanomaly.tabular.features.record_facts import record_facts
 from medanomaly.tabular.features.record_features import feature_units, fit_features, record_features
 from medanomaly.tabular.table.cleaning import clean_table
 from medanomaly.tabular.table.description import TableSpec
@@ -66,6 +68,22 @@ class _Scorer:
 
     def __init__(self, bundle):
         self.bundle = bundle
+
+
+def sealed_with_facts(folder, raw, in_train):
+    """Recipe and one detector of visits with the facts of its calibration records, in a folder; returns the folder."""
+    spec = TableSpec.model_validate(SPEC | {"columns": {"when": {"kind": "time"}}})
+    clean = clean_table(raw, spec)
+    cases = clean.cases.assign(split=np.where(in_train, "train", "calibration"))
+    recipe = fit_features(clean.records, cases, spec, learned=clean.learned)
+    features = record_features(clean.records, cases, spec, recipe)
+    data = ModelInput(cases, features, {}, record_facts(cases, features))
+    of = kind("ecdf")
+    context = FitContext("ecdf", "tabular", stamp={"recipe": recipe.bundle_hash})
+    bundle, _ = of.fit(data, of.params.model_validate({}), context)
+    write_bundle(folder / "tabular" / "recipe", recipe)
+    write_bundle(folder / "tabular" / "ecdf", with_facts(bundle, data))
+    return folder
 
 
 def without_training(recipe, reads):

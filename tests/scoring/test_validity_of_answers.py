@@ -2,17 +2,12 @@
 
 import numpy as np
 import pytest
-from tests.scoring.small_models import SPEC, visits
+from tests.scoring.small_models import sealed_with_facts, visits
 
-from medanomaly.core.bundle import read_bundle, write_bundle
-from medanomaly.core.models import FitContext, ModelInput, kind
-from medanomaly.monitoring.facts import facts_of, with_facts
+from medanomaly.core.bundle import read_bundle
+from medanomaly.monitoring.facts import facts_of
 from medanomaly.scoring.batches import score_batch
 from medanomaly.scoring.models import open_models
-from medanomaly.tabular.features.record_facts import record_facts
-from medanomaly.tabular.features.record_features import fit_features, record_features
-from medanomaly.tabular.table.cleaning import clean_table
-from medanomaly.tabular.table.description import TableSpec
 
 
 @pytest.fixture(scope="module")
@@ -23,18 +18,7 @@ def folder(tmp_path_factory):
     raw.loc[raw["outcome"].eq("ill"), "potassium"] = (
         raw["potassium"].astype(float).add(2).round(2).astype(str)
     )
-    spec = TableSpec.model_validate(SPEC | {"columns": {"when": {"kind": "time"}}})
-    clean = clean_table(raw, spec)
-    cases = clean.cases.assign(split=np.where(np.arange(800) // 4 % 2, "train", "calibration"))
-    recipe = fit_features(clean.records, cases, spec, learned=clean.learned)
-    features = record_features(clean.records, cases, spec, recipe)
-    data = ModelInput(cases, features, {}, record_facts(cases, features))
-    of = kind("ecdf")
-    context = FitContext("ecdf", "tabular", stamp={"recipe": recipe.bundle_hash})
-    bundle, _ = of.fit(data, of.params.model_validate({}), context)
-    write_bundle(folder / "tabular" / "recipe", recipe)
-    write_bundle(folder / "tabular" / "ecdf", with_facts(bundle, data))
-    return folder
+    return sealed_with_facts(folder, raw, np.arange(800) // 4 % 2)
 
 
 def batch(seed, **change):

@@ -3,18 +3,11 @@
 import numpy as np
 import pytest
 
-from medanomaly.core.bundle import write_bundle
-from medanomaly.core.models import FitContext, ModelInput, kind
 from medanomaly.core.recipe import PlainCase
-from medanomaly.monitoring.facts import with_facts
 from medanomaly.scoring.models import open_models
 from medanomaly.service.metrics import Metrics
 from medanomaly.service.stream_watch import TOGETHER, StreamWatch
-from medanomaly.tabular.features.record_facts import record_facts
-from medanomaly.tabular.features.record_features import fit_features, record_features
-from medanomaly.tabular.table.cleaning import clean_table
-from medanomaly.tabular.table.description import TableSpec
-from tests.scoring.small_models import SPEC, visits
+from tests.scoring.small_models import sealed_with_facts, visits
 from tests.service.conftest import client_of
 
 
@@ -23,18 +16,7 @@ def models(tmp_path_factory):
     """A detector of visits with the facts of its calibration records; one record per patient."""
     folder = tmp_path_factory.mktemp("models")
     raw = visits(800).assign(patient=lambda table: table["id"])
-    spec = TableSpec.model_validate(SPEC | {"columns": {"when": {"kind": "time"}}})
-    clean = clean_table(raw, spec)
-    cases = clean.cases.assign(split=np.where(np.arange(800) % 2, "train", "calibration"))
-    recipe = fit_features(clean.records, cases, spec, learned=clean.learned)
-    features = record_features(clean.records, cases, spec, recipe)
-    data = ModelInput(cases, features, {}, record_facts(cases, features))
-    of = kind("ecdf")
-    context = FitContext("ecdf", "tabular", stamp={"recipe": recipe.bundle_hash})
-    bundle, _ = of.fit(data, of.params.model_validate({}), context)
-    write_bundle(folder / "tabular" / "recipe", recipe)
-    write_bundle(folder / "tabular" / "ecdf", with_facts(bundle, data))
-    return open_models(folder)
+    return open_models(sealed_with_facts(folder, raw, np.arange(800) % 2))
 
 
 def records(n, seed, move=0.0):

@@ -35,6 +35,7 @@ def alarm_episodes(
     from medanomaly.signals.alarms.beat_alarms import (
         alarm_threshold,
         calibration_scores,
+        cost_at,
         pooled_threshold,
         promised,
         recording_episodes,
@@ -53,28 +54,13 @@ def alarm_episodes(
         "patients": watched_patients(calibration),
         "promised": promised(watched_patients(calibration), params),
         "most": params.most,
-        "pooled": _cost([a for a, _ in tested], pooled_threshold(calibration, params), params),
+        "pooled": cost_at([a for a, _ in tested], pooled_threshold(calibration, params), params),
         "hours": {a.record: a.hours for a, _ in tested},
         # of a recording that is divided in time, the test part alone
         "spans": {a.record: list(a.span) for a, _ in tested},
         "events": _events(tested, threshold, params, evaluation, run),
     }
     return pd.concat(episodes, ignore_index=True), burden
-
-
-def _cost(
-    tested: list["RecordingAlarms"], threshold: float, params: EpisodeParams
-) -> dict[str, float | None]:
-    """What another threshold would cost: false episodes per hour, and the share of abnormal beats above it."""
-    hours = sum(a.hours for a in tested)
-    abnormal = sum(int(((a.label == 1) & np.isfinite(a.score)).sum()) for a in tested)
-    found = sum(int(((a.label == 1) & (np.nan_to_num(a.score) > threshold)).sum()) for a in tested)
-    false = sum(a.false_episodes(threshold, params.gap_s) for a in tested)
-    return {
-        "threshold": threshold,
-        "false_per_hour": false / hours if hours else None,
-        "beats": found / abnormal if abnormal else None,
-    }
 
 
 def _alarms(

@@ -185,6 +185,21 @@ def pooled_threshold(calibration: Sequence[RecordingAlarms], params: EpisodePara
     return _lowest_held(grid, rates.T @ hours / hours.sum() <= params.per_hour)
 
 
+def cost_at(
+    tested: Sequence[RecordingAlarms], threshold: float, params: EpisodeParams
+) -> dict[str, float | None]:
+    """What a threshold costs: false episodes per hour, and the share of abnormal beats above it."""
+    hours = sum(a.hours for a in tested)
+    abnormal = sum(int(((a.label == 1) & np.isfinite(a.score)).sum()) for a in tested)
+    found = sum(int(((a.label == 1) & (np.nan_to_num(a.score) > threshold)).sum()) for a in tested)
+    false = sum(a.false_episodes(threshold, params.gap_s) for a in tested)
+    return {
+        "threshold": threshold,
+        "false_per_hour": false / hours if hours else None,
+        "beats": found / abnormal if abnormal else None,
+    }
+
+
 def watched_patients(calibration: Sequence[RecordingAlarms]) -> int:
     """Number of patients of whom any good signal was watched."""
     return len(_hours_by_patient(calibration))
