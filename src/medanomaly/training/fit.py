@@ -92,7 +92,7 @@ def fit(
     if resumed:
         logger.info("resuming after epoch %d of at most %d", resumed, params.max_epochs)
     if not keeper.finished:
-        with seeded(seed), _quiet(), _torch_flags():
+        with seeded(seed), _quiet(), _torch_flags(params.threads):
             _run(module, train, validation, params, precision, seed, keeper, list(loggers))
     module.cpu().load_state_dict(keeper.best_weights)
     module.eval()
@@ -205,13 +205,17 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _torch_flags() -> Iterator[None]:
-    """Restore the flags that Lightning sets for the whole process."""
+def _torch_flags(threads: int) -> Iterator[None]:
+    """So many threads (0: as before), and the flags that Lightning sets for the whole process as they were afterwards."""
+    before = torch.get_num_threads()
     deterministic, benchmark = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
     precision = torch.get_float32_matmul_precision()
+    if threads:
+        torch.set_num_threads(threads)
     try:
         yield
     finally:
+        torch.set_num_threads(before)
         torch.use_deterministic_algorithms(deterministic)
         torch.backends.cudnn.benchmark = benchmark
         torch.set_float32_matmul_precision(precision)

@@ -24,6 +24,8 @@ class TrainingParams(Params):
         accelerator: ``auto``, ``cpu``, ``gpu`` or another of Lightning's.
         devices: number of devices, or of processes on a CPU.
         strategy: ``ddp`` for several devices.
+        threads: of the processor, 0 for as many as torch takes. A small network is not faster with two, they wait for each
+            other. Weights trained with another number of threads differ in their last digits.
         deterministic: use only reproducible operations; without it a GPU may be faster.
         channels_last: memory layout that convolutions prefer; for networks of images only. On a GPU it is chosen
             automatically where it helps.
@@ -38,5 +40,6 @@ class TrainingParams(Params):
     accelerator: str = "auto"
     devices: int = Field(1, ge=1)
     strategy: str = "auto"
+    threads: int = Field(0, ge=0)
     deterministic: bool = True
     channels_last: bool = False

@@ -105,8 +105,8 @@ def _applicable(r: ModalityResults) -> dict[str, Callable[[], str]]:
         if any(metric_row(r.metrics, r.leading, "auroc", group) is not None for group in groups):
             drawings["subgroups"] = partial(subgroup_forest, r.metrics, r.leading, r.alpha)
     if r.explanations is not None:
-        explained = r.explanations.loc[r.explanations["model"] == r.leading, "case_id"]
-        ordered = [case for case in r.most_unusual["case_id"] if case in set(explained)]
+        explained = set(r.explanations.loc[r.explanations["model"] == r.leading, "case_id"])
+        ordered = [case for case in r.most_unusual["case_id"] if case in explained]
         for rank, case_id in enumerate(ordered[:EXPLAINED_CASES], start=1):
             drawings[f"{EXPLAINED}{rank}"] = partial(
                 explanation_bars, r.explanations, case_id, r.leading, case_name=r.case_name(case_id)

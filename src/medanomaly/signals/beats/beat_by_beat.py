@@ -170,16 +170,22 @@ def counts(matrix: pd.DataFrame) -> dict[str, tuple[int, int]]:
     Returns:
         ``name -> (numerator, denominator)`` for every name of :data:`STATISTICS`.
     """
-    m, beats, tests = matrix, list(CLASSES), [c.lower() for c in CLASSES]
-    both = int(m.loc[beats, tests].to_numpy().sum())
-    missed = int(m.loc[beats, ["o", "x"]].to_numpy().sum())
-    extra = int(m.loc[["O", "X"], tests].to_numpy().sum())
-    veb, sveb = int(m.loc["V", "v"]), int(m.loc["S", "s"])
-    veb_missed = int(m.loc["V"].drop("v").sum())
-    sveb_missed = int(m.loc["S"].drop("s").sum())
-    veb_false = int(m.loc[["N", "S", "O", "X"], "v"].sum())
-    sveb_false = int(m.loc[["N", "V", "F", "O", "X"], "s"].sum())
-    not_veb = int(m.loc[["N", "S", "F", "Q", "O", "X"], ["n", "s", "f", "q"]].to_numpy().sum())
+    # plain numbers: a matrix per record and class is counted, and a look-up by label takes longer than the sum
+    m = {
+        row: dict(zip(matrix.columns, values, strict=True))
+        for row, values in zip(matrix.index, matrix.to_numpy().tolist(), strict=True)
+    }
+
+    def total(rows: str, columns: str) -> int:
+        return int(sum(m[row][column] for row in rows for column in columns))
+
+    beats, tests = "".join(CLASSES), "".join(CLASSES).lower()
+    both, missed, extra = total(beats, tests), total(beats, "ox"), total("OX", tests)
+    veb, sveb = total("V", "v"), total("S", "s")
+    every = "".join(matrix.columns)
+    veb_missed, sveb_missed = total("V", every) - veb, total("S", every) - sveb
+    veb_false, sveb_false = total("NSOX", "v"), total("NVFOX", "s")
+    not_veb = total("NSFQOX", "nsfq")
     return {
         "qrs_sensitivity": (both, both + missed),
         "qrs_ppv": (both, both + extra),
@@ -220,7 +226,8 @@ def record_table(
     if not matrices:
         raise InputError("there is no record to report", remedy="Give one matrix or more.")
     names = list(matrices)
-    hits = np.array([[counts(matrices[r])[s] for s in STATISTICS] for r in names], dtype=float)
+    counted = [counts(matrices[r]) for r in names]
+    hits = np.array([[of[s] for s in STATISTICS] for of in counted], dtype=float)
     beats = np.array([matrices[r].loc[list(CLASSES)].sum(axis=1) for r in names])
     with np.errstate(invalid="ignore"):
         ratio = hits[..., 0] / hits[..., 1]
