@@ -403,7 +403,7 @@ def test_every_kind_says_what_it_is_reads_and_takes(name):
 
 
 def test_every_block_that_comes_with_the_project_validates_by_its_kind():
-    models = yaml.safe_load((ROOT / "conf/base/parameters/models.yml").read_text())["models"]
+    models = ConfigLoader(str(ROOT / "conf"), env="base", **CONFIG_LOADER_ARGS)["parameters"]["models"]
     for blocks in models.values():
         for block in blocks.values():
             assert kind(block["kind"]).params.model_validate(block).kind == block["kind"]

@@ -185,6 +185,10 @@ def _file_state(dataset: Any) -> str:
         path = Path(str(value)) if key in ("filepath", "folder", "url") else None
         if path is None:
             options[key] = value
+        elif getattr(dataset, "_protocol", "file") != "file":
+            # in object storage: its address, size and time or entity tag
+            known = dataset._fs.exists(str(value))
+            options[key] = [str(value), dataset._fs.ukey(str(value)) if known else None]
         elif path.is_file():
             files.append(path)
         elif path.is_dir():

@@ -1,5 +1,6 @@
 """What commands write: tables for people, JSON for programs, progress while something takes long."""
 
+import os
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,12 +17,27 @@ if TYPE_CHECKING:
 # width of tables that go to a file or another program
 WIDTH = 140
 
+
+class FolderOrUrl(click.Path):
+    """A folder; one of object storage is brought here first, and again only what changed there."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The local folder."""
+        if "://" not in str(value):
+            return super().convert(value, param, ctx)
+        from medanomaly.core.object_storage import fetched_folder
+
+        return fetched_folder(
+            str(value), os.environ.get("MEDANOMALY_CACHE", Path.home() / ".cache" / "medanomaly")
+        )
+
+
 folder_of_models = click.option(
     "--models",
     "folder",
     required=True,
-    type=click.Path(path_type=Path),
-    help="Folder of trained models: 06_models/<data set> of a run, or one bundle in it.",
+    type=FolderOrUrl(path_type=Path),
+    help="Folder of trained models: 06_models/<data set> of a run, or one bundle in it; s3://... with the extra s3.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Answer with JSON alone.")
 
