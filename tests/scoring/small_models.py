@@ -7,7 +7,8 @@ from medanomaly.core.bundle import make_bundle, write_bundle
 from medanomaly.core.models import FitContext, ModelInput, kind
 from medanomaly.core.recipe import open_recipe
 from medanomaly.monitoring.facts import with_facts
-from medanomaly.scoring.models import Models, OpenModel
+from medanomaly.scoring.model_answers import OpenModel
+from medanomaly.scoring.models import Models
 from medanomaly.tabular.features.record_facts import record_facts
 from medanomaly.tabular.features.record_features import feature_units, fit_features, record_features
 from medanomaly.tabular.table.cleaning import clean_table
