@@ -87,6 +87,15 @@ def sealed_with_facts(folder, raw, in_train):
     return folder
 
 
+def sealed_with_illness(folder):
+    """As :func:`sealed_with_facts`, with 100 normal and 100 abnormal calibration records; returns the folder."""
+    raw = visits(800).assign(outcome=np.where(np.arange(800) % 4 < 2, "well", "ill"))
+    raw.loc[raw["outcome"].eq("ill"), "potassium"] = (
+        raw["potassium"].astype(float).add(2).round(2).astype(str)
+    )
+    return sealed_with_facts(folder, raw, np.arange(800) // 4 % 2)
+
+
 def without_training(recipe, reads):
     """A model on what a recipe of images or signals reads."""
     modality = recipe.manifest.modality

@@ -23,6 +23,8 @@ from medanomaly.scoring.models import Models
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from medanomaly.evaluation.reweighting import Weighting
+
 # patients whose facts are compared with those of calibration, chosen by a hash of their ids
 MOST_COMPARED = 5000
 # refused cases and notes that a summary shows; the output lists all cases
@@ -47,6 +49,7 @@ class BatchSummary:
         n_flagged: model -> flagged cases.
         refused: ``case_id`` and ``reason`` of the first refused cases.
         shift: model -> verdict and reason: whether its p-values hold for these cases together.
+        weighted: model -> how its calibration was weighted, where that was asked for.
         notes: sentences about all cases.
         n_stored: predictions that are new in the store.
         n_resumed: parts that an earlier run had finished.
@@ -61,6 +64,7 @@ class BatchSummary:
     n_flagged: Mapping[str, int]
     refused: pd.DataFrame
     shift: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    weighted: "Mapping[str, Weighting]" = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     n_stored: int = 0
     n_resumed: int = 0
@@ -77,6 +81,11 @@ class BatchSummary:
             "n_flagged": dict(self.n_flagged),
             "refused": self.refused.to_dict("records"),
             "p_values_hold": {model: dict(verdict) for model, verdict in self.shift.items()},
+            **(
+                {"weighted": {name: of.to_dict() for name, of in self.weighted.items()}}
+                if self.weighted
+                else {}
+            ),
             "notes": list(self.notes),
             "n_stored": self.n_stored,
             "n_resumed": self.n_resumed,
@@ -171,13 +180,20 @@ class BatchFolder:
         _written(self._part(i), lambda path: pq.write_table(made, path))
 
     def finish(
-        self, models: Models, modality: str, batch: str, n_stored: int, resumed: int, started: float
+        self,
+        models: Models,
+        modality: str,
+        batch: str,
+        weightings: "Mapping[str, Weighting]",
+        n_stored: int,
+        resumed: int,
+        started: float,
     ) -> BatchSummary:
         """All parts as one file, and what is in it."""
         import pyarrow.parquet as pq
 
         found = [self._part(i) for i in range(self.n_finished)]
-        notes: dict[str, None] = {}
+        notes = {f"P-values of {name} {of.in_words}.": None for name, of in weightings.items()}
         independent, refused, n_refused = True, [], 0
         scores: dict[str, list[np.ndarray]] = {}
         flagged: dict[str, int] = {}
@@ -215,6 +231,7 @@ class BatchFolder:
             n_flagged=flagged,
             refused=shown.rename(columns={"reasons": "reason"}),
             shift=_shift(models, modality, scores, taken) if independent else {},
+            weighted=dict(weightings),
             notes=tuple(notes)[:SHOWN],
             n_stored=n_stored,
             n_resumed=resumed,

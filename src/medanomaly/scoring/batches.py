@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +17,17 @@ import pandas as pd
 from medanomaly import __version__
 from medanomaly.core.conformal import checked_alpha
 from medanomaly.core.errors import ConfigurationError, MedanomalyError
+from medanomaly.core.recipe import ReadCases
 from medanomaly.scoring.answers import REFUSED, Answers
 from medanomaly.scoring.batch_output import BatchFolder, BatchSummary, ScoredPart
 from medanomaly.scoring.batch_sources import ROWS, Part, fingerprint, parts
+from medanomaly.scoring.batch_weighting import batch_weightings
 from medanomaly.scoring.kept_records import KeptRecords
 from medanomaly.scoring.models import Models
 from medanomaly.tabular.recipe import TableRecipe
 
 if TYPE_CHECKING:
+    from medanomaly.evaluation.reweighting import Weighting
     from medanomaly.store.store import Store
 
 ENDINGS = (".csv", ".parquet")
@@ -42,6 +46,7 @@ def score_batch(
     names: Collection[str] | None = None,
     progress: Callable[[int], None] | None = None,
     workers: int | None = None,
+    reweight: bool = False,
 ) -> BatchSummary:
     """Score a file or a folder, and write the answers to a file and, where one is given, to a store.
 
@@ -64,6 +69,8 @@ def score_batch(
         names: of the models that are asked; None asks all of this modality.
         progress: called after each part with the number of rows, recordings or images done.
         workers: threads that score parts of a table side by side; each holds a part. None: one per processor, at most 4.
+        reweight: weight the calibration cases so that they are taken as those of the whole batch are, as of
+            :meth:`Models.score`. The source is read twice.
 
     Raises:
         DataNotFoundError: there is no such source.
@@ -94,7 +101,7 @@ def score_batch(
         "explain": explain,
         "rows": chunk_rows or ROWS[modality],
         "version": __version__,
-    }
+    } | ({"reweight": True} if reweight else {})
     batch = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
     opened = _opened(store)
     runner = _Runner(models, modality, None if names is None else asked, alpha, explain, opened, batch)
@@ -103,6 +110,8 @@ def score_batch(
         workers = 1
     try:
         with BatchFolder(destination, batch, settings) as folder:
+            if reweight:
+                runner.weight(parts(recipe, source, settings["rows"]))
             resumed, done = folder.n_finished, 0
             for i, (part, scored) in enumerate(
                 runner.run(parts(recipe, source, settings["rows"]), resumed, workers)
@@ -112,7 +121,9 @@ def score_batch(
                     folder.write(i, scored)
                 if progress is not None:
                     progress(done)
-            return folder.finish(models, modality, batch, runner.n_stored, resumed, started)
+            return folder.finish(
+                models, modality, batch, runner.weightings, runner.n_stored, resumed, started
+            )
     finally:
         if opened is not None and opened is not store:
             opened.close()
@@ -144,6 +155,20 @@ class _Runner:
         self._recipe = models.recipe(modality=modality)
         self._kept = KeptRecords(store, self._recipe)
         self.n_stored = 0
+        self.weightings: dict[str, Weighting] = {}
+
+    def weight(self, source: Iterator[Part]) -> None:
+        """Read every part, and weight the calibration of each model for all of them together."""
+
+        def read() -> Iterator[ReadCases]:
+            for i, part in enumerate(source):
+                if i == 0:
+                    self._check(part)
+                if len(part):
+                    yield from self._divided(part, 0, len(part), {}, self._recipe.read)
+
+        asked = self._models.asked(self._recipe, self._options["models"])
+        self.weightings = batch_weightings(asked, read())
 
     def run(
         self, source: Iterator[Part], finished: int, workers: int | None
@@ -176,13 +201,16 @@ class _Runner:
 
     def _answers(self, part: Part) -> tuple[list[Answers], dict[str, str]]:
         refused = dict(part.refused)
-        return (list(self._divided(part, 0, len(part), refused)) if len(part) else []), refused
+        score = partial(self._models.score, **self._options, reweight=self.weightings)
+        return (list(self._divided(part, 0, len(part), refused, score)) if len(part) else []), refused
 
-    def _divided(self, part: Part, start: int, stop: int, refused: dict[str, str]) -> Iterator[Answers]:
-        """Answers to the cases from ``start`` to ``stop``; where they fail together, to both halves."""
+    def _divided(
+        self, part: Part, start: int, stop: int, refused: dict[str, str], ask: Callable[..., Any]
+    ) -> Iterator[Any]:
+        """What is asked of the cases from ``start`` to ``stop``; where they fail together, of both halves."""
         try:
             raw, options = part.take(start, stop)
-            answers = self._models.score(raw, **self._options, **options, **self._history(raw))
+            made = ask(raw, **options, **self._history(raw))
         except ConfigurationError:
             raise
         # whatever is wrong with one case, the others get their answers
@@ -191,10 +219,10 @@ class _Runner:
                 refused[part.names[start]] = _why(error)
                 return
             middle = (start + stop) // 2
-            yield from self._divided(part, start, middle, refused)
-            yield from self._divided(part, middle, stop, refused)
+            yield from self._divided(part, start, middle, refused, ask)
+            yield from self._divided(part, middle, stop, refused, ask)
             return
-        yield answers
+        yield made
 
     def _history(self, raw: Any) -> dict[str, Any]:
         """Earlier records of the patients, where features need them and the store has them."""

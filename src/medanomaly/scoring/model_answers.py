@@ -18,7 +18,7 @@ from medanomaly.monitoring.facts import facts_of
 from medanomaly.scoring.answers import Answers
 
 if TYPE_CHECKING:
-    from medanomaly.evaluation.recalibration import Reweighted
+    from medanomaly.evaluation.reweighting import Weighting
 
 SCORE_COLUMNS = (
     "case_id", "modality", "model", "score", "p_value", "flagged", "alpha", "probability", "low", "high", "bundle",
@@ -65,17 +65,21 @@ def answers(
     alpha: float | None,
     explained: int | Collection[str],
     progress: Callable[[str, int, int], None] = lambda step, done, total: None,
-    reweight: bool = False,
+    reweight: "bool | Mapping[str, Weighting]" = False,
 ) -> Answers:
-    """What models say of cases that a recipe read."""
+    """What models say of cases that a recipe read; see :meth:`medanomaly.scoring.models.Models.score`."""
     rows, reasons, shift, taken, weighted = [], [], {}, {}, {}
     for i, model in enumerate(models, start=1):
         progress(model.name, i, len(models) + 1)
         if model.kind.reads not in read.inputs:
             continue
         if reweight and len(read.cases) and not hasattr(model.scorer, "probabilities"):
-            weighted[model.name] = None
-        scored, terms, check = _asked(model, read, alpha, explained, taken, weighted)
+            weighted[model.name] = (
+                weighting_of(model, *acquisition(read.inputs[model.kind.reads]))
+                if reweight is True
+                else reweight[model.name]
+            )
+        scored, terms, check = _asked(model, read, alpha, explained, taken, weighted.get(model.name))
         rows.append(scored)
         reasons.append(terms)
         if check is not None:
@@ -105,13 +109,13 @@ def _asked(
     alpha: float | None,
     explained: int | Collection[str],
     taken: dict[str, pd.DataFrame],
-    weighted: "dict[str, Reweighted]",
+    weighting: "Weighting | None",
 ) -> tuple[pd.DataFrame, pd.DataFrame, ShiftCheck | None]:
     """Scores, explanations and shift check of one model.
 
     Args:
         taken: keeps facts of the cases for the next model.
-        weighted: gets the weighted p-values of this model, where its name is in it.
+        weighting: of the calibration of this model, where p-values are to be weighted.
     """
     data, manifest = read.inputs[model.kind.reads], model.bundle.manifest
     case_id = data.cases["case_id"].astype("string")
@@ -139,9 +143,8 @@ def _asked(
         out["p_value"] = _p_values(model, data, score)
         level = checked_alpha(model.alpha if alpha is None else alpha)
         out["alpha"] = level
-        if model.name in weighted:
-            weighted[model.name] = made_weighted = _reweighted(model, data, score)
-            out["p_value"] = made_weighted.p
+        if weighting is not None:
+            out["p_value"] = _weighted_p_values(model, data, score, weighting)
         out["flagged"] = (out["p_value"] <= level).astype("boolean").mask(out["p_value"].isna())
         order = score
         check = _shift(model, data, score, taken, read.independent)
@@ -173,23 +176,39 @@ def _shift(
     )
 
 
-def _reweighted(model: OpenModel, data: ModelInput, score: np.ndarray) -> "Reweighted":
-    """Weighted p-values of all cases, or the reason why there are none."""
-    from medanomaly.evaluation.recalibration import SMALLEST_BATCH, Reweighted, reweighted_p_values
+def acquisition(data: ModelInput) -> tuple[pd.DataFrame | None, pd.Series]:
+    """Facts of acquisition of all cases, None where they are not known, and whose the cases are."""
+    facts = None if data.facts is None else data.facts(np.arange(len(data.cases)))
+    return facts, data.cases["patient_id"]
+
+
+def weighting_of(model: OpenModel, facts: pd.DataFrame | None, patient_id: pd.Series) -> "Weighting":
+    """The calibration of a model, weighted so that its cases are taken as these are, or the reason why it is not.
+
+    Args:
+        model: with sealed facts.
+        facts: of the n cases; None where they are not known.
+        patient_id: (n,) of them.
+    """
+    from medanomaly.evaluation.reweighting import Weighting, patient_folds
 
     known = facts_of(model.bundle)
-    reason = ""
-    if known is None or known.scores is None or data.facts is None:
-        reason = f"'{model.name}' has no sealed facts of its calibration cases"
-    elif min(len(score), len(known.normal)) < SMALLEST_BATCH:
-        reason = (
-            f"{len(known.normal)} calibration cases and {len(score)} cases are too few; {SMALLEST_BATCH} of each are "
-            "needed"
-        )
-    if reason:
-        return Reweighted(np.full(len(score), np.nan), 0.0, 0.0, reason)
-    _, new = known.matrix(data.facts(np.arange(len(score))))
-    return reweighted_p_values(score, new, known.scores, known.matrix(known.normal)[1])
+    if known is None or known.scores is None or facts is None:
+        return Weighting(reason=f"'{model.name}' has no sealed facts of its calibration cases")
+    (_, old), (_, new) = known.matrix(known.normal), known.matrix(facts)
+    return Weighting.fit(new, patient_folds(patient_id), known.scores, old)
+
+
+def _weighted_p_values(
+    model: OpenModel, data: ModelInput, score: np.ndarray, weighting: "Weighting"
+) -> np.ndarray:
+    if weighting.reason:
+        return np.full(len(score), np.nan)
+    from medanomaly.evaluation.reweighting import patient_folds
+
+    facts, patient_id = acquisition(data)
+    _, covariates = facts_of(model.bundle).matrix(facts)
+    return weighting.p_values(score, covariates, patient_folds(patient_id))
 
 
 def _p_values(model: OpenModel, data: ModelInput, score: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ from medanomaly.scoring.model_answers import OpenModel, answers
 from medanomaly.scoring.registry import served_folder
 
 if TYPE_CHECKING:
+    from medanomaly.evaluation.reweighting import Weighting
     from medanomaly.monitoring.drift_reference import Reference
     from medanomaly.scoring.patients import PatientAnswer
     from medanomaly.scoring.rankings import Rankings
@@ -150,7 +151,7 @@ class Models:
         models: Collection[str] | None = None,
         alpha: float | None = None,
         explain: int | bool | Collection[str] = True,
-        reweight: bool = False,
+        reweight: "bool | Mapping[str, Weighting]" = False,
         progress: Callable[[str, int, int], None] | None = None,
         **options: Any,
     ) -> Answers:
@@ -165,7 +166,8 @@ class Models:
                 explain those.
             reweight: weight the calibration cases so that they are taken as these cases are, and compare with the weighted
                 ones. It mends that other kinds of cases come, and needs 50 cases, better some hundreds. P-values are
-                withheld, with the reason, where too few calibration cases are like these.
+                withheld, with the reason, where too few calibration cases are like these. Name of a model -> its weighting:
+                that of a larger batch that these cases belong to.
             progress: called before each step with what it is, how many are done, and how many there are.
             options: of the recipe, such as the rate of an array, or the earlier records of a patient.
 
