@@ -17,7 +17,8 @@ import pandas as pd
 from benchmarks.chest_images import ChestImages, chest_images
 from benchmarks.record import Result, write
 from medanomaly.core.conformal import p_values
-from medanomaly.evaluation.recalibration import density_ratio, recalibrate, weighted_p_values
+from medanomaly.evaluation.recalibration import recalibrate
+from medanomaly.evaluation.reweighting import density_ratio, weighted_p_values
 from medanomaly.imaging.lbe.acquisition import FINEST, acquisition_features
 from medanomaly.imaging.lbe.band_energies import BandEnergies
 from medanomaly.imaging.lbe.detector import LBEDetector

@@ -28,12 +28,8 @@ from medanomaly.core.conformal import (
     patient_threshold,
     score_threshold,
 )
-from medanomaly.evaluation.recalibration import (
-    recalibrate,
-    reweighted_p_values,
-    weighted_p_values,
-    without_hidden_anomalies,
-)
+from medanomaly.evaluation.recalibration import recalibrate, without_hidden_anomalies
+from medanomaly.evaluation.reweighting import reweighted_p_values, weighted_p_values
 from medanomaly.monitoring.batch_shift import check_shift
 from medanomaly.monitoring.facts import CalibrationFacts
 from medanomaly.monitoring.stream_shift import ALARM, NuisanceDirections, ShiftMartingale, middle_p_values
@@ -493,15 +489,15 @@ def mending_rows(n_draws: int = 100, n: int = 500) -> list[Result]:
             _, same = draw(rng, n, 0)
             ill = np.arange(n) < n // 5
             new, same = new + 3 * ill, same + 3 * ill
-            given = reweighted_p_values(new, x, old, old_x, seed=seed)
+            p, weighting = reweighted_p_values(new, x, old, old_x, seed=seed)
             before.append((p_values(same[ill], old) <= ALPHA).mean())
             plain.append((p_values(new[~ill], old) <= ALPHA).mean())
-            size.append(given.effective_size)
-            if given.reason:
+            size.append(weighting.effective_size)
+            if weighting.reason:
                 withheld += 1
                 continue
-            false.append((given.p[~ill] <= ALPHA).mean())
-            found.append((given.p[ill] <= ALPHA).mean())
+            false.append((p[~ill] <= ALPHA).mean())
+            found.append((p[ill] <= ALPHA).mean())
         data = (
             f"{n_draws} draws, {n} calibration cases, batches of {n}; plain p-values flag {np.mean(plain):.3f}; "
             f"effective size {np.mean(size):.0f} ({np.min(size):.0f} to {np.max(size):.0f}); withheld in {withheld} draws"
@@ -547,13 +543,13 @@ def film_mending_rows(seeds: Sequence[int] = range(30, 34)) -> list[Result]:
             own = detector.score_features(features[cal])
             batch = detector.score_features(features[np.concatenate([healthy, ill])])
             facts = table.to_numpy()
-            given = reweighted_p_values(
+            weighted, weighting = reweighted_p_values(
                 batch, facts[np.concatenate([healthy, ill])], own, facts[cal], seed=seed
             )
-            sizes.append(given.effective_size)
+            sizes.append(weighting.effective_size)
             mended = {"none": p_values(batch, own), "mixture": recalibrate(own, batch, seed).p_values(batch)}
-            if not given.reason:
-                mended["weighted"] = given.p
+            if not weighting.reason:
+                mended["weighted"] = weighted
             for method, p in mended.items():
                 flagged = p <= ALPHA
                 rates.setdefault((name, method), []).append(

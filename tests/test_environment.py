@@ -23,7 +23,7 @@ from medanomaly.core.recipe import RECIPES
 from medanomaly.pipeline_registry import build
 from medanomaly.pipelines.environment import Model, current
 from medanomaly.pipelines.modalities import ALL, leading_models
-from medanomaly.scoring.models import OpenModel, leading
+from medanomaly.scoring.model_answers import OpenModel, leading
 from medanomaly.settings import CONFIG_LOADER_ARGS
 from tests.conftest import ROOT, described_models, environment
 from tests.test_bad_input import Project, good_table

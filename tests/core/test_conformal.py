@@ -21,7 +21,7 @@ from medanomaly.core.conformal import (
     score_threshold,
 )
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.evaluation.recalibration import weighted_p_values
+from medanomaly.evaluation.reweighting import weighted_p_values
 from medanomaly.monitoring.stream_shift import middle_p_values
 
 finite = st.floats(-1e6, 1e6, allow_nan=False)

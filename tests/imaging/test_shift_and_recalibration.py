@@ -7,12 +7,14 @@ from medanomaly.core.conformal import p_values
 from medanomaly.core.errors import InputError
 from medanomaly.evaluation.recalibration import (
     SymmetricScale,
+    recalibrate,
+    without_hidden_anomalies,
+)
+from medanomaly.evaluation.reweighting import (
     density_ratio,
     effective_size,
-    recalibrate,
     reweighted_p_values,
     weighted_p_values,
-    without_hidden_anomalies,
 )
 
 
@@ -117,11 +119,11 @@ def test_reweighted_p_values_hold_under_a_covariate_shift_and_keep_most_of_the_p
         ill = np.arange(400) < 400 * share
         old = 0.7 * x[:, 0] + 0.7 * rng.standard_normal(500)
         new = 0.7 * y[:, 0] + 0.7 * rng.standard_normal(400) + 3 * ill
-        given = reweighted_p_values(new, y, old, x)
-        assert given.reason == ""
-        false.append((given.p[~ill] <= 0.1).mean())
+        p, weighting = reweighted_p_values(new, y, old, x)
+        assert weighting.reason == ""
+        false.append((p[~ill] <= 0.1).mean())
         plain.append((p_values(new[~ill], old) <= 0.1).mean())
-        found.append((given.p[ill] <= 0.1).mean() if share else 1.0)
+        found.append((p[ill] <= 0.1).mean() if share else 1.0)
     assert np.mean(plain) > 0.2
     assert 0.08 <= np.mean(false) <= 0.13
     assert np.mean(found) > 0.8
@@ -130,15 +132,16 @@ def test_reweighted_p_values_hold_under_a_covariate_shift_and_keep_most_of_the_p
 def test_p_values_are_withheld_where_no_calibration_case_is_like_the_batch():
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((300, 1)), rng.standard_normal((300, 1)) + 4
-    given = reweighted_p_values(y[:, 0], y, x[:, 0], x)
-    assert np.isnan(given.p).all()
-    assert given.effective_size < 50
-    assert "at least 50" in given.reason
+    p, weighting = reweighted_p_values(y[:, 0], y, x[:, 0], x)
+    assert np.isnan(p).all()
+    assert weighting.effective_size < 50
+    assert "at least 50" in weighting.reason
 
 
 def test_what_cannot_be_reweighted_is_refused():
-    with pytest.raises(InputError, match="too few"):
-        reweighted_p_values(np.zeros(20), np.zeros((20, 1)), np.zeros(90), np.zeros((90, 1)))
+    p, weighting = reweighted_p_values(np.zeros(20), np.zeros((20, 1)), np.zeros(90), np.zeros((90, 1)))
+    assert np.isnan(p).all()
+    assert "90 calibration cases and 20 cases are too few" in weighting.reason
     with pytest.raises(InputError, match="rows of covariates"):
         reweighted_p_values(np.zeros(60), np.zeros((59, 1)), np.zeros(90), np.zeros((90, 1)))
 

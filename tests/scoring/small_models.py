@@ -7,7 +7,8 @@ from medanomaly.core.bundle import make_bundle, write_bundle
 from medanomaly.core.models import FitContext, ModelInput, kind
 from medanomaly.core.recipe import open_recipe
 from medanomaly.monitoring.facts import with_facts
-from medanomaly.scoring.models import Models, OpenModel
+from medanomaly.scoring.model_answers import OpenModel
+from medanomaly.scoring.models import Models
 from medanomaly.tabular.features.record_facts import record_facts
 from medanomaly.tabular.features.record_features import feature_units, fit_features, record_features
 from medanomaly.tabular.table.cleaning import clean_table
@@ -84,6 +85,15 @@ def sealed_with_facts(folder, raw, in_train):
     write_bundle(folder / "tabular" / "recipe", recipe)
     write_bundle(folder / "tabular" / "ecdf", with_facts(bundle, data))
     return folder
+
+
+def sealed_with_illness(folder):
+    """As :func:`sealed_with_facts`, with 100 normal and 100 abnormal calibration records; returns the folder."""
+    raw = visits(800).assign(outcome=np.where(np.arange(800) % 4 < 2, "well", "ill"))
+    raw.loc[raw["outcome"].eq("ill"), "potassium"] = (
+        raw["potassium"].astype(float).add(2).round(2).astype(str)
+    )
+    return sealed_with_facts(folder, raw, np.arange(800) // 4 % 2)
 
 
 def without_training(recipe, reads):

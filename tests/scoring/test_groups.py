@@ -8,7 +8,8 @@ from medanomaly.core.models import kind
 from medanomaly.core.recipe import open_recipe
 from medanomaly.core.scores import score_table
 from medanomaly.detectors.training import DetectorParams, train_bundle
-from medanomaly.scoring.models import Models, OpenModel
+from medanomaly.scoring.model_answers import OpenModel
+from medanomaly.scoring.models import Models
 from medanomaly.tabular.features.record_features import fit_features, record_features
 from medanomaly.tabular.table.cleaning import clean_table
 from medanomaly.tabular.table.description import TableSpec

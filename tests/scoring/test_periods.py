@@ -17,8 +17,9 @@ from medanomaly.monitoring.params import MonitoringParams
 from medanomaly.reporting import monitoring as page
 from medanomaly.scoring.models import open_models
 from medanomaly.scoring.monitored import monitor_period
+from medanomaly.scoring.period_figures import KINDS
 from medanomaly.scoring.period_metrics import METRICS, metrics_text
-from medanomaly.scoring.periods import KINDS, measure_period, period_name, period_of
+from medanomaly.scoring.periods import measure_period, period_name, period_of
 from medanomaly.store.schema import prediction
 from medanomaly.store.store import Store
 from medanomaly.tabular.features.record_facts import record_facts

@@ -20,7 +20,8 @@ from medanomaly.core.sealed_alarm import seal_alarm
 from medanomaly.imaging.recipe import image_recipe
 from medanomaly.imaging.sources.image_cases import ImageParams
 from medanomaly.scoring import batch_sources
-from medanomaly.scoring.batches import COLUMNS, score_batch
+from medanomaly.scoring.batch_output import COLUMNS
+from medanomaly.scoring.batches import score_batch
 from medanomaly.signals.beats.params import BeatParams
 from medanomaly.signals.readers.npz import write_npz
 from medanomaly.signals.recipe import signal_recipe

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.scoring.small_models import sealed_with_facts, visits
+from tests.scoring.small_models import sealed_with_illness, visits
 
 from medanomaly.core.bundle import read_bundle
 from medanomaly.monitoring.facts import facts_of
@@ -13,12 +13,7 @@ from medanomaly.scoring.models import open_models
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A recipe and a detector, with the facts of normal and of abnormal calibration records."""
-    folder = tmp_path_factory.mktemp("models")
-    raw = visits(800).assign(outcome=np.where(np.arange(800) % 4 < 2, "well", "ill"))
-    raw.loc[raw["outcome"].eq("ill"), "potassium"] = (
-        raw["potassium"].astype(float).add(2).round(2).astype(str)
-    )
-    return sealed_with_facts(folder, raw, np.arange(800) // 4 % 2)
+    return sealed_with_illness(tmp_path_factory.mktemp("models"))
 
 
 def batch(seed, **change):

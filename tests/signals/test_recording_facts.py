@@ -14,7 +14,7 @@ from medanomaly.core.recipe import open_recipe
 from medanomaly.monitoring.batch_shift import check_facts
 from medanomaly.monitoring.facts import CalibrationFacts
 from medanomaly.pipelines.signals.feature_nodes import measure_recordings
-from medanomaly.scoring.models import OpenModel, answers
+from medanomaly.scoring.model_answers import OpenModel, answers
 from medanomaly.signals.beats.params import BeatParams
 from medanomaly.signals.quality.recording_facts import MEASURES, facts_of_beats, recording_facts
 from medanomaly.signals.recipe import signal_recipe
@@ -125,7 +125,7 @@ class _Kind:
 def test_answers_to_recordings_of_many_patients_carry_the_verdict(read, patients, verdict, monkeypatch):
     rng = np.random.default_rng(2)
     known = CalibrationFacts(taken(60, rng), taken(30, rng))
-    monkeypatch.setattr("medanomaly.scoring.models.facts_of", lambda bundle: known)
+    monkeypatch.setattr("medanomaly.scoring.model_answers.facts_of", lambda bundle: known)
     cases = pd.DataFrame(
         {
             "case_id": [f"r{i // 2}:{i}" for i in range(2 * patients)],

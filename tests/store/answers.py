@@ -6,7 +6,7 @@ import pandas as pd
 from medanomaly.core.models import EXPLANATION_COLUMNS, ModelInput
 from medanomaly.core.recipe import ReadCases
 from medanomaly.scoring.answers import Answers
-from medanomaly.scoring.models import SCORE_COLUMNS
+from medanomaly.scoring.model_answers import SCORE_COLUMNS
 
 KEY = b"a secret key of the tests"
 BUNDLES = {"ecdf": "e" * 64, "pca": "f" * 64}

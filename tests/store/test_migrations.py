@@ -13,7 +13,8 @@ from tests.store.answers import KEY, answers
 
 import medanomaly.store
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.store import store as store_module
+from medanomaly.store import raw_records, truths
+from medanomaly.store import store as whole
 from medanomaly.store.database import head_revision, migrate, migration_sql, open_engine, revision_of
 from medanomaly.store.schema import metadata
 from medanomaly.store.store import Store
@@ -28,6 +29,9 @@ MORE_WORDS = {
     "successful", "synonym", "sysdate", "uid", "user", "validate", "varchar2", "whenever",
 }  # fmt: skip
 LIMIT = 30
+UPSERTS = [
+    made for part in (whole, truths, raw_records) for made in vars(part).values() if isinstance(made, Upsert)
+]
 
 
 @both
@@ -98,9 +102,8 @@ def oracle_tables():
 
 
 def oracle_statements():
-    upserts = [made for made in vars(store_module).values() if isinstance(made, Upsert)]
-    assert len(upserts) == 6
-    return {made.table.name: str(made.compile(dialect=oracle())) for made in upserts}
+    assert len(UPSERTS) == 6
+    return {made.table.name: str(made.compile(dialect=oracle())) for made in UPSERTS}
 
 
 def checked_types(sql):
@@ -136,9 +139,7 @@ def test_names_fit_oracle():
     assert not names & ({word.lower() for word in RESERVED_WORDS} | MORE_WORDS)
 
 
-@pytest.mark.parametrize(
-    "table", sorted({made.table.name for made in vars(store_module).values() if isinstance(made, Upsert)})
-)
+@pytest.mark.parametrize("table", sorted(made.table.name for made in UPSERTS))
 def test_a_merge_of_oracle_binds_every_value(table):
     sql = oracle_statements()[table]
     columns = list(metadata.tables[table].columns.keys())

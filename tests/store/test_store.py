@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from tests.store.answers import BUNDLES, KEY, answers
 
 from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.store.predictions import PREDICTION_COLUMNS
 from medanomaly.store.schema import metadata
-from medanomaly.store.store import PREDICTION_COLUMNS, Store
+from medanomaly.store.store import Store
 
 both = pytest.mark.parametrize("new_database", ["sqlite", "postgresql"], indirect=True)
 DAY = datetime(2026, 3, 1, 12, tzinfo=UTC)

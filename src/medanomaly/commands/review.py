@@ -1,6 +1,7 @@
 """``medanomaly review``: look at alarms, confirm or dismiss them, and see how many were right."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -21,8 +22,18 @@ of_store = click.option(
     "--store", "url", required=True, help="Store of predictions: its URL, or the path of its file."
 )
 of_model = click.option("--model", help="Only this model: its name or its hash.")
-in_words = click.option("--outcome", default="", help="What it was, in words that name nobody.")
-by_whom = click.option("--by", "actor", default="", help="Who says so, for the audit chain.")
+
+
+def of_reviewed(command: Callable) -> Callable:
+    """Which predictions a person has looked at, what they were, and who says so."""
+    for parameter in (
+        click.option("--by", "actor", default="", help="Who says so, for the audit chain."),
+        click.option("--outcome", default="", help="What it was, in words that name nobody."),
+        of_store,
+        click.argument("prediction_ids", nargs=-1, required=True, metavar="ID..."),
+    ):
+        command = parameter(command)
+    return command
 
 
 @click.group("review")
@@ -76,20 +87,14 @@ def list_alarms(url: str, model: str | None, top: int, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("prediction_ids", nargs=-1, required=True, metavar="ID...")
-@of_store
-@in_words
-@by_whom
+@of_reviewed
 def confirm(prediction_ids: tuple[str, ...], url: str, outcome: str, actor: str) -> None:
     """These cases are anomalous, as the model said."""
     _review(prediction_ids, url, True, outcome, actor)
 
 
 @command.command()
-@click.argument("prediction_ids", nargs=-1, required=True, metavar="ID...")
-@of_store
-@in_words
-@by_whom
+@of_reviewed
 def dismiss(prediction_ids: tuple[str, ...], url: str, outcome: str, actor: str) -> None:
     """These were false alarms."""
     _review(prediction_ids, url, False, outcome, actor)

@@ -301,16 +301,15 @@ def _show_validity(answers: "Answers", n: int) -> None:
         "broken": "P-values do not hold",
         "unknown": "Nobody can tell whether p-values hold",
     }
+    without_weights = {
+        "holds": "P-values would hold without weights",
+        "broken": "P-values would not hold without weights",
+        "unknown": "Nobody can tell whether p-values would hold without weights",
+    }
+    weighted = [of for model, of in answers.weighted.items() if model.endswith(f".{answers.leading}")]
     for reason, verdict in said.items():
-        click.echo(f"{words[verdict]} ({reason}).")
-    for model, weighted in answers.weighted.items():
-        if model.endswith(f".{answers.leading}"):
-            said = (
-                f"are withheld: {weighted.reason}"
-                if weighted.reason
-                else f"are weighted: the calibration says as much as {weighted.effective_size:.0f} cases, and calibration "
-                f"cases are like {weighted.overlap:.0%} of the new ones"
-            )
-            click.echo(f"P-values {said}.")
+        click.echo(f"{(without_weights if weighted else words)[verdict]} ({reason}).")
+    for weighting in weighted:
+        click.echo(f"P-values {weighting.in_words}.")
     if not answers.shift:
         click.echo("Whether p-values hold is not tested: cases of one recording are not independent.")

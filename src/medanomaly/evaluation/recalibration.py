@@ -18,13 +18,10 @@ from sklearn.mixture import GaussianMixture
 
 from medanomaly.core.conformal import finite_scores, p_values, score_threshold
 from medanomaly.core.errors import InputError
+from medanomaly.evaluation.reweighting import SMALLEST_BATCH
 
-SMALLEST_BATCH = 50
 # two components must be better than one by this difference (Kass & Raftery 1995: "very strong" evidence)
 BIC_GAIN = 10.0
-# weighted p-values are withheld below these
-SMALLEST_EFFECTIVE_SIZE = 50
-SMALLEST_OVERLAP = 0.8
 TRIM_LIMIT = 2.5
 _STARTS = 4
 
@@ -141,129 +138,6 @@ def recalibrate(calibration: np.ndarray, batch: np.ndarray, seed: int = 0) -> Si
         float((means[high] - means[low]) / spreads[low]),
         len(x),
     )
-
-
-def weighted_p_values(
-    scores: np.ndarray,
-    weights: np.ndarray,
-    calibration: np.ndarray,
-    calibration_weights: np.ndarray,
-) -> np.ndarray:
-    """Conformal p-values under covariate shift (Tibshirani, Barber, Candès & Ramdas 2019, eq. 8).
-
-    Args:
-        scores: (n,) of the new site; weights: (n,) density ratio, new / old, of their covariates.
-        calibration: (m,) scores; calibration_weights: (m,) density ratio of their covariates.
-
-    Returns:
-        (n,) in (0, 1]; valid if the ratio is correct and covers the new site.
-    """
-    scores, calibration = finite_scores(scores), finite_scores(calibration)
-    order = np.argsort(calibration, kind="stable")
-    ordered, w = np.asarray(calibration)[order], np.asarray(calibration_weights, dtype=np.float64)[order]
-    at_least = np.append(np.cumsum(w[::-1])[::-1], 0.0)[np.searchsorted(ordered, scores, side="left")]
-    return (at_least + weights) / (w.sum() + weights)
-
-
-def density_ratio(
-    calibration: np.ndarray, batch: np.ndarray, cap: float = 20.0, n_folds: int = 5, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
-    """Density ratio, new / old, of covariates by a logistic classifier (Bickel, Brückner & Scheffer 2009), at most ``cap``.
-
-    The ratio of a case comes from a classifier that was fitted without it. The classifier reads values and their squares. It
-    sees all cases of the batch, also abnormal ones, so covariates that an illness changes are reweighted as if the device
-    had changed them.
-
-    Args:
-        calibration: (m, k) covariates; batch: (n, k). NaN counts as the mean.
-        cap: largest ratio.
-        n_folds: of the cross-fitting.
-        seed: of the folds.
-
-    Returns:
-        (m,) and (n,) ratios.
-    """
-    from sklearn.linear_model import LogisticRegression
-
-    both = np.concatenate([calibration, batch]).astype(np.float64)
-    x = np.nan_to_num((both - np.nanmean(both, axis=0)) / (np.nanstd(both, axis=0) + 1e-12))
-    x = np.hstack([x, x**2])
-    new = np.repeat([0, 1], [len(calibration), len(batch)])
-    rng, odds = np.random.default_rng(seed), np.empty(len(x))
-    fold = np.concatenate([rng.permutation(np.arange(len(part)) % n_folds) for part in (calibration, batch)])
-    for k in range(n_folds):
-        fitted = LogisticRegression(C=1.0, max_iter=500).fit(x[fold != k], new[fold != k])
-        odds[fold == k] = np.exp(np.minimum(fitted.decision_function(x[fold == k]), 50.0))
-    ratio = np.minimum(odds * len(calibration) / len(batch), cap)
-    return ratio[: len(calibration)], ratio[len(calibration) :]
-
-
-def effective_size(weights: np.ndarray) -> float:
-    """How many equally weighted cases say as much as these (Kish 1965)."""
-    weights = np.asarray(weights, dtype=np.float64)
-    return float(weights.sum() ** 2 / (weights**2).sum())
-
-
-@dataclass(frozen=True)
-class Reweighted:
-    """P-values of a batch whose covariates are distributed otherwise than those of the calibration cases.
-
-    Attributes:
-        p: (n,) p-values; NaN where they are withheld.
-        effective_size: of the weighted calibration.
-        overlap: share of the batch whose density ratio is below the cap, so that calibration cases are like it.
-        reason: why p-values are withheld; empty where they are given.
-    """
-
-    p: np.ndarray
-    effective_size: float
-    overlap: float
-    reason: str
-
-
-def reweighted_p_values(
-    scores: np.ndarray,
-    covariates: np.ndarray,
-    calibration: np.ndarray,
-    calibration_covariates: np.ndarray,
-    cap: float = 20.0,
-    seed: int = 0,
-) -> Reweighted:
-    """Weighted conformal p-values with a cross-fitted density ratio, or the reason why there are none.
-
-    They mend a shift of covariates: what kinds of cases come. They do not mend another relation of score and covariates.
-
-    Args:
-        scores: (n,) of the batch; covariates: (n, k) of it, such as facts of acquisition.
-        calibration: (m,) scores; calibration_covariates: (m, k).
-        cap: largest ratio.
-        seed: of the folds.
-
-    Raises:
-        InputError: lengths do not fit, or fewer than 50 cases of either.
-    """
-    covariates, known = np.asarray(covariates), np.asarray(calibration_covariates)
-    if covariates.shape[:1] != np.shape(scores) or known.shape[:1] != np.shape(calibration):
-        raise InputError(
-            f"{len(covariates)} and {len(known)} rows of covariates for {np.size(scores)} scores and "
-            f"{np.size(calibration)} of calibration"
-        )
-    if min(len(covariates), len(known)) < SMALLEST_BATCH:
-        raise InputError(
-            f"{len(known)} calibration cases and {len(covariates)} cases of the batch are too few",
-            remedy=f"Give {SMALLEST_BATCH} of each, better some hundreds.",
-        )
-    old, new = density_ratio(known, covariates, cap, seed=seed)
-    size, overlap = effective_size(old), float((new < cap).mean())
-    reason = ""
-    if size < SMALLEST_EFFECTIVE_SIZE:
-        reason = (
-            f"the weighted calibration says as much as {size:.0f} of at least {SMALLEST_EFFECTIVE_SIZE} cases"
-        )
-    elif overlap < SMALLEST_OVERLAP:
-        reason = f"calibration cases are like {overlap:.0%} of the batch only"
-    p = np.full(len(covariates), np.nan) if reason else weighted_p_values(scores, new, calibration, old)
-    return Reweighted(p, size, overlap, reason)
 
 
 def without_hidden_anomalies(calibration: np.ndarray) -> np.ndarray:

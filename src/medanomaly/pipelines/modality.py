@@ -115,7 +115,7 @@ def typed_node(
     """A node of a function of named arguments, with the class of each block of parameters, which Kedro validates.
 
     Args:
-        function: takes the arguments by name.
+        function: takes the arguments by name; a partial of one that some are given to already will do.
         inputs: argument -> dataset, and the class of a block of parameters.
         outputs: of the node.
         name: of the node.
@@ -128,5 +128,5 @@ def typed_node(
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     call.__signature__ = inspect.Signature([inspect.Parameter(argument, kind) for argument in inputs])
     call.__annotations__ = {argument: of for argument, (_, of) in inputs.items() if of is not None}
-    call.__name__, call.__doc__ = name.rpartition(".")[2], function.__doc__
+    call.__name__, call.__doc__ = name.rpartition(".")[2], getattr(function, "func", function).__doc__
     return Node(call, [dataset for dataset, _ in inputs.values()], outputs, name=name, tags=tags)

@@ -1,8 +1,9 @@
 """One template for the models of every modality: fit, score, explain."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,9 +203,8 @@ def sealed_alarm(modality: str) -> Pipeline:
 
     It is part of the models and of the evaluation, so that it follows the alarm whichever of them is run.
     """
-    # not a partial: Kedro would take the class of the second argument for that of the first
     read = {"alarm": ("params:alarm", AlarmParams), "run": ("params:run", RunParams)}
-    seal = typed_node(_alarm_of(modality), read, f"{modality}.alarm", f"{modality}.seal_alarm")
+    seal = typed_node(partial(seal_alpha, modality), read, f"{modality}.alarm", f"{modality}.seal_alarm")
     return Pipeline([seal])
 
 
@@ -261,12 +261,9 @@ def gather_scores(alarm: AlarmParams, *tables: pd.DataFrame) -> pd.DataFrame:
     return flagged_at(check_scores(pd.concat(tables, ignore_index=True)), alarm.alpha)
 
 
-def _alarm_of(modality: str) -> Callable[..., Bundle]:
-    def seal(alarm: AlarmParams, run: RunParams) -> Bundle:
-        """At which alpha cases of this modality are flagged."""
-        return seal_alarm(alarm.alpha, modality, run.dataset)
-
-    return seal
+def seal_alpha(modality: str, alarm: AlarmParams, run: RunParams) -> Bundle:
+    """At which alpha cases of this modality are flagged."""
+    return seal_alarm(alarm.alpha, modality, run.dataset)
 
 
 def gather_tables(*tables: pd.DataFrame) -> pd.DataFrame:

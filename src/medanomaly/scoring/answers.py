@@ -15,7 +15,7 @@ from medanomaly.monitoring.batch_shift import ShiftCheck
 from medanomaly.scoring.written import write_answers
 
 if TYPE_CHECKING:
-    from medanomaly.evaluation.recalibration import Reweighted
+    from medanomaly.evaluation.reweighting import Weighting
 
 NOTICE = "Research use only. Not a medical device. Nothing here is a diagnosis; base no decision about a patient on it."
 # in place of a value that is not known
@@ -47,7 +47,7 @@ class Answers:
             largest contribution of a case first.
         shift: model -> whether its p-values hold for these cases together.
         leading: the model whose order of cases is shown first; empty without a score.
-        weighted: model -> its weighted p-values, where they were asked for.
+        weighted: model -> how its calibration was weighted, where that was asked for.
         stream: whether the cases that were scored so far, one after the other, were taken as at calibration: ``verdict``,
             ``reason``, ``n_cases``; None where nobody watches.
     """
@@ -59,7 +59,7 @@ class Answers:
     explanations: pd.DataFrame
     shift: Mapping[str, ShiftCheck] = field(default_factory=dict)
     leading: str = ""
-    weighted: Mapping[str, "Reweighted"] = field(default_factory=dict)
+    weighted: Mapping[str, "Weighting"] = field(default_factory=dict)
     stream: Mapping[str, Any] | None = None
 
     @cached_property
@@ -207,16 +207,7 @@ class Answers:
                 for model, check in self.shift.items()
             },
             **(
-                {
-                    "weighted": {
-                        model: {
-                            "effective_size": round(of.effective_size, 1),
-                            "overlap": round(of.overlap, 4),
-                            "withheld": of.reason,
-                        }
-                        for model, of in self.weighted.items()
-                    }
-                }
+                {"weighted": {model: of.to_dict() for model, of in self.weighted.items()}}
                 if self.weighted
                 else {}
             ),

@@ -11,7 +11,8 @@ from medanomaly.core.conformal import checked_alpha
 from medanomaly.core.errors import InputError
 from medanomaly.core.recipe import ReadCases
 from medanomaly.scoring.answers import Answers
-from medanomaly.scoring.models import EXPLAINED, SCORE_COLUMNS
+from medanomaly.scoring.model_answers import SCORE_COLUMNS
+from medanomaly.scoring.models import EXPLAINED
 
 GUARANTEE = (
     "every record was judged by detectors that never saw its patient; at most a share of 2 alpha of the records is flagged, "

@@ -1,16 +1,10 @@
 """The trained models of a run, or one of them, ready for raw cases."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pandas as pd
-
 from medanomaly.core.bundle import ALARM, MANIFEST, RECIPE, REFERENCE, Bundle, bundles_of, read_bundle
-from medanomaly.core.calibrated_bundle import CALIBRATION_GROUPS
-from medanomaly.core.conformal import checked_alpha, group_p_values, p_values
 from medanomaly.core.errors import (
     BundleError,
     ConfigurationError,
@@ -18,49 +12,23 @@ from medanomaly.core.errors import (
     InputError,
     did_you_mean,
 )
-from medanomaly.core.models import EXPLANATION_COLUMNS, ModelInput, ModelKind, kind
-from medanomaly.core.recipe import RECIPES, ReadCases, Recipe, open_recipe
-from medanomaly.core.sealed_alarm import DEFAULT_ALPHA, alpha_of
+from medanomaly.core.models import kind
+from medanomaly.core.recipe import RECIPES, Recipe, open_recipe
+from medanomaly.core.sealed_alarm import alpha_of
 from medanomaly.fusion.sealed import KIND as FUSION
 from medanomaly.fusion.sealed import SealedFusion, open_fusion
-from medanomaly.monitoring.batch_shift import FEWEST_USUAL, ShiftCheck, check_facts, check_shift
-from medanomaly.monitoring.facts import facts_of
 from medanomaly.scoring.answers import Answers
+from medanomaly.scoring.model_answers import OpenModel, answers
 from medanomaly.scoring.registry import served_folder
 
 if TYPE_CHECKING:
-    from medanomaly.evaluation.recalibration import Reweighted
+    from medanomaly.evaluation.reweighting import Weighting
     from medanomaly.monitoring.drift_reference import Reference
     from medanomaly.scoring.patients import PatientAnswer
     from medanomaly.scoring.rankings import Rankings
 
 # so many of the most anomalous cases per model are explained, where nothing else is asked for
 EXPLAINED = 20
-
-
-@dataclass(frozen=True)
-class OpenModel:
-    """A bundle with its kind and its scorer.
-
-    Attributes:
-        kind: of the model.
-        scorer: that answers.
-        alpha: false-alarm rate at which its run flags cases.
-    """
-
-    kind: ModelKind
-    scorer: Any
-    alpha: float = DEFAULT_ALPHA
-
-    @property
-    def bundle(self) -> Bundle:
-        """That it was opened from."""
-        return self.scorer.bundle
-
-    @property
-    def name(self) -> str:
-        """Of the model, after its modality."""
-        return f"{self.bundle.manifest.modality}.{self.bundle.manifest.name}"
 
 
 class Models:
@@ -183,7 +151,7 @@ class Models:
         models: Collection[str] | None = None,
         alpha: float | None = None,
         explain: int | bool | Collection[str] = True,
-        reweight: bool = False,
+        reweight: "bool | Mapping[str, Weighting]" = False,
         progress: Callable[[str, int, int], None] | None = None,
         **options: Any,
     ) -> Answers:
@@ -198,7 +166,8 @@ class Models:
                 explain those.
             reweight: weight the calibration cases so that they are taken as these cases are, and compare with the weighted
                 ones. It mends that other kinds of cases come, and needs 50 cases, better some hundreds. P-values are
-                withheld, with the reason, where too few calibration cases are like these.
+                withheld, with the reason, where too few calibration cases are like these. Name of a model -> its weighting:
+                that of a larger batch that these cases belong to.
             progress: called before each step with what it is, how many are done, and how many there are.
             options: of the recipe, such as the rate of an array, or the earlier records of a patient.
 
@@ -279,171 +248,6 @@ class Models:
                 "no model here ranks diseases", remedy="Train one: kedro run --env phenopackets."
             )
         return ranking[0]
-
-
-def leading(recipe: Recipe, models: Collection[OpenModel]) -> str:
-    """Name of the first model of the kind that leads by the recipe, else of the first model; empty without any."""
-    manifests = [model.bundle.manifest for model in models]
-    leading_kind = RECIPES[recipe.bundle.manifest.kind].leading_kind
-    of_kind = (manifest.name for manifest in manifests if manifest.kind == leading_kind)
-    return next(of_kind, next((manifest.name for manifest in manifests), ""))
-
-
-def answers(
-    recipe: Recipe,
-    models: Collection[OpenModel],
-    read: ReadCases,
-    alpha: float | None,
-    explained: int | Collection[str],
-    progress: Callable[[str, int, int], None] = lambda step, done, total: None,
-    reweight: bool = False,
-) -> Answers:
-    """What models say of cases that a recipe read."""
-    rows, reasons, shift, taken, weighted = [], [], {}, {}, {}
-    for i, model in enumerate(models, start=1):
-        progress(model.name, i, len(models) + 1)
-        if model.kind.reads not in read.inputs:
-            continue
-        if reweight and len(read.cases) and not hasattr(model.scorer, "probabilities"):
-            weighted[model.name] = None
-        scored, terms, check = _asked(model, read, alpha, explained, taken, weighted)
-        rows.append(scored)
-        reasons.append(terms)
-        if check is not None:
-            shift[model.name] = check
-    table = pd.concat(rows, ignore_index=True) if rows else _no_scores()
-    return Answers(
-        modality=recipe.bundle.manifest.modality,
-        noun=recipe.noun,
-        read=read,
-        scores=table,
-        explanations=pd.concat(reasons, ignore_index=True)
-        if reasons
-        else pd.DataFrame(columns=[*EXPLANATION_COLUMNS, "modality"]),
-        shift=shift,
-        weighted=weighted,
-        leading=leading(recipe, [model for model in models if model.kind.reads in read.inputs]),
-    )
-
-
-SCORE_COLUMNS = (
-    "case_id", "modality", "model", "score", "p_value", "flagged", "alpha", "probability", "low", "high", "bundle",
-)  # fmt: skip
-
-
-def _no_scores() -> pd.DataFrame:
-    return pd.DataFrame({name: pd.Series(dtype="object") for name in SCORE_COLUMNS})
-
-
-def _asked(
-    model: OpenModel,
-    read: ReadCases,
-    alpha: float | None,
-    explained: int | Collection[str],
-    taken: dict[str, pd.DataFrame],
-    weighted: "dict[str, Reweighted]",
-) -> tuple[pd.DataFrame, pd.DataFrame, ShiftCheck | None]:
-    """Scores, explanations and shift check of one model.
-
-    Args:
-        taken: keeps facts of the cases for the next model.
-        weighted: gets the weighted p-values of this model, where its name is in it.
-    """
-    data, manifest = read.inputs[model.kind.reads], model.bundle.manifest
-    case_id = data.cases["case_id"].astype("string")
-    out = pd.DataFrame({"case_id": case_id, "modality": manifest.modality, "model": manifest.name})
-    out["bundle"] = model.bundle.bundle_hash
-    made: Mapping[str, Any] = {}
-    check = None
-    if not len(out):
-        return (
-            out.reindex(columns=list(SCORE_COLUMNS)),
-            pd.DataFrame(columns=[*EXPLANATION_COLUMNS, "modality"]),
-            None,
-        )
-    if hasattr(model.scorer, "probabilities"):
-        given = model.scorer.probabilities(data.inputs)
-        out["probability"] = given["probability"].to_numpy()
-        for bound in ("low", "high"):
-            out[bound] = given[bound].to_numpy() if bound in given else np.nan
-        threshold = manifest.get("risk_threshold", {}).get("probability")
-        out["flagged"] = (out["probability"] >= threshold) if threshold is not None else pd.NA
-        order = out["probability"].to_numpy()
-    else:
-        score, made = model.kind.scores(model.scorer, data, {})
-        out["score"] = score
-        out["p_value"] = _p_values(model, data, score)
-        level = checked_alpha(model.alpha if alpha is None else alpha)
-        out["alpha"] = level
-        if model.name in weighted:
-            weighted[model.name] = made_weighted = _reweighted(model, data, score)
-            out["p_value"] = made_weighted.p
-        out["flagged"] = (out["p_value"] <= level).astype("boolean").mask(out["p_value"].isna())
-        order = score
-        check = _shift(model, data, score, taken, read.independent)
-    terms = pd.DataFrame(columns=list(EXPLANATION_COLUMNS))
-    if explained and model.kind.explains:
-        if isinstance(explained, int):
-            chosen = np.argsort(-order, kind="stable")[:explained]
-        else:
-            chosen = np.flatnonzero(case_id.isin(list(explained)))
-        terms = model.kind.explain(model.scorer, data, chosen, made) if len(chosen) else terms
-    return out.reindex(columns=list(SCORE_COLUMNS)), terms.assign(modality=manifest.modality), check
-
-
-def _shift(
-    model: OpenModel, data: ModelInput, score: np.ndarray, taken: dict[str, pd.DataFrame], independent: bool
-) -> ShiftCheck | None:
-    """Whether p-values hold, from one case per patient; None where that is not tested: few recordings."""
-    rows = np.flatnonzero(~data.cases["patient_id"].duplicated().to_numpy())
-    known = facts_of(model.bundle)
-    if known is None or data.facts is None or len(rows) < FEWEST_USUAL:
-        return check_shift(model.scorer.calibration, score[rows]) if independent else None
-    if model.kind.reads not in taken:
-        taken[model.kind.reads] = data.facts(rows)
-    of = taken[model.kind.reads]
-    return (
-        check_shift(model.scorer.calibration, score[rows], known, of)
-        if independent
-        else check_facts(known, of)
-    )
-
-
-def _reweighted(model: OpenModel, data: ModelInput, score: np.ndarray) -> "Reweighted":
-    """Weighted p-values of all cases, or the reason why there are none."""
-    from medanomaly.evaluation.recalibration import SMALLEST_BATCH, Reweighted, reweighted_p_values
-
-    known = facts_of(model.bundle)
-    reason = ""
-    if known is None or known.scores is None or data.facts is None:
-        reason = f"'{model.name}' has no sealed facts of its calibration cases"
-    elif min(len(score), len(known.normal)) < SMALLEST_BATCH:
-        reason = (
-            f"{len(known.normal)} calibration cases and {len(score)} cases are too few; {SMALLEST_BATCH} of each are "
-            "needed"
-        )
-    if reason:
-        return Reweighted(np.full(len(score), np.nan), 0.0, 0.0, reason)
-    _, new = known.matrix(data.facts(np.arange(len(score))))
-    return reweighted_p_values(score, new, known.scores, known.matrix(known.normal)[1])
-
-
-def _p_values(model: OpenModel, data: ModelInput, score: np.ndarray) -> np.ndarray:
-    manifest, calibration = model.bundle.manifest, model.scorer.calibration
-    groups = manifest.get("calibration_groups")
-    if groups is None:
-        return p_values(score, calibration)
-    column = groups["column"]
-    known = model.bundle.array(CALIBRATION_GROUPS)
-    names = data.cases[column] if column in data.cases else pd.Series(pd.NA, index=data.cases.index)
-    levels = np.array([*groups["levels"], None], dtype=object)
-    return group_p_values(
-        score,
-        names.astype("string").to_numpy(dtype=object, na_value=None),
-        calibration,
-        levels[known],
-        groups["min_group_size"],
-    )[0]
 
 
 def _shown(raw: Any) -> str:

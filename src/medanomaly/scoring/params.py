@@ -19,6 +19,7 @@ class ScoringParams(Params):
         chunk_rows: cases of a table, recordings or images per part; None: 20,000, 8 and 64.
         alpha: false-alarm rate at which cases are flagged; None takes that of the run.
         explain: how many of the most anomalous cases of each part are explained per model.
+        reweight: weight the calibration cases so that they are taken as those of the batch; the source is read twice.
         workers: parts of a table that are scored side by side; None: one per processor, at most 4.
     """
 
@@ -32,4 +33,5 @@ class ScoringParams(Params):
     chunk_rows: int | None = Field(None, ge=1)
     alpha: float | None = Field(None, gt=0, lt=1)
     explain: int = Field(0, ge=0)
+    reweight: bool = False
     workers: int | None = Field(None, ge=1)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.scoring.periods import KINDS
+from medanomaly.scoring.period_figures import KINDS
 
 MODALITY, MODEL = ("modality",), ("modality", "model")
 # name -> what it is, and its labels, none of which names a patient

@@ -25,7 +25,8 @@ from medanomaly.evaluation.comparison import difference_interval
 from medanomaly.evaluation.resampling.bootstrap import ResampledCases, bootstrap
 from medanomaly.evaluation.resampling.ranking import auroc
 from medanomaly.scoring.answers import Answers
-from medanomaly.scoring.models import Models, leading, open_models
+from medanomaly.scoring.model_answers import leading
+from medanomaly.scoring.models import Models, open_models
 from medanomaly.scoring.periods import write_whole
 from medanomaly.scoring.registry import Registry
 

@@ -11,7 +11,8 @@ from medanomaly.core.conformal import checked_alpha
 from medanomaly.core.recipe import PlainCase
 from medanomaly.monitoring.batch_shift import check_shift
 from medanomaly.scoring.answers import NOTICE, SCORED
-from medanomaly.scoring.models import Models, OpenModel
+from medanomaly.scoring.model_answers import OpenModel
+from medanomaly.scoring.models import Models
 
 
 @dataclass(frozen=True)

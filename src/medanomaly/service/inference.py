@@ -18,7 +18,7 @@ from medanomaly import __version__
 from medanomaly.core.conformal import p_values
 from medanomaly.core.errors import MedanomalyError
 from medanomaly.core.models import ModelInput
-from medanomaly.scoring.models import OpenModel
+from medanomaly.scoring.model_answers import OpenModel
 from medanomaly.service.bodies import Options, checked, numbers, read_json
 from medanomaly.service.problems import Problem, invalid, of_error, too_large
 from medanomaly.service.routes import Routes, json_body, json_response

@@ -13,7 +13,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from medanomaly.core.conformal import checked_alpha, p_values
 from medanomaly.core.errors import MedanomalyError
 from medanomaly.scoring.answers import NOTICE
-from medanomaly.scoring.models import Models, OpenModel
+from medanomaly.scoring.model_answers import OpenModel
+from medanomaly.scoring.models import Models
 from medanomaly.service.bodies import Body, checked, numbers
 from medanomaly.service.problems import Problem, invalid, log, of_error, where
 from medanomaly.service.routes import Routes

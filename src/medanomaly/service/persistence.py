@@ -16,7 +16,7 @@ from medanomaly.core.models import EXPLANATION_COLUMNS, ModelInput
 from medanomaly.core.recipe import PlainCase, ReadCases
 from medanomaly.scoring.answers import Answers
 from medanomaly.scoring.kept_records import KeptRecords
-from medanomaly.scoring.models import SCORE_COLUMNS
+from medanomaly.scoring.model_answers import SCORE_COLUMNS
 from medanomaly.service.metrics import Metrics
 from medanomaly.service.problems import Problem, log, where
 from medanomaly.service.settings import Settings

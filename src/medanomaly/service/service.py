@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary
 from medanomaly.core.errors import MedanomalyError
 from medanomaly.scoring.answers import Answers
 from medanomaly.scoring.kept_records import KeptRecords
-from medanomaly.scoring.models import EXPLAINED, Models, OpenModel, answers, open_models
+from medanomaly.scoring.model_answers import OpenModel, answers
+from medanomaly.scoring.models import EXPLAINED, Models, open_models
 from medanomaly.scoring.registry import is_registry, served_folder
 from medanomaly.scoring.single_cases import SingleCases
 from medanomaly.service.bodies import Options

@@ -1,10 +1,11 @@
 """Wiring of the evaluation: one template per modality, and one report of them all."""
 
-import inspect
 from functools import partial, update_wrapper
 
 from kedro.pipeline import Node, Pipeline
 
+from medanomaly.evaluation.params import EvaluationParams
+from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.environment import Environment
 from medanomaly.pipelines.evaluation.nodes import (
     audit_results,
@@ -20,11 +21,15 @@ from medanomaly.pipelines.evaluation.report_nodes import (
     write_report,
 )
 from medanomaly.pipelines.modalities import cases_of, leading_models
-from medanomaly.pipelines.modality import Cases
+from medanomaly.pipelines.modality import Cases, typed_node
 from medanomaly.pipelines.models import flagged_scores, sealed_alarm
 from medanomaly.pipelines.patients.pipeline import patients
 
-JUDGED = ["params:evaluation", "params:alarm", "params:run"]
+JUDGED = {
+    "params": ("params:evaluation", EvaluationParams),
+    "alarm": ("params:alarm", AlarmParams),
+    "run": ("params:run", RunParams),
+}
 # what every modality brings to the report
 REPORTED = (
     "cases",
@@ -61,41 +66,28 @@ def evaluation(environment: Environment) -> Pipeline:
 
 
 def _measures(modality: str) -> Pipeline:
-    def of(*names: str) -> list[str]:
-        return [f"{modality}.{name}" for name in names]
+    def node(function, of: tuple[str, ...], made: list[str] | str, name: str) -> Node:
+        read = {what: (f"{modality}.{what}", None) for what in of}
+        return typed_node(function, read | JUDGED, made, f"{modality}.{name}")
 
-    def named(function):
-        call = update_wrapper(partial(function, modality), function)
-        # Kedro pairs inputs with parameters in order, so the one that is given already must not be among them
-        call.__signature__ = inspect.signature(partial(function, modality))
-        return call
-
+    every = ("cases", "features", "scores", "baselines", "single_features")
+    judged = ("cases", "scores", "baselines")
+    made = {
+        what: f"{modality}.{what}" for what in ("metrics", "comparisons", "alarm_choices", "audit", *every)
+    }
     return Pipeline(
         [
-            Node(
+            node(
                 score_baselines,
-                [*of("cases", "features"), *JUDGED],
-                of("baselines", "single_features"),
-                name=f"{modality}.score_baselines",
+                ("cases", "features"),
+                [made["baselines"], made["single_features"]],
+                "score_baselines",
             ),
-            Node(
-                named(measure),
-                [*of("cases", "scores", "baselines"), *JUDGED],
-                of("metrics", "comparisons"),
-                name=f"{modality}.measure",
+            node(partial(measure, modality), judged, [made["metrics"], made["comparisons"]], "measure"),
+            node(
+                partial(choose_alarms, modality), ("cases", "scores"), made["alarm_choices"], "choose_alarms"
             ),
-            Node(
-                named(choose_alarms),
-                [*of("cases", "scores"), *JUDGED],
-                f"{modality}.alarm_choices",
-                name=f"{modality}.choose_alarms",
-            ),
-            Node(
-                named(audit_results),
-                [*of("cases", "features", "scores", "baselines", "single_features"), *JUDGED],
-                f"{modality}.audit",
-                name=f"{modality}.audit",
-            ),
+            node(partial(audit_results, modality), every, made["audit"], "audit"),
         ]
     )
 
@@ -138,7 +130,7 @@ def _figures(modality: str) -> dict[str, str]:
 
 
 def _settings() -> dict[str, str]:
-    return dict(zip(("params", "alarm", "run"), JUDGED, strict=True))
+    return {argument: dataset for argument, (dataset, _) in JUDGED.items()}
 
 
 def _page(modality: str, defaults: dict[str, str]) -> Pipeline:

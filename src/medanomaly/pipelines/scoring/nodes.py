@@ -43,6 +43,7 @@ def score(scoring: ScoringParams) -> dict[str, Any]:
             modality=scoring.modality,
             names=scoring.names,
             workers=scoring.workers,
+            reweight=scoring.reweight,
             progress=lambda done: logger.info("%s done", f"{done:,}"),
         )
     logger.info(
@@ -52,6 +53,8 @@ def score(scoring: ScoringParams) -> dict[str, Any]:
         summary.seconds,
         destination,
     )
+    for name, weighting in summary.weighted.items():
+        logger.info("p-values of %s %s.", name, weighting.in_words)
     # which cases were refused stands in the file of the answers, which is as secret as its source
     return {name: value for name, value in summary.to_dict().items() if name != "refused"}
 

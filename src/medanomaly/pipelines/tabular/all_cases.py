@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from functools import partial, update_wrapper
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -42,8 +42,7 @@ def judged_alone(models: tuple[Model, ...], leading: str) -> Pipeline:
         read |= {"params": (f"params:models.{name}", judge.kind.params)} if judge.described else {}
         read |= {"tuned": (f"{name}.best_parameters", None)}
     made = ["tabular.all_scores", "tabular.all_explanations"]
-    judging = update_wrapper(partial(judge_all, judge), judge_all)
-    return Pipeline([typed_node(judging, read, made, "tabular.judge_all")])
+    return Pipeline([typed_node(partial(judge_all, judge), read, made, "tabular.judge_all")])
 
 
 def judge_all(

@@ -18,7 +18,8 @@ from medanomaly.diagnosis.readers.symptom_table import SEXES
 from medanomaly.diagnosis.readers.words import Words, folded
 from medanomaly.diagnosis.text.term_search import TermSearch
 from medanomaly.scoring.answers import NOTICE
-from medanomaly.scoring.models import Models, answers
+from medanomaly.scoring.model_answers import answers
+from medanomaly.scoring.models import Models
 from medanomaly.scoring.rankings import rank_cases
 from medanomaly.service.bodies import Body, File, checked, is_form, parsed, read_form, read_json
 from medanomaly.service.persistence import CASE, PATIENT
