@@ -24,6 +24,7 @@ COMMANDS = {
     "labels": "medanomaly.commands.labels",
     "monitor": "medanomaly.commands.monitor",
     "registry": "medanomaly.commands.registry",
+    "deidentify": "medanomaly.commands.deidentify",
     "fetch": "medanomaly.fetch",
 }
 WRONG_USE, BAD_DATA, INTERRUPTED = 2, 1, 130
