@@ -30,59 +30,134 @@ _NUMBERED = (
 )
 _TELEPHONE = "tel(?:efon|ephone)?|phone|fax|mobile|mobil|cell|pager|bleep|call|durchwahl|extension|ext"
 _PLACE = rf"(?:,?[ ]+(?:{_CAPITAL}[ ]*){{1,3}},?[ ]*(?:[A-Z]{{2}}[ ]+)?\d{{5}}(?:-\d{{4}})?)?"
+# what a note must hold, in small letters, before a slower rule is tried
+_MONTH_STARTS = (
+    "jan",
+    "feb",
+    "mar",
+    "mär",
+    "apr",
+    "may",
+    "mai",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "oct",
+    "okt",
+    "nov",
+    "dec",
+    "dez",
+)
+_NUMBERED_STARTS = (
+    "mrn",
+    "ssn",
+    "record",
+    "patient",
+    "hospital",
+    "case",
+    "accession",
+    "account",
+    "insurance",
+    "policy",
+    "licen",
+    "serial",
+    "nhs",
+    "study",
+    "episode",
+    "fall",
+    "versicherten",
+    "aufnahme",
+    "akten",
+    "pat",
+)
+_TELEPHONE_STARTS = ("tel", "phone", "fax", "mob", "cell", "pager", "bleep", "call", "durchwahl", "ext")
 _ANY, _AS_WRITTEN = re.IGNORECASE, re.NOFLAG
 # kind, pattern and flags; the group `it` is what is taken out, else the whole match. Where two overlap the first one wins
 STRUCTURED = tuple(
-    (kind, re.compile(pattern, flags))
-    for kind, flags, pattern in (
-        ("email", _ANY, r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
-        ("url", _ANY, r"(?:https?://|www\.)[^\s<>\"]*[^\s<>\".,;:)]"),
-        ("ip", _ANY, r"\b(?:\d{1,3}\.){3}\d{1,3}\b"),
-        ("id", _ANY, r"\b\d{3}-\d{2}-\d{4}\b"),
-        ("date", _ANY, rf"\b{_YEAR}[-/.]{_MONTH}[-/.]{_DAY}\b(?:[T ]\d\d:\d\d(?::\d\d)?)?"),
-        ("date", _ANY, rf"\b{_DAY}[./-]{_MONTH}[./-](?:{_YEAR}|\d\d)\b"),
-        ("date", _ANY, rf"\b{_MONTH}[/-]{_DAY}[/-](?:{_YEAR}|\d\d)\b"),
-        ("date", _ANY, rf"\b{_DAY}(?:st|nd|rd|th|\.)?[ ]+(?:of[ ]+)?(?:{_MONTHS})\b\.?(?:,?[ ]+{_YEAR}\b)?"),
-        ("date", _ANY, rf"\b(?:{_MONTHS})\b\.?[ ]+{_DAY}(?:st|nd|rd|th)?\b(?:,?[ ]+{_YEAR}\b)?"),
-        ("date", _ANY, rf"\b(?:{_MONTHS})\b\.?,?[ ]+{_YEAR}\b"),
+    (kind, re.compile(pattern, flags), needed)
+    for kind, flags, pattern, needed in (
+        ("email", _ANY, r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", ("@",)),
+        ("url", _ANY, r"(?:https?://|www\.)[^\s<>\"]*[^\s<>\".,;:)]", ("http", "www.")),
+        ("ip", _ANY, r"\b(?:\d{1,3}\.){3}\d{1,3}\b", ()),
+        ("id", _ANY, r"\b\d{3}-\d{2}-\d{4}\b", ()),
+        ("date", _ANY, rf"\b{_YEAR}[-/.]{_MONTH}[-/.]{_DAY}\b(?:[T ]\d\d:\d\d(?::\d\d)?)?", ()),
+        ("date", _ANY, rf"\b{_DAY}[./-]{_MONTH}[./-](?:{_YEAR}|\d\d)\b", ()),
+        ("date", _ANY, rf"\b{_MONTH}[/-]{_DAY}[/-](?:{_YEAR}|\d\d)\b", ()),
+        (
+            "date",
+            _ANY,
+            rf"\b{_DAY}(?:st|nd|rd|th|\.)?[ ]+(?:of[ ]+)?(?:{_MONTHS})\b\.?(?:,?[ ]+{_YEAR}\b)?",
+            _MONTH_STARTS,
+        ),
+        (
+            "date",
+            _ANY,
+            rf"\b(?:{_MONTHS})\b\.?[ ]+{_DAY}(?:st|nd|rd|th)?\b(?:,?[ ]+{_YEAR}\b)?",
+            _MONTH_STARTS,
+        ),
+        ("date", _ANY, rf"\b(?:{_MONTHS})\b\.?,?[ ]+{_YEAR}\b", _MONTH_STARTS),
         # without a year, as German notes have it: am 3.4.
-        ("date", _ANY, rf"\b(?:am|vom|seit|bis|ab)[ ]+(?P<it>{_DAY}\.{_MONTH}\.)(?!\d)"),
+        (
+            "date",
+            _ANY,
+            rf"\b(?:am|vom|seit|bis|ab)[ ]+(?P<it>{_DAY}\.{_MONTH}\.)(?!\d)",
+            ("am ", "vom ", "seit ", "bis ", "ab "),
+        ),
         (
             "id",
             _ANY,
             rf"\b(?:{_NUMBERED})(?:[ ]+(?:is|was|lautet))?[ ]*[:#]?[ ]*(?P<it>(?=[\w/-]*\d)[A-Z0-9][\w/-]{{2,}})",
+            _NUMBERED_STARTS,
         ),
         (
             "phone",
             _ANY,
             rf"\b(?:{_TELEPHONE})\b\.?(?:[ ]+(?:number|no\.?|nr\.?))?[ ]*:?[ ]*(?P<it>\+?\(?\d[\d ()/.-]{{2,}}\d)",
+            _TELEPHONE_STARTS,
         ),
-        ("phone", _ANY, r"(?<![\w.])(?:\+\d{1,3}[ ./-]?)?\(?\d{2,5}\)?[ ./-]\d{3,4}[ ./-]\d{3,5}(?!\w|\.\d)"),
-        ("phone", _ANY, r"(?<![\w.])\+\d{1,3}(?:[ ./-]?\d{2,5}){2,5}(?!\w)"),
-        ("phone", _ANY, r"(?<![\w.])0\d{2,5}[ ]?[/-][ ]?\d{4,9}(?!\w)"),
-        ("address", _AS_WRITTEN, rf"\b\d{{1,5}}[a-z]?[ ]+(?:{_CAPITAL}[ ]+){{1,3}}{_STREET}{_PLACE}"),
+        (
+            "phone",
+            _ANY,
+            r"(?<![\w.])(?:\+\d{1,3}[ ./-]?)?\(?\d{2,5}\)?[ ./-]\d{3,4}[ ./-]\d{3,5}(?!\w|\.\d)",
+            (),
+        ),
+        ("phone", _ANY, r"(?<![\w.])\+\d{1,3}(?:[ ./-]?\d{2,5}){2,5}(?!\w)", ()),
+        ("phone", _ANY, r"(?<![\w.])0\d{2,5}(?:[ ]?[/-][ ]?\d{4,9}|[ ]\d{6,9})(?!\w)", ()),
+        ("address", _AS_WRITTEN, rf"\b\d{{1,5}}[a-z]?[ ]+(?:{_CAPITAL}[ ]+){{1,3}}{_STREET}{_PLACE}", ()),
         (
             "address",
             _AS_WRITTEN,
             r"\b[A-ZÄÖÜ][\wäöüß-]*(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|ufer|damm)[ ]+\d{1,4}[a-z]?"
             rf"(?:,?[ ]+\d{{5}}[ ]+{_CAPITAL})?",
+            ("str", "weg ", "platz ", "allee ", "gasse ", "ring ", "ufer ", "damm "),
         ),
         (
             "address",
             _ANY,
             r"\b(?:zip(?: code)?|PLZ|postcode|postal code)[ ]*:?[ ]*(?P<it>[A-Z0-9][A-Z0-9 -]{3,8}\d[A-Z]{0,2})\b",
+            ("zip", "plz", "post"),
         ),
-        ("address", _AS_WRITTEN, r"\b[A-Z]{2}[ ]+(?P<it>\d{5}(?:-\d{4})?)\b"),
-        ("address", _AS_WRITTEN, r"\b[A-Z]{1,2}\d[A-Z\d]?[ ]\d[A-Z]{2}\b"),
+        (
+            "address",
+            _ANY,
+            r"\b(?:(?:lives|living|resides|residing|resident)(?:[ ]+alone)?[ ]+at|address|wohnhaft(?:[ ]+in)?|anschrift|"
+            r"adresse)"
+            r"[ ]*:?[ ]+(?P<it>[^,.;\n]*\d[^,.;\n]*)",
+            ("liv", "resid", "address", "wohnhaft", "anschrift", "adresse"),
+        ),
+        ("address", _AS_WRITTEN, r"\b[A-Z]{2}[ ]+(?P<it>\d{5}(?:-\d{4})?)\b", ()),
+        ("address", _AS_WRITTEN, r"\b[A-Z]{1,2}\d[A-Z\d]?[ ]\d[A-Z]{2}\b", ()),
         # ages over 89 identify (45 CFR 164.514)
         (
             "age",
             _ANY,
             r"\b(?P<it>9\d|1[01]\d)(?=[ -]?(?:years?|yrs?|yo|y/o|jahre?n?|jährige[rn]?)\b|[ ]?y/?o?\b)",
+            (),
         ),
-        ("age", _ANY, r"\b(?:aged?|alter)[ ]*:?[ ]*(?P<it>9\d|1[01]\d)\b"),
-        ("id", _AS_WRITTEN, r"\b(?=[A-Z0-9-]*\d{4})(?=[A-Z0-9-]*[A-Z])[A-Z0-9]+(?:-[A-Z0-9]+)+\b"),
-        ("id", _AS_WRITTEN, r"\b\d{8,}\b"),
+        ("age", _ANY, r"\b(?:aged?|alter)[ ]*:?[ ]*(?P<it>9\d|1[01]\d)\b", ("age", "alter")),
+        ("id", _AS_WRITTEN, r"\b(?=[A-Z0-9-]*\d{4})(?=[A-Z0-9-]*[A-Z])[A-Z0-9]+(?:-[A-Z0-9]+)+\b", ()),
+        ("id", _AS_WRITTEN, r"\b\d{8,}\b", ()),
     )
 )
 _TITLE = (
@@ -106,17 +181,57 @@ _RELATIVE = (
     r"(?:wife|husband|son|daughter|mother|father|brother|sister|partner|carer|neighbou?r|friend|ehefrau|ehemann|sohn|tochter|mutter|"
     r"vater|bruder|schwester|partnerin|nachbarin?)"
 )
+_DONE_STARTS = (
+    "seen",
+    "review",
+    "signed",
+    "dictat",
+    "refer",
+    "report",
+    "examin",
+    "operat",
+    "accompan",
+    "admit",
+    "assess",
+    "discuss",
+    "brought",
+    "überw",
+    "untersucht",
+    "begleit",
+    "unterz",
+    "aufgen",
+    "besproch",
+    "rücksprache",
+    "spoke",
+)
+_RELATIVES = (
+    "wife husband son daughter mother father brother sister partner carer neighbo friend ehefrau ehemann sohn tochter "
+    "mutter vater bruder schwester nachbar"
+)
 _NAMED = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"\b{_TITLE}(?P<it>{_NAME})",
-        rf"(?i:\b(?:{_LABEL}))[ ]*:[ ]*(?:{_TITLE})?(?P<it>{_NAME}(?:,[ ]*{_CAPITAL})?)",
-        rf"(?i:\b(?:{_DONE_BY}))[ ]*:?[ ]*(?:{_TITLE})?(?P<it>{_NAME})",
-        rf"(?i:\b(?:his|her|their|the|with|seine[rn]?|ihre[rnm]?|der|die)[ ]+{_RELATIVE}),?[ ]+(?P<it>{_NAME})",
-        rf"(?i:\b(?:called|named|known as|namens|genannt))[ ]+(?P<it>{_NAME})",
-        rf"(?P<it>{_CAPITAL}(?:[ ]+(?:{_CAPITAL}|{_INITIAL})){{0,2}}),?[ ]+(?:MD|DO|RN|MBBS|FRCP|FRCS|PhD|DNP|PA-C|NP)\b",
-        rf"(?P<it>{_CAPITAL}[ ]+{_CAPITAL})(?=,?[ ]+(?:is[ ]+an?|a|an|ist[ ]+ein[e]?|ein[e]?)[ ]+\d{{1,3}})",
-        rf"(?P<it>{_CAPITAL},[ ]+{_CAPITAL})(?=,?[ ]+\(?(?:\*|geb\.|born|DOB|\d{{1,2}}[./]\d))",
+    (re.compile(pattern), needed)
+    for pattern, needed in (
+        (rf"\b{_TITLE}(?P<it>{_NAME})", ()),
+        (rf"(?i:\b(?:{_LABEL}))[ ]*:[ ]*(?:{_TITLE})?(?P<it>{_NAME}(?:,[ ]*{_CAPITAL})?)", (":",)),
+        (rf"(?i:\b(?:{_DONE_BY}))[ ]*:?[ ]*(?:{_TITLE})?(?P<it>{_NAME})", _DONE_STARTS),
+        (
+            rf"(?i:\b(?:his|her|their|the|with|seine[rn]?|ihre[rnm]?|der|die)[ ]+{_RELATIVE}),?[ ]+(?P<it>{_NAME})",
+            tuple(_RELATIVES.split()),
+        ),
+        (
+            rf"(?i:\b(?:called|named|known as|namens|genannt))[ ]+(?P<it>{_NAME})",
+            ("called", "named", "known as", "namens", "genannt"),
+        ),
+        (
+            rf"(?P<it>{_CAPITAL}(?:[ ]+(?:{_CAPITAL}|{_INITIAL})){{0,2}}),?[ ]+"
+            r"(?:MD|DO|RN|MBBS|FRCP|FRCS|PhD|DNP|PA-C|NP)\b",
+            (),
+        ),
+        (
+            rf"(?P<it>{_CAPITAL}[ ]+{_CAPITAL})(?=,?[ ]+(?:is[ ]+an?|a|an|ist[ ]+ein[e]?|ein[e]?)[ ]+\d{{1,3}})",
+            (),
+        ),
+        (rf"(?P<it>{_CAPITAL},[ ]+{_CAPITAL})(?=,?[ ]+\(?(?:\*|geb\.|born|DOB|\d{{1,2}}[./]\d))", ()),
     )
 )
 # capital letters that begin a sentence or name a thing, not a person
@@ -168,11 +283,13 @@ def find_identifiers(text: str, names: Collection[str] = ()) -> list[Span]:
             taken[start:end] = [True] * (end - start)
             spans.append(Span(start, end, kind))
 
-    for kind, pattern in STRUCTURED:
-        for found in pattern.finditer(text):
-            take(*_part(found), kind)
+    folded = text.casefold()
+    for kind, pattern, needed in STRUCTURED:
+        if _may_stand(needed, folded):
+            for found in pattern.finditer(text):
+                take(*_part(found), kind)
     words = {word for name in names for word in re.split(r"[\s,]+", name) if len(word) >= _SHORTEST_GIVEN}
-    for part in _named(text):
+    for part in _named(text, folded):
         start, end = _trimmed(text, *part)
         if start < end:
             words |= {w for w in re.split(r"[ ,]+", text[start:end]) if len(w) > 2 and w[0].isupper()}
@@ -205,10 +322,15 @@ def _part(found: re.Match) -> tuple[int, int]:
     return found.span("it") if "it" in found.re.groupindex else found.span()
 
 
-def _named(text: str) -> Iterator[tuple[int, int]]:
-    for pattern in _NAMED:
-        for found in pattern.finditer(text):
-            yield _part(found)
+def _named(text: str, folded: str) -> Iterator[tuple[int, int]]:
+    for pattern, needed in _NAMED:
+        if _may_stand(needed, folded):
+            for found in pattern.finditer(text):
+                yield _part(found)
+
+
+def _may_stand(needed: tuple[str, ...], folded: str) -> bool:
+    return not needed or any(word in folded for word in needed)
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
