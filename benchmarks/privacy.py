@@ -192,8 +192,8 @@ FAMILY = (
     "Abdullah Berger Castillo Dvořák Eriksson Fernandes Grünwald Hashimoto Iversen Jankowski Kaya Lindqvist Müller Nakamura "
     "O'Connor Papadopoulos Quist Rossi Sørensen Tanaka Umarov Vasquez Weiß Yılmaz Zimmermann-Roth"
 )
-# {N}: a name, {F}: a family name, {D}: a date, {P}: a telephone number, {I}: a number of a person, {A}: an address, {E}: mail,
-# {G}: an age over 89. Some sentences name nobody
+# {N}: a name, {F}: a family name, {D}: a date, {P}: a telephone number, {I}: a number of a person, {A}: an address,
+# {E}: mail, {G}: an age over 89. Some sentences name nobody
 SENTENCES = [
     "{N} is a 54 year old teacher who came in on {D} with palpitations.",
     "Mr {F} has had a cough since {D}.",
