@@ -10,7 +10,7 @@ SERVE_ARGS ?=
 RUN_ARGS := $(if $(ENV),--env $(ENV))
 export DO_NOT_TRACK = 1
 
-.PHONY: install demo run serve test test-all lint viz bench results clean
+.PHONY: install demo run serve test test-all lint dist licences viz bench results clean
 
 install: $(STAMP)
 
@@ -48,6 +48,15 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+
+# wheel and source in dist/, and whether an index would take them
+dist: install
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
+
+# the licence of every package that is installed along; fails where one may not be used
+licences: install
+	$(BIN)/python deploy/licences.py
 
 viz: install
 	$(BIN)/kedro viz run
