@@ -24,6 +24,7 @@ COMMANDS = {
     "labels": "medanomaly.commands.labels",
     "monitor": "medanomaly.commands.monitor",
     "registry": "medanomaly.commands.registry",
+    "mcp": "medanomaly.commands.mcp",
     "deidentify": "medanomaly.commands.deidentify",
     "fetch": "medanomaly.fetch",
 }

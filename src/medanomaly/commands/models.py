@@ -27,18 +27,10 @@ def command(folder: Path, wanted: str | None, as_json: bool) -> None:
     medanomaly models data/06_models/visits
     medanomaly models data/06_models/visits --card ecdf
     """
-    from medanomaly.core.bundle import ALARM, RECIPE, REFERENCE, bundles_of
-
-    found = bundles_of(folder)
-    bundles = [bundle for bundle in found if bundle.manifest.name not in (ALARM, RECIPE, REFERENCE)]
-    if not bundles:
-        raise DataNotFoundError(
-            "there is no model in it", source=folder, remedy="Train first (medanomaly run)."
-        )
     if wanted is not None:
-        click.echo(_card(bundles, wanted))
+        click.echo(card_of(folder, wanted))
         return
-    rows = [_about(bundle, found) for bundle in bundles]
+    rows = about_models(folder)
     if as_json:
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False))
         return
@@ -70,6 +62,38 @@ def command(folder: Path, wanted: str | None, as_json: bool) -> None:
             for row in rows
         ],
     )
+
+
+def about_models(folder: Path) -> list[dict[str, Any]]:
+    """What each model of a folder is, how it was calibrated, and what it was made from.
+
+    Raises:
+        DataNotFoundError: there is no model.
+    """
+    bundles, found = _bundles(folder)
+    return [_about(bundle, found) for bundle in bundles]
+
+
+def card_of(folder: Path, wanted: str) -> str:
+    """The card of one model of a folder, in Markdown.
+
+    Raises:
+        DataNotFoundError: there is no model, or it has no card.
+        ConfigurationError: no model is called so, or several are.
+    """
+    return _card(_bundles(folder)[0], wanted)
+
+
+def _bundles(folder: Path) -> tuple[list["Bundle"], list["Bundle"]]:
+    from medanomaly.core.bundle import ALARM, RECIPE, REFERENCE, bundles_of
+
+    found = bundles_of(folder)
+    bundles = [bundle for bundle in found if bundle.manifest.name not in (ALARM, RECIPE, REFERENCE)]
+    if not bundles:
+        raise DataNotFoundError(
+            "there is no model in it", source=folder, remedy="Train first (medanomaly run)."
+        )
+    return bundles, found
 
 
 def _about(bundle: "Bundle", beside: list["Bundle"]) -> dict[str, Any]:
