@@ -10,7 +10,7 @@ SERVE_ARGS ?=
 RUN_ARGS := $(if $(ENV),--env $(ENV))
 export DO_NOT_TRACK = 1
 
-.PHONY: install demo run serve test test-all lint dist licences viz bench results clean
+.PHONY: install demo run serve test test-all lint docs dist licences viz bench results clean
 
 install: $(STAMP)
 
@@ -49,6 +49,11 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
+# the documentation site in docs/_build; a warning is an error
+docs: install
+	$(BIN)/python -m sphinx -b html -W --keep-going -q -j auto docs docs/_build
+	@echo "Documentation: docs/_build/index.html"
+
 # wheel and source in dist/, and whether an index would take them
 dist: install
 	$(BIN)/python -m build --outdir dist
@@ -70,6 +75,6 @@ results: install
 	$(BIN)/python -m benchmarks.render
 
 clean:
-	rm -rf $(VENV) build .viz .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist docs/_build .viz .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find data -type f ! -name .gitkeep ! -path 'data/01_raw/*' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
