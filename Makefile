@@ -10,7 +10,7 @@ SERVE_ARGS ?=
 RUN_ARGS := $(if $(ENV),--env $(ENV))
 export DO_NOT_TRACK = 1
 
-.PHONY: install demo run serve test test-all lint docs dist licences viz bench results clean
+.PHONY: install demo run serve test test-all lint docs paper dist licences viz bench results clean
 
 install: $(STAMP)
 
@@ -53,6 +53,10 @@ lint: install
 docs: install
 	$(BIN)/python -m sphinx -b html -W --keep-going -q -j auto docs docs/_build
 	@echo "Documentation: docs/_build/index.html"
+
+# the manuscript as PDF, from the results files
+paper: install
+	$(BIN)/python -m benchmarks.render.paper
 
 # wheel and source in dist/, and whether an index would take them
 dist: install
