@@ -4,9 +4,9 @@ import re
 import shutil
 
 import pytest
-
 from benchmarks.render import paper
 from benchmarks.render.figures import RESULTS
+
 from tests.conftest import ROOT
 
 typst = pytest.importorskip("typst", reason="typst is not installed (extra docs)")
@@ -53,4 +53,4 @@ def test_every_target_that_was_missed_is_listed():
 
 def test_every_reference_is_cited_and_every_citation_is_a_reference():
     known = set(re.findall(r"^(\w+):$", (ROOT / "docs/paper/references.yml").read_text(), re.MULTILINE))
-    assert set(re.findall(r"@(\w+)", TEXT)) == known
+    assert set(re.findall(r"@(\w+)", TEXT)) - {"missed"} == known
