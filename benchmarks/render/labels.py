@@ -65,6 +65,11 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("rate", r"one record, \d+ clients at a time.*"),
         ("time", "(?P<what>.+), (?P<figure>p50|p99|processor time of the service, mean)"),
     ),
+    "privacy": (
+        ("dicom", "DICOM: (?P<what>.+)"),
+        ("pixels", "Pixels: (?P<what>[^(]+?)(?: \\(.+\\))?"),
+        ("notes", "Notes: (?P<what>[^(]+?)(?: \\(.+\\))?"),
+    ),
     "serving_fuzz": (("other", ".+"),),
     "serving_soak": (("other", ".+"),),
     "tabular_oneclass": (

@@ -7,6 +7,7 @@ from benchmarks.render.pages import (
     imaging,
     operations,
     patients,
+    privacy,
     serving,
     signals,
     spine,
@@ -25,4 +26,5 @@ PAGES: tuple[Page, ...] = (
     serving.PAGE,
     diagnosis.PAGE,
     operations.PAGE,
+    privacy.PAGE,
 )
