@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,7 @@ from medanomaly.monitoring.batch_shift import FEWEST_USUAL, check_shift
 from medanomaly.monitoring.facts import facts_of
 from medanomaly.scoring.answers import REFUSED, Answers
 from medanomaly.scoring.batch_sources import ROWS, Part, fingerprint, parts
+from medanomaly.scoring.class_answers import CLASS_COLUMNS
 from medanomaly.scoring.kept_records import KeptRecords
 from medanomaly.scoring.models import Models
 from medanomaly.tabular.recipe import TableRecipe
@@ -38,7 +39,7 @@ ENDINGS = (".csv", ".parquet")
 MOST_COMPARED = 5000
 # refused cases and notes that a summary shows; the output lists all cases
 SHOWN = 1000
-_TEXT = ("case_id", "case", "status", "model", "reasons", "findings", "missing", "bundle")
+_TEXT = ("case_id", "case", "status", "model", "reasons", "findings", "missing", "bundle", *CLASS_COLUMNS)
 COLUMNS = (
     "case_id", "case", "status", "model", "score", "p_value", "flagged", "alpha", "probability", "low", "high", "reasons",
     "findings", "missing", "bundle",
@@ -168,7 +169,9 @@ def score_batch(
         # readers of recordings and their libraries are not made for threads
         workers = 1
     try:
-        with _Folder(destination, batch, settings) as folder:
+        told_apart = any(hasattr(models[name].scorer, "classes") for name in asked)
+        columns = (*COLUMNS, *CLASS_COLUMNS) if told_apart else COLUMNS
+        with _Folder(destination, batch, settings, columns) as folder:
             resumed, done = folder.n_finished, 0
             for i, (part, scored) in enumerate(
                 runner.run(parts(recipe, source, settings["rows"]), resumed, workers)
@@ -317,14 +320,16 @@ def _taken(answers: Answers) -> pd.DataFrame:
 class _Folder:
     """Finished parts beside the destination, until all of them become one file."""
 
-    def __init__(self, destination: Path, batch: str, settings: Mapping[str, Any]):
+    def __init__(
+        self, destination: Path, batch: str, settings: Mapping[str, Any], columns: Sequence[str] = COLUMNS
+    ):
         from filelock import FileLock
 
         self._destination = destination
         self._folder = destination.with_name(f".{destination.name}.parts")
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self._folder / "lock")
-        self._batch, self._settings = batch, settings
+        self._batch, self._settings, self._columns = batch, settings, columns
 
     def __enter__(self) -> "_Folder":
         from filelock import Timeout
@@ -379,11 +384,11 @@ class _Folder:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        table = scored.table.reindex(columns=list(COLUMNS))
-        text = dict.fromkeys(_TEXT, "string")
-        numbers = {name: "float64" for name in COLUMNS if name not in (*_TEXT, "flagged")}
+        table = scored.table.reindex(columns=list(self._columns))
+        text = {name: "string" for name in self._columns if name in _TEXT}
+        numbers = {name: "float64" for name in self._columns if name not in (*_TEXT, "flagged")}
         table = table.assign(flagged=table["flagged"].map({True: True, False: False})).astype(text | numbers)
-        made = pa.Table.from_pandas(table, schema=_schema(), preserve_index=False)
+        made = pa.Table.from_pandas(table, schema=_schema(self._columns), preserve_index=False)
         # before the part itself: a finished part has its facts
         _written(self._facts(i), lambda path: pq.write_table(pa.Table.from_pandas(scored.taken), path))
         about = {"notes": json.dumps(scored.notes[:SHOWN]), "independent": json.dumps(scored.independent)}
@@ -419,7 +424,7 @@ class _Folder:
                 scores.setdefault(name, []).append(rows["score"].to_numpy(dtype=np.float64))
         taken = self._taken() if independent else pd.DataFrame()
         write = _write_csv if self._destination.suffix == ".csv" else _write_parquet
-        _written(self._destination, lambda path: write(found, path))
+        _written(self._destination, lambda path: write(found, path, _schema(self._columns)))
         shutil.rmtree(self._folder)
         shown = (
             pd.concat(refused, ignore_index=True).head(SHOWN)
@@ -464,26 +469,26 @@ def _shift(
     return out
 
 
-def _schema() -> "pa.Schema":
+def _schema(columns: Sequence[str]) -> "pa.Schema":
     import pyarrow as pa
 
     kinds = {name: pa.string() for name in _TEXT} | {"flagged": pa.bool_()}
-    return pa.schema([(name, kinds.get(name, pa.float64())) for name in COLUMNS])
+    return pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
 
 
-def _write_parquet(found: list[Path], path: Path) -> None:
+def _write_parquet(found: list[Path], path: Path, schema: "pa.Schema") -> None:
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(path, _schema()) as writer:
+    with pq.ParquetWriter(path, schema) as writer:
         for part in found:
             writer.write_table(pq.read_table(part).replace_schema_metadata(None))
 
 
-def _write_csv(found: list[Path], path: Path) -> None:
+def _write_csv(found: list[Path], path: Path, schema: "pa.Schema") -> None:
     import pyarrow.parquet as pq
 
     with path.open("w", encoding="utf-8", newline="") as stream:
-        quoted(_schema().empty_table().to_pandas()).to_csv(stream, index=False)
+        quoted(schema.empty_table().to_pandas()).to_csv(stream, index=False)
         for part in found:
             quoted(pq.read_table(part).to_pandas()).to_csv(stream, index=False, header=False)
 

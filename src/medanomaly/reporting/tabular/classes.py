@@ -14,6 +14,8 @@ from medanomaly.reporting.wording import DASH, asked, counted, number, p_value, 
 from medanomaly.tabular.classes.decisions import RARE
 
 LARGEST, SHOWN_CASES, REASONS = 8, 12, 3
+# logarithm; a value that says less is not shown
+LEAST_FACTOR = np.log(1.05)
 TITLE = "Which class?"
 METRICS = {
     "macro_f1": "Macro-F1",
@@ -228,8 +230,8 @@ def _named(
         )
     return Section(
         "Single records",
-        "Test records of as many classes as there are. What speaks for the named class: how much less likely it is, in "
-        "factors, where the value is replaced by usual ones. Values that say the same hide each other.",
+        "Test records of as many classes as there are. What speaks for the named class: the factor by which the value "
+        "raises its odds, compared with usual values. Values that say the same hide each other.",
         tables=[
             Table(
                 "",
@@ -249,10 +251,10 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def reason_words(terms: pd.DataFrame) -> str:
-    """The values that speak most for a class, with the factor by which they make it more likely."""
+    """The values that speak most for a class, with the factor by which they raise its odds."""
     parts = []
     for row in (
-        terms[terms["contribution"] > 0]
+        terms[terms["contribution"] > LEAST_FACTOR]
         .sort_values("contribution", ascending=False, kind="stable")
         .head(REASONS)
         .itertuples()

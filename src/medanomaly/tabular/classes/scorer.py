@@ -4,16 +4,17 @@ from functools import cached_property
 
 import numpy as np
 import pandas as pd
+from scipy.special import logit
 
 from medanomaly.core import skops_io
 from medanomaly.core.bundle import Bundle
-from medanomaly.core.calibrated_bundle import CALIBRATION
 from medanomaly.core.errors import InputError
 from medanomaly.core.manifest import Manifest, require_kind
 from medanomaly.detectors.scorer import TabularScorer, described_contributions
+from medanomaly.tabular.classes.class_model import LEAST
 from medanomaly.tabular.classes.mean_of_models import FittedClasses
 from medanomaly.tabular.classes.params import NAME
-from medanomaly.tabular.classes.training import KNOWN_DETECTOR, KNOWN_MODEL, MODEL
+from medanomaly.tabular.classes.training import KNOWN, MODEL
 
 # the only types that skops must trust to load a model of classes; all else is numpy arrays and plain values
 TRUSTED_TYPES = (
@@ -62,8 +63,7 @@ class ClassScorer:
     @cached_property
     def known(self) -> TabularScorer:
         """The detector of records that look like none of the training cases."""
-        files = {"model.onnx": KNOWN_MODEL, "model.skops": KNOWN_DETECTOR, CALIBRATION: CALIBRATION}
-        inner = {name: self.bundle.files[own] for name, own in files.items()}
+        inner = {name: self.bundle.files[own] for own, name in KNOWN.items()}
         return TabularScorer(Bundle(Manifest(self.bundle.manifest["known"]), inner))
 
     def class_probabilities(self, features: pd.DataFrame) -> np.ndarray:
@@ -107,10 +107,11 @@ class ClassScorer:
         ).astype({"case_id": "string"})
 
     def contributions(self, features: pd.DataFrame, classes: np.ndarray) -> pd.DataFrame:
-        """What each feature says for the class that is named: log p(class | record) - log p(class | record without it).
+        """What each feature says for a class: its log-odds given the record, minus those given it without the feature.
 
-        Without it means: averaged over usual values of that feature (prediction difference analysis, Robnik-Sikonja &
-        Kononenko 2008). Contributions of a record do not add up to anything, as features depend on each other.
+        Without it means that the probability is averaged over usual values of that feature (weight of evidence,
+        Robnik-Sikonja & Kononenko 2008). Contributions of a record do not add up to anything, as features depend on each
+        other.
 
         Args:
             features: (n, ...) feature table.
@@ -141,13 +142,12 @@ class ClassScorer:
                 else pd.array(filled, dtype="string")
             )
             found = self.class_probabilities(changed)[np.arange(len(changed)), np.tile(at, len(values))]
-            out[name] = np.log(with_it) - np.log(found.reshape(len(values), -1).mean(axis=0))
+            out[name] = _log_odds(with_it) - _log_odds(found.reshape(len(values), -1).mean(axis=0))
         return pd.DataFrame(out)
 
 
-def named_classes(answers: pd.DataFrame) -> pd.Series:
-    """case_id -> the class that is decided for, whether or not the model abstains."""
-    return answers[answers["decided"]].set_index("case_id")["class"]
+def _log_odds(probability: np.ndarray) -> np.ndarray:
+    return logit(np.clip(probability, LEAST, 1 - LEAST))
 
 
 def class_explanations(scorer: ClassScorer, rows: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core import skops_io
-from medanomaly.core.bundle import Bundle, array_bytes, make_bundle
+from medanomaly.core.bundle import Bundle, make_bundle
 from medanomaly.core.calibrated_bundle import CALIBRATION
 from medanomaly.core.cases import class_of
 from medanomaly.core.errors import ConfigurationError
@@ -21,7 +21,9 @@ from medanomaly.tabular.labelled_cases import development_cases, input_contract,
 # a scorer of anomalies refuses the bundle, and tables of the two are never mixed
 MODALITY = "tabular_classes"
 MEANING = "probability of each class, calibrated on out-of-fold predictions; not an anomaly score"
-MODEL, KNOWN_MODEL, KNOWN_DETECTOR = "model.skops", "known.onnx", "known.skops"
+MODEL = "model.skops"
+# files of the detector of known records -> their names in a bundle of a detector
+KNOWN = {"known.onnx": "model.onnx", "known.skops": "model.skops", "known_calibration.npy": CALIBRATION}
 # so many values stand for what is usual of a feature
 USUAL_VALUES = 8
 
@@ -51,8 +53,8 @@ def train_classes(
         stamp: what to add to the manifest.
 
     Returns:
-        A bundle of ``model.skops`` (members and usual values), ``known.onnx``, ``known.skops`` and ``calibration.npy``
-        (the detector).
+        A bundle of ``model.skops`` (members and usual values), and ``known.onnx``, ``known.skops`` and
+        ``known_calibration.npy`` (the detector).
 
     Raises:
         ConfigurationError: too few cases, or fewer than two classes, outside test.
@@ -100,12 +102,7 @@ def train_classes(
         "unlike_at": params.unlike_at,
     }
     content = {"members": list(fitted.members), "usual": usual_values(table)}
-    files = {
-        MODEL: skops_io.dumps(content),
-        KNOWN_MODEL: known.files["model.onnx"],
-        KNOWN_DETECTOR: known.files["model.skops"],
-        CALIBRATION: array_bytes(known.array(CALIBRATION)),
-    }
+    files = {MODEL: skops_io.dumps(content)} | {own: known.files[name] for own, name in KNOWN.items()}
     return make_bundle(manifest | dict(stamp or {}), files)
 
 
