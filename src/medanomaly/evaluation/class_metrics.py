@@ -131,6 +131,8 @@ def class_metrics(
         macro = {model: _mean_of_known(values[:, at]) for model, values in f1.items()}
         for model, values in macro.items():
             low, high = percentile_interval(values[1:], params.confidence)
+            # where no resample differs (everything right), resampling says nothing of new cases
+            low, high = (low, high) if low < high else (np.nan, np.nan)
             add(model, "macro_f1", float(values[0]), low, high, subgroup, n)
             if model != models[0]:
                 apart = macro[models[0]] - values

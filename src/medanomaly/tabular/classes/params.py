@@ -36,7 +36,9 @@ class ClassParams(ModelParams):
         n_folds: folds by patient, for calibration, decision and sets.
         coverage: share of cases whose set of classes shall hold the right one.
         known: detector of records that look like none it knows; it learns from the train cases of all classes.
-        unlike_at: p-value of that detector at and below which no class is named.
+            ``mahalanobis`` keeps no record; ``nearest_neighbours`` finds more, and keeps them all.
+        unlike_at: p-value of that detector at and below which no class is named. Where there are too few calibration cases
+            for so small a p-value, the smallest possible one takes its place.
     """
 
     kind: str = NAME
@@ -48,5 +50,5 @@ class ClassParams(ModelParams):
     decision: Literal["adjusted", "most_probable"] = "adjusted"
     n_folds: int = Field(5, ge=2, le=50)
     coverage: float = Field(0.9, gt=0, lt=1)
-    known: DetectorParams = DetectorParams(kind="isolation_forest", population="all")
+    known: DetectorParams = DetectorParams(kind="mahalanobis", population="all")
     unlike_at: float = Field(0.01, gt=0, lt=1)

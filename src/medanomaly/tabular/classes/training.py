@@ -99,7 +99,7 @@ def train_classes(
         "decision": {"name": params.decision, "strength": fitted.strength},
         "coverage": params.coverage,
         "known": dict(known.manifest),
-        "unlike_at": params.unlike_at,
+        "unlike_at": max(params.unlike_at, known.manifest["p_value_floor"]),
     }
     content = {"members": list(fitted.members), "usual": usual_values(table)}
     files = {MODEL: skops_io.dumps(content)} | {own: known.files[name] for own, name in KNOWN.items()}
