@@ -97,11 +97,11 @@ def _told_apart(
         "small type: 95 % intervals that resample patients; equal records count as one patient.",
         _decision_words(manifest),
         f"A set of classes is made to hold the right one in {asked(manifest['coverage'])} of the records of each class with "
-        f"{RARE} records or more, and of rarer ones together. The most likely class is always in it, so sets of a model that "
-        "is rarely wrong hold the right class more often than asked.",
-        f"No class is named where at most {percent(manifest['unlike_at'])} of the known records look at least as unusual. This "
-        "finds records that look like none of the classes together. A new disease that differs in a few values alone is given "
-        "the name of a known one.",
+        f"{RARE} records or more, and of rarer ones together. The most likely class is always in it, so sets of a model "
+        "that is rarely wrong hold the right class more often than asked.",
+        f"No class is named where at most {percent(manifest['unlike_at'])} of the known records look at least as unusual. "
+        "That finds records that look like none of the classes together; a new disease that differs in a few values alone "
+        "gets the name of a known one.",
     ]
     unseen = sorted(set(own["class"]) - {of["name"] for of in manifest["classes"]})
     if unseen:
