@@ -123,7 +123,7 @@ def command(
         _show(answers, top)
         if output is not None:
             click.echo(f"All answers: {output}")
-    if answers.scores.empty:
+    if answers.empty:
         ctx.exit(1)
 
 

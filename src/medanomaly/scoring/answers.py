@@ -65,6 +65,11 @@ class Answers:
     stream: Mapping[str, Any] | None = None
     classes: ClassAnswers | None = None
 
+    @property
+    def empty(self) -> bool:
+        """Whether no model said anything of any case."""
+        return self.scores.empty and (self.classes is None or self.classes.rows.empty)
+
     @cached_property
     def table(self) -> pd.DataFrame:
         """One row per case and model, the refused cases last.
