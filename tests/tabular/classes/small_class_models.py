@@ -28,10 +28,10 @@ SPEC = TableSpec.model_validate(
 PARAMS = ClassParams.model_validate(
     {
         "members": [
-            {"model": "hist_boosting", "options": {"max_iter": 15}},
-            {"model": "random_forest", "options": {"n_estimators": 20}},
+            {"model": "hist_boosting", "options": {"max_iter": 8}},
+            {"model": "random_forest", "options": {"n_estimators": 10}},
         ],
-        "n_folds": 3,
+        "n_folds": 2,
         "known": {"kind": "mahalanobis", "population": "all"},
     }
 )
