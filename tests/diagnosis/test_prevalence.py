@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from kedro.io import DatasetError
 from tests.diagnosis.test_ranker import DEFECT, SEIZURE, one
 
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError
@@ -186,5 +187,5 @@ def test_the_raw_data_of_a_run_read_the_file_where_one_is_named(common, knowledg
     dataset = HPODataset(folder=str(knowledge_folder), prevalence=str(path))
     assert len(dataset.load().prevalences.table) == 3
     assert dataset._describe()["prevalence"] == str(path)
-    with pytest.raises(DataNotFoundError, match="does not exist"):
+    with pytest.raises(DatasetError, match=r"none.xml: the file does not exist\. Get en_product9_prev.xml"):
         HPODataset(folder=str(knowledge_folder), prevalence="none.xml").load()
