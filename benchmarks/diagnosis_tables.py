@@ -26,11 +26,14 @@ from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedGroupKFold
 
 from benchmarks.record import Result, write
+from medanomaly.evaluation.class_metrics import f1_by_class
 from medanomaly.evaluation.probability_calibration import expected_calibration_error
 from medanomaly.evaluation.resampling.draws import patient_weights
 from medanomaly.evaluation.resampling.intervals import percentile_interval
 from medanomaly.tabular.classes.bayes import BayesianClasses
-from medanomaly.tabular.classes.class_model import LEAST, ClassModel, normalised
+from medanomaly.tabular.classes.class_model import ClassModel
+from medanomaly.tabular.classes.decisions import RARE
+from medanomaly.tabular.classes.mean_of_models import in_order_of
 from medanomaly.tabular.classes.prototypes import PrototypeClasses
 from medanomaly.tabular.classes.rare_classes import (
     adjusted_decision,
@@ -41,7 +44,6 @@ from medanomaly.tabular.classes.rare_classes import (
 )
 from medanomaly.tabular.classes.trees import ForestClasses, HistBoostingClasses, LightGBMClasses
 
-RARE = 30
 FOLDS = 5
 COMMAND = "make bench NAME=diagnosis_tables"
 PEER = "tuned gradient boosting"
@@ -113,19 +115,12 @@ def splits(y: np.ndarray, group: np.ndarray, n: int, seed: int) -> list[tuple[np
         )
 
 
-def aligned(model: ClassModel, features: pd.DataFrame, classes: np.ndarray) -> np.ndarray:
-    """(n, k) in the order of all classes, also of those that training lacks."""
-    out = np.full((len(features), len(classes)), LEAST)
-    out[:, np.searchsorted(classes, model.classes_)] = model.predict_proba(features)
-    return normalised(out)
-
-
 def answers_of_fold(features, y, classes, group, groups, train, test, up_to, seed) -> dict[str, np.ndarray]:
     """Per model the (n, k) probabilities of the test cases, and under "decision of <model>" what is decided."""
     codes = np.searchsorted(classes, y.astype(str))
     inner, held = (train[part] for part in splits(y[train], group[train], 4, seed)[0])
     on_held = {
-        name: aligned(
+        name: in_order_of(
             type(model)(**model.get_params()).fit(features.iloc[inner], y[inner]),
             features.iloc[held],
             classes,
@@ -150,7 +145,7 @@ def answers_of_fold(features, y, classes, group, groups, train, test, up_to, see
     models = {name: GRID[name] for name in dict.fromkeys((BOOST, LIGHT, best))}
     models |= {FOREST: ForestClasses(), BAYES: BayesianClasses(), PROTO: PrototypeClasses()}
     out = {
-        name: aligned(model.fit(features.iloc[train], y[train]), features.iloc[test], classes)
+        name: in_order_of(model.fit(features.iloc[train], y[train]), features.iloc[test], classes)
         for name, model in models.items()
     }
     out[PEER] = out[best]
@@ -159,7 +154,7 @@ def answers_of_fold(features, y, classes, group, groups, train, test, up_to, see
     numbers_only = all(pd.api.types.is_numeric_dtype(features[c]) for c in features.columns.drop("case_id"))
     for how in ("smote", "smoten") if numbers_only else ("smote",):
         more, more_y = resampled(features.iloc[train], y[train], how, up_to, seed)
-        out[f"{BOOST} with {how.upper()}"] = aligned(
+        out[f"{BOOST} with {how.upper()}"] = in_order_of(
             HistBoostingClasses().fit(more, more_y), features.iloc[test], classes
         )
     if len(set(groups)) < len(classes):
@@ -174,17 +169,6 @@ def answers_of_fold(features, y, classes, group, groups, train, test, up_to, see
         | decided
         | {"bayes low": low, "bayes high": high, "bayes classes": models[BAYES].classes_.astype(str)}
     )
-
-
-def f1_by_class(codes: np.ndarray, decided: np.ndarray, n_classes: int, weights: np.ndarray) -> np.ndarray:
-    """(r, k) F1 of each class for (r, n) weights of cases; NaN where a row of weights has no case of the class."""
-    right, known, said = (np.zeros((len(codes), n_classes), dtype=np.float32) for _ in range(3))
-    rows = np.arange(len(codes))
-    known[rows, codes], said[rows, decided] = 1, 1
-    right = known * said
-    true, called, hits = weights @ known, weights @ said, weights @ right
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(true > 0, 2 * hits / (true + called), np.nan)
 
 
 def results_of(name: str, classes, y, group, n_resamples: int, tables: dict) -> list[Result]:

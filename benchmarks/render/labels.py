@@ -116,6 +116,12 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
             r"(?P<set>\w+), (?P<model>.+): (?P<metric>accuracy|ece|ece, .+|probability of rare classes)",
         ),
     ),
+    "unknown_classes": (
+        (
+            "found",
+            r"(?P<set>\w+), (?P<detector>.+): (?P<which>mean|lowest|highest) share of a left-out class .+",
+        ),
+    ),
     "physionet_mortality": (
         ("leak", r".+\(a leak\)"),
         ("event", r"(?P<model>.+): min\(sensitivity, PPV\)"),

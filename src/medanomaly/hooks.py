@@ -72,7 +72,14 @@ class SummaryHooks:
     def after_pipeline_run(self, pipeline, catalog):
         """Print what this run measured."""
         made = pipeline.all_outputs()
-        parts = ["", *sorted(f"{name.partition('.')[0]}." for name in made if name.endswith("_risk.metrics"))]
+        parts = [
+            "",
+            *sorted(
+                f"{name.partition('.')[0]}."
+                for name in made
+                if name.endswith(("_risk.metrics", "_classes.metrics"))
+            ),
+        ]
         for part in parts:
             title = part.strip(".").replace("_", " ").capitalize()
             if f"{part}metrics" in made:

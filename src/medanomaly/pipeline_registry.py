@@ -71,7 +71,7 @@ def build(environment: Environment, name: str) -> Pipeline:
         KeyError: there is no pipeline of this name.
     """
     from medanomaly.pipelines.evaluation.pipeline import evaluation
-    from medanomaly.pipelines.modalities import ALL, cases_of
+    from medanomaly.pipelines.modalities import ALL, cases_of, trained_classes
     from medanomaly.pipelines.models import gathered, model_pipeline, sealed_alarm, sealed_reference
     from medanomaly.pipelines.monitoring.pipeline import monitoring
     from medanomaly.pipelines.scoring.pipeline import scoring
@@ -111,5 +111,5 @@ def build(environment: Environment, name: str) -> Pipeline:
                 + gathered(modality, models)
                 + cases.after_models(models)
             )
-            parts.append(Pipeline([*each, together], tags=modality))
+            parts.append(Pipeline([*each, together, *trained_classes(environment, modality)], tags=modality))
     return sum(parts, Pipeline([]))

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from medanomaly.core.cases import age_band, check_cases, reference_cases
 from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.core.folds import stratified_folds
 from medanomaly.core.scores import check_scores, score_table
 from medanomaly.core.splits import SplitParams, patient_position, split_by_patient
 
@@ -179,3 +180,71 @@ def test_a_name_has_one_role():
     tables = [score_table(cases, np.arange(len(cases)), "pca", 0.05, role=r) for r in ("model", "baseline")]
     with pytest.raises(InputError, match="'pca' is the name of a model and of a baseline"):
         check_scores(pd.concat(tables))
+
+
+def classes_of_patients(sizes, per_patient=1):
+    names = np.repeat(list(sizes), list(sizes.values()))
+    patients = pd.Series([f"p{i // per_patient}" for i in range(len(names))], dtype="string")
+    return patients, pd.Series(names, dtype="string")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_stratified_split_gives_every_part_its_share_of_every_class(seed):
+    sizes = {"often": 500, "seldom": 40, "rare": 10, "once": 1}
+    patients, classes = classes_of_patients(sizes)
+    parts = split_by_patient(
+        patients, pd.Series(0, index=patients.index), SplitParams(stratify=True, seed=seed), classes
+    )
+    table = pd.crosstab(classes, parts)
+    shares = pd.Series({"train": 0.5, "calibration": 0.2, "test": 0.3})
+    for name, n in sizes.items():
+        assert (np.abs(table.loc[name].reindex(shares.index, fill_value=0) - n * shares) < 1).all()
+
+
+def test_a_stratified_split_keeps_patients_whole_and_counts_them_for_their_rarest_class():
+    patients, classes = classes_of_patients({"often": 300, "rare": 20}, per_patient=2)
+    # every rare case belongs to a patient with a frequent one
+    patients = pd.concat([patients[:300], patients[:20]], ignore_index=True)
+    parts = split_by_patient(
+        patients, pd.Series(0, index=patients.index), SplitParams(stratify=True), classes
+    )
+    assert parts.groupby(patients).nunique().max() == 1
+    assert parts[classes == "rare"].value_counts()["test"] == pytest.approx(6, abs=2)
+
+
+def test_a_stratified_split_does_not_depend_on_the_order_of_rows_and_knows_no_class_at_all():
+    patients, classes = classes_of_patients({"often": 60, "rare": 7})
+    classes = classes.mask(np.arange(67) % 11 == 0)
+    params = SplitParams(stratify=True, seed=3)
+    parts = split_by_patient(patients, pd.Series(0, index=patients.index), params, classes)
+    order = np.random.default_rng(0).permutation(67)
+    again = split_by_patient(patients[order], pd.Series(0, index=order), params, classes[order])
+    pd.testing.assert_series_equal(again.sort_index(), parts)
+    unknown = pd.Series(pd.NA, index=patients.index, dtype="string")
+    whole = split_by_patient(patients, unknown, params, unknown)
+    assert (
+        whole.value_counts()[["train", "calibration", "test"]] - 67 * np.array([0.5, 0.2, 0.3])
+    ).abs().max() < 1
+
+
+def test_without_classes_a_stratified_split_goes_by_the_label():
+    patients, _ = classes_of_patients({"all": 100})
+    label = pd.Series([1] * 10 + [0] * 90, dtype="Int8")
+    parts = split_by_patient(patients, label, SplitParams(stratify=True))
+    assert parts[label == 1].value_counts()[["train", "calibration", "test"]].tolist() == [5, 2, 3]
+
+
+def test_folds_of_classes_are_even_and_those_of_labels_are_as_they_were():
+    patients, classes = classes_of_patients({"often": 100, "seldom": 25, "rare": 3})
+    codes = classes.map({"often": 0, "seldom": 1, "rare": 2}).to_numpy(dtype=int)
+    fold = stratified_folds(patients.to_numpy(dtype=object), codes, 5, 0, rare_classes=True)
+    table = pd.crosstab(codes, fold)
+    assert (table.max(axis=1) - table.min(axis=1)).max() <= 1
+    with pytest.raises(ConfigurationError, match="3 patients of the rarer class cannot fill 5 folds"):
+        stratified_folds(patients.to_numpy(dtype=object), codes, 5, 0)
+    with pytest.raises(ConfigurationError, match="3 patients cannot fill 5 folds"):
+        stratified_folds(np.array(["a", "b", "c"]), np.array([0, 1, 2]), 5, 0, rare_classes=True)
+    # the order in which earlier versions dealt the patients of two labels
+    ids = np.array([f"p{i}" for i in range(12)])
+    fold = stratified_folds(ids, np.array([1, 0, 0] * 4), 2, seed=1)
+    assert fold.tolist() == [1, 1, 0, 0, 0, 1, 1, 0, 1, 0, 0, 1]

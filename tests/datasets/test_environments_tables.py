@@ -9,6 +9,7 @@ import pytest
 from kedro.framework.session import KedroSession
 from kedro.framework.startup import bootstrap_project
 
+from medanomaly.core.cases import class_of
 from medanomaly.core.errors import DataNotFoundError
 from medanomaly.datasets.appointments import ORIGINAL_NAMES, AppointmentsDataset
 from medanomaly.datasets.physionet2012 import read_stays
@@ -213,3 +214,26 @@ def test_absent_data_is_told_as_such(env, monkeypatch, tmp_path):
     with pytest.raises(Exception) as raised:  # noqa: PT011 - Kedro wraps what a dataset raises
         context(env).catalog["tabular.raw"].load()
     assert isinstance(raised.value.__cause__, DataNotFoundError)
+
+
+@real
+@pytest.mark.parametrize(
+    ("env", "n", "classes", "rare", "n_impossible"),
+    [("thyroid0387", 9172, 32, 18, 4), ("dermatology", 366, 6, 1, 0)],
+)
+def test_classes_of_public_tables_are_named_and_impossible_ages_cost_no_record(
+    env, n, classes, rare, n_impossible
+):
+    raw = context(env).catalog["tabular.raw"].load()
+    clean, features = cleaned(env, raw)
+    assert len(clean.cases) == n
+    assert clean.quarantine.empty
+    counts = class_of(clean.cases).value_counts()
+    assert counts.sum() == n
+    assert len(counts) == classes
+    assert (counts < 30).sum() == rare
+    # every class has words, not letters or numbers
+    assert counts.index.str.len().min() > 2
+    flags = check_table(raw, spec_of(env)).flags
+    assert flags["rule"].eq("impossible").sum() == n_impossible
+    assert not [name for name in features if name in ("diagnosis", "Classification", "record_id")]

@@ -334,3 +334,41 @@ def test_levels_of_few_patients_are_one_and_columns_that_name_people_are_left_ou
     assert set(only.records) == {"case_id", "age", "potassium", "admitted", "discharged", "ward"}
     every = clean_table(raw, spec.model_copy(update={"min_patients": 1}))
     assert "Dr Lovelace" in set(every.records["ward"])
+
+
+def test_an_impossible_value_can_count_as_missing_and_is_said_in_a_note_and_a_finding():
+    raw = table()
+    raw.loc[[3, 7], "age"] = [455, 65511]
+    columns = SPEC.columns | {"age": Column(unit="years", possible=(0, 120), impossible="missing")}
+    spec = SPEC.model_copy(update={"columns": columns})
+    clean = clean_table(raw, spec)
+    assert clean.summary["n_kept"] == 60
+    assert clean.records["age"].isna().tolist() == raw["age"].gt(120).tolist()
+    assert clean.cases["age_band"].isna().tolist() == raw["age"].gt(120).tolist()
+    note = "column 'age': 2 impossible values such as 455 (expected 0 to 120 years) count as missing"
+    assert note in clean.summary["notes"]
+    flags = check_table(raw, spec).flags
+    assert flags.loc[flags["rule"] == "impossible", ["case_id", "value"]].to_numpy().tolist() == [
+        ["r3", "455"], ["r7", "65511"],
+    ]  # fmt: skip
+    # a later record is read in the same way
+    later = clean_table(raw.iloc[[7]], spec, learned=clean.learned)
+    assert later.records["age"].isna().all()
+    assert any("1 impossible value such as 65511" in note for note in later.summary["notes"])
+    assert not any("impossible" in note for note in clean_table(table(), spec).summary["notes"])
+
+
+def test_kinds_get_the_words_of_the_description():
+    spec = SPEC.model_copy(update={"kind_names": {"ill": "sepsis"}})
+    assert clean_table(table(), spec).cases["kind"].dropna().unique().tolist() == ["sepsis"]
+
+
+def test_without_a_label_the_kind_is_the_class_of_every_record():
+    raw = table().assign(disease=np.repeat(["1", "2", "3"], 20))
+    spec = SPEC.model_copy(
+        update={"label": None, "kind": "disease", "kind_names": {"1": "psoriasis"}, "ignore": ("outcome",)}
+    )
+    cases = clean_table(raw, spec).cases
+    assert cases["label"].isna().all()
+    assert cases["kind"].tolist() == ["psoriasis"] * 20 + ["2"] * 20 + ["3"] * 20
+    assert "disease" not in clean_table(raw, spec).records

@@ -135,9 +135,28 @@ TABLES = Section(
     ),
 )
 
+UNKNOWN = Section(
+    "Diseases that were never learned",
+    "unknown_classes",
+    "Each of the largest classes is left out once, and a detector learns the records of all others, a half to fit and a "
+    "half to calibrate. Of known records 5 % have a p-value of at most .05. A disease that differs from others in a few "
+    "values is hardly told from them. Nearest neighbours keep all records that they learned from, so models of classes use "
+    "the Mahalanobis distance.",
+    (
+        Grid(
+            "Share of a left-out class with a p-value of at most .05",
+            (("Data", "set"), ("Detector", "detector")),
+            tuple(
+                Column(f"{which.capitalize()} of the classes", "found", HIGHER, where={"which": which})
+                for which in ("lowest", "mean", "highest")
+            ),
+        ),
+    ),
+)
+
 PAGE = Page(
     "diagnosis",
     "Diagnosis: diseases from symptoms, notes and tables",
     summary,
-    (diagnosis_ranking.RANKING, TEXT, TABLES),
+    (diagnosis_ranking.RANKING, TEXT, TABLES, UNKNOWN),
 )

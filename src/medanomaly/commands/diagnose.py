@@ -119,8 +119,10 @@ def show(found: "Rankings", explain: int) -> None:
         _show_case(case, explain)
     if len(answers["cases"]) > SHOWN_CASES:
         click.echo(f"And {len(answers['cases']) - SHOWN_CASES:,} more cases; -o writes all.\n")
+    from medanomaly.diagnosis.knowledge.source import versions_in_words
+
     knowledge = answers["knowledge"]
-    click.echo(f"Knowledge: {knowledge['ontology']}, {knowledge['annotations']}. {knowledge['licence']}")
+    click.echo(f"Knowledge: {versions_in_words(knowledge)}. {knowledge['licence']}")
     click.echo(answers["notice"])
 
 

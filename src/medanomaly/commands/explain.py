@@ -73,6 +73,10 @@ def command(
 
 def _most_unusual(answers: "Answers") -> str:
     scores = answers.scores[answers.scores["model"] == answers.leading]
+    if scores.empty and answers.classes is not None and len(answers.classes.rows):
+        # nothing says what is unusual: the case whose class is least sure
+        first = answers.classes.rows.drop_duplicates("case_id")
+        return str(first["case_id"].iloc[int(first["probability"].to_numpy().argmin())])
     if scores.empty:
         reason = answers.read.refused["reason"]
         raise InputError(
@@ -104,11 +108,30 @@ def _show(case: dict[str, Any], noun: str) -> None:
             click.echo(f"- and {len(reasons) - SHOWN} more; --json has all")
         if not reasons:
             click.echo("- this model gives no reasons")
+    for answer in case.get("classes", ()):
+        click.echo(f"\n{answer['model']}: {printable(class_in_words(answer))}")
+        for reason in [r for r in answer.get("reasons", []) if r["contribution"] > 0][:SHOWN]:
+            click.echo(f"- {printable(in_words(reason))} to its log-odds")
     for finding in case["findings"]:
         click.echo(f"\nLooks wrong: {printable(finding_in_words(finding))}")
     if case.get("missing"):
         click.echo(f"\nNot given: {printable(', '.join(case['missing']))}")
     click.echo(f"\n{case['notice']}")
+
+
+def class_in_words(answer: dict[str, Any]) -> str:
+    """Which class a model names, how sure it is, and which others are in the set."""
+    others = [name for name in answer["set"] if name != answer.get("class")]
+    rest = (
+        f"; {'could also be' if 'class' in answer else 'most alike are'} {', '.join(others)}"
+        if others
+        else ""
+    )
+    if answer["abstains"]:
+        return f"{answer['reason']}{rest}"
+    return (
+        f"{answer['class']}, probability {answer['probability']:.3g}, p-value {answer['p_value']:.3g}{rest}"
+    )
 
 
 def _verdict(answer: dict[str, Any]) -> str:

@@ -123,7 +123,7 @@ def command(
         _show(answers, top)
         if output is not None:
             click.echo(f"All answers: {output}")
-    if answers.scores.empty:
+    if answers.empty:
         ctx.exit(1)
 
 
@@ -211,8 +211,11 @@ def _show(answers: "Answers", top: int) -> None:
     table = answers.table
     scored = table[table["status"] == "scored"]
     n = scored["case_id"].nunique()
-    if n:
-        _show_cases(answers, scored, n, top)
+    told_apart = scored["model"].isin(set() if answers.classes is None else answers.classes.rows["model"])
+    if (~told_apart).any():
+        _show_cases(answers, scored[~told_apart], n, top)
+    for model, rows in scored[told_apart].groupby("model", sort=False):
+        _show_classes(answers, rows, str(model), n, top)
     refused = table[table["status"] == "refused"]
     if len(refused):
         click.echo(f"Refused: {len(refused):,} of {n + len(refused):,}")
@@ -267,6 +270,35 @@ def _show_cases(answers: "Answers", scored: "pd.DataFrame", n: int, top: int) ->
     click.echo(f"{leading} flags {n_flagged:,} of {n:,} {noun}{at}.")
 
 
+def _show_classes(answers: "Answers", scored: "pd.DataFrame", model: str, n: int, top: int) -> None:
+    """The class of each case, the least sure first."""
+    first = scored.sort_values("probability", kind="stable").head(top)
+    rows = [
+        (
+            row.case,
+            row["class"] if isinstance(row["class"], str) else "none",
+            _figure(row.probability),
+            row.class_set,
+            _figure(row.p_value),
+            row.reasons,
+        )
+        for _, row in first.iterrows()
+    ]
+    columns = (answers.noun, "class", ">probability", "set", ">p-value", "why")
+    noun = f"{answers.noun}{'s' * (n != 1)}"
+    shown = f"The {len(rows)} least sure of {n:,} {noun}" if len(rows) < n else f"{n:,} {noun}"
+    print_table(columns, rows, f"{shown}, by {model}", wrapped=(columns[1], columns[3], columns[5]))
+    unlike = int(scored["class"].isna().sum())
+    if unlike:
+        click.echo(
+            f"{model} names no class of {unlike:,} of {n:,} {noun}, which look like no known {answers.noun}."
+        )
+    click.echo(
+        f"The p-value of {model} is the share of known {answers.noun}s that look at least as unusual; where it is small no "
+        "class is named."
+    )
+
+
 def _show_findings(answers: "Answers") -> None:
     """What looks wrong in a recording as a whole."""
     from medanomaly.scoring.answers import finding_in_words
@@ -311,5 +343,5 @@ def _show_validity(answers: "Answers", n: int) -> None:
         click.echo(f"{(without_weights if weighted else words)[verdict]} ({reason}).")
     for weighting in weighted:
         click.echo(f"P-values {weighting.in_words}.")
-    if not answers.shift:
+    if not answers.shift and len(answers.scores):
         click.echo("Whether p-values hold is not tested: cases of one recording are not independent.")

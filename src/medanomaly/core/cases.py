@@ -16,6 +16,8 @@ from medanomaly.core.errors import InputError
 SPLITS = ("train", "calibration", "test")
 CASE_COLUMNS = ("case_id", "patient_id", "label", "kind", "split")
 DIVIDED_IN_TIME = "divided_in_time"
+# class of normal cases, which have no kind
+NORMAL_CLASS = "normal"
 
 AGE_BAND_EDGES = (0, 18, 40, 65, 80)
 
@@ -23,6 +25,12 @@ AGE_BAND_EDGES = (0, 18, 40, 65, 80)
 def subgroup_columns(cases: pd.DataFrame) -> list[str]:
     """Names of the subgroup columns of a case table."""
     return [column for column in cases.columns if column not in (*CASE_COLUMNS, DIVIDED_IN_TIME)]
+
+
+def class_of(cases: pd.DataFrame) -> pd.Series:
+    """(n,) class of each case in the words of its data set: its kind, ``normal`` without one, missing where unknown."""
+    normal = cases["label"].eq(0).fillna(False).astype(bool)
+    return cases["kind"].astype("string").mask(normal & cases["kind"].isna(), NORMAL_CLASS)
 
 
 def age_band(age: pd.Series) -> pd.Series:

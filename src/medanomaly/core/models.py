@@ -26,6 +26,7 @@ KIND_PACKAGES = (
     "medanomaly.signals.kinds",
     "medanomaly.imaging.kinds",
     "medanomaly.tabular.risk.kind",
+    "medanomaly.tabular.classes.kind",
     "medanomaly.imaging.supervised.kinds",
     "medanomaly.diagnosis.kinds",
 )
@@ -100,12 +101,20 @@ class Scorer(Protocol):
 
 
 class Probabilities(Protocol):
-    """A bundle of a model that learned from labels, ready to predict."""
+    """A bundle of a model that learned from labels, ready to predict.
+
+    Attributes:
+        classes: names of the classes, of a model that tells several apart; a model of one probability has no such attribute.
+    """
 
     bundle: Bundle
 
     def probabilities(self, values: Any) -> pd.DataFrame:
-        """One row per case: ``model``, ``probability`` and, where the model gives one, its interval."""
+        """One row per case: ``model``, ``probability`` and, where the model gives one, its interval.
+
+        Of a model of classes one row per case and class, the most probable first: ``model``, ``class``, ``probability``,
+        whether the class is ``decided`` for and ``in_set``, and ``p_value`` and ``abstains`` of the case.
+        """
 
 
 class ModelKind(ABC):

@@ -11,13 +11,22 @@ from medanomaly.core.params import Params
 
 
 class SplitParams(Params):
-    """Shares of patients in each part, and the key of the hash."""
+    """Shares of patients in each part, and the key of the hash.
+
+    Attributes:
+        train, calibration, test: shares.
+        seed: the key; another seed is another, independent split.
+        anomalous_patients: ``test`` keeps every patient who has an anomalous case for the test.
+        stratify: whether every class is divided by these shares, so that rare ones are in the test too. A patient more
+            or less then moves others of that class.
+    """
 
     train: float = Field(0.5, gt=0, lt=1)
     calibration: float = Field(0.2, gt=0, lt=1)
     test: float = Field(0.3, gt=0, lt=1)
     seed: int = 0
     anomalous_patients: str = Field("split", pattern="^(split|test)$")
+    stratify: bool = False
 
     @model_validator(mode="after")
     def _shares_add_up(self):
@@ -48,7 +57,36 @@ def patient_position(patient_id: pd.Series, seed: int) -> np.ndarray:
     return positions[codes]
 
 
-def split_by_patient(patient_id: pd.Series, label: pd.Series, params: SplitParams) -> pd.Series:
+def stratified_position(patient_id: pd.Series, strata: pd.Series, seed: int) -> np.ndarray:
+    """Position of each patient in [0, 1), spread evenly within each class: any share of it holds that share of the class.
+
+    Patients of a class are ordered by :func:`patient_position` and placed at equal steps from a start that depends on the
+    class (systematic sampling, Madow & Madow 1944). A class of one patient is placed by the start alone.
+
+    Args:
+        patient_id: (n,) ids.
+        strata: (n,) class of each case, missing where it is unknown; a patient counts for the rarest one.
+        seed: the key.
+    """
+    codes, ids = pd.factorize(patient_id.astype(str))
+    words = strata.astype("string").fillna("").to_numpy(dtype=object)
+    classes, own, counts = np.unique(words.astype(str), return_inverse=True, return_counts=True)
+    # rarest first; of equal ones the first by name
+    rank = np.argsort(np.lexsort((classes, counts)), kind="stable")
+    rarest = np.full(len(ids), len(classes))
+    np.minimum.at(rarest, codes, rank[own])
+    start = patient_position(pd.Series(classes), seed)[np.argsort(rank)]
+    position, out = patient_position(pd.Series(ids), seed), np.empty(len(ids))
+    for place in np.unique(rarest):
+        members = np.flatnonzero(rarest == place)
+        members = members[np.argsort(position[members], kind="stable")]
+        out[members] = (np.arange(len(members)) + start[place]) / len(members)
+    return out[codes]
+
+
+def split_by_patient(
+    patient_id: pd.Series, label: pd.Series, params: SplitParams, strata: pd.Series | None = None
+) -> pd.Series:
     """Assign every case to ``train``, ``calibration`` or ``test``; the cases of a patient stay together.
 
     With ``anomalous_patients="test"`` every patient who has an anomalous case goes to test: one-class detectors never
@@ -58,12 +96,16 @@ def split_by_patient(patient_id: pd.Series, label: pd.Series, params: SplitParam
     Args:
         patient_id: (n,) ids.
         label: (n,) 0, 1 or NA.
-        params: shares, seed, and where anomalous patients go.
+        params: shares, seed, where anomalous patients go, and whether classes are divided evenly.
+        strata: (n,) class of each case; None takes the label for it.
 
     Returns:
         (n,) strings, index of ``patient_id``.
     """
-    position = patient_position(patient_id, params.seed)
+    if params.stratify:
+        position = stratified_position(patient_id, label if strata is None else strata, params.seed)
+    else:
+        position = patient_position(patient_id, params.seed)
     edges = np.array([params.train, params.train + params.calibration])
     parts = np.array(SPLITS, dtype=object)[np.searchsorted(edges, position, side="right")]
     if params.anomalous_patients == "test":

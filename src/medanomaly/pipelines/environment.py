@@ -6,7 +6,7 @@ run side by side in one process.
 
 import importlib
 import keyword
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ class Environment:
     Attributes:
         modalities: in the order of the report.
         cases: modality -> what its cases are: records, beats, cut_beats, windows or images.
-        models: modality -> its anomaly models; ``<modality>_risk`` -> its supervised models.
+        models: modality -> its anomaly models; ``<modality>_risk`` and ``<modality>_classes`` -> its supervised models.
         tuning_target: ``<modality>.<model>``; empty where none is named.
     """
 
@@ -64,6 +64,8 @@ class Environment:
     tuning_target: str = ""
 
 
+# what supervised models of a modality learn; their blocks stand under models.<modality>_<this>
+SUPERVISED = ("risk", "classes")
 # the environment of the session that runs in this thread or task; set when its context is made
 current: ContextVar[Environment | None] = ContextVar("environment", default=None)
 # the configuration of the session that was begun last in this thread or task
@@ -103,7 +105,7 @@ def read_environment(loader: Any) -> Environment:
     _check_lists(listed, f"conf/{named}/globals.yml")
     own_blocks = own_parameters.get("models") or {}
     known = known_modalities()
-    unknown = sorted({*listed, *blocks} - {*known, *(f"{m}_risk" for m in known)})
+    unknown = sorted({*listed, *blocks} - set(groups_of_models(known)))
     if unknown:
         raise ConfigurationError(
             f"models of unknown modalities {unknown}",
@@ -117,14 +119,17 @@ def read_environment(loader: Any) -> Environment:
         for m in modalities
     }
     models |= {
-        f"{m}_risk": tuple(
-            Model(n, kind(_kind_name(n, b))) for n, b in blocks[f"{m}_risk"].items() if b is not None
-        )
-        for m in modalities
-        if blocks.get(f"{m}_risk")
+        group: tuple(Model(n, kind(_kind_name(n, b))) for n, b in blocks[group].items() if b is not None)
+        for group in groups_of_models(modalities)
+        if group not in models and blocks.get(group)
     }
     target = (parameters.get("tuning") or {}).get("target") or ""
     return Environment(modalities, cases, models, target)
+
+
+def groups_of_models(modalities: Iterable[str]) -> list[str]:
+    """Names under ``models``: each modality, and its supervised models."""
+    return [group for m in modalities for group in (m, *(f"{m}_{what}" for what in SUPERVISED))]
 
 
 def _check_lists(listed: Any, source: str) -> None:

@@ -87,6 +87,19 @@ class Cases:
 
 
 @dataclass(frozen=True)
+class Classes:
+    """Models of a modality that tell several classes apart; a whole run trains those that its environment describes.
+
+    Attributes:
+        train: models to what fits and asks them.
+        judge: models to what measures them, with sections of the report.
+    """
+
+    train: Callable[[tuple[Model, ...]], Pipeline]
+    judge: Callable[[tuple[Model, ...]], Pipeline]
+
+
+@dataclass(frozen=True)
 class Modality:
     """One kind of data, from raw files to the report.
 
@@ -96,6 +109,7 @@ class Modality:
         cases: name of what a case is -> how it is treated.
         each_model: further nodes of one model, which read its bundle and scores.
         risk: supervised models of this modality, and its anomaly models, to what a run of ``risk_models`` makes.
+        classes: its models of several classes; None where it has no such models.
     """
 
     name: str
@@ -103,6 +117,7 @@ class Modality:
     cases: Mapping[str, Cases]
     each_model: Callable[[Model], Pipeline] = lambda model: Pipeline([])
     risk: Callable[[tuple[Model, ...], tuple[Model, ...]], Pipeline] = lambda risks, models: Pipeline([])
+    classes: Classes | None = None
 
 
 def typed_node(

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from medanomaly.core.errors import ConfigurationError, did_you_mean
 from medanomaly.core.models import kind, kinds
-from medanomaly.pipelines.environment import RENAMED
+from medanomaly.pipelines.environment import RENAMED, groups_of_models
 
 _OF_THE_COMMAND_LINE = re.compile(r"runtime_params:\s*([\w.]+)")
 COMMAND_LINE = "--params"
@@ -95,7 +95,7 @@ def check_names(written: Written, modalities: Iterable[str]) -> None:
     for name in _mapping(_at(given, "data_processing.tables")):
         if name not in tables:
             raise _unknown(name, ["data_processing", "tables"], tables, COMMAND_LINE)
-    models = [m for of in modalities for m in (of, f"{of}_risk")]
+    models = groups_of_models(modalities)
     for modality, blocks in _mapping(given.get("models")).items():
         if modality not in models:
             raise _unknown(modality, ["models"], models, COMMAND_LINE)

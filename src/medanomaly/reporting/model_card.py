@@ -133,6 +133,12 @@ def _intended_use(manifest: Mapping[str, Any]) -> str:
 def _prediction(manifest: Mapping[str, Any]) -> str:
     outcome = f" Label 1 means: {_plain(manifest['outcome'])}." if manifest.get("outcome") else ""
     members = f" Members: {_plain(' + '.join(manifest['members']))}." if manifest.get("members") else ""
+    if "classes" in manifest:
+        listed = ", ".join(f"{_plain(of['name'])} ({of['n_cases']:,})" for of in manifest["classes"])
+        return (
+            f"## What it says\n\nThe {_plain(manifest['meaning'])}.{members} Classes, with the cases that were learned "
+            f"from: {listed}. It names one of them, a set of them, and none where a case looks like no known one."
+        )
     return (
         f"## What it says\n\nThe {_plain(manifest['meaning'])}.{outcome}{members} It is not an anomaly score: it learned "
         "from labels, does not know what is unusual otherwise, and has no conformal p-value."
@@ -145,6 +151,7 @@ def _training_data(manifest: Mapping[str, Any]) -> str:
         "normals": "normal cases alone",
         "all": "all train cases, whatever their label",
         "labelled": "cases with a label, of both labels",
+        "classes": "cases of a known class, of all classes",
     }.get(manifest.get("population", ""), "")
     facts = [
         ("Data set", manifest.get("dataset")),

@@ -25,6 +25,7 @@ class ModalityResults:
         scores: score table of one or more models.
         metrics: metrics table; None or empty where there are no labels.
         more_metrics: metrics that only this modality has, in the same form; its own sections show them.
+        class_metrics: metrics of its models of classes, likewise.
         comparisons: paired comparisons of models.
         audit: ``{"checks": [...]}``.
         explanations: explanations of the most anomalous cases.
@@ -52,6 +53,7 @@ class ModalityResults:
     scores: pd.DataFrame
     metrics: pd.DataFrame | None = None
     more_metrics: pd.DataFrame | None = None
+    class_metrics: pd.DataFrame | None = None
     comparisons: pd.DataFrame | None = None
     audit: Mapping | None = None
     explanations: pd.DataFrame | None = None

@@ -13,6 +13,7 @@ from medanomaly.reporting.wording import asked, interval, written
 _FLAGGED = {"auroc": "AUROC", "false_alarm_rate": "false alarms", "sensitivity": "anomalies caught"}
 _PROBABILITIES = {"auroc": "AUROC", "auprc": "average precision", "ece": "calibration error"}
 _UNLABELLED = {"flagged_share": "flagged"}
+_CLASSES = {"macro_f1": "macro-F1", "accuracy": "accuracy", "class_ece": "calibration error"}
 
 
 def summary_rows(
@@ -30,13 +31,25 @@ def summary_rows(
     Returns:
         Rows with ``modality``, ``model`` and, each with its 95 % interval or ``–`` where there is none: ``AUROC``,
         ``false alarms`` (with alpha) and ``anomalies caught``; ``AUROC``, ``average precision`` and ``calibration error``
-        where models give probabilities; ``flagged`` where no case has a label.
+        where models give probabilities; ``macro-F1``, ``accuracy`` and ``calibration error`` where the table holds models
+        of classes alone; ``flagged`` where no case has a label.
     """
     if metrics is None or metrics.empty:
         return []
     whole = metrics[(metrics["split"] == TEST) & (metrics["subgroup"].fillna("") == "")]
+    of_classes = whole["modality"].isin(whole.loc[whole["metric"] == "macro_f1", "modality"])
+    # a table of their own, unless there is nothing else
+    whole = whole if of_classes.all() else whole[~of_classes]
     known = set(whole.loc[whole["value"].notna(), "metric"])
-    columns = _PROBABILITIES if "ece" in known else _FLAGGED if "auroc" in known else _UNLABELLED
+    columns = (
+        _CLASSES
+        if "macro_f1" in known
+        else _PROBABILITIES
+        if "ece" in known
+        else _FLAGGED
+        if "auroc" in known
+        else _UNLABELLED
+    )
     rows = []
     for modality, part in whole.groupby("modality", sort=False):
         # models before baselines

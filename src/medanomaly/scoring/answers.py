@@ -12,6 +12,7 @@ import pandas as pd
 
 from medanomaly.core.recipe import ReadCases
 from medanomaly.monitoring.batch_shift import ShiftCheck
+from medanomaly.scoring.class_answers import CLASS_COLUMNS, ClassAnswers
 from medanomaly.scoring.written import write_answers
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Answers:
         shift: model -> whether its p-values hold for these cases together.
         leading: the model whose order of cases is shown first; empty without a score.
         weighted: model -> how its calibration was weighted, where that was asked for.
+        classes: which class each case has, of models that tell several apart; None where none was asked.
         stream: whether the cases that were scored so far, one after the other, were taken as at calibration: ``verdict``,
             ``reason``, ``n_cases``; None where nobody watches.
     """
@@ -61,6 +63,12 @@ class Answers:
     leading: str = ""
     weighted: Mapping[str, "Weighting"] = field(default_factory=dict)
     stream: Mapping[str, Any] | None = None
+    classes: ClassAnswers | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether no model said anything of any case."""
+        return self.scores.empty and (self.classes is None or self.classes.rows.empty)
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -68,14 +76,26 @@ class Answers:
 
         Columns: ``case_id``, ``case`` (as a reader knows it), ``status`` (scored or refused), ``model``, ``score``,
         ``p_value``, ``flagged``, ``alpha``, ``probability``, ``low``, ``high``, ``reasons``, ``findings``, ``missing``,
-        ``bundle``. Where p-values of a model do not hold, ``findings`` say it of every case.
+        ``bundle``. Where p-values of a model do not hold, ``findings`` say it of every case. A model of classes has a row
+        per case too, with ``class`` (missing where it names none), ``probability`` of that class, ``class_set`` and the
+        p-value of looking like a known record; without such a model these two columns are not there.
         """
         out = self.scores.copy()
         out["model"] = self._model_names(out)
         out = out.drop(columns="modality")
+        own = pd.DataFrame() if self.classes is None else self.classes.table
+        if len(own):
+            out = pd.concat(
+                [out.astype(object), own.drop(columns="reasons").astype(object)], ignore_index=True
+            )
+            out = out[
+                [name for name in out if name not in ("bundle", *CLASS_COLUMNS)] + [*CLASS_COLUMNS, "bundle"]
+            ]
         out.insert(1, "case", [self.read.names.get(case, case) for case in out["case_id"].tolist()])
         out.insert(2, "status", SCORED)
         reasons = {key: _reasons(rows) for key, rows in self._terms.items()}
+        if len(own):
+            reasons |= {(row.case_id, row.model): row.reasons for row in own.itertuples()}
         out.insert(
             len(out.columns) - 1,
             "reasons",
@@ -178,12 +198,14 @@ class Answers:
             for case, rows in self.read.findings.groupby("case_id", sort=False)
         }
         cases = {*self.read.cases["case_id"], *self.read.refused["case_id"]}
+        classes = None if self.classes is None else self.classes.of_cases()
         scored = [
             {
                 "case_id": case,
                 "case": self.read.names.get(case, case),
                 "status": SCORED,
-                "answers": by_case[case],
+                "answers": by_case.get(case, []),
+                **({} if classes is None else {"classes": classes.get(case, [])}),
                 "findings": found.get(case, []),
                 "missing": list(self.read.missing.get(case, ())),
             }
@@ -233,7 +255,8 @@ class Answers:
             ConfigurationError: another ending.
         """
         texts = {".json": lambda: self.to_json(indent=1) + "\n"}
-        write_answers(path, "answers", lambda: self.table.astype(TABLE_TYPES), texts)
+        types = TABLE_TYPES | ({} if self.classes is None else dict.fromkeys(CLASS_COLUMNS, "string"))
+        write_answers(path, "answers", lambda: self.table.astype(types), texts)
 
 
 def finding_in_words(finding: Mapping[str, Any]) -> str:

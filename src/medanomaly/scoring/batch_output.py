@@ -4,7 +4,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from medanomaly.core.spreadsheet_text import quoted
 from medanomaly.monitoring.batch_shift import FEWEST_USUAL, check_shift
 from medanomaly.monitoring.facts import facts_of
 from medanomaly.scoring.answers import REFUSED
+from medanomaly.scoring.class_answers import CLASS_COLUMNS
 from medanomaly.scoring.models import Models
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 MOST_COMPARED = 5000
 # refused cases and notes that a summary shows; the output lists all cases
 SHOWN = 1000
-_TEXT = ("case_id", "case", "status", "model", "reasons", "findings", "missing", "bundle")
+_TEXT = ("case_id", "case", "status", "model", "reasons", "findings", "missing", "bundle", *CLASS_COLUMNS)
 COLUMNS = (
     "case_id", "case", "status", "model", "score", "p_value", "flagged", "alpha", "probability", "low", "high", "reasons",
     "findings", "missing", "bundle",
@@ -106,14 +107,16 @@ class ScoredPart:
 class BatchFolder:
     """Finished parts beside the destination, until all of them become one file."""
 
-    def __init__(self, destination: Path, batch: str, settings: Mapping[str, Any]):
+    def __init__(
+        self, destination: Path, batch: str, settings: Mapping[str, Any], columns: Sequence[str] = COLUMNS
+    ):
         from filelock import FileLock
 
         self._destination = destination
         self._folder = destination.with_name(f".{destination.name}.parts")
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(self._folder / "lock")
-        self._batch, self._settings = batch, settings
+        self._batch, self._settings, self._columns = batch, settings, columns
 
     def __enter__(self) -> "BatchFolder":
         from filelock import Timeout
@@ -168,11 +171,11 @@ class BatchFolder:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        table = scored.table.reindex(columns=list(COLUMNS))
-        text = dict.fromkeys(_TEXT, "string")
-        numbers = {name: "float64" for name in COLUMNS if name not in (*_TEXT, "flagged")}
+        table = scored.table.reindex(columns=list(self._columns))
+        text = {name: "string" for name in self._columns if name in _TEXT}
+        numbers = {name: "float64" for name in self._columns if name not in (*_TEXT, "flagged")}
         table = table.assign(flagged=table["flagged"].map({True: True, False: False})).astype(text | numbers)
-        made = pa.Table.from_pandas(table, schema=_schema(), preserve_index=False)
+        made = pa.Table.from_pandas(table, schema=_schema(self._columns), preserve_index=False)
         # before the part itself: a finished part has its facts
         _written(self._facts(i), lambda path: pq.write_table(pa.Table.from_pandas(scored.taken), path))
         about = {"notes": json.dumps(scored.notes[:SHOWN]), "independent": json.dumps(scored.independent)}
@@ -215,7 +218,7 @@ class BatchFolder:
                 scores.setdefault(name, []).append(rows["score"].to_numpy(dtype=np.float64))
         taken = self._taken() if independent else pd.DataFrame()
         write = _write_csv if self._destination.suffix == ".csv" else _write_parquet
-        _written(self._destination, lambda path: write(found, path))
+        _written(self._destination, lambda path: write(found, path, _schema(self._columns)))
         shutil.rmtree(self._folder)
         shown = (
             pd.concat(refused, ignore_index=True).head(SHOWN)
@@ -261,26 +264,26 @@ def _shift(
     return out
 
 
-def _schema() -> "pa.Schema":
+def _schema(columns: Sequence[str]) -> "pa.Schema":
     import pyarrow as pa
 
     kinds = {name: pa.string() for name in _TEXT} | {"flagged": pa.bool_()}
-    return pa.schema([(name, kinds.get(name, pa.float64())) for name in COLUMNS])
+    return pa.schema([(name, kinds.get(name, pa.float64())) for name in columns])
 
 
-def _write_parquet(found: list[Path], path: Path) -> None:
+def _write_parquet(found: list[Path], path: Path, schema: "pa.Schema") -> None:
     import pyarrow.parquet as pq
 
-    with pq.ParquetWriter(path, _schema()) as writer:
+    with pq.ParquetWriter(path, schema) as writer:
         for part in found:
             writer.write_table(pq.read_table(part).replace_schema_metadata(None))
 
 
-def _write_csv(found: list[Path], path: Path) -> None:
+def _write_csv(found: list[Path], path: Path, schema: "pa.Schema") -> None:
     import pyarrow.parquet as pq
 
     with path.open("w", encoding="utf-8", newline="") as stream:
-        quoted(_schema().empty_table().to_pandas()).to_csv(stream, index=False)
+        quoted(schema.empty_table().to_pandas()).to_csv(stream, index=False)
         for part in found:
             quoted(pq.read_table(part).to_pandas()).to_csv(stream, index=False, header=False)
 

@@ -19,9 +19,10 @@ from medanomaly.core.conformal import checked_alpha
 from medanomaly.core.errors import ConfigurationError, MedanomalyError
 from medanomaly.core.recipe import ReadCases
 from medanomaly.scoring.answers import REFUSED, Answers
-from medanomaly.scoring.batch_output import BatchFolder, BatchSummary, ScoredPart
+from medanomaly.scoring.batch_output import COLUMNS, BatchFolder, BatchSummary, ScoredPart
 from medanomaly.scoring.batch_sources import ROWS, Part, fingerprint, parts
 from medanomaly.scoring.batch_weighting import batch_weightings
+from medanomaly.scoring.class_answers import CLASS_COLUMNS
 from medanomaly.scoring.kept_records import KeptRecords
 from medanomaly.scoring.models import Models
 from medanomaly.tabular.recipe import TableRecipe
@@ -109,7 +110,9 @@ def score_batch(
         # readers of recordings and their libraries are not made for threads
         workers = 1
     try:
-        with BatchFolder(destination, batch, settings) as folder:
+        told_apart = any(hasattr(models[name].scorer, "classes") for name in asked)
+        columns = (*COLUMNS, *CLASS_COLUMNS) if told_apart else COLUMNS
+        with BatchFolder(destination, batch, settings, columns) as folder:
             if reweight:
                 runner.weight(parts(recipe, source, settings["rows"]))
             resumed, done = folder.n_finished, 0

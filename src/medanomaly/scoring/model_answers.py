@@ -16,6 +16,7 @@ from medanomaly.core.sealed_alarm import DEFAULT_ALPHA
 from medanomaly.monitoring.batch_shift import FEWEST_USUAL, ShiftCheck, check_facts, check_shift
 from medanomaly.monitoring.facts import facts_of
 from medanomaly.scoring.answers import Answers
+from medanomaly.scoring.class_answers import class_answers
 
 if TYPE_CHECKING:
     from medanomaly.evaluation.reweighting import Weighting
@@ -69,9 +70,13 @@ def answers(
 ) -> Answers:
     """What models say of cases that a recipe read; see :meth:`medanomaly.scoring.models.Models.score`."""
     rows, reasons, shift, taken, weighted = [], [], {}, {}, {}
+    classes: list[tuple[pd.DataFrame, pd.DataFrame]] = []
     for i, model in enumerate(models, start=1):
         progress(model.name, i, len(models) + 1)
         if model.kind.reads not in read.inputs:
+            continue
+        if hasattr(model.scorer, "classes"):
+            classes.append(_classes_of(model, read, explained))
             continue
         if reweight and len(read.cases) and not hasattr(model.scorer, "probabilities"):
             weighted[model.name] = (
@@ -95,8 +100,28 @@ def answers(
         else pd.DataFrame(columns=[*EXPLANATION_COLUMNS, "modality"]),
         shift=shift,
         weighted=weighted,
-        leading=leading(recipe, [model for model in models if model.kind.reads in read.inputs]),
+        leading=leading(
+            recipe,
+            [m for m in models if m.kind.reads in read.inputs and not hasattr(m.scorer, "classes")],
+        ),
+        classes=class_answers(classes),
     )
+
+
+def _classes_of(
+    model: OpenModel, read: ReadCases, explained: int | Collection[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Which class each case has, and what speaks for it: of the least sure cases, or of those that are named."""
+    data = read.inputs[model.kind.reads]
+    rows = model.scorer.probabilities(data.inputs).assign(model=model.name, bundle=model.bundle.bundle_hash)
+    if isinstance(explained, int):
+        first = rows.drop_duplicates("case_id")
+        chosen = np.argsort(first["probability"].to_numpy(), kind="stable")[:explained]
+    else:
+        chosen = np.flatnonzero(data.cases["case_id"].astype("string").isin(list(explained)))
+    if not len(chosen):
+        return rows, pd.DataFrame(columns=list(EXPLANATION_COLUMNS))
+    return rows, model.kind.explain(model.scorer, data, chosen, {}).assign(model=model.name)
 
 
 def _no_scores() -> pd.DataFrame:

@@ -13,6 +13,7 @@ from medanomaly.core.conformal import p_values
 from medanomaly.core.errors import InputError
 from medanomaly.core.recipe import ReadCases
 from medanomaly.diagnosis.cautions import cautions, none_of_these
+from medanomaly.diagnosis.knowledge.source import versions_in_words
 from medanomaly.diagnosis.patients import PatientSymptoms
 from medanomaly.scoring.answers import NOTICE, REFUSED, SCORED
 from medanomaly.scoring.written import write_answers
@@ -74,7 +75,7 @@ class Rankings:
         out = pd.concat([self.rankings.assign(status=SCORED), refused], ignore_index=True)
         return out.assign(
             p_value=out["case_id"].map(dict(self.p_value)).astype(float),
-            knowledge=f"{self.knowledge['ontology']}, {self.knowledge['annotations']}",
+            knowledge=versions_in_words(self.knowledge),
         )
 
     def to_dict(self) -> dict[str, Any]:

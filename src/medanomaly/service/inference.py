@@ -92,6 +92,13 @@ def signature(service: Service, model: OpenModel) -> Signature:
 
 def outputs_of(model: OpenModel) -> list[dict[str, Any]]:
     """The outputs of a model."""
+    if hasattr(model.scorer, "classes"):
+        return [
+            {"name": "class", "datatype": "BYTES", "shape": [-1]},
+            {"name": "class_probability", "datatype": "FP64", "shape": [-1]},
+            {"name": "abstains", "datatype": "BOOL", "shape": [-1]},
+            {"name": "p_value", "datatype": "FP64", "shape": [-1]},
+        ]
     if hasattr(model.scorer, "probabilities"):
         return [{"name": "probability", "datatype": "FP64", "shape": [-1]}]
     out = [
@@ -300,6 +307,17 @@ def _direct(model: OpenModel, tensors: Mapping[str, Any]) -> dict[str, list]:
         if not (np.abs(values) <= np.finfo(np.float32).max).all():
             raise invalid("An input holds missing values, or numbers beyond float32.")
         inputs, n = values.astype(np.float32), len(values)
+    if reads == "features" and hasattr(scorer, "probabilities"):
+        inputs.insert(0, "case_id", [str(i + 1) for i in range(n)])
+    if hasattr(scorer, "classes"):
+        rows = scorer.probabilities(inputs)
+        named = rows[rows["decided"]]
+        return {
+            "class": named["class"].astype(str).tolist(),
+            "class_probability": named["probability"].astype(float).tolist(),
+            "abstains": named["abstains"].astype(bool).tolist(),
+            "p_value": named["p_value"].astype(float).tolist(),
+        }
     if hasattr(scorer, "probabilities"):
         return {"probability": scorer.probabilities(inputs)["probability"].astype(float).tolist()}
     ids = pd.Series([str(i + 1) for i in range(n)], dtype="string")

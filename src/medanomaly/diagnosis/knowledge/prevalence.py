@@ -1,6 +1,7 @@
 """How common diseases are, by Orphanet (``en_product9_prev.xml``); an optional file that users bring themselves."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,6 +10,12 @@ import pandas as pd
 from medanomaly.core.errors import DataNotFoundError, InputError
 
 COLUMNS = ("disease", "name", "kind", "place", "per_100000", "given", "validated")
+LICENCE = "Orphanet (https://www.orphadata.com), CC BY 4.0"
+# a number of known cases is no share of a population
+COUNTS_OF_CASES = "Cases/families"
+# which statement of a disease is taken: the first of these kinds, validated before others, the world before a part of it
+KINDS = ("Point prevalence", "Prevalence at birth", "Lifetime Prevalence", "Annual incidence")
+PLACES = ("Worldwide", "Europe")
 _CLASS = re.compile(r"^([<>]?)\s*([\d ]+)(?:-([\d ]+))?\s*/\s*([\d ]+)$")
 
 
@@ -27,15 +34,41 @@ def _text(element: ElementTree.Element, path: str) -> str:
     return (element.findtext(path) or "").strip()
 
 
-def read_prevalence(path: Path | str) -> pd.DataFrame:
-    """One row per statement of how common a disease is.
+@dataclass(frozen=True)
+class Prevalences:
+    """Statements of how common diseases are.
+
+    Attributes:
+        table: ``disease`` (``ORPHA:1``), ``name``, ``kind`` (point prevalence, at birth, incidence, cases), ``place``,
+            ``per_100000`` (the stated mean where it is above 0, else the middle of the class; NaN where nothing is said,
+            and of counts of cases), ``given`` (the class as written), ``validated``.
+        version: date and version of the file, as it says itself.
+    """
+
+    table: pd.DataFrame
+    version: str
+
+    @property
+    def about(self) -> str:
+        """Version and licence, for every output."""
+        return f"en_product9_prev.xml {self.version}. {LICENCE}"
+
+    def of_diseases(self) -> pd.DataFrame:
+        """``disease``, ``name``, ``per_100000`` of each disease of which any statement tells a share, one row each."""
+        known = self.table[self.table["per_100000"] > 0]
+        order = known.assign(
+            kind=known["kind"].map({name: i for i, name in enumerate(KINDS)}).fillna(len(KINDS)),
+            unsure=~known["validated"],
+            place=known["place"].map({name: i for i, name in enumerate(PLACES)}).fillna(len(PLACES)),
+        )
+        first = order.sort_values(["kind", "unsure", "place"], kind="stable").drop_duplicates("disease")
+        return first[["disease", "name", "per_100000"]].sort_values("disease", ignore_index=True)
+
+
+def read_prevalence(path: Path | str) -> Prevalences:
+    """Read how common diseases are.
 
     Source: https://www.orphadata.com/epidemiology/ (CC BY 4.0).
-
-    Returns:
-        ``disease`` (``ORPHA:1``), ``name``, ``kind`` (point prevalence, at birth, incidence, cases), ``place``,
-        ``per_100000`` (the stated mean where it is above 0, else the middle of the class, NaN where nothing is said),
-        ``given`` (the class as written), ``validated``.
 
     Raises:
         DataNotFoundError: there is no such file.
@@ -56,15 +89,16 @@ def read_prevalence(path: Path | str) -> pd.DataFrame:
     for disorder in root.iter("Disorder"):
         code = _text(disorder, "OrphaCode") or _text(disorder, "OrphaNumber")
         for prevalence in disorder.iter("Prevalence"):
-            given = _text(prevalence, "PrevalenceClass/Name")
+            given, kind = _text(prevalence, "PrevalenceClass/Name"), _text(prevalence, "PrevalenceType/Name")
             stated = pd.to_numeric(_text(prevalence, "ValMoy") or None, errors="coerce")
+            share = float(stated) if stated is not None and stated > 0 else class_per_100000(given)
             rows.append(
                 (
                     f"ORPHA:{code}",
                     _text(disorder, "Name"),
-                    _text(prevalence, "PrevalenceType/Name"),
+                    kind,
                     _text(prevalence, "PrevalenceGeographic/Name"),
-                    float(stated) if stated is not None and stated > 0 else class_per_100000(given),
+                    float("nan") if kind == COUNTS_OF_CASES else share,
                     given,
                     _text(prevalence, "PrevalenceValidationStatus/Name") == "Validated",
                 )
@@ -75,4 +109,6 @@ def read_prevalence(path: Path | str) -> pd.DataFrame:
             source=path,
             remedy="Give en_product9_prev.xml of Orphadata.",
         )
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    said = [root.get("date", "").partition(" ")[0], root.get("version", "").strip()]
+    version = ", version ".join(part for part in said if part) or "of unknown version"
+    return Prevalences(pd.DataFrame(rows, columns=list(COLUMNS)), version)

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as package_version
 from importlib.util import find_spec
@@ -12,6 +13,7 @@ import pandas as pd
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.diagnosis.knowledge.annotations import Annotations, read_annotations
 from medanomaly.diagnosis.knowledge.ontology import Ontology, open_text, read_ontology
+from medanomaly.diagnosis.knowledge.prevalence import Prevalences, read_prevalence
 
 LICENCE = (
     "Human Phenotype Ontology and annotations: licence of the HPO (https://hpo.jax.org/app/license): cite the consortium, "
@@ -49,12 +51,14 @@ class Knowledge:
         annotations: statements on diseases.
         genes: ``disease``, ``gene`` (symbol), each pair once; empty without the file.
         genes_from: where the links come from; empty without the file.
+        prevalences: how common diseases are; None where no file was given.
     """
 
     ontology: Ontology
     annotations: Annotations
     genes: pd.DataFrame
     genes_from: str
+    prevalences: Prevalences | None = None
 
     def about(self) -> dict[str, str]:
         """Versions and licence, for every output."""
@@ -62,8 +66,15 @@ class Knowledge:
             "ontology": f"HPO {self.ontology.version}",
             "annotations": f"phenotype.hpoa {self.annotations.version}",
             "genes": self.genes_from or "none: diseases of Orphanet are not used",
+            **({} if self.prevalences is None else {"prevalences": self.prevalences.about}),
             "licence": LICENCE,
         }
+
+
+def versions_in_words(about: Mapping[str, str]) -> str:
+    """Versions of what an answer rests on, in a line; ``about`` is that of :class:`Knowledge` or of a ranker."""
+    common = f"; prevalences: {about['prevalences']}" if "prevalences" in about else ""
+    return f"{about['ontology']}, {about['annotations']}{common}"
 
 
 def _either(folder: Path, name: str) -> Path | None:
@@ -149,8 +160,14 @@ def read_genes(path: Path) -> pd.DataFrame:
     return pairs[pairs["gene"] != "-"].sort_values(["disease", "gene"], ignore_index=True)
 
 
-def read_knowledge(folder: Path | str | None = None, release: str | None = None) -> Knowledge:
+def read_knowledge(
+    folder: Path | str | None = None, release: str | None = None, prevalence: Path | str | None = None
+) -> Knowledge:
     """Read the files that :func:`find_knowledge` finds; takes some seconds.
+
+    Args:
+        folder, release: as of :func:`find_knowledge`.
+        prevalence: ``en_product9_prev.xml`` of Orphadata; None for none.
 
     Raises:
         DataNotFoundError: nothing is found.
@@ -161,4 +178,6 @@ def read_knowledge(folder: Path | str | None = None, release: str | None = None)
     genes = pd.DataFrame({"disease": [], "gene": []}, dtype=str)
     if files.genes is not None:
         genes = read_genes(files.genes)
-    return Knowledge(ontology, read_annotations(files.annotations, ontology), genes, files.genes_from)
+    annotations = read_annotations(files.annotations, ontology)
+    common = None if prevalence is None else read_prevalence(prevalence)
+    return Knowledge(ontology, annotations, genes, files.genes_from, common)

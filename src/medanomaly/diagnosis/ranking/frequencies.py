@@ -84,13 +84,14 @@ def annotated_terms(annotations: Annotations, params: RankingParams) -> pd.DataF
     return sums.assign(frequency=(sums["n"] + 0.5) / (sums["m"] + 1)).reset_index(drop=True)
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Words of a name in lower case, without marks between them."""
     return " ".join(re.findall(r"[a-z0-9]+", name.lower()))
 
 
 def _series(name: str) -> str:
     lowered = name.lower().strip()
-    return _plain(_SERIES.split(lowered, maxsplit=1)[0]) or _plain(lowered)
+    return plain_name(_SERIES.split(lowered, maxsplit=1)[0]) or plain_name(lowered)
 
 
 def named_terms(names: pd.Series, ontology: Ontology) -> pd.DataFrame:
@@ -124,7 +125,7 @@ def named_terms(names: pd.Series, ontology: Ontology) -> pd.DataFrame:
 
 def _singular(text: str) -> str:
     """Plain words without a plural s, so that "seizures" is "seizure"."""
-    words = (w for w in _plain(text).split())
+    words = (w for w in plain_name(text).split())
     return " ".join(w[:-1] if len(w) > 4 and w.endswith("s") and not w.endswith("ss") else w for w in words)
 
 
@@ -176,9 +177,9 @@ def _orphanet(
     )
     links = [shared.groupby(["disease", "disease_orpha"], as_index=False)["weight"].first()]
     named = knowledge.annotations.names
-    by_name = pd.DataFrame({"disease_orpha": list(orpha), "name": [_plain(named[d]) for d in orpha]}).merge(
-        pd.DataFrame({"disease": diseases.index, "name": diseases.map(_plain).to_numpy()}), on="name"
-    )
+    by_name = pd.DataFrame(
+        {"disease_orpha": list(orpha), "name": [plain_name(named[d]) for d in orpha]}
+    ).merge(pd.DataFrame({"disease": diseases.index, "name": diseases.map(plain_name).to_numpy()}), on="name")
     links.append(by_name.assign(weight=1.0)[["disease", "disease_orpha", "weight"]])
     table = pd.concat(links).groupby(["disease", "disease_orpha"], as_index=False)["weight"].sum()
     table = table[table["weight"] >= params.orphanet].sort_values(

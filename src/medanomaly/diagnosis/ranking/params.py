@@ -42,6 +42,9 @@ class RankingParams(Params):
         excluded: weight of excluded symptoms.
         looked_at: how many of the best diseases are compared more closely; 0 for none.
         closer_look: weight of each of ``FEATURES`` in that comparison.
+        prevalence_weight: weight of how common a disease is, as the natural logarithm of its prevalence over the median of
+            those that are known; 0 uses none. Nothing is known of what it does to rankings: published cases are not drawn
+            from a population, so they cannot judge it.
     """
 
     databases: tuple[str, ...] = ("OMIM",)
@@ -60,3 +63,4 @@ class RankingParams(Params):
     excluded: float = Field(default=0.1, ge=0, le=1)
     looked_at: int = Field(default=100, ge=0)
     closer_look: dict[str, float] = Field(default_factory=lambda: dict(CLOSER_LOOK))
+    prevalence_weight: float = Field(default=0.0, ge=0)

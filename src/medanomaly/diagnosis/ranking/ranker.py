@@ -24,6 +24,7 @@ from medanomaly.diagnosis.ranking.packing import (
     unpacked_texts,
 )
 from medanomaly.diagnosis.ranking.params import RankingParams
+from medanomaly.diagnosis.ranking.prevalence_prior import prevalence_prior
 from medanomaly.diagnosis.ranking.similarity import information_content
 
 # terms whose rows are kept: two rows of 8,000 float32 each, so 64 MB
@@ -112,6 +113,7 @@ class Ranker:
         evidence: statements behind them.
         about: versions and licence, for every output.
         params: constants.
+        prior: (n,) float32, added to the score of each disease; None for none.
     """
 
     def __init__(
@@ -124,7 +126,9 @@ class Ranker:
         evidence: Evidence,
         about: Mapping[str, str],
         params: RankingParams,
+        prior: np.ndarray | None = None,
     ):
+        self.prior = prior
         self.ids, self.names, self.parents, self.ancestors = ids, names, parents, ancestors
         self.profiles, self.evidence, self.about, self.params = of_diseases, evidence, about, params
         self.index = {term: row for row, term in enumerate(ids)}
@@ -150,6 +154,7 @@ class Ranker:
         params = params or RankingParams()
         of_diseases = profiles(knowledge, params, cases, names)
         behind = sorted({*of_diseases.diseases, *(d for linked in of_diseases.linked for d in linked)})
+        prior, about = prevalence_prior(knowledge, of_diseases.diseases, of_diseases.names, params)
         return cls(
             knowledge.ontology.ids,
             knowledge.ontology.names,
@@ -157,8 +162,9 @@ class Ranker:
             knowledge.ontology.ancestors,
             of_diseases,
             Evidence.of(knowledge.annotations, behind),
-            knowledge.about(),
+            about,
             params,
+            prior,
         )
 
     def code(self, patients: PatientSymptoms) -> Iterator[CodedCase]:
@@ -234,6 +240,8 @@ class Ranker:
             # the others keep their order, below all that were looked at
             plain += closer.min() - plain[candidates].min()
             plain[candidates] = closer
+        if self.prior is not None:
+            plain += self.prior
         return Look(plain, candidates, features, marked)
 
     def compared(
@@ -379,6 +387,7 @@ class Ranker:
             **{f"evidence.{name}": values for name, values in self.evidence.arrays().items()},
             "about": packed_texts(text for pair in self.about.items() for text in pair),
             "params": packed_texts([self.params.model_dump_json()]),
+            **({} if self.prior is None else {"prior": self.prior}),
         }
 
     @classmethod
@@ -410,6 +419,7 @@ class Ranker:
             ),
             dict(zip(about[::2], about[1::2], strict=True)),
             RankingParams.model_validate_json(unpacked_texts(arrays["params"])[0]),
+            arrays.get("prior"),
         )
 
 

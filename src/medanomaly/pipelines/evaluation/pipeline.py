@@ -20,7 +20,7 @@ from medanomaly.pipelines.evaluation.report_nodes import (
     write_modality_report,
     write_report,
 )
-from medanomaly.pipelines.modalities import cases_of, leading_models
+from medanomaly.pipelines.modalities import cases_of, judged_classes, leading_models
 from medanomaly.pipelines.modality import Cases, typed_node
 from medanomaly.pipelines.models import flagged_scores, sealed_alarm
 from medanomaly.pipelines.patients.pipeline import patients
@@ -58,10 +58,18 @@ def evaluation(environment: Environment) -> Pipeline:
         cases, models = cases_of(environment, modality), environment.models[modality]
         flagged = flagged_scores(modality, models, cases.also_scored) + sealed_alarm(modality)
         listed = _listed(modality, cases, defaults.get(modality, ""))
-        made = [flagged, _measures(modality), listed, cases.sections(models), _drawn(modality, defaults)]
+        judged = judged_classes(environment, modality)
+        made = [
+            flagged,
+            _measures(modality),
+            listed,
+            cases.sections(models),
+            *judged,
+            _drawn(environment, modality, defaults),
+        ]
         parts.append(Pipeline(made, tags=modality))
     if len(environment.modalities) > 1:
-        parts += [_page(modality, defaults) for modality in environment.modalities]
+        parts += [_page(environment, modality, defaults) for modality in environment.modalities]
     return Pipeline([*parts, patients(environment), _report(environment)])
 
 
@@ -113,16 +121,19 @@ def _listed(modality: str, cases: Cases, default: str) -> Pipeline:
     return Pipeline([node])
 
 
-def _drawn(modality: str, defaults: dict[str, str]) -> Pipeline:
+def _drawn(environment: Environment, modality: str, defaults: dict[str, str]) -> Pipeline:
     """The figures of a modality, which its own page and that of all modalities share."""
     draw = update_wrapper(partial(draw_figures, defaults=defaults), draw_figures)
-    read = {"alarm": "params:alarm"} | _results(modality)
+    read = {"alarm": "params:alarm"} | _results(environment, modality)
     return Pipeline([Node(draw, read, f"{modality}.figures", name=f"{modality}.draw_figures")])
 
 
-def _results(modality: str) -> dict[str, str]:
+def _results(environment: Environment, modality: str) -> dict[str, str]:
     """Argument of a report's node -> dataset."""
-    return {f"{modality}__{what}": f"{modality}.{what}" for what in REPORTED}
+    results = {f"{modality}__{what}": f"{modality}.{what}" for what in REPORTED}
+    if environment.models.get(f"{modality}_classes"):
+        results[f"{modality}__class_sections"] = f"{modality}_classes.sections"
+    return results
 
 
 def _figures(modality: str) -> dict[str, str]:
@@ -133,10 +144,10 @@ def _settings() -> dict[str, str]:
     return {argument: dataset for argument, (dataset, _) in JUDGED.items()}
 
 
-def _page(modality: str, defaults: dict[str, str]) -> Pipeline:
+def _page(environment: Environment, modality: str, defaults: dict[str, str]) -> Pipeline:
     node = Node(
         update_wrapper(partial(write_modality_report, defaults=defaults), write_modality_report),
-        _settings() | _results(modality) | _figures(modality),
+        _settings() | _results(environment, modality) | _figures(modality),
         f"{modality}.report",
         name=f"write_{modality}_report",
         tags=modality,
@@ -146,10 +157,16 @@ def _page(modality: str, defaults: dict[str, str]) -> Pipeline:
 
 def _report(environment: Environment) -> Pipeline:
     modalities = environment.modalities
-    results = {name: of for m in modalities for name, of in (_results(m) | _figures(m)).items()}
+    results = {name: of for m in modalities for name, of in (_results(environment, m) | _figures(m)).items()}
     more = {m: cases_of(environment, m).also_measured for m in modalities}
     results |= {f"{m}__more_metrics": f"{m}.{table}" for m, table in more.items() if table}
-    bundles = [f"{m}.{model.name}.bundle" for m in modalities for model in environment.models[m]]
+    with_classes = [f"{m}_classes" for m in modalities if environment.models.get(f"{m}_classes")]
+    results |= {
+        f"{group.removesuffix('_classes')}__class_metrics": f"{group}.metrics" for group in with_classes
+    }
+    bundles = [
+        f"{m}.{model.name}.bundle" for m in (*modalities, *with_classes) for model in environment.models[m]
+    ]
     together = {"patients": "patients.sections"} if len(modalities) > 1 else {}
     return Pipeline(
         [

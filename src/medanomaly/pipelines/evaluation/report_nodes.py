@@ -97,7 +97,12 @@ def write_report(
     checks = [{"modality": r.name, **check} for r in results for check in r.audit["checks"]] + across
     return (
         pd.concat(
-            [table for r in results for table in (r.metrics, r.more_metrics) if table is not None],
+            [
+                table
+                for r in results
+                for table in (r.metrics, r.more_metrics, r.class_metrics)
+                if table is not None
+            ],
             ignore_index=True,
         ),
         pd.concat([r.comparisons for r in results], ignore_index=True),
@@ -135,7 +140,7 @@ def _results(alarm: AlarmParams, defaults: Mapping[str, str], parts: dict[str, o
     results = []
     for modality, of in grouped.items():
         of["scores"] = pd.concat([of["scores"], of.pop("baselines")], ignore_index=True)
-        of["sections"] = from_json(of["sections"])
+        of["sections"] = [*from_json(of.pop("class_sections", [])), *from_json(of["sections"])]
         noun = of["summary"]["noun"]
         listed = of.pop("case_list")
         of["case_names"] = dict(zip(listed["case_id"], listed["case"], strict=True))

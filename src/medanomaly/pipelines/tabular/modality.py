@@ -8,8 +8,9 @@ from kedro.pipeline import Node, Pipeline
 from medanomaly.core.models import ModelInput
 from medanomaly.parameters import RunParams
 from medanomaly.pipelines.environment import Model
-from medanomaly.pipelines.modality import Cases, Modality, PatientView, View
+from medanomaly.pipelines.modality import Cases, Classes, Modality, PatientView, View
 from medanomaly.pipelines.tabular.all_cases import judged_alone, listed
+from medanomaly.pipelines.tabular.classes import class_models, judged_classes
 from medanomaly.pipelines.tabular.feature_nodes import make_features, seal_recipe
 from medanomaly.pipelines.tabular.model_nodes import describe_unusual, find_changes
 from medanomaly.pipelines.tabular.patient_view import show_records
@@ -158,4 +159,5 @@ TABULAR = Modality(
     stage="tabular_models",
     cases={"records": RECORDS},
     risk=lambda risks, models: risk_models(risks, models, RECORDS.views["features"]),
+    classes=Classes(lambda models: class_models(models, RECORDS.views["features"]), judged_classes),
 )

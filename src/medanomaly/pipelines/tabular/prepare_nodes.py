@@ -4,7 +4,7 @@ import logging
 
 import pandas as pd
 
-from medanomaly.core.cases import SPLITS, check_cases
+from medanomaly.core.cases import SPLITS, check_cases, class_of
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.params import Params
 from medanomaly.core.splits import SplitParams, split_by_patient
@@ -61,7 +61,8 @@ def check_quality(
 def split_cases(cases: pd.DataFrame, params: SplitParams) -> pd.DataFrame:
     """The case table, every patient in one part."""
     cases = cases.copy()
-    cases.insert(4, "split", split_by_patient(cases["patient_id"], cases["label"], params))
+    parts = split_by_patient(cases["patient_id"], cases["label"], params, class_of(cases))
+    cases.insert(4, "split", parts)
     empty = [part for part in SPLITS if not cases["split"].eq(part).any()]
     if empty:
         raise ConfigurationError(

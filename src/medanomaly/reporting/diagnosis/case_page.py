@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.diagnosis.cautions import cautions, none_of_these
+from medanomaly.diagnosis.knowledge.source import versions_in_words
 from medanomaly.reporting.page import render
 from medanomaly.reporting.sections import Cell, Fact, Section, Table
 from medanomaly.reporting.wording import DASH, counted, equals_p_value, percent, signed
@@ -349,7 +350,7 @@ _READING = {
 
 
 def _words(knowledge: Mapping[str, str]) -> Section:
-    sources = [f"{knowledge['ontology']}, {knowledge['annotations']}", knowledge["licence"]]
+    sources = [versions_in_words(knowledge), knowledge["licence"]]
     return Section(
         "How to read this page",
         facts=[*(Fact(word, [text]) for word, text in _READING.items()), Fact("Knowledge", sources)],

@@ -250,7 +250,7 @@ const diagnosis = (() => {
   }
 
   function knowledge(answer) {
-    return [make("p", { class: "hint", text: `Knowledge: ${answer.knowledge.ontology}, ${answer.knowledge.annotations}. ${answer.knowledge.licence}` }),
+    return [make("p", { class: "hint", text: `Knowledge: ${answer.knowledge.ontology}, ${answer.knowledge.annotations}${answer.knowledge.prevalences ? `; prevalences: ${answer.knowledge.prevalences}` : ""}. ${answer.knowledge.licence}` }),
       make("p", { class: "hint", text: `Model ${answer.model.name.replaceAll("_", " ")}, bundle ${answer.model.bundle.slice(0, 12)}.` }),
       make("p", { class: "hint", text: answer.notice })];
   }

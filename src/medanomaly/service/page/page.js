@@ -285,6 +285,17 @@ function whyOf(answers) {
   return [make("h3", { text: "Why" }), make("div", { class: "row" }, make("label", { for: "why-model", text: "Reasons of the model" }), pick), place];
 }
 
+function classesOf(found) {
+  return (found || []).flatMap((said) => [make("h3", { text: `Which class, by ${said.model.split(".").pop().replaceAll("_", " ")}` }),
+    make("p", {}, make("strong", { text: said.abstains ? "None is named. " : `${said.class}. ` }),
+      said.abstains ? `${said.reason}.` : `Probability ${number(100 * said.probability)} %. p-value ${number(said.p_value)}: the share of known records that look at least as unusual.`),
+    make("div", { class: "wide-table" }, make("table", {},
+      make("thead", {}, make("tr", {}, ...["Class", "Probability", "In the set"].map((text) => make("th", { scope: "col", text })))),
+      make("tbody", {}, ...said.classes.map((one) => make("tr", {}, make("th", { scope: "row", text: one.class }),
+        make("td", { class: "figure", text: `${number(100 * one.probability)} %` }), make("td", { text: one.in_set ? "yes" : "" })))))),
+    ...(said.reasons ? [make("h4", { text: `What speaks for ${said.abstains ? "the nearest class" : said.class}` }), reasonTable(said)] : [])]);
+}
+
 function findingsOf(found) {
   if (!(found || []).length) return [];
   return [make("h3", { text: "What looks wrong in the data" }), ...found.map((finding) => make("p", { class: "finding" },
@@ -310,7 +321,8 @@ function showCases(answer) {
     return;
   }
   const missing = found.missing.length ? [make("p", { class: "hint", text: `Not given: ${found.missing.join(", ")}` })] : [];
-  done(verdict(noun, found.answers), ...pictureOf(found), modelTable(found.answers, answer.modality), ...whyOf(found.answers), ...findingsOf(found.findings), ...missing, ...closing(answer));
+  const scored = found.answers.length ? [verdict(noun, found.answers), ...pictureOf(found), modelTable(found.answers, answer.modality)] : [];
+  done(...scored, ...classesOf(found.classes), ...whyOf(found.answers), ...findingsOf(found.findings), ...missing, ...closing(answer));
 }
 
 // ---- images

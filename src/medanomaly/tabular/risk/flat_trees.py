@@ -85,6 +85,13 @@ class FlatTrees:
         _predict(np.ascontiguousarray(X, dtype=np.float32), *self._splits(), self.value, self.roots, out)
         return out
 
+    def leaves(self, X: np.ndarray) -> np.ndarray:
+        """(n, T) int32: the node that each (n, d) float32 row ends in, of each tree."""
+        self._check_columns(X)
+        out = np.empty((len(X), len(self.roots)), dtype=np.int32)
+        _leaves(np.ascontiguousarray(X, dtype=np.float32), *self._splits(), self.roots, out)
+        return out
+
     def contributions(self, X: np.ndarray) -> tuple[np.ndarray, float]:
         """Shapley values of the path-dependent tree game.
 
@@ -155,6 +162,17 @@ def _predict(X, feature, threshold, left, right, missing_left, category, bitsets
                 go = _goes_left(X[i, feature[node]], node, threshold, missing_left, category, bitsets)
                 node = left[node] if go else right[node]
             out[i] += value[node]
+
+
+@njit(cache=True)
+def _leaves(X, feature, threshold, left, right, missing_left, category, bitsets, roots, out):
+    for i in range(X.shape[0]):
+        for tree, root in enumerate(roots):
+            node = root
+            while feature[node] >= 0:
+                go = _goes_left(X[i, feature[node]], node, threshold, missing_left, category, bitsets)
+                node = left[node] if go else right[node]
+            out[i, tree] = node
 
 
 @njit(cache=True)

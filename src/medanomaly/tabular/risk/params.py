@@ -2,7 +2,8 @@
 
 import importlib
 import inspect
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -21,13 +22,53 @@ RISK_MODELS = {
 }
 
 
-def model_class(name: str) -> type:
-    """The class that a name in parameters stands for."""
-    module, _, attribute = RISK_MODELS[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+class Member(Params):
+    """One of the models that are taken together, of whatever learns from labels.
+
+    Attributes:
+        models: name -> class as text.
+        what: of these models, in an error.
+        model: a key of ``models``.
+        options: its arguments.
+    """
+
+    models: ClassVar[Mapping[str, str]]
+    what: ClassVar[str]
+
+    model: str
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("model")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        if name not in cls.models:
+            raise ValueError(f"unknown {cls.what} '{name}'; known are {sorted(cls.models)}")
+        return name
+
+    @model_validator(mode="after")
+    def _options_exist(self):
+        known = self._arguments() if self.options else {}
+        unknown = sorted(set(self.options) - set(known))
+        if unknown:
+            raise ValueError(f"{self.what} '{self.model}' has no option {unknown}; it has {sorted(known)}")
+        return self
+
+    def _class(self) -> type:
+        module, _, attribute = self.models[self.model].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+
+    def _arguments(self) -> Mapping[str, Any]:
+        return inspect.signature(self._class()).parameters
+
+    def unfitted(self, seed: int) -> Any:
+        """The model; ``seed`` applies where it draws random numbers and none is among its options."""
+        options = dict(self.options)
+        if "random_state" in self._arguments():
+            options.setdefault("random_state", seed)
+        return self._class()(**options)
 
 
-class MemberParams(Params):
+class MemberParams(Member):
     """One model of the mean.
 
     Attributes:
@@ -37,25 +78,11 @@ class MemberParams(Params):
         exclude: features that it does not use, as names or shell patterns.
     """
 
-    model: str
-    options: dict[str, Any] = Field(default_factory=dict)
+    models = RISK_MODELS
+    what = "risk model"
+
     columns: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
-
-    @field_validator("model")
-    @classmethod
-    def _known(cls, name: str) -> str:
-        if name not in RISK_MODELS:
-            raise ValueError(f"unknown risk model '{name}'; known are {sorted(RISK_MODELS)}")
-        return name
-
-    @model_validator(mode="after")
-    def _options_exist(self):
-        known = inspect.signature(model_class(self.model)).parameters if self.options else {}
-        unknown = sorted(set(self.options) - set(known))
-        if unknown:
-            raise ValueError(f"risk model '{self.model}' has no option {unknown}; it has {sorted(known)}")
-        return self
 
 
 class RiskParams(ModelParams):

@@ -100,10 +100,10 @@ class ForestRisk(RiskModel):
         return Contributions(by_feature(terms, self.design_.owners), base, unit="probability")
 
 
-def boosting_trees(fitted) -> FlatTrees:
-    """The trees of a fitted ``HistGradientBoostingClassifier`` of two classes."""
-    nodes = [predictors[0].nodes for predictors in fitted._predictors]
-    bitsets = [predictors[0].raw_left_cat_bitsets for predictors in fitted._predictors]
+def boosting_trees(fitted, number: int = 0) -> FlatTrees:
+    """The trees of a fitted ``HistGradientBoostingClassifier``: of two classes all, of several those of one class."""
+    nodes = [predictors[number].nodes for predictors in fitted._predictors]
+    bitsets = [predictors[number].raw_left_cat_bitsets for predictors in fitted._predictors]
     n_sets = np.cumsum([0, *(len(rows) for rows in bitsets)])
     flat = np.concatenate(nodes)
     starts, first = _starts([len(tree) for tree in nodes])
@@ -121,12 +121,15 @@ def boosting_trees(fitted) -> FlatTrees:
         value=np.where(is_leaf, flat["value"], 0.0),
         cover=flat["count"],
         roots=starts,
-        base=float(np.ravel(fitted._baseline_prediction)[0]),
+        base=float(np.ravel(fitted._baseline_prediction)[number]),
     )
 
 
 def forest_trees(fitted) -> FlatTrees:
-    """The trees of a fitted ``RandomForestClassifier`` of two classes; a leaf holds its share of label 1 / trees."""
+    """The trees of a fitted ``RandomForestClassifier`` of two classes; a leaf holds its share of label 1 / trees.
+
+    Of several classes only the nodes say something: :class:`medanomaly.tabular.classes.trees.ForestClasses` keeps shares.
+    """
     trees = [estimator.tree_ for estimator in fitted.estimators_]
     starts, first = _starts([tree.node_count for tree in trees])
     left = np.concatenate([tree.children_left for tree in trees])

@@ -1,23 +1,21 @@
 """Fit a risk model on labelled cases outside test, calibrate it on out-of-fold predictions, and make a bundle of both."""
 
-import inspect
-
 import numpy as np
 import pandas as pd
 
 from medanomaly.core import skops_io
 from medanomaly.core.bundle import Bundle, make_bundle
-from medanomaly.core.calibrated_bundle import training_fingerprint
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.folds import stratified_folds
 from medanomaly.core.thresholds import choose_threshold, flag_rates
+from medanomaly.tabular.labelled_cases import development_cases, input_contract, learned_from
 from medanomaly.tabular.risk.combined_models import MeanLogit, OnColumns
 from medanomaly.tabular.risk.fitting.cross_fitting import cross_calibrated, fit_calibrated, out_of_fold
 from medanomaly.tabular.risk.fitting.feature_selection import SelectedFeatures
 from medanomaly.tabular.risk.fitting.imbalance import Rebalanced
 from medanomaly.tabular.risk.fitting.label_noise import suspicious_labels
 from medanomaly.tabular.risk.logistic_onnx import to_onnx
-from medanomaly.tabular.risk.params import MemberParams, RiskParams, model_class
+from medanomaly.tabular.risk.params import MemberParams, RiskParams
 from medanomaly.tabular.risk.risk_model import RiskModel
 
 # a separate name: a scorer of anomalies refuses the bundle, and tables of the two are never mixed
@@ -33,11 +31,7 @@ def build_model(params: RiskParams, seed: int) -> RiskModel:
 
 
 def _member(member: MemberParams, params: RiskParams, seed: int) -> RiskModel:
-    kind = model_class(member.model)
-    options = dict(member.options)
-    if "random_state" in inspect.signature(kind).parameters:
-        options.setdefault("random_state", seed)
-    model = kind(**options)
+    model = member.unfitted(seed)
     if params.n_features is not None:
         model = SelectedFeatures(model, params.n_features)
     if params.imbalance != "none":
@@ -45,11 +39,6 @@ def _member(member: MemberParams, params: RiskParams, seed: int) -> RiskModel:
     if member.columns != ("*",) or member.exclude:
         model = OnColumns(model, member.columns, member.exclude)
     return model
-
-
-def development_cases(cases: pd.DataFrame) -> np.ndarray:
-    """(n,) bool: labelled cases outside test. Calibration is cross-fitted, so calibration cases are also learned from."""
-    return (cases["split"].ne("test") & cases["label"].notna()).to_numpy(dtype=bool)
 
 
 def _labelled(
@@ -81,7 +70,7 @@ def check_labels(
     Returns:
         See :func:`medanomaly.tabular.risk.fitting.label_noise.suspicious_labels`. It is for review: no label changes.
     """
-    inside = development_cases(cases)
+    inside = development_cases(cases, cases["label"])
     table, y, patient = _labelled(cases, features, inside, params.n_folds, "label check")
     fold = stratified_folds(patient, y, params.n_folds, seed)
     logit = out_of_fold(build_model(params, seed), table, y, patient, fold)
@@ -121,7 +110,7 @@ def train_risk(
     Raises:
         ConfigurationError: too few labelled cases of a class outside test.
     """
-    inside = development_cases(cases)
+    inside = development_cases(cases, cases["label"])
     table, y, patient = _labelled(cases, features, inside, params.n_folds, name)
     fitted, held_out = fit_calibrated(
         build_model(params, seed), table, y, patient, params.calibration, params.n_folds, seed
@@ -137,15 +126,9 @@ def train_risk(
         "options": params.model_dump(mode="json", exclude={"kind"}),
         "population": "labelled",
         "seed": seed,
-        "training_data": {
-            "n_cases": len(y),
-            "n_patients": int(pd.Series(patient).nunique()),
-            "n_positive": int(y.sum()),
-            "prevalence": float(y.mean()),
-            "fingerprint": training_fingerprint(cases[inside], features[inside]),
-            "labelled": True,
-        },
-        "input_contract": _input_contract(table, units or {}),
+        "training_data": learned_from(cases[inside], features[inside])
+        | {"n_positive": int(y.sum()), "prevalence": float(y.mean())},
+        "input_contract": input_contract(table, units or {}),
         "calibration": fitted.calibrator.to_dict(),
         "risk_threshold": {"probability": threshold, "out_of_fold": flag_rates(held_out, y, threshold)},
         "interval": params.interval,
@@ -157,27 +140,3 @@ def train_risk(
         manifest["preprocessing"] = fitted.model.design_.to_dict()
         files["model.onnx"] = exported
     return make_bundle(manifest, files)
-
-
-def _input_contract(features: pd.DataFrame, units: dict[str, str]) -> list[dict]:
-    contract = []
-    for name in features.columns.drop("case_id"):
-        values = features[name]
-        if not pd.api.types.is_numeric_dtype(values):
-            levels = sorted(map(str, values.dropna().unique()))
-            contract.append({"name": name, "kind": "category", "levels": levels})
-            continue
-        known = values.dropna().to_numpy(dtype=np.float64)
-        if known.size:
-            low, high = np.quantile(known, [0.05, 0.95])
-            contract.append(
-                {
-                    "name": name,
-                    "kind": "number",
-                    "unit": units.get(name, ""),
-                    "usual_low": float(low),
-                    "usual_high": float(high),
-                    "missing_share": float(values.isna().mean()),
-                }
-            )
-    return contract

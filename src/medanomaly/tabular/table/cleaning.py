@@ -17,7 +17,7 @@ from medanomaly.tabular.table.column_reading import (
     read_columns,
     without_rare,
 )
-from medanomaly.tabular.table.description import TableSpec
+from medanomaly.tabular.table.description import Column, TableSpec
 from medanomaly.tabular.table.prepared_table import CASE_ID, case_ids, nested_columns, prepared
 from medanomaly.tabular.table.rules import reading
 from medanomaly.tabular.table.text_numbers import read_numbers
@@ -88,7 +88,9 @@ def _labels(raw: pd.DataFrame, spec: TableSpec) -> tuple[pd.Series, pd.Series, l
                 )
     if spec.kind is not None:
         kind = plain_text(raw[spec.kind])
-    return label, kind.mask((label != 1).fillna(True)), notes
+    kind = kind.replace(spec.kind_names)
+    # without a label nothing is normal, and the kind is the class of every record
+    return label, kind if spec.label is None else kind.mask((label != 1).fillna(True)), notes
 
 
 def _check_ids(raw: pd.DataFrame, case_id: pd.Series, spec: TableSpec, faults: Faults) -> None:
@@ -173,10 +175,12 @@ def clean_table(
         known = learned.subgroups.get(name, ()) if learned is not None else None
         cases[name] = without_rare(column, plain_text(raw[column]), patients, spec.min_patients, [], known)
     if spec.age is not None:
-        unit, _ = reading(
-            spec.age, spec.columns[spec.age].unit if spec.age in spec.columns else "", spec.rules
-        )
-        cases["age_band"] = age_band(read_numbers(raw[spec.age], unit or "years", "age")["value"])
+        declared = spec.columns.get(spec.age, Column())
+        unit, _ = reading(spec.age, declared.unit, spec.rules)
+        age = read_numbers(raw[spec.age], unit or "years", "age")["value"]
+        if declared.impossible == "missing" and declared.possible is not None:
+            age = age.where(age.between(*declared.possible))
+        cases["age_band"] = age_band(age)
 
     quarantine = faults.table(case_id)
     rejected = pd.Series(False, index=raw.index)

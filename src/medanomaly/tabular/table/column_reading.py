@@ -142,7 +142,17 @@ def _numbers(
         low, high = column.possible
         outside = ((numbers < low) | (numbers > high)) & ~infinite
         unit = f" {column.unit}" if column.unit else ""
-        faults.add(outside, values, name, f"impossible value (expected {low:g} to {high:g}{unit})")
+        expected = f"expected {low:g} to {high:g}{unit}"
+        if column.impossible == "quarantine":
+            faults.add(outside, values, name, f"impossible value ({expected})")
+        elif outside.any():
+            numbers = numbers.mask(outside)
+            shown = plain_text(values[outside]).iloc[0]
+            n = int(outside.sum())
+            said = "1 impossible value" if n == 1 else f"{n:,} impossible values"
+            notes.append(
+                f"column '{name}': {said} such as {shown} ({expected}) {'counts' if n == 1 else 'count'} as missing"
+            )
     return numbers, column, marks
 
 

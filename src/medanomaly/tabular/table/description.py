@@ -16,13 +16,15 @@ class Column(Params):
         kind: ``number``, ``category``, ``time``, ``text`` (words written by a person, such as a clinical note) or
             ``ignore`` (not used, as if it stood under ``ignore``).
         unit: shown after every value (``mmol/L``); empty where there is none.
-        possible: lowest and highest possible value; a record with a value outside goes to quarantine. Values that are
-            possible but unusual are for the detectors.
+        possible: lowest and highest possible value. Values that are possible but unusual are for the detectors.
+        impossible: what happens to a value outside of ``possible``: ``quarantine`` rejects the record, ``missing`` takes
+            the value out of it. Both are said, the latter as a finding of the record.
     """
 
     kind: Literal["number", "category", "time", "text", "ignore"] = "number"
     unit: str = ""
     possible: tuple[float, float] | None = None
+    impossible: Literal["quarantine", "missing"] = "quarantine"
 
 
 class Duration(Params):
@@ -89,7 +91,9 @@ class TableSpec(Params):
             record are always in the same part of the split.
         label: column with the label; None where there is none.
         normal_labels: the values that mean normal; every other value means anomalous, a missing one unknown.
-        kind: column that names the kind of anomaly; None uses the label's own values.
+        kind: column that names the kind of anomaly; None uses the label's own values. Without a label it is the class of
+            each record.
+        kind_names: value of the kind, or of the label in its place, to the words that models and reports use.
         age: column with the age in years; gives the subgroup ``age_band``.
         subgroups: subgroup name to column.
         ignore: columns that are not used.
@@ -117,6 +121,7 @@ class TableSpec(Params):
     label: str | None = None
     normal_labels: tuple[str | int | float | bool, ...] = (0, "0", "normal")
     kind: str | None = None
+    kind_names: dict[str, str] = Field(default_factory=dict)
     age: str | None = None
     subgroups: dict[str, str] = Field(default_factory=dict)
     ignore: tuple[str, ...] = ()
