@@ -91,6 +91,10 @@ def test_an_unreadable_record_costs_only_itself(models):
     assert "not a number" in table.loc[table["status"].eq("refused"), "reasons"].iloc[0]
     assert found.classes.rows["case_id"].unique().tolist() == ["a"]
     assert "reasons" not in said(found, "a")
+    none = models.score(raw.iloc[[1]])
+    assert none.empty
+    assert none.classes is None
+    assert none.table["status"].tolist() == ["refused"]
 
 
 def test_the_table_has_a_row_per_model_with_the_class_and_its_set(answers, tmp_path):

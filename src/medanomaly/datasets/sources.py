@@ -38,6 +38,12 @@ SOURCES = {
     "hcv": Source(
         "UCI HCV data", "https://archive.ics.uci.edu/dataset/571/hcv+data", "hcvdat0.csv", "CC BY 4.0"
     ),
+    "dermatology": Source(
+        "UCI Dermatology",
+        "https://archive.ics.uci.edu/dataset/33/dermatology",
+        "dermatology.data with a first line of column names that ends in Age,Classification",
+        "CC BY 4.0",
+    ),
     "physionet2012": Source(
         "PhysioNet/CinC Challenge 2012",
         "https://physionet.org/content/challenge-2012/1.0.0/",

@@ -76,7 +76,8 @@ def answers(
         if model.kind.reads not in read.inputs:
             continue
         if hasattr(model.scorer, "classes"):
-            classes.append(_classes_of(model, read, explained))
+            # where every case was refused there is nothing to tell apart
+            classes += [_classes_of(model, read, explained)] if len(read.cases) else []
             continue
         if reweight and len(read.cases) and not hasattr(model.scorer, "probabilities"):
             weighted[model.name] = (
