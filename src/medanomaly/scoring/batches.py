@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +24,9 @@ from medanomaly.core.splits import patient_position
 from medanomaly.core.spreadsheet_text import quoted
 from medanomaly.monitoring.batch_shift import FEWEST_USUAL, check_shift
 from medanomaly.monitoring.facts import facts_of
+from medanomaly.partitions.workers import WorkersParams, open_workers
 from medanomaly.scoring.answers import REFUSED, Answers
-from medanomaly.scoring.batch_sources import ROWS, Part, fingerprint, parts
+from medanomaly.scoring.batch_sources import ROWS, Opener, Part, fingerprint, openers, parts
 from medanomaly.scoring.kept_records import KeptRecords
 from medanomaly.scoring.models import Models
 from medanomaly.tabular.recipe import TableRecipe
@@ -108,6 +111,7 @@ def score_batch(
     names: Collection[str] | None = None,
     progress: Callable[[int], None] | None = None,
     workers: int | None = None,
+    cluster: WorkersParams | None = None,
 ) -> BatchSummary:
     """Score a file or a folder, and write the answers to a file and, where one is given, to a store.
 
@@ -130,6 +134,8 @@ def score_batch(
         names: of the models that are asked; None asks all of this modality.
         progress: called after each part with the number of rows, recordings or images done.
         workers: threads that score parts of a table side by side; each holds a part. None: one per processor, at most 4.
+        cluster: processes that score partitions of the source side by side, see
+            :func:`medanomaly.scoring.batch_sources.openers`; how many changes no byte. They open the folder of the models.
 
     Raises:
         DataNotFoundError: there is no such source.
@@ -146,6 +152,13 @@ def score_batch(
         )
     if chunk_rows is not None and chunk_rows < 1:
         raise ConfigurationError(f"chunk_rows is {chunk_rows}", remedy="Give 1 or more.")
+    if cluster is not None and (store is not None or models.folder is None):
+        raise ConfigurationError(
+            "a cluster writes to no store"
+            if store is not None
+            else "a cluster needs models that were opened from a folder",
+            remedy="Leave out the store." if store is not None else "Open them with medanomaly.open.",
+        )
     state = fingerprint(source)
     recipe = models.recipe(source, modality)
     modality = recipe.bundle.manifest.modality
@@ -160,15 +173,19 @@ def score_batch(
         "explain": explain,
         "rows": chunk_rows or ROWS[modality],
         "version": __version__,
-    }
+    } | ({} if cluster is None else {"divided": "partitions"})
     batch = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
     opened = _opened(store)
-    runner = _Runner(models, modality, None if names is None else asked, alpha, explain, opened, batch)
+    runner = _Runner(models, opened, modality, None if names is None else asked, alpha, explain, batch)
     if not isinstance(recipe, TableRecipe):
         # readers of recordings and their libraries are not made for threads
         workers = 1
     try:
         with _Folder(destination, batch, settings) as folder:
+            if cluster is not None:
+                given = openers(recipe, source, settings["rows"])
+                resumed = _by_cluster(runner, folder, given, cluster, settings, progress)
+                return folder.finish(models, modality, batch, 0, resumed, started)
             resumed, done = folder.n_finished, 0
             for i, (part, scored) in enumerate(
                 runner.run(parts(recipe, source, settings["rows"]), resumed, workers)
@@ -182,6 +199,61 @@ def score_batch(
     finally:
         if opened is not None and opened is not store:
             opened.close()
+
+
+def _by_cluster(
+    runner: "_Runner",
+    folder: "_Folder",
+    given: Iterator[Opener],
+    cluster: WorkersParams,
+    settings: Mapping[str, Any],
+    progress: Callable[[int], None] | None,
+) -> int:
+    """Have workers write the parts; returns how many were there already."""
+    numbered: Iterator[tuple[int, Opener]] = enumerate(given)
+    first = next(numbered, None)
+    if first is None:
+        return 0
+    runner.check(first[1])
+    resumed, done = [0], 0
+
+    def missing() -> Iterator[tuple[int, Opener]]:
+        for i, opened in chain([first], numbered):
+            if folder.has(i):
+                resumed[0] += 1
+            else:
+                yield i, opened
+
+    asked = {"folder": runner.models_folder, "hashes": settings["models"], "options": runner.options}
+    with open_workers(cluster) as workers:
+        for _, n_cases in workers.each(_score_partition, missing(), asked=asked, parts=folder.folder):
+            done += n_cases
+            if progress is not None:
+                progress(done)
+    return resumed[0]
+
+
+def _score_partition(item: tuple[int, Opener], *, asked: Mapping[str, Any], parts: Path) -> int:
+    """Write the answers of one partition; runs in a worker."""
+    i, opened = item
+    models = _models_of(asked["folder"])
+    if {name: models[name].bundle.bundle_hash for name in asked["hashes"]} != asked["hashes"]:
+        _models_of.cache_clear()
+        raise InputError(
+            "a worker finds other models in the folder than this process",
+            source=asked["folder"],
+            remedy="Let the workers see the same files, and change none while a batch runs.",
+        )
+    scored, n_cases = _Runner(models, None, **asked["options"]).together(opened)
+    write_part(parts, i, scored)
+    return n_cases
+
+
+@lru_cache(maxsize=1)
+def _models_of(folder: Path) -> Models:
+    from medanomaly.scoring.models import open_models
+
+    return open_models(folder)
 
 
 def _opened(store: "Store | str | None") -> "Store | None":
@@ -208,14 +280,15 @@ class _Runner:
     def __init__(
         self,
         models: Models,
+        store: "Store | None",
         modality: str,
         names: Collection[str] | None,
         alpha: float | None,
         explain: int,
-        store: "Store | None",
-        batch: str,
+        batch: str = "",
     ):
         self._models, self._store, self._batch = models, store, batch
+        self.options = {"modality": modality, "names": names, "alpha": alpha, "explain": explain}
         self._options = {"modality": modality, "models": names, "alpha": alpha, "explain": explain}
         self._recipe = models.recipe(modality=modality)
         self._kept = KeptRecords(store, self._recipe)
@@ -237,12 +310,37 @@ class _Runner:
                         continue
                     waiting.append((part, pool.submit(self._answers, part)))
                     if len(waiting) > workers:
-                        yield self._stored(*waiting.popleft())
+                        yield self._with_answers(*waiting.popleft())
                 while waiting:
-                    yield self._stored(*waiting.popleft())
+                    yield self._with_answers(*waiting.popleft())
             finally:
                 for _, future in waiting:
                     future.cancel()
+
+    @property
+    def models_folder(self) -> Path | None:
+        """That the models were opened from."""
+        return self._models.folder
+
+    def check(self, opened: Opener) -> None:
+        """Raise what is wrong with all cases of a batch, by its first part."""
+        if isinstance(self._recipe, TableRecipe):
+            for part in opened(self._recipe):
+                self._check(part)
+                return
+
+    def together(self, opened: Opener) -> tuple["_Scored", int]:
+        """The answers to all parts of one partition, and how many cases they have."""
+        scored, n = [], 0
+        for part in opened(self._recipe):
+            scored.append(self._stored(part, *self._answers(part)))
+            n += len(part) + len(part.refused)
+        return _Scored(
+            _joined([of.table for of in scored]),
+            list(dict.fromkeys(note for of in scored for note in of.notes)),
+            all(of.independent for of in scored),
+            _joined([of.taken for of in scored]),
+        ), n
 
     def _check(self, part: Part) -> None:
         """Raise what is wrong with all cases, such as the name of a column, before each case is refused for it."""
@@ -277,9 +375,11 @@ class _Runner:
         earlier = self._kept.earlier(raw)
         return {} if earlier is None else {"history": earlier}
 
-    def _stored(self, part: Part, future: Future) -> tuple[Part, _Scored]:
+    def _with_answers(self, part: Part, future: Future) -> tuple[Part, _Scored]:
+        return part, self._stored(part, *future.result())
+
+    def _stored(self, part: Part, given: list[Answers], refused: dict[str, str]) -> _Scored:
         """The answers as they are written. What a file has the store has too, so the store comes first."""
-        given, refused = future.result()
         for answers in given:
             if self._store is not None:
                 self.n_stored += self._store.record(answers, batch=self._batch)
@@ -292,12 +392,12 @@ class _Runner:
         table = pd.concat([t.astype(object) for t in tables], ignore_index=True) if tables else pd.DataFrame()
         notes = list(dict.fromkeys(note for answers in given for note in answers.read.notes))
         taken = [_taken(answers) for answers in given]
-        return part, _Scored(
-            table,
-            notes,
-            all(answers.read.independent for answers in given),
-            pd.concat(taken, ignore_index=True) if taken else pd.DataFrame(),
-        )
+        return _Scored(table, notes, all(answers.read.independent for answers in given), _joined(taken))
+
+
+def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    whole = [table for table in tables if len(table)]
+    return pd.concat(whole, ignore_index=True) if whole else pd.DataFrame()
 
 
 def _taken(answers: Answers) -> pd.DataFrame:
@@ -321,9 +421,9 @@ class _Folder:
         from filelock import FileLock
 
         self._destination = destination
-        self._folder = destination.with_name(f".{destination.name}.parts")
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self._folder / "lock")
+        self.folder = destination.with_name(f".{destination.name}.parts")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self.folder / "lock")
         self._batch, self._settings = batch, settings
 
     def __enter__(self) -> "_Folder":
@@ -335,10 +435,10 @@ class _Folder:
             raise InputError(
                 "another process writes this batch", source=self._destination, remedy="Wait until it is done."
             ) from error
-        about = self._folder / "batch.json"
+        about = self.folder / "batch.json"
         if not about.is_file() or json.loads(about.read_text()) != self._settings:
             # parts of another batch, whose source, models or settings were others
-            for old in self._folder.glob("part-*"):
+            for old in self.folder.glob("part-*"):
                 old.unlink()
             _written(about, lambda path: path.write_text(json.dumps(self._settings)))
         return self
@@ -354,11 +454,15 @@ class _Folder:
             n += 1
         return n
 
+    def has(self, i: int) -> bool:
+        """Whether a part is finished."""
+        return self._part(i).is_file()
+
     def _part(self, i: int) -> Path:
-        return self._folder / f"part-{i:06d}.parquet"
+        return _part_of(self.folder, i)
 
     def _facts(self, i: int) -> Path:
-        return self._folder / f"part-{i:06d}.facts.parquet"
+        return _facts_of(self.folder, i)
 
     def _taken(self) -> pd.DataFrame:
         """One row per patient of all parts, of at most :data:`MOST_COMPARED` patients."""
@@ -376,19 +480,7 @@ class _Folder:
 
     def write(self, i: int, scored: _Scored) -> None:
         """Write a part; its name appears once it is whole."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        table = scored.table.reindex(columns=list(COLUMNS))
-        text = dict.fromkeys(_TEXT, "string")
-        numbers = {name: "float64" for name in COLUMNS if name not in (*_TEXT, "flagged")}
-        table = table.assign(flagged=table["flagged"].map({True: True, False: False})).astype(text | numbers)
-        made = pa.Table.from_pandas(table, schema=_schema(), preserve_index=False)
-        # before the part itself: a finished part has its facts
-        _written(self._facts(i), lambda path: pq.write_table(pa.Table.from_pandas(scored.taken), path))
-        about = {"notes": json.dumps(scored.notes[:SHOWN]), "independent": json.dumps(scored.independent)}
-        made = made.replace_schema_metadata(about)
-        _written(self._part(i), lambda path: pq.write_table(made, path))
+        write_part(self.folder, i, scored)
 
     def finish(
         self, models: Models, modality: str, batch: str, n_stored: int, resumed: int, started: float
@@ -420,7 +512,7 @@ class _Folder:
         taken = self._taken() if independent else pd.DataFrame()
         write = _write_csv if self._destination.suffix == ".csv" else _write_parquet
         _written(self._destination, lambda path: write(found, path))
-        shutil.rmtree(self._folder)
+        shutil.rmtree(self.folder)
         shown = (
             pd.concat(refused, ignore_index=True).head(SHOWN)
             if refused
@@ -440,6 +532,31 @@ class _Folder:
             n_resumed=resumed,
             seconds=time.monotonic() - started,
         )
+
+
+def _part_of(folder: Path, i: int) -> Path:
+    return folder / f"part-{i:06d}.parquet"
+
+
+def _facts_of(folder: Path, i: int) -> Path:
+    return folder / f"part-{i:06d}.facts.parquet"
+
+
+def write_part(folder: Path, i: int, scored: _Scored) -> None:
+    """Write a part of a batch; its name appears once it is whole."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = scored.table.reindex(columns=list(COLUMNS))
+    text = dict.fromkeys(_TEXT, "string")
+    numbers = {name: "float64" for name in COLUMNS if name not in (*_TEXT, "flagged")}
+    table = table.assign(flagged=table["flagged"].map({True: True, False: False})).astype(text | numbers)
+    made = pa.Table.from_pandas(table, schema=_schema(), preserve_index=False)
+    # before the part itself: a finished part has its facts
+    _written(_facts_of(folder, i), lambda path: pq.write_table(pa.Table.from_pandas(scored.taken), path))
+    about = {"notes": json.dumps(scored.notes[:SHOWN]), "independent": json.dumps(scored.independent)}
+    made = made.replace_schema_metadata(about)
+    _written(_part_of(folder, i), lambda path: pq.write_table(made, path))
 
 
 def _shift(
@@ -490,7 +607,8 @@ def _write_csv(found: list[Path], path: Path) -> None:
 
 def _written(path: Path, write: Callable[[Path], Any]) -> None:
     """Write a file that has its name only once it is whole and on the disk."""
-    new = path.with_name(f".{path.name}.new")
+    # two workers may write one part, where one was taken for dead
+    new = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.new")
     write(new)
     with new.open("rb") as stream:
         os.fsync(stream.fileno())

@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from medanomaly.core.params import Params
+from medanomaly.partitions.workers import WorkersParams
 
 
 class ScoringParams(Params):
@@ -20,6 +21,7 @@ class ScoringParams(Params):
         alpha: false-alarm rate at which cases are flagged; None takes that of the run.
         explain: how many of the most anomalous cases of each part are explained per model.
         workers: parts of a table that are scored side by side; None: one per processor, at most 4.
+        cluster: processes that score partitions side by side, and write to no store; None scores in this process.
     """
 
     source: str = ""
@@ -33,3 +35,4 @@ class ScoringParams(Params):
     alpha: float | None = Field(None, gt=0, lt=1)
     explain: int = Field(0, ge=0)
     workers: int | None = Field(None, ge=1)
+    cluster: WorkersParams | None = None

@@ -43,6 +43,7 @@ def score(scoring: ScoringParams) -> dict[str, Any]:
             modality=scoring.modality,
             names=scoring.names,
             workers=scoring.workers,
+            cluster=scoring.cluster,
             progress=lambda done: logger.info("%s done", f"{done:,}"),
         )
     logger.info(
