@@ -126,14 +126,13 @@ def open_workers(params: WorkersParams) -> Iterator[Workers]:
     if params.scheduler is not None:
         check_address(params.scheduler)
     try:
-        import dask
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError as error:
         raise ConfigurationError(
             "partitions need the extra 'scale'", remedy="pip install 'medanomaly[scale]'"
         ) from error
-    # each connection that is opened and closed would be a line
-    logging.getLogger("distributed").setLevel(logging.ERROR)
+    # each connection would be a line, and errors of tasks are raised here
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if params.scheduler is not None:
         try:
             client = Client(params.scheduler, timeout=_CONNECT_S, set_as_default=False)
@@ -146,14 +145,27 @@ def open_workers(params: WorkersParams) -> Iterator[Workers]:
         with client:
             yield Workers(client)
         return
-    count = params.workers or os.cpu_count() or 1
-    # no page is served; the limit of the nanny would kill a worker that briefly holds more, and queries have their own
-    silent = {f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker")}
+    with started(params.workers or os.cpu_count() or 1) as workers:
+        yield workers
+
+
+@contextmanager
+def started(count: int, processes: bool = True) -> Iterator[Workers]:
+    """Workers of one thread each on this machine: processes, or threads of this process, as tests want them."""
+    import dask
+    from distributed import Client, LocalCluster
+
+    # no page is served
+    quiet: dict[str, Any] = {f"distributed.{part}.http.routes": [] for part in ("scheduler", "worker")}
+    quiet["distributed.nanny.pre-spawn-environ.DASK_LOGGING__DISTRIBUTED"] = "critical"
+    here = {"host": "127.0.0.1"} if processes else {}
     with (
-        dask.config.set(silent),
+        dask.config.set(quiet),
+        # the limit of the nanny would kill a worker that briefly holds more, and queries have their own
         LocalCluster(
-            n_workers=count, threads_per_worker=1, memory_limit=0, host="127.0.0.1", dashboard_address="127.0.0.1:0",
-            scheduler_kwargs={"dashboard": False}, silence_logs=logging.CRITICAL,
+            n_workers=count, threads_per_worker=1, processes=processes, memory_limit=0, dashboard_address="127.0.0.1:0",
+            worker_dashboard_address="127.0.0.1:0", scheduler_kwargs={"dashboard": False},
+            silence_logs=logging.CRITICAL, **here,
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):  # fmt: skip

@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -24,7 +25,7 @@ from medanomaly.core.splits import patient_position
 from medanomaly.core.spreadsheet_text import quoted
 from medanomaly.monitoring.batch_shift import FEWEST_USUAL, check_shift
 from medanomaly.monitoring.facts import facts_of
-from medanomaly.partitions.workers import WorkersParams, open_workers
+from medanomaly.partitions.workers import Workers, WorkersParams, open_workers
 from medanomaly.scoring.answers import REFUSED, Answers
 from medanomaly.scoring.batch_sources import ROWS, Opener, Part, fingerprint, openers, parts
 from medanomaly.scoring.kept_records import KeptRecords
@@ -111,7 +112,7 @@ def score_batch(
     names: Collection[str] | None = None,
     progress: Callable[[int], None] | None = None,
     workers: int | None = None,
-    cluster: WorkersParams | None = None,
+    cluster: Workers | WorkersParams | None = None,
 ) -> BatchSummary:
     """Score a file or a folder, and write the answers to a file and, where one is given, to a store.
 
@@ -135,7 +136,8 @@ def score_batch(
         progress: called after each part with the number of rows, recordings or images done.
         workers: threads that score parts of a table side by side; each holds a part. None: one per processor, at most 4.
         cluster: processes that score partitions of the source side by side, see
-            :func:`medanomaly.scoring.batch_sources.openers`; how many changes no byte. They open the folder of the models.
+            :func:`medanomaly.scoring.batch_sources.openers`; how many changes no byte. They open the folder of the
+            models.
 
     Raises:
         DataNotFoundError: there is no such source.
@@ -205,7 +207,7 @@ def _by_cluster(
     runner: "_Runner",
     folder: "_Folder",
     given: Iterator[Opener],
-    cluster: WorkersParams,
+    cluster: Workers | WorkersParams,
     settings: Mapping[str, Any],
     progress: Callable[[int], None] | None,
 ) -> int:
@@ -225,7 +227,7 @@ def _by_cluster(
                 yield i, opened
 
     asked = {"folder": runner.models_folder, "hashes": settings["models"], "options": runner.options}
-    with open_workers(cluster) as workers:
+    with nullcontext(cluster) if isinstance(cluster, Workers) else open_workers(cluster) as workers:
         for _, n_cases in workers.each(_score_partition, missing(), asked=asked, parts=folder.folder):
             done += n_cases
             if progress is not None:
