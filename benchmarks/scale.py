@@ -333,25 +333,16 @@ def against_dask(folder: Path, rows: int) -> None:
     theirs_run = Run("by_dask", folder / f"events-{rows}", theirs_folder, 2)
     theirs = theirs_run.wait()
     n, worst = _compared(work / "aggregates", theirs_folder)
+    ratio, said = theirs["seconds"] / ours["seconds"], said_rows(rows)
     add(
-        "statistics per patient and code, against dask.dataframe", ours["seconds"], "s",
-        data=f"{said_rows(rows)}, {n:,} groups", peer="dask.dataframe", peer_value=theirs["seconds"],
+        f"statistics per patient and code of {said}, against dask.dataframe", ours["seconds"], "s",
+        peer="dask.dataframe", peer_value=theirs["seconds"], data=f"{n:,} groups",
     )  # fmt: skip
-    ratio = theirs["seconds"] / ours["seconds"]
-    add("dask.dataframe: times the time", ratio, "", (">=", 5.0), data=said_rows(rows))
-    add(
-        "dask.dataframe: most memory",
-        theirs_run.peak_bytes / GIB,
-        "GiB",
-        data=f"here {run.peak_bytes / GIB:.2f} GiB",
-    )
-    add(
-        "dask.dataframe: largest relative difference",
-        worst,
-        "",
-        ("<=", 1e-6),
-        data="count, mean, minimum, maximum, slope",
-    )
+    add(f"dask.dataframe, {said}: times the time", ratio, "", (">=", 5.0), data=f"{n:,} groups")
+    memory = theirs_run.peak_bytes / GIB
+    add(f"dask.dataframe, {said}: most memory", memory, "GiB", data=f"here {run.peak_bytes / GIB:.2f} GiB")
+    what = "count, mean, minimum, maximum, slope"
+    add(f"dask.dataframe, {said}: largest relative difference", worst, "", ("<=", 1e-6), data=what)
     shutil.rmtree(work)
     shutil.rmtree(theirs_folder)
 
@@ -528,6 +519,7 @@ def main(arguments: Sequence[str] = ()) -> None:
         "sections", nargs="*", help=f"of {', '.join(SECTIONS)}; the other figures of today stay"
     )
     parser.add_argument("--rows", type=float, help="measure the events of this number too")
+    parser.add_argument("--days", type=int, default=20, help="so many recordings of a day")
     given = parser.parse_args(arguments)
     if unknown := sorted(set(given.sections) - set(SECTIONS)):
         parser.error(f"there is no section {', '.join(unknown)}")
@@ -541,9 +533,9 @@ def main(arguments: Sequence[str] = ()) -> None:
                 "events": lambda folder=folder: events(folder, sizes),
                 "bytes": lambda folder=folder: same_bytes(folder, 10**7),
                 "kills": lambda folder=folder: kills(folder, 10**7),
-                "dask": lambda folder=folder: against_dask(folder, 10**7),
+                "dask": lambda folder=folder: [against_dask(folder, n) for n in (10**7, 10**8)],
                 "recordings": lambda folder=folder: recordings(folder),
-                "days": lambda folder=folder: days(folder),
+                "days": lambda folder=folder: days(folder, given.days),
                 "images": lambda folder=folder: images(folder),
             }[name]()
         print(f"{name}: load of the machine {os.getloadavg()[0]:.1f}", flush=True)

@@ -281,7 +281,8 @@ def _write(table: "pa.Table", path: Path, key: str, n_partitions: int) -> None:
     table = table.append_column(PARTITION, pa.array(partition))
     order = np.argsort(partition, kind="stable")
     stops = np.searchsorted(partition[order], np.arange(n_partitions), side="right")
-    options = {"compression": "zstd", "compression_level": 1, "write_statistics": [PARTITION]}
+    # read once and then removed, so time counts more than space
+    options = {"compression": "lz4", "write_statistics": [PARTITION]}
     with pq.ParquetWriter(path, table.schema, **options) as writer:
         start = 0
         for stop in stops:
