@@ -210,3 +210,11 @@ def test_two_files_of_one_name_in_an_archive(tmp_path):
             archive.addfile(tarfile.TarInfo("same.png"), io.BytesIO())
     with pytest.raises(InputError, match="two files in it are called 'same.png'"):
         archive_members(path)
+
+
+def test_an_archive_that_would_fill_the_memory(tmp_path):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros.png", bytes(70 * 2**20))
+    with pytest.raises(InputError, match="when it is unpacked"):
+        archive_members(path)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from medanomaly.core.errors import InputError
+from medanomaly.core.unpacked_size import check_zip_size
 from medanomaly.imaging.sources.readers import LARGEST_FILE
 
 ARCHIVES = (".zip", ".tar")
@@ -16,10 +17,11 @@ def archive_members(file: Path) -> list[str]:
     """Names of the files in an archive, sorted; folders and hidden files are left out.
 
     Raises:
-        InputError: two files have one name.
+        InputError: two files have one name, or all are far larger than the archive.
         OSError, zipfile.BadZipFile, tarfile.TarError: it is no whole archive.
     """
     if file.suffix.lower() == ".zip":
+        check_zip_size(str(file), file.stat().st_size, file.name)
         with zipfile.ZipFile(file) as archive:
             found = [one.filename for one in archive.infolist() if not one.is_dir()]
     else:

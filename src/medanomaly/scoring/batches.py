@@ -1,4 +1,7 @@
-"""Batches: tables of millions of rows, folders of recordings or images, in bounded memory, resumed where they stopped."""
+"""Batches: tables of millions of rows, folders of recordings or images, in bounded memory, resumed where they stopped.
+
+Parts are scored in this process, or partitions by workers (``cluster``), each of which writes its own part.
+"""
 
 import hashlib
 import json
@@ -124,7 +127,8 @@ def score_batch(
 
     Args:
         models: of ``medanomaly.open``.
-        source: a CSV, Parquet or Excel file, a table, a folder of recordings or images, or one of its files.
+        source: a CSV, Parquet or Excel file, a table, a folder of recordings or images (in zip or tar archives, too), one of
+            its files, or a folder of partitions of patients, such as ``features`` of events.
         destination: ``.parquet``, or ``.csv`` in which no text runs as a formula.
         store: a store or its URL. One that keeps clinical values also keeps the records of a table whose features need
             earlier ones, and gives those that it has.
