@@ -292,6 +292,17 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("failed", r"condition that fails at .+"),
         ("follow", "time until a service .+|requests lost .+"),
     ),
+    "scale": (
+        ("events", r"(?P<size>[\d,]+) events: (?P<what>.+)"),
+        ("linear", r"time of [\d,]+ events to that of .+"),
+        ("same", "runs of .+: results that differ|kill -9 of .+: results that differ"),
+        ("peer", "statistics per patient and code of .+|dask.dataframe, .+"),
+        (
+            "recordings",
+            "recordings? .+|a million recordings .+|(?:time|most memory) of [0-9,]+ recordings to that of .+",
+        ),
+        ("images", "images .+"),
+    ),
     "first_minutes": (
         ("processor", "(?P<run>.+), processor time"),
         ("wall", "(?P<run>.+), wall time"),

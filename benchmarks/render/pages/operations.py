@@ -1,4 +1,4 @@
-"""Operations: what monitoring sees, and which challengers are promoted."""
+"""Operations: what monitoring sees, which challengers are promoted, and what goes past one machine."""
 
 from benchmarks.render.figures import Figure, having
 from benchmarks.render.page import Page, Section, cited, verdict
@@ -19,12 +19,14 @@ def summary(figures: dict[str, list[Figure]]) -> list[str]:
         )
     for f in having(figures["retraining"], "gate", gain="+0.02", n="2,000"):
         said.append(f"Of simulated challengers that are better by 0.02, this share is promoted: {cited(f)}.")
+    for f in having(figures["scale"], "events", size="100,000,000", what="features of patients"):
+        said.append(f"A hundred million events become features of patients in {cited(f)}.")
     return [*said, verdict(figures)]
 
 
 PAGE = Page(
     "operations",
-    "Operations: what monitoring sees, and which models are promoted",
+    "Operations: what monitoring sees, which models are promoted, and what goes past one machine",
     summary,
     (
         Section(
@@ -63,6 +65,21 @@ PAGE = Page(
                 ),
                 Listing("Which condition fails", ("failed",)),
                 Listing("A service that follows", ("follow",)),
+            ),
+        ),
+        Section(
+            "Past one machine",
+            "scale",
+            "Synthetic events, a thousand per patient and 22 codes, in files in which every patient occurs, become one row "
+            "per patient; recordings and images go from their files to answers. Two processes of one thread each do the "
+            "tasks. Memory is that of all processes together. Other programs ran on the machine. What the figures mean for "
+            "more data than were measured, [scale.md](../scale.md) says.",
+            (
+                Listing("Events of many patients", ("events", "linear")),
+                Listing("The same bytes, whatever happens", ("same",)),
+                Listing("Against dask.dataframe", ("peer",)),
+                Listing("Recordings", ("recordings",)),
+                Listing("Images", ("images",)),
             ),
         ),
     ),

@@ -113,10 +113,10 @@ class BatchFolder:
         from filelock import FileLock
 
         self._destination = destination
-        self._folder = destination.with_name(f".{destination.name}.parts")
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._lock = FileLock(self._folder / "lock")
-        self._batch, self._settings, self._columns = batch, settings, columns
+        self.folder = destination.with_name(f".{destination.name}.parts")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self.folder / "lock")
+        self._batch, self._settings, self.columns = batch, settings, columns
 
     def __enter__(self) -> "BatchFolder":
         from filelock import Timeout
@@ -127,10 +127,10 @@ class BatchFolder:
             raise InputError(
                 "another process writes this batch", source=self._destination, remedy="Wait until it is done."
             ) from error
-        about = self._folder / "batch.json"
+        about = self.folder / "batch.json"
         if not about.is_file() or json.loads(about.read_text()) != self._settings:
             # parts of another batch, whose source, models or settings were others
-            for old in self._folder.glob("part-*"):
+            for old in self.folder.glob("part-*"):
                 old.unlink()
             _written(about, lambda path: path.write_text(json.dumps(self._settings)))
         return self
@@ -146,11 +146,15 @@ class BatchFolder:
             n += 1
         return n
 
+    def has(self, i: int) -> bool:
+        """Whether a part is finished."""
+        return self._part(i).is_file()
+
     def _part(self, i: int) -> Path:
-        return self._folder / f"part-{i:06d}.parquet"
+        return _part_of(self.folder, i)
 
     def _facts(self, i: int) -> Path:
-        return self._folder / f"part-{i:06d}.facts.parquet"
+        return _facts_of(self.folder, i)
 
     def _taken(self) -> pd.DataFrame:
         """One row per patient of all parts, of at most :data:`MOST_COMPARED` patients."""
@@ -168,19 +172,7 @@ class BatchFolder:
 
     def write(self, i: int, scored: ScoredPart) -> None:
         """Write a part; its name appears once it is whole."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        table = scored.table.reindex(columns=list(self._columns))
-        text = {name: "string" for name in self._columns if name in _TEXT}
-        numbers = {name: "float64" for name in self._columns if name not in (*_TEXT, "flagged")}
-        table = table.assign(flagged=table["flagged"].map({True: True, False: False})).astype(text | numbers)
-        made = pa.Table.from_pandas(table, schema=_schema(self._columns), preserve_index=False)
-        # before the part itself: a finished part has its facts
-        _written(self._facts(i), lambda path: pq.write_table(pa.Table.from_pandas(scored.taken), path))
-        about = {"notes": json.dumps(scored.notes[:SHOWN]), "independent": json.dumps(scored.independent)}
-        made = made.replace_schema_metadata(about)
-        _written(self._part(i), lambda path: pq.write_table(made, path))
+        write_part(self.folder, i, scored, self.columns)
 
     def finish(
         self,
@@ -218,8 +210,8 @@ class BatchFolder:
                 scores.setdefault(name, []).append(rows["score"].to_numpy(dtype=np.float64))
         taken = self._taken() if independent else pd.DataFrame()
         write = _write_csv if self._destination.suffix == ".csv" else _write_parquet
-        _written(self._destination, lambda path: write(found, path, _schema(self._columns)))
-        shutil.rmtree(self._folder)
+        _written(self._destination, lambda path: write(found, path, _schema(self.columns)))
+        shutil.rmtree(self.folder)
         shown = (
             pd.concat(refused, ignore_index=True).head(SHOWN)
             if refused
@@ -240,6 +232,31 @@ class BatchFolder:
             n_resumed=resumed,
             seconds=time.monotonic() - started,
         )
+
+
+def _part_of(folder: Path, i: int) -> Path:
+    return folder / f"part-{i:06d}.parquet"
+
+
+def _facts_of(folder: Path, i: int) -> Path:
+    return folder / f"part-{i:06d}.facts.parquet"
+
+
+def write_part(folder: Path, i: int, scored: ScoredPart, columns: Sequence[str] = COLUMNS) -> None:
+    """Write a part of a batch; its name appears once it is whole."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = scored.table.reindex(columns=list(columns))
+    text = {name: "string" for name in columns if name in _TEXT}
+    numbers = {name: "float64" for name in columns if name not in (*_TEXT, "flagged")}
+    table = table.assign(flagged=table["flagged"].map({True: True, False: False})).astype(text | numbers)
+    made = pa.Table.from_pandas(table, schema=_schema(columns), preserve_index=False)
+    # before the part itself: a finished part has its facts
+    _written(_facts_of(folder, i), lambda path: pq.write_table(pa.Table.from_pandas(scored.taken), path))
+    about = {"notes": json.dumps(scored.notes[:SHOWN]), "independent": json.dumps(scored.independent)}
+    made = made.replace_schema_metadata(about)
+    _written(_part_of(folder, i), lambda path: pq.write_table(made, path))
 
 
 def _shift(
@@ -290,7 +307,8 @@ def _write_csv(found: list[Path], path: Path, schema: "pa.Schema") -> None:
 
 def _written(path: Path, write: Callable[[Path], Any]) -> None:
     """Write a file that has its name only once it is whole and on the disk."""
-    new = path.with_name(f".{path.name}.new")
+    # two workers may write one part, where one was taken for dead
+    new = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}.new")
     write(new)
     with new.open("rb") as stream:
         os.fsync(stream.fileno())

@@ -3,15 +3,18 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.errors import ConfigurationError, DataNotFoundError
+from medanomaly.core.errors import ConfigurationError, DataNotFoundError, MedanomalyError
 from medanomaly.core.plain_text import plain_text
 from medanomaly.core.recipe import Recipe
+from medanomaly.partitions.stage import parts_of
+from medanomaly.scoring.archives import ARCHIVES, archive_contents, archive_members
 from medanomaly.tabular.recipe import TableRecipe
 from medanomaly.tabular.table.cleaning import USED_BEFORE
 from medanomaly.tabular.table.files import TablePart, read_table, table_parts
@@ -39,35 +42,98 @@ class Part:
         return len(self.names)
 
 
+# what a process of its own can open: the parts of one partition of a batch
+Opener = Callable[[Recipe], Iterator[Part]]
+
+
 def parts(recipe: Recipe, source: Path | pd.DataFrame, rows: int) -> Iterator[Part]:
-    """The source in parts of so many cases, recordings or images.
+    """The source in parts of so many cases, recordings or images; see :func:`openers`."""
+    for opened in openers(recipe, source, rows):
+        yield from opened(recipe)
+
+
+def openers(recipe: Recipe, source: Path | pd.DataFrame, rows: int) -> Iterator[Opener]:
+    """The source in partitions, each of which another process can open with its own copy of the recipe.
+
+    A table is divided by rows, a folder of partitions of patients by its files, a folder of recordings or images into lists
+    of files, archives of images (zip, tar) one by one.
+
+    Args:
+        recipe: that reads the cases.
+        source: a table or its file, or a folder.
+        rows: cases of a table, recordings or images per part.
 
     Raises:
         DataNotFoundError: there is nothing at this path.
         ConfigurationError: the recipe reads no files.
     """
     if isinstance(recipe, TableRecipe):
-        yield from _records(recipe, source, rows)
+        if isinstance(source, Path) and source.is_dir():
+            for file in parts_of(source):
+                yield partial(_records, source=file, rows=rows)
+        else:
+            for part in _records(recipe, source, rows):
+                yield partial(_opened, part=part)
     elif not isinstance(source, Path):
         raise ConfigurationError(f"a {type(source).__name__} holds no {recipe.noun}s", remedy="Give a path.")
     elif hasattr(recipe, "recordings"):
         recordings = recipe.recordings(source)
         for names in _slices(list(recordings), rows):
-
-            def take(start: int, stop: int, names=names):
-                readers = {name: recordings.readers[name] for name in names[start:stop]}
-                return replace(recordings, readers=readers, notes=()), {}
-
-            yield Part(names, take, {})
+            readers = {name: recordings.readers[name] for name in names}
+            patients = {name: recordings.patients[name] for name in names if name in recordings.patients}
+            own = replace(recordings, readers=readers, patients=patients, left_out={}, notes=())
+            yield partial(_opened, part=Part(names, partial(_taken_recordings, own), {}))
     elif hasattr(recipe, "files"):
         files = recipe.files(source) if source.is_dir() else {source.name: source}
-        for names in _slices(list(files), rows):
-            yield Part(names, lambda i, j, names=names: ({name: files[name] for name in names[i:j]}, {}), {})
+        archives = {name: file for name, file in files.items() if file.suffix.lower() in ARCHIVES}
+        single = [name for name in files if name not in archives]
+        for names in _slices(single, rows):
+            own = {name: files[name] for name in names}
+            yield partial(_opened, part=Part(names, partial(_taken_files, own), {}))
+        for name, file in archives.items():
+            yield partial(_archived, name=name, file=file, rows=rows)
     else:
         raise ConfigurationError(
             f"{recipe.noun}s that were cut out come as an array, not as files",
             remedy="Score the array instead.",
         )
+
+
+def _opened(_: Recipe, part: Part) -> Iterator[Part]:
+    yield part
+
+
+def _taken_recordings(recordings: Any, start: int, stop: int) -> tuple[Any, Mapping[str, Any]]:
+    names = list(recordings)[start:stop]
+    return replace(recordings, readers={name: recordings.readers[name] for name in names}), {}
+
+
+def _taken_files(files: Mapping[str, Any], start: int, stop: int) -> tuple[Any, Mapping[str, Any]]:
+    return {name: files[name] for name in list(files)[start:stop]}, {}
+
+
+def _archived(_: Recipe, name: str, file: Path, rows: int) -> Iterator[Part]:
+    """The images of an archive; they are named after it and their place in it."""
+    try:
+        inside = archive_members(file)
+    except Exception as error:  # whatever is wrong with an archive, the others are answered
+        why = (
+            error.problem
+            if isinstance(error, MedanomalyError)
+            else f"cannot be read ({type(error).__name__})"
+        )
+        yield Part([], lambda start, stop: ({}, {}), {name: why})
+        return
+    for members in _slices(inside, rows):
+        names = [f"{name}/{member}" for member in members]
+        yield Part(names, partial(_taken_members, file, members, names), {})
+
+
+def _taken_members(
+    file: Path, members: list[str], names: list[str], start: int, stop: int
+) -> tuple[Any, Mapping[str, Any]]:
+    contents = archive_contents(file, members[start:stop])
+    return dict(zip(names[start:stop], contents, strict=True)), {}
 
 
 def whole(recipe: Recipe) -> bool:

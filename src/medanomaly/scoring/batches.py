@@ -1,13 +1,18 @@
-"""Batches: tables of millions of rows, folders of recordings or images, in bounded memory, resumed where they stopped."""
+"""Batches: tables of millions of rows, folders of recordings or images, in bounded memory, resumed where they stopped.
+
+Parts are scored in this process, or partitions by workers (``cluster``), each of which writes its own part.
+"""
 
 import hashlib
 import json
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from contextlib import nullcontext
+from functools import lru_cache, partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +21,12 @@ import pandas as pd
 
 from medanomaly import __version__
 from medanomaly.core.conformal import checked_alpha
-from medanomaly.core.errors import ConfigurationError, MedanomalyError
+from medanomaly.core.errors import ConfigurationError, InputError, MedanomalyError
 from medanomaly.core.recipe import ReadCases
+from medanomaly.partitions.workers import Workers, WorkersParams, open_workers
 from medanomaly.scoring.answers import REFUSED, Answers
-from medanomaly.scoring.batch_output import COLUMNS, BatchFolder, BatchSummary, ScoredPart
-from medanomaly.scoring.batch_sources import ROWS, Part, fingerprint, parts
+from medanomaly.scoring.batch_output import COLUMNS, BatchFolder, BatchSummary, ScoredPart, write_part
+from medanomaly.scoring.batch_sources import ROWS, Opener, Part, fingerprint, openers, parts
 from medanomaly.scoring.batch_weighting import batch_weightings
 from medanomaly.scoring.class_answers import CLASS_COLUMNS
 from medanomaly.scoring.kept_records import KeptRecords
@@ -48,6 +54,7 @@ def score_batch(
     progress: Callable[[int], None] | None = None,
     workers: int | None = None,
     reweight: bool = False,
+    cluster: Workers | WorkersParams | None = None,
 ) -> BatchSummary:
     """Score a file or a folder, and write the answers to a file and, where one is given, to a store.
 
@@ -59,7 +66,8 @@ def score_batch(
 
     Args:
         models: of ``medanomaly.open``.
-        source: a CSV, Parquet or Excel file, a table, a folder of recordings or images, or one of its files.
+        source: a CSV, Parquet or Excel file, a table, a folder of recordings or images (in zip or tar archives, too), one of
+            its files, or a folder of partitions of patients, such as ``features`` of events.
         destination: ``.parquet``, or ``.csv`` in which no text runs as a formula.
         store: a store or its URL. One that keeps clinical values also keeps the records of a table whose features need
             earlier ones, and gives those that it has.
@@ -72,6 +80,9 @@ def score_batch(
         workers: threads that score parts of a table side by side; each holds a part. None: one per processor, at most 4.
         reweight: weight the calibration cases so that they are taken as those of the whole batch are, as of
             :meth:`Models.score`. The source is read twice.
+        cluster: processes that score partitions of the source side by side, see
+            :func:`medanomaly.scoring.batch_sources.openers`; how many changes no byte. They open the folder of the
+            models.
 
     Raises:
         DataNotFoundError: there is no such source.
@@ -88,6 +99,15 @@ def score_batch(
         )
     if chunk_rows is not None and chunk_rows < 1:
         raise ConfigurationError(f"chunk_rows is {chunk_rows}", remedy="Give 1 or more.")
+    if cluster is not None and (store is not None or reweight or models.folder is None):
+        raise ConfigurationError(
+            "a cluster writes to no store"
+            if store is not None
+            else "a cluster does not weight the calibration"
+            if reweight
+            else "a cluster needs models that were opened from a folder",
+            remedy="Open them with medanomaly.open." if models.folder is None else "Leave one of them out.",
+        )
     state = fingerprint(source)
     recipe = models.recipe(source, modality)
     modality = recipe.bundle.manifest.modality
@@ -102,10 +122,12 @@ def score_batch(
         "explain": explain,
         "rows": chunk_rows or ROWS[modality],
         "version": __version__,
-    } | ({"reweight": True} if reweight else {})
+    }
+    settings |= {"reweight": True} if reweight else {}
+    settings |= {} if cluster is None else {"divided": "partitions"}
     batch = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
     opened = _opened(store)
-    runner = _Runner(models, modality, None if names is None else asked, alpha, explain, opened, batch)
+    runner = _Runner(models, opened, modality, None if names is None else asked, alpha, explain, batch)
     if not isinstance(recipe, TableRecipe):
         # readers of recordings and their libraries are not made for threads
         workers = 1
@@ -113,6 +135,10 @@ def score_batch(
         told_apart = any(hasattr(models[name].scorer, "classes") for name in asked)
         columns = (*COLUMNS, *CLASS_COLUMNS) if told_apart else COLUMNS
         with BatchFolder(destination, batch, settings, columns) as folder:
+            if cluster is not None:
+                given = openers(recipe, source, settings["rows"])
+                resumed = _by_cluster(runner, folder, given, cluster, settings, progress)
+                return folder.finish(models, modality, batch, {}, 0, resumed, started)
             if reweight:
                 runner.weight(parts(recipe, source, settings["rows"]))
             resumed, done = folder.n_finished, 0
@@ -132,6 +158,66 @@ def score_batch(
             opened.close()
 
 
+def _by_cluster(
+    runner: "_Runner",
+    folder: BatchFolder,
+    given: Iterator[Opener],
+    cluster: Workers | WorkersParams,
+    settings: Mapping[str, Any],
+    progress: Callable[[int], None] | None,
+) -> int:
+    """Have workers write the parts; returns how many were there already."""
+    numbered: Iterator[tuple[int, Opener]] = enumerate(given)
+    first = next(numbered, None)
+    if first is None:
+        return 0
+    runner.check(first[1])
+    resumed, done = [0], 0
+
+    def missing() -> Iterator[tuple[int, Opener]]:
+        for i, opened in chain([first], numbered):
+            if folder.has(i):
+                resumed[0] += 1
+            else:
+                yield i, opened
+
+    asked = {
+        "folder": runner.models_folder,
+        "hashes": settings["models"],
+        "options": runner.options,
+        "columns": folder.columns,
+    }
+    with nullcontext(cluster) if isinstance(cluster, Workers) else open_workers(cluster) as workers:
+        for _, n_cases in workers.each(_score_partition, missing(), asked=asked, parts=folder.folder):
+            done += n_cases
+            if progress is not None:
+                progress(done)
+    return resumed[0]
+
+
+def _score_partition(item: tuple[int, Opener], *, asked: Mapping[str, Any], parts: Path) -> int:
+    """Write the answers of one partition; runs in a worker."""
+    i, opened = item
+    models = _models_of(asked["folder"])
+    if {name: models[name].bundle.bundle_hash for name in asked["hashes"]} != asked["hashes"]:
+        _models_of.cache_clear()
+        raise InputError(
+            "a worker finds other models in the folder than this process",
+            source=asked["folder"],
+            remedy="Let the workers see the same files, and change none while a batch runs.",
+        )
+    scored, n_cases = _Runner(models, None, **asked["options"]).together(opened)
+    write_part(parts, i, scored, asked["columns"])
+    return n_cases
+
+
+@lru_cache(maxsize=1)
+def _models_of(folder: Path) -> Models:
+    from medanomaly.scoring.models import open_models
+
+    return open_models(folder)
+
+
 def _opened(store: "Store | str | None") -> "Store | None":
     if store is None or not isinstance(store, (str, Path)):
         return store
@@ -146,14 +232,15 @@ class _Runner:
     def __init__(
         self,
         models: Models,
+        store: "Store | None",
         modality: str,
         names: Collection[str] | None,
         alpha: float | None,
         explain: int,
-        store: "Store | None",
-        batch: str,
+        batch: str = "",
     ):
         self._models, self._store, self._batch = models, store, batch
+        self.options = {"modality": modality, "names": names, "alpha": alpha, "explain": explain}
         self._options = {"modality": modality, "models": names, "alpha": alpha, "explain": explain}
         self._recipe = models.recipe(modality=modality)
         self._kept = KeptRecords(store, self._recipe)
@@ -189,12 +276,37 @@ class _Runner:
                         continue
                     waiting.append((part, pool.submit(self._answers, part)))
                     if len(waiting) > workers:
-                        yield self._stored(*waiting.popleft())
+                        yield self._with_answers(*waiting.popleft())
                 while waiting:
-                    yield self._stored(*waiting.popleft())
+                    yield self._with_answers(*waiting.popleft())
             finally:
                 for _, future in waiting:
                     future.cancel()
+
+    @property
+    def models_folder(self) -> Path | None:
+        """That the models were opened from."""
+        return self._models.folder
+
+    def check(self, opened: Opener) -> None:
+        """Raise what is wrong with all cases of a batch, by its first part."""
+        if isinstance(self._recipe, TableRecipe):
+            for part in opened(self._recipe):
+                self._check(part)
+                return
+
+    def together(self, opened: Opener) -> tuple[ScoredPart, int]:
+        """The answers to all parts of one partition, and how many cases they have."""
+        scored, n = [], 0
+        for part in opened(self._recipe):
+            scored.append(self._stored(part, *self._answers(part)))
+            n += len(part) + len(part.refused)
+        return ScoredPart(
+            _joined([of.table for of in scored]),
+            list(dict.fromkeys(note for of in scored for note in of.notes)),
+            all(of.independent for of in scored),
+            _joined([of.taken for of in scored]),
+        ), n
 
     def _check(self, part: Part) -> None:
         """Raise what is wrong with all cases, such as the name of a column, before each case is refused for it."""
@@ -232,9 +344,11 @@ class _Runner:
         earlier = self._kept.earlier(raw)
         return {} if earlier is None else {"history": earlier}
 
-    def _stored(self, part: Part, future: Future) -> tuple[Part, ScoredPart]:
+    def _with_answers(self, part: Part, future: Future) -> tuple[Part, ScoredPart]:
+        return part, self._stored(part, *future.result())
+
+    def _stored(self, part: Part, given: list[Answers], refused: dict[str, str]) -> ScoredPart:
         """The answers as they are written. What a file has the store has too, so the store comes first."""
-        given, refused = future.result()
         for answers in given:
             if self._store is not None:
                 self.n_stored += self._store.record(answers, batch=self._batch)
@@ -247,12 +361,12 @@ class _Runner:
         table = pd.concat([t.astype(object) for t in tables], ignore_index=True) if tables else pd.DataFrame()
         notes = list(dict.fromkeys(note for answers in given for note in answers.read.notes))
         taken = [_taken(answers) for answers in given]
-        return part, ScoredPart(
-            table,
-            notes,
-            all(answers.read.independent for answers in given),
-            pd.concat(taken, ignore_index=True) if taken else pd.DataFrame(),
-        )
+        return ScoredPart(table, notes, all(answers.read.independent for answers in given), _joined(taken))
+
+
+def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    whole = [table for table in tables if len(table)]
+    return pd.concat(whole, ignore_index=True) if whole else pd.DataFrame()
 
 
 def _taken(answers: Answers) -> pd.DataFrame:

@@ -39,6 +39,7 @@ class Models:
         recipes: hash -> recipe that makes what they read.
         fusion: that makes one p-value of those of a patient; None where the run has a single modality.
         references: modality -> bundle of what new cases are compared with.
+        folder: that they were opened from; None where they come from elsewhere.
     """
 
     def __init__(
@@ -47,7 +48,9 @@ class Models:
         recipes: Mapping[str, Recipe],
         fusion: SealedFusion | None = None,
         references: Mapping[str, Bundle] | None = None,
+        folder: Path | None = None,
     ):
+        self.folder = folder
         self._models = {model.name: model for model in models}
         self._recipes, self.fusion, self._references = dict(recipes), fusion, dict(references or {})
 
@@ -306,4 +309,4 @@ def open_models(folder: Path | str) -> Models:
     hashes = {bundle.bundle_hash for bundle in bundles}
     fusion = open_fusion(fusions[0], hashes) if fusions else None
     read_by = {name: open_recipe(sealed[name]) for name in sealed if name in wanted}
-    return Models(opened, read_by, fusion, compared)
+    return Models(opened, read_by, fusion, compared, folder)

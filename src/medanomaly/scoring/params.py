@@ -3,6 +3,7 @@
 from pydantic import Field
 
 from medanomaly.core.params import Params
+from medanomaly.partitions.workers import WorkersParams
 
 
 class ScoringParams(Params):
@@ -21,6 +22,7 @@ class ScoringParams(Params):
         explain: how many of the most anomalous cases of each part are explained per model.
         reweight: weight the calibration cases so that they are taken as those of the batch; the source is read twice.
         workers: parts of a table that are scored side by side; None: one per processor, at most 4.
+        cluster: processes that score partitions side by side, and write to no store; None scores in this process.
     """
 
     source: str = ""
@@ -35,3 +37,4 @@ class ScoringParams(Params):
     explain: int = Field(0, ge=0)
     reweight: bool = False
     workers: int | None = Field(None, ge=1)
+    cluster: WorkersParams | None = None

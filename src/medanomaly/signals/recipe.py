@@ -229,7 +229,10 @@ def _finding(record: str, column: str, rule: str, message: str) -> tuple:
 
 
 def _bad_windows(record: str, quality: pd.DataFrame) -> list[tuple]:
-    bad = quality[quality["quality"].eq("bad")]
+    marked = quality["quality"].to_numpy() == "bad"
+    if not marked.any():
+        return []
+    bad = quality[marked]
     return [
         _finding(
             record,

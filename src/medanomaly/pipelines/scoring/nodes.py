@@ -44,6 +44,7 @@ def score(scoring: ScoringParams) -> dict[str, Any]:
             names=scoring.names,
             workers=scoring.workers,
             reweight=scoring.reweight,
+            cluster=scoring.cluster,
             progress=lambda done: logger.info("%s done", f"{done:,}"),
         )
     logger.info(

@@ -239,9 +239,11 @@ def silences(time_s: np.ndarray, windows: pd.DataFrame, duration: float, most: i
         duration: its length in seconds.
         most: how many stretches are named, the longest first.
     """
-    found = silence_episodes(np.concatenate([[0.0], time_s, [duration]]), windows)
-    if found.empty:
+    time_s = np.concatenate([[0.0], time_s, [duration]])
+    # most recordings have none, and an empty table takes longer than all else here
+    if not (np.diff(time_s) >= PAUSE_S).any():
         return []
+    found = silence_episodes(time_s, windows)
     longest = found.sort_values("peak_score", ascending=False, kind="stable").head(most)
     shown = ", ".join(f"{row.kind} at {row.start_s:.1f} to {row.end_s:.1f} s" for row in longest.itertuples())
     more = f", and {len(found) - most} shorter" if len(found) > most else ""

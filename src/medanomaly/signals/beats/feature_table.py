@@ -37,9 +37,7 @@ def recording_features(recording: Recording, sample: np.ndarray) -> tuple[pd.Dat
     recording = ecg_of(recording)
     signal = linear_phase(recording.signal[:, :2], recording.fs)
     names = LEAD_COLUMNS[: signal.shape[1]]
-    features = beat_features(signal, recording.fs, sample, leads=names).drop(
-        columns=["sample", "time_s", "flag"]
-    )
+    features = beat_features(signal, recording.fs, sample, leads=names)
     waveforms = beat_windows(signal, sample, recording.fs).transpose(0, 2, 1)
     waveforms = waveforms - np.nanmedian(
         np.where(np.isfinite(waveforms), waveforms, 0), axis=1, keepdims=True
@@ -60,13 +58,20 @@ def measured_beats(
     Returns:
         (n, ...) ``case_id``, then features, and (n, 60, 2) waveforms; see :func:`recording_features`.
     """
-    tables, shapes = [], []
-    for record, of_record in beats.groupby("record", sort=False):
-        table, waveforms = recording_features(raw[str(record)], of_record["sample"].to_numpy())
-        table.insert(0, "case_id", case_id(of_record["record"], of_record["sample"]).to_numpy())
-        tables.append(table)
+    values, shapes, order = [], [], []
+    samples = beats["sample"].to_numpy()
+    # a table of all beats is made in a fraction of the time of one per recording
+    for record, places in beats.groupby("record", sort=False).indices.items():
+        table, waveforms = recording_features(raw[str(record)], samples[places])
+        values.append(table.to_numpy(dtype=np.float64))
         shapes.append(waveforms)
-    features, waveforms = pd.concat(tables, ignore_index=True), np.concatenate(shapes)
+        order.append(places)
+    features, waveforms = (
+        pd.DataFrame(np.concatenate(values), columns=feature_columns()),
+        np.concatenate(shapes),
+    )
+    ids = case_id(beats["record"], beats["sample"]).to_numpy()
+    features.insert(0, "case_id", ids[np.concatenate(order)])
     rows = pd.Index(features["case_id"]).get_indexer(wanted)
     return features.iloc[rows].reset_index(drop=True), waveforms[rows]
 

@@ -9,7 +9,7 @@ from medanomaly.core.cases import age_band
 from medanomaly.core.errors import InputError
 from medanomaly.signals.beats.aami import aami_class, label_of_class
 from medanomaly.signals.beats.marks import BeatMarks, all_beats, beat_marks, marks_no_beat
-from medanomaly.signals.beats.params import HIGHEST_RATE, LOWEST_RATE, MIN_BEATS, BeatParams
+from medanomaly.signals.beats.params import HIGHEST_RATE, LOWEST_RATE, BeatParams
 from medanomaly.signals.peaks.r_peaks import detect_r_peaks
 from medanomaly.signals.quality.assessment import assess_quality, quality_at
 from medanomaly.signals.recordings.annotated_intervals import interval_mask, intervals
@@ -40,8 +40,7 @@ def beats_and_marks(recording: Recording, params: BeatParams) -> tuple[pd.DataFr
         :func:`~medanomaly.signals.quality.assessment.assess_quality`. Marks: with the account of all marks and its notes.
 
     Raises:
-        InputError: the rate is not one at which beats can be scored, or there are fewer than 16 beats, too few to say
-            anything about a patient.
+        InputError: the rate is not one at which beats can be scored, or there are fewer beats than ``min_beats``.
     """
     if not LOWEST_RATE <= recording.fs <= HIGHEST_RATE:
         raise InputError(
@@ -53,11 +52,11 @@ def beats_and_marks(recording: Recording, params: BeatParams) -> tuple[pd.DataFr
     windows = assess_quality(recording, params.quality)
     marks = beat_marks(recording, detect_r_peaks(recording.signal, recording.fs))
     sample, symbol = all_beats(marks, recording.fs, detected=params.marks == "detected")
-    if len(sample) < MIN_BEATS:
+    if len(sample) < params.min_beats:
         raise InputError(
             f"{len(sample)} beat(s) in {recording.duration:.0f} s",
             record=recording.record,
-            remedy=f"{MIN_BEATS} or more are needed; check leads, units and quality.",
+            remedy=f"{params.min_beats} or more are needed; check leads, units and quality.",
         )
     time_s = sample / recording.fs
     table = pd.DataFrame(

@@ -5,6 +5,8 @@ samples in the same order, whatever the chunks were. Missing samples hold the la
 there without a step, so that no filter rings after a gap or a loose lead.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numba import njit
 from scipy.signal import firwin
@@ -17,6 +19,7 @@ NOISE_MEMORY_S = 3.0
 NOISE_FLOOR = 0.005  # mV
 
 
+@lru_cache(maxsize=64)
 def band_pass(band: tuple[float, float], fs: float) -> np.ndarray:
     """Symmetric band pass of :data:`FILTER_S`, odd length, which ignores an offset; the band ends below half of ``fs``."""
     taps = firwin(2 * int(FILTER_S * fs / 2) + 1, (band[0], min(band[1], 0.45 * fs)), fs=fs, pass_zero=False)

@@ -9,6 +9,8 @@ therefore uses two more measures: how far beats stand out from the quiet signal 
 ignore the shape of beats.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
@@ -27,13 +29,16 @@ _BEAT_BAND = (5.0, 40.0)
 _LEAST_POWER = 1e-12
 
 
+# a filter takes longer to design than to apply to ten seconds
+@lru_cache(maxsize=64)
+def _filter(fs: float, low: float, high: float | None) -> np.ndarray:
+    if high is None or high >= 0.95 * fs / 2:
+        return butter(2, low, "highpass", fs=fs, output="sos")
+    return butter(2, [low, high], "bandpass", fs=fs, output="sos")
+
+
 def _filtered(x: np.ndarray, fs: float, low: float, high: float | None) -> np.ndarray:
-    nyquist = fs / 2
-    if high is None or high >= 0.95 * nyquist:
-        sos = butter(2, low, "highpass", fs=fs, output="sos")
-    else:
-        sos = butter(2, [low, high], "bandpass", fs=fs, output="sos")
-    return sosfiltfilt(sos, x, padlen=min(len(x) - 1, round(fs)))
+    return sosfiltfilt(_filter(fs, low, high), x, padlen=min(len(x) - 1, round(fs)))
 
 
 def _block_deviation(windows: np.ndarray, fs: float) -> np.ndarray:

@@ -1,11 +1,15 @@
 """Measurements over time as one row per case: minimum, maximum, mean, last value, count and slope of each variable."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError, InputError
 
 STATISTICS = ("min", "max", "mean", "last", "count", "slope")
+# of squared hours around their mean; measurements at one time have no slope
+SMALLEST_SPREAD = 1e-9
 EVENT_COLUMNS = ("case_id", "hours", "variable", "value")
 
 
@@ -16,7 +20,47 @@ def _slopes(hours: np.ndarray, values: np.ndarray, group: np.ndarray, n_groups: 
     t = hours - (np.bincount(group, hours, n_groups) / count)[group]
     v = values - (np.bincount(group, values, n_groups) / count)[group]
     spread, shared = np.bincount(group, t * t, n_groups), np.bincount(group, t * v, n_groups)
-    return np.divide(shared, spread, out=np.full(n_groups, np.nan), where=spread > 1e-9)
+    return np.divide(shared, spread, out=np.full(n_groups, np.nan), where=spread > SMALLEST_SPREAD)
+
+
+def statistics_table(
+    cases: pd.Index,
+    names: Sequence[str],
+    where: np.ndarray,
+    by_statistic: Mapping[str, np.ndarray],
+    wanted: Sequence[str],
+    statistics: Sequence[str],
+) -> pd.DataFrame:
+    """Statistics of single cells as one row per case.
+
+    Args:
+        cases: (n,) ids.
+        names: (m,) variables.
+        where: (k,) the cell of each value: place of the case times m, plus place of the variable.
+        by_statistic: statistic -> (k,) values; one that is not there is nowhere known.
+        wanted: variables to return.
+        statistics: to return.
+
+    Returns:
+        Frame indexed by case with columns ``<variable>_<statistic>``, float64. A cell without a value has count 0, and NaN
+        elsewhere.
+    """
+    columns = {}
+    for statistic in statistics:
+        grid = np.full((len(cases), len(names)), 0.0 if statistic == "count" else np.nan)
+        grid.ravel()[where] = by_statistic.get(statistic, np.empty(0))
+        columns |= {(name, statistic): grid[:, j] for j, name in enumerate(names)}
+    empty = {"count": 0.0}
+    return pd.DataFrame(
+        {
+            f"{name}_{statistic}": columns.get(
+                (name, statistic), np.full(len(cases), empty.get(statistic, np.nan))
+            )
+            for name in wanted
+            for statistic in statistics
+        },
+        index=cases,
+    )
 
 
 def aggregate_events(
@@ -69,23 +113,8 @@ def aggregate_events(
         if "slope" in statistics:
             group = np.repeat(np.arange(len(starts)), lengths)
             by_statistic["slope"] = _slopes(hours, values, group, len(starts))
-    shape = (len(cases), len(names))
-    columns = {}
-    for statistic in statistics:
-        grid = np.full(shape, 0.0 if statistic == "count" else np.nan)
-        grid.ravel()[where] = by_statistic.get(statistic, np.empty(0))
-        columns |= {(name, statistic): grid[:, j] for j, name in enumerate(names)}
-    wanted = names if variables is None else variables
-    empty = {"count": 0.0}
-    out = pd.DataFrame(
-        {
-            f"{name}_{statistic}": columns.get(
-                (name, statistic), np.full(len(cases), empty.get(statistic, np.nan))
-            )
-            for name in wanted
-            for statistic in statistics
-        },
-        index=cases,
+    out = statistics_table(
+        cases, names, where, by_statistic, names if variables is None else variables, statistics
     )
     if case_ids is not None:
         out = out.reindex(pd.Index(case_ids, name="case_id"))
