@@ -55,11 +55,17 @@ def add(name: str, value: float, unit: str = "", target: tuple[str, float] | Non
 
 def make_events(rows: int, folder: Path, workers: int) -> dict:
     """Write the events and the table of patients, as the environment does."""
-    from medanomaly.datasets.events import SyntheticEventsDataset, _write_events, _write_patients
+    from medanomaly.datasets.event_partitions import (
+        SyntheticEventPartitionsDataset,
+        _write_events,
+        _write_patients,
+    )
     from medanomaly.partitions.stage import Stage
     from medanomaly.partitions.workers import WorkersParams, open_workers
 
-    made = SyntheticEventsDataset(n_events=rows, n_patients=rows // EVENTS_PER_PATIENT, work=str(folder))
+    made = SyntheticEventPartitionsDataset(
+        n_events=rows, n_patients=rows // EVENTS_PER_PATIENT, work=str(folder)
+    )
     with open_workers(WorkersParams(workers=workers)) as opened:
         Stage(made.patients, {}).run(opened, _write_patients, [0], cohort=made.cohort)
         Stage(made.folder, {}).run(opened, _write_events, range(made.cohort.n_files), cohort=made.cohort)
@@ -69,8 +75,8 @@ def make_events(rows: int, folder: Path, workers: int) -> dict:
 def make_features(folder: Path, work: Path, workers: int, shared: bool) -> dict:
     """Events to features of patients; seconds without the start of the workers."""
     from medanomaly.partitions.workers import WorkersParams, open_workers
-    from medanomaly.tabular.events.features import event_features
-    from medanomaly.tabular.events.params import EventParams
+    from medanomaly.tabular.event_partitions.features import event_features
+    from medanomaly.tabular.event_partitions.params import EventParams
 
     files = sorted((folder / "raw" / "events").glob("*.parquet"))
     people = [] if shared else sorted((folder / "raw" / "patients").glob("*.parquet"))

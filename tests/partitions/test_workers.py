@@ -109,11 +109,11 @@ def test_a_scheduler_without_workers(monkeypatch):
 WITHOUT = """
 import sys
 sys.modules["distributed"] = sys.modules["dask"] = sys.modules["duckdb"] = None
-import medanomaly.datasets.events, medanomaly.scoring.batches, medanomaly.pipelines.modalities
+import medanomaly.datasets.event_partitions, medanomaly.scoring.batches, medanomaly.pipelines.modalities
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.partitions.workers import WorkersParams, open_workers
-from medanomaly.tabular.events.features import finished_features
-from medanomaly.tabular.events.params import EventParams
+from medanomaly.tabular.event_partitions.features import finished_features
+from medanomaly.tabular.event_partitions.params import EventParams
 for attempt in (
     lambda: open_workers(WorkersParams()).__enter__(),
     lambda: finished_features([], ".", EventParams(), b"secret"),

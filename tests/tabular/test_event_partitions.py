@@ -10,10 +10,10 @@ import pytest
 from tests.partitions.in_process import threads
 
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError
-from medanomaly.tabular.events.aggregates import opened
-from medanomaly.tabular.events.features import event_features, finished_features
-from medanomaly.tabular.events.params import EventParams
-from medanomaly.tabular.events.split import hash_key, partitions_of, pieces
+from medanomaly.tabular.event_partitions.aggregates import opened
+from medanomaly.tabular.event_partitions.features import event_features, finished_features
+from medanomaly.tabular.event_partitions.params import EventParams
+from medanomaly.tabular.event_partitions.split import hash_key, partitions_of, pieces
 from medanomaly.tabular.features.event_statistics import STATISTICS, aggregate_events
 
 SECRET = b"a secret of the tests"
@@ -154,7 +154,7 @@ def test_the_number_of_workers_changes_no_byte(found, files, tmp_path):
 
 
 def test_a_run_that_was_stopped_ends_with_the_same_bytes(found, files, workers, tmp_path, monkeypatch):
-    from medanomaly.tabular.events import features
+    from medanomaly.tabular.event_partitions import features
 
     stopped = tmp_path / "stopped"
 

@@ -16,9 +16,9 @@ from medanomaly.core.errors import ConfigurationError, InputError, did_you_mean
 from medanomaly.core.splits import patient_position
 from medanomaly.partitions.stage import Stage, state_of, write_whole
 from medanomaly.partitions.workers import Workers
-from medanomaly.tabular.events.aggregates import PATIENT_ID, aggregate_partition, wide_partition
-from medanomaly.tabular.events.params import EventParams
-from medanomaly.tabular.events.split import (
+from medanomaly.tabular.event_partitions.aggregates import PATIENT_ID, aggregate_partition, wide_partition
+from medanomaly.tabular.event_partitions.params import EventParams
+from medanomaly.tabular.event_partitions.split import (
     MOST_PARTITIONS,
     hash_key,
     pieces,

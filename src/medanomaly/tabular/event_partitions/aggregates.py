@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.tabular.events.split import CODE, PARTITION, PATIENT, TIME, VALUE
+from medanomaly.tabular.event_partitions.split import CODE, PARTITION, PATIENT, TIME, VALUE
 from medanomaly.tabular.features.event_statistics import SMALLEST_SPREAD, STATISTICS, statistics_table
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def aggregate_partition(
     Args:
         partition: whose events are read.
         path: of the file that is written, in the order of patient and code.
-        files: that :func:`medanomaly.tabular.events.split.split_events` wrote, in the order of the events.
+        files: that :func:`medanomaly.tabular.event_partitions.split.split_events` wrote, in the order of the events.
         statistics: to compute.
         memory: see :func:`opened`.
 

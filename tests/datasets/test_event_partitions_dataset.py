@@ -6,7 +6,7 @@ from tests.conftest import environment
 from tests.partitions.in_process import threads
 
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError
-from medanomaly.datasets.events import EventsDataset, SyntheticEventsDataset
+from medanomaly.datasets.event_partitions import EventPartitionsDataset, SyntheticEventPartitionsDataset
 from medanomaly.synthetic.events import KINDS, EventCohort, draw_events, patient_table
 
 COHORT = EventCohort(100_000, 200, seed=3, anomaly_share=0.2, file_events=30_000)
@@ -17,8 +17,10 @@ def synthetic(tmp_path_factory):
     """A data set whose workers are threads of the test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MEDANOMALY_PSEUDONYM_KEY", "a key of the tests, long enough")
-        patch.setattr("medanomaly.datasets.events.open_workers", lambda params: threads(params.workers))
-        dataset = SyntheticEventsDataset(
+        patch.setattr(
+            "medanomaly.datasets.event_partitions.open_workers", lambda params: threads(params.workers)
+        )
+        dataset = SyntheticEventPartitionsDataset(
             n_events=60_000, work=str(tmp_path_factory.mktemp("events")), n_patients=300, file_events=25_000,
             most_patients=250, workers={"workers": 2},
         )  # fmt: skip
@@ -77,7 +79,7 @@ def test_other_events_and_the_table_of_patients_may_lie_in_one_folder(synthetic,
         (raw / f"{i}.parquet").write_bytes(file.read_bytes())
     people = raw / "people.parquet"
     people.write_bytes((dataset.patients / "part-00000.parquet").read_bytes())
-    other = EventsDataset(
+    other = EventPartitionsDataset(
         folder=str(raw), work=str(tmp_path / "work"), patients=str(people), most_patients=250,
         workers={"workers": 1},
     )  # fmt: skip
@@ -86,11 +88,11 @@ def test_other_events_and_the_table_of_patients_may_lie_in_one_folder(synthetic,
 
 def test_settings_that_do_not_fit(tmp_path):
     with pytest.raises(ConfigurationError, match="'pieces' does not fit"):
-        EventsDataset(folder=str(tmp_path), work=str(tmp_path), events={"pieces": 3})
+        EventPartitionsDataset(folder=str(tmp_path), work=str(tmp_path), events={"pieces": 3})
     with pytest.raises(ConfigurationError, match="n_events is 0"):
-        SyntheticEventsDataset(n_events=0, work=str(tmp_path))
+        SyntheticEventPartitionsDataset(n_events=0, work=str(tmp_path))
     with pytest.raises(DataNotFoundError, match="there is no Parquet file"):
-        EventsDataset(folder=str(tmp_path), work=str(tmp_path / "work")).features()
+        EventPartitionsDataset(folder=str(tmp_path), work=str(tmp_path / "work")).features()
 
 
 def test_the_environment_trains_on_the_sample_and_scores_partitions():
@@ -109,8 +111,8 @@ def test_the_catalogue_entry_of_the_environment_can_be_made(tmp_path):
     given = {"outputs": str(tmp_path), "n_events": 5000, "workers": 1}
     loader = OmegaConfigLoader(str(ROOT / "conf"), env="scale", runtime_params=given, **CONFIG_LOADER_ARGS)
     entry = dict(loader["catalog"]["tabular.raw"])
-    assert entry.pop("type") == "medanomaly.datasets.events.SyntheticEventsDataset"
-    dataset = SyntheticEventsDataset(**entry)
+    assert entry.pop("type") == "medanomaly.datasets.event_partitions.SyntheticEventPartitionsDataset"
+    dataset = SyntheticEventPartitionsDataset(**entry)
     assert (dataset.cohort.n_events, dataset.workers.workers) == (5000, 1)
     scoring = ScoringParams.model_validate(loader["parameters"]["scoring"])
     # what training leaves is what is scored

@@ -12,11 +12,11 @@ from medanomaly.datasets.raw import RawDataset
 from medanomaly.partitions.stage import Stage
 from medanomaly.partitions.workers import WorkersParams, open_workers
 from medanomaly.synthetic.events import EventCohort, draw_events, patient_table
-from medanomaly.tabular.events.features import EventFeatures, event_features, finished_features
-from medanomaly.tabular.events.params import EventParams
+from medanomaly.tabular.event_partitions.features import EventFeatures, event_features, finished_features
+from medanomaly.tabular.event_partitions.params import EventParams
 
 
-class EventsDataset(RawDataset[pd.DataFrame]):
+class EventPartitionsDataset(RawDataset[pd.DataFrame]):
     """Features of patients, of events in the Parquet files below a folder; partitions of all patients stay on the disk.
 
     Training reads a sample of the patients, and the pipeline ``scoring`` answers all of them, partition by partition.
@@ -28,7 +28,7 @@ class EventsDataset(RawDataset[pd.DataFrame]):
         most_patients: that training reads; None reads all.
         seed: of the choice of these.
         workers: see :class:`medanomaly.partitions.workers.WorkersParams`.
-        events: see :class:`medanomaly.tabular.events.params.EventParams`.
+        events: see :class:`medanomaly.tabular.event_partitions.params.EventParams`.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class EventsDataset(RawDataset[pd.DataFrame]):
         return about | {"events": self.events.model_dump(mode="json")}
 
 
-class SyntheticEventsDataset(EventsDataset):
+class SyntheticEventPartitionsDataset(EventPartitionsDataset):
     """The same of synthetic events, which are written once, file by file; equal for equal arguments.
 
     Args:
@@ -88,7 +88,7 @@ class SyntheticEventsDataset(EventsDataset):
         work: folder of the events and of what is made of them.
         seed: another seed gives other patients.
         file_events: events of one file.
-        options: of :class:`EventsDataset`.
+        options: of :class:`EventPartitionsDataset`.
     """
 
     def __init__(

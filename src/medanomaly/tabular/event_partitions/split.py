@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import DataNotFoundError, InputError, did_you_mean
-from medanomaly.tabular.events.params import EventParams
+from medanomaly.tabular.event_partitions.params import EventParams
 
 if TYPE_CHECKING:
     import pyarrow as pa
