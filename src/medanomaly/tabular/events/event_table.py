@@ -66,9 +66,8 @@ def event_table(found: Events, spec: EventSpec) -> EventTable:
         raise InputError("there is no patient", remedy="Give patients together with their events.")
     account = found.account
     values = measured(found, spec, account)
-    outcomes = values[values["meaning"] == "outcome"]
-    values = values[values["meaning"] == "feature"]
-    values = _in_order(values)
+    outcomes = values[values["is_outcome"]]
+    values = _in_order(values[~values["is_outcome"]] if len(outcomes) else values)
     windows = _of_patients(values, found) if spec.cases == "patient" else _of_visits(found, spec)
     event, window = _inside(values, windows)
     _account_for(values, event, account)
@@ -110,14 +109,15 @@ def event_table(found: Events, spec: EventSpec) -> EventTable:
 
 def _in_order(values: pd.DataFrame) -> pd.DataFrame:
     """In the order of patient, time and size, so that the order of the source changes nothing."""
-    order = np.lexsort(
-        (
-            values["value"].to_numpy(),
-            values["time"].to_numpy().view(np.int64),
-            values["patient_id"].cat.codes.to_numpy(),
-        )
-    )
-    return values.iloc[order]
+    if values.empty:
+        return values
+    who, time = values["patient_id"].cat.codes.to_numpy(np.int64), values["time"].to_numpy().view(np.int64)
+    keys = [time, who]
+    least, span = int(time.min()), int(time.max()) - int(time.min()) + 1
+    if (int(who.max()) + 1) * span < np.iinfo(np.int64).max:
+        # one number is put in order faster than two
+        keys = [who * span + (time - least)]
+    return values.iloc[np.lexsort((values["value"].to_numpy(), *keys))]
 
 
 def _windows(who: pd.DataFrame, found: Events) -> pd.DataFrame:

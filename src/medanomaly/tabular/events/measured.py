@@ -27,8 +27,8 @@ def measured(found: Events, spec: EventSpec, account: Account) -> pd.DataFrame:
         account: gets what is in quarantine.
 
     Returns:
-        The rows of ``found.events`` that can be used, with ``meaning`` (feature or outcome), ``name`` (of it, a
-        category) and ``value`` in the unit of the feature; 1 where events are counted.
+        The rows of ``found.events`` that can be used, with ``name`` (of a feature or an
+        outcome, a category), ``is_outcome`` and ``value`` in the unit of the feature; 1 where events are counted.
     """
     events = found.events
     kinds, of = _kinds(events)
@@ -70,7 +70,7 @@ def measured(found: Events, spec: EventSpec, account: Account) -> pd.DataFrame:
     good = reason == 0
     out = events[good].assign(
         value=values[good],
-        meaning=np.where(is_outcome, "outcome", "feature")[of[good]],
+        is_outcome=is_outcome[of[good]],
         name=pd.Categorical.from_codes(place[of[good]], categories=names),
     )
     return out
@@ -95,6 +95,8 @@ def _kinds(events: pd.DataFrame) -> tuple[list[tuple[str, str, str]], np.ndarray
 
 def _rows_of(of: np.ndarray, n: int):
     """From a kind to the rows of its events, without a look at all events per kind."""
+    # short numbers are put in order without a comparison
+    of = of.astype(np.int16) if n < np.iinfo(np.int16).max else of
     order = np.argsort(of, kind="stable")
     bounds = np.searchsorted(of[order], np.arange(n + 1))
     return lambda k: order[bounds[k] : bounds[k + 1]]

@@ -63,8 +63,9 @@ def aggregate_events(
     case_code, cases = pd.factorize(events["case_id"], sort=True)
     variable_code, names = _numbered(events["variable"])
     cases = pd.Index(cases, name="case_id")
-    order = np.lexsort((events["hours"].to_numpy(), variable_code, case_code))
-    cell = (case_code.astype("int64") * max(len(names), 1) + variable_code)[order]
+    cell = case_code.astype("int64") * max(len(names), 1) + variable_code
+    order = np.lexsort((events["hours"].to_numpy(), cell))
+    cell = cell[order]
     hours = events["hours"].to_numpy(dtype="float64")[order]
     values = events["value"].to_numpy(dtype="float64")[order]
     starts = np.flatnonzero(np.diff(cell, prepend=-1))

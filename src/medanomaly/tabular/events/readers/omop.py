@@ -300,14 +300,16 @@ def _patients(database: _Database, account: Account) -> pd.DataFrame:
     account.add(PERSON, QUARANTINED, TWICE, n=int(lost.sum()))
     table = table[~lost].reset_index(drop=True)
     account.add(PERSON, USED, n=len(table))
-    parts = table[["year_of_birth", "month_of_birth", "day_of_birth"]]
-    birth = pd.Series([birth_day(*row) for row in parts.itertuples(index=False)], dtype="datetime64[us]")
-    exact = table["birth_datetime"].astype("datetime64[us]")
+    birth = table["birth_datetime"].astype("datetime64[us]")
+    parts = table.loc[birth.isna(), ["year_of_birth", "month_of_birth", "day_of_birth"]]
+    birth[birth.isna()] = pd.Series(
+        [birth_day(*row) for row in parts.itertuples(index=False)], index=parts.index, dtype="datetime64[us]"
+    )
     return pd.DataFrame(
         {
             "patient_id": table["person_id"].astype("int64").astype(str).astype(object),
             "sex": table["gender_concept_id"].map(_SEX).astype("string"),
-            "birth": exact.where(exact.notna(), birth),
+            "birth": birth,
         }
     )[list(PATIENT_COLUMNS)]
 
