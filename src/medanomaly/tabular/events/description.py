@@ -14,6 +14,8 @@ from medanomaly.tabular.table.units import QUANTITIES, is_known_unit, is_unit_of
 Statistic = Literal["min", "max", "mean", "first", "last", "count", "slope"]
 VISITS = ("inpatient", "outpatient", "emergency", "other")
 NO_OUTCOME = "none"
+# code of a death in every format
+DEATH = "DEATH"
 # columns of the table beside the features
 CASE_ID, PATIENT_ID, START, END, AGE, SEX, OUTCOME = (
     "case_id", "patient_id", "window_start", "window_end", "age", "sex", "outcome",
@@ -57,6 +59,7 @@ class EventSpec(Params):
         statistics: of features that name none.
         outcomes: name of an outcome -> codes of events that mean it; the column ``outcome`` has the first one that
             occurs from the start of the window on, else ``none``.
+            ``DEATH`` is the code of a death in every format.
         outcome_days: so many days after the window an outcome still counts.
         take_bounds: whether ``<5`` is used as 5; otherwise it goes into quarantine.
     """

@@ -173,7 +173,7 @@ def _inside(values: pd.DataFrame, windows: pd.DataFrame) -> tuple[np.ndarray, np
         windows: ``patient_id``, ``window_start``, ``window_end``; windows of a patient may overlap.
     """
     patients = values["patient_id"].cat.categories
-    who = pd.Categorical(windows[PATIENT_ID], categories=patients).codes.astype(np.int64)
+    who = patients.get_indexer(windows[PATIENT_ID]).astype(np.int64)
     time = values["time"].to_numpy("datetime64[us]")
     start, end = (windows[name].to_numpy("datetime64[us]") for name in (START, END))
     day = start.astype("datetime64[D]").astype("datetime64[us]")

@@ -91,10 +91,10 @@ def timed(events: pd.DataFrame, account: Account) -> pd.DataFrame:
 
 def of_known_patients(events: pd.DataFrame, patients: pd.DataFrame, account: Account) -> pd.DataFrame:
     """Events whose patient is known, ``patient_id`` as a category in the order of ``patients``; others go to quarantine."""
-    who = pd.Categorical(events["patient_id"], categories=pd.Index(patients["patient_id"].astype(object)))
-    lost = who.codes < 0
-    account.add_each(events[lost], QUARANTINED, UNKNOWN_PATIENT)
-    return events.assign(patient_id=who)[~lost]
+    known = pd.Index(patients["patient_id"].astype(object))
+    who = known.get_indexer(events["patient_id"])
+    account.add_each(events[who < 0], QUARANTINED, UNKNOWN_PATIENT)
+    return events.assign(patient_id=pd.Categorical.from_codes(who, categories=known))[who >= 0]
 
 
 def birth_day(year: object, month: object = None, day: object = None) -> pd.Timestamp:

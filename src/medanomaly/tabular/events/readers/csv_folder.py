@@ -46,9 +46,9 @@ def read_csv_folder(source: str | Path, spec: EventSpec) -> Events:
     visits = pd.DataFrame(columns=list(VISIT_COLUMNS))
     if spec.cases == "visit":
         visits = _table(folder / VISITS_FILE, VISIT_COLUMNS)
-        who = pd.Categorical(visits["patient_id"], categories=pd.Index(patients["patient_id"]))
         kind = visits["kind"].str.lower().where(visits["kind"].str.lower().isin(VISITS), "other")
-        visits = visits.assign(patient_id=pd.Series(who.astype(object), index=visits.index), kind=kind)
+        known = visits["patient_id"].isin(patients["patient_id"])
+        visits = visits.assign(patient_id=visits["patient_id"].where(known), kind=kind)
     visits = checked_visits(visits, VISITS_FILE, account)
     return Events(_events(folder, spec, patients, account), patients, visits, account)
 

@@ -15,7 +15,7 @@ import pandas as pd
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.tabular.events.account import NOT_ASKED, QUARANTINED, USED, Account
 from medanomaly.tabular.events.codes import SYSTEMS
-from medanomaly.tabular.events.description import EventSpec
+from medanomaly.tabular.events.description import DEATH, EventSpec
 from medanomaly.tabular.events.form import (
     ENDS_EARLY,
     NO_CODE,
@@ -224,6 +224,19 @@ class _Walk:
             birth_day(*(parts or [None])),
         )
         self._address[f"Patient/{patient}"] = patient
+        if DEATH in self._asked and resource.get("deceasedDateTime"):
+            # a death is an event of its own
+            self.account.read("Patient.deceased")
+            row = (
+                f"Patient/{patient}",
+                resource["deceasedDateTime"],
+                DEATH,
+                None,
+                "",
+                "",
+                "Patient.deceased",
+            )
+            self._rows.append(row)
         if url:
             self._address[url] = patient
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError
 from medanomaly.tabular.events.account import NOT_ASKED, QUARANTINED, USED, Account
-from medanomaly.tabular.events.description import EventSpec
+from medanomaly.tabular.events.description import DEATH, EventSpec
 from medanomaly.tabular.events.form import (
     NO_TIME,
     PATIENT_COLUMNS,
@@ -24,7 +24,6 @@ from medanomaly.tabular.events.form import (
     no_events,
 )
 from medanomaly.tabular.events.readers.fhir import NOT_ASKED_CODE, checked_visits
-from medanomaly.tabular.events.readers.omop import DEATH
 from medanomaly.tabular.features.meds_windows import BIRTH, check_meds_events
 from medanomaly.tabular.table.files import read_table
 

@@ -17,7 +17,7 @@ import pandas as pd
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError
 from medanomaly.tabular.events.account import NOT_ASKED, QUARANTINED, USED, Account
 from medanomaly.tabular.events.codes import NO_UNIT, units_of_concepts
-from medanomaly.tabular.events.description import EventSpec
+from medanomaly.tabular.events.description import DEATH, EventSpec
 from medanomaly.tabular.events.form import (
     NO_TIME,
     PATIENT_COLUMNS,
@@ -32,7 +32,7 @@ from medanomaly.tabular.events.readers.fhir import NOT_ASKED_CODE, TWICE, checke
 if TYPE_CHECKING:
     import duckdb
 
-PERSON, DEATH = "person", "DEATH"
+PERSON = "person"
 NO_CONCEPT = "no standard concept (concept 0), and no feature names its source value"
 _SEX = {8507: "M", 8532: "F"}
 _VISITS = {9201: "inpatient", 262: "inpatient", 8717: "inpatient", 9202: "outpatient", 9203: "emergency"}
