@@ -68,10 +68,8 @@ def tables(sources):
     return {name: event_table(read_events(source, SPEC), SPEC) for name, source in sources.items()}
 
 
-@pytest.fixture(scope="module")
-def models(tables, tmp_path_factory):
+def sealed_detector(folder):
     """A detector that was sealed on other patients of the same hospital."""
-    folder = tmp_path_factory.mktemp("models")
     spec = TableSpec.model_validate({"events": RECIPE})
     tables = as_omop(*hospital_events(150, seed=11))
     raw = event_table(read_events(EventSource(tables), SPEC), SPEC).table
@@ -90,6 +88,11 @@ def models(tables, tmp_path_factory):
     bundle, _ = of.fit(data, of.params.model_validate({}), context)
     write_bundle(folder / "tabular" / "ecdf", bundle)
     return open_models(folder)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    return sealed_detector(tmp_path_factory.mktemp("models"))
 
 
 def test_seven_ways_to_write_the_same_patients_give_the_same_table(tables):
