@@ -129,7 +129,7 @@ def omop_speed(folder: Path, spec: EventSpec) -> list[Result]:
             [sys.executable, "-c", ALONE, str(source), spec.model_dump_json()],
             capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1],
         )  # fmt: skip
-        runs.append(json.loads(done.stdout))
+        runs.append(json.loads(done.stdout.splitlines()[-1]))
     cpu, clock = (float(np.median([run[name] for run in runs])) for name in ("cpu", "clock"))
     peak, counts = max(run["gb"] for run in runs), runs[0]["counts"]
     about = f"{counts['read']:,} measurements, {counts['used']:,} used, {runs[0]['cases']:,} cases"
