@@ -52,7 +52,7 @@ def of_kind(resources, kind):
 
 def with_verdict(found, verdict, reason="this and that"):
     names = [f"{found.modality}.{name}" for name in found.scores["model"].unique()]
-    return replace(found, shift={name: ShiftCheck(verdict, reason) for name in names})
+    return replace(found, shift={name: ShiftCheck(verdict, 0.5, reason, pd.DataFrame(), 9) for name in names})
 
 
 def notes(resource):

@@ -5,6 +5,7 @@ from benchmarks.render.pages import (
     diagnosis,
     environments,
     imaging,
+    interchange,
     operations,
     patients,
     serving,
@@ -25,4 +26,5 @@ PAGES: tuple[Page, ...] = (
     serving.PAGE,
     diagnosis.PAGE,
     operations.PAGE,
+    interchange.PAGE,
 )
