@@ -171,17 +171,23 @@ def test_names_that_fhir_cannot_point_to_are_shown(found):
     assert all("reference" not in one for one in subjects)
 
 
+def code_of(*words):
+    with pytest.raises(SystemExit) as ended:
+        call([str(word) for word in words])
+    return ended.value.code
+
+
 def test_the_command_writes_ndjson_that_is_valid(folder, raw, tmp_path, capsys):
     raw.to_csv(tmp_path / "new.csv", index=False)
     out = tmp_path / "made" / "answers.ndjson"
-    assert call(["score", str(tmp_path / "new.csv"), "--models", str(folder), "--fhir", str(out)]) == 0
+    score = ("score", tmp_path / "new.csv", "--models", folder)
+    assert code_of(*score, "--fhir", out) == 0
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     checked(lines)
     assert f"{len(lines)} FHIR resources: " in capsys.readouterr().out
-    assert call(["score", str(tmp_path / "new.csv"), "--models", str(folder)]) == 0
+    assert code_of(*score) == 0
     assert "FHIR" not in capsys.readouterr().out
-    words = ["score", str(tmp_path), "--models", str(folder), "--patients", "--fhir", str(out)]
-    assert call(words) == 2
+    assert code_of("score", tmp_path, "--models", folder, "--patients", "--fhir", out) == 2
     assert "--fhir writes answers about cases" in capsys.readouterr().err
 
 
