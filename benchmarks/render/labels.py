@@ -303,6 +303,17 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ),
         ("images", "images .+"),
     ),
+    "interchange": (
+        ("speed", "(?:FHIR|OMOP measurements) into features, .+"),
+        (
+            "same",
+            "values that differ .+|largest difference of a p-value .+|events that are not accounted for, all .+",
+        ),
+        ("units", ".*laboratory analytes.*"),
+        ("malformed", "malformed events .+"),
+        ("others", ".+ that are not accounted for"),
+        ("answers", "answers .+"),
+    ),
     "first_minutes": (
         ("processor", "(?P<run>.+), processor time"),
         ("wall", "(?P<run>.+), wall time"),

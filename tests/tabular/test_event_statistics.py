@@ -26,7 +26,7 @@ def frame(rows):
 @given(EVENTS)
 def test_aggregates_agree_with_pandas_and_polyfit_group_by_group(rows):
     events = frame(rows)
-    table = aggregate_events(events, pd.Index(list("abc")), ("HR", "Temp", "pH"))
+    table = aggregate_events(events, pd.Index(list("abc")), ("HR", "Temp", "pH"), STATISTICS)
     assert table.shape == (3, 3 * len(STATISTICS))
     for case in "abc":
         for name in ("HR", "Temp", "pH"):
@@ -34,16 +34,17 @@ def test_aggregates_agree_with_pandas_and_polyfit_group_by_group(rows):
             part = part.sort_values("hours", kind="stable")
             got = table.loc[case, [f"{name}_{s}" for s in STATISTICS]].to_numpy(dtype=float)
             if part.empty:
-                assert got[4] == 0
-                assert np.isnan(np.delete(got, 4)).all()
+                assert got[5] == 0
+                assert np.isnan(np.delete(got, 5)).all()
                 continue
             v = part["value"]
-            np.testing.assert_allclose(got[:5], [v.min(), v.max(), v.mean(), v.iloc[-1], len(v)], atol=1e-9)
+            known = [v.min(), v.max(), v.mean(), v.iloc[0], v.iloc[-1], len(v)]
+            np.testing.assert_allclose(got[:6], known, atol=1e-9)
             if np.ptp(part["hours"]) == 0:
-                assert np.isnan(got[5])
+                assert np.isnan(got[6])
             elif np.ptp(part["hours"]) > 0.5:
                 slope = np.polyfit(part["hours"], v, 1)[0]
-                assert got[5] == pytest.approx(slope, rel=1e-6, abs=1e-6)
+                assert got[6] == pytest.approx(slope, rel=1e-6, abs=1e-6)
 
 
 @given(EVENTS, st.randoms(use_true_random=False))

@@ -5,6 +5,7 @@ from benchmarks.render.pages import (
     diagnosis,
     environments,
     imaging,
+    interchange,
     operations,
     patients,
     privacy,
@@ -27,4 +28,5 @@ PAGES: tuple[Page, ...] = (
     diagnosis.PAGE,
     operations.PAGE,
     privacy.PAGE,
+    interchange.PAGE,
 )

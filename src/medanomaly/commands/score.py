@@ -38,6 +38,12 @@ SHOWN_NAMES = 3
     type=click.Path(path_type=Path),
     help="Write all answers: a name that ends in .csv, .json or .parquet.",
 )
+@click.option(
+    "--fhir",
+    "fhir_path",
+    type=click.Path(path_type=Path),
+    help="Write all answers as FHIR R4B resources, one per line: RiskAssessment, and DetectedIssue for alarms.",
+)
 @click.option("--alpha", type=float, help="Flag cases at this false-alarm rate instead of that of training.")
 @click.option(
     "--reweight",
@@ -60,6 +66,7 @@ def command(
     raw: str,
     folder: Path,
     output: Path | None,
+    fhir_path: Path | None,
     alpha: float | None,
     reweight: bool,
     names: tuple[str, ...],
@@ -74,6 +81,8 @@ def command(
 ) -> None:
     """Score the raw cases in RAW: a table, a recording, an image, or a folder of them.
 
+    Models that were trained on events of a hospital also take FHIR (.json, .ndjson), and folders of OMOP, FHIR, MEDS or CSV.
+
     The most unusual cases come first, with reasons, and what looks wrong in the data. The exit code is 1 where no case could
     be scored; a case that is refused costs only itself.
 
@@ -82,6 +91,7 @@ def command(
     medanomaly score new.csv --models data/06_models/visits -o answers.csv --history earlier.csv
     medanomaly score ecg.csv --models data/06_models/holter --fs 250 --units mV
     medanomaly score ward --models data/06_models/synthetic --patients
+    medanomaly score bundle.json --models data/06_models/omop --fhir answers.ndjson
     """
     from medanomaly.scoring.answers import ENDINGS
     from medanomaly.scoring.models import EXPLAINED
@@ -91,6 +101,8 @@ def command(
             f"'{output}' does not end in {', '.join(ENDINGS)}", remedy="The ending says what is written."
         )
     if of_patients:
+        if fhir_path is not None:
+            raise ConfigurationError("--fhir writes answers about cases", remedy="Leave out --patients.")
         if names or reweight or modality is not None or history is not None:
             raise ConfigurationError(
                 "--patients asks the models that the run fuses, of all modalities",
@@ -104,7 +116,7 @@ def command(
         models = opened(folder)
         options = reading_options(models, raw, modality, history=history, fs=fs, leads=leads, units=units)
         # reasons take most of the time: those that nobody sees are not asked for
-        explained = top if output is None and not as_json else max(top, EXPLAINED)
+        explained = top if output is None and fhir_path is None and not as_json else max(top, EXPLAINED)
         answers = models.score(
             raw,
             modality=modality,
@@ -117,10 +129,16 @@ def command(
         )
     if output is not None:
         answers.save(output)
+    if fhir_path is not None:
+        from medanomaly.scoring.fhir import write_fhir
+
+        n_resources = write_fhir(answers, fhir_path)
     if as_json:
         click.echo(answers.to_json(indent=1))
     else:
         _show(answers, top)
+        if fhir_path is not None:
+            click.echo(f"{n_resources:,} FHIR resources: {fhir_path}")
         if output is not None:
             click.echo(f"All answers: {output}")
     if answers.empty:

@@ -8,7 +8,11 @@ from medanomaly.core.errors import InputError
 from medanomaly.datasets.raw import RawDataset
 from medanomaly.datasets.sources import not_found
 from medanomaly.datasets.table import check_matches, read_parquet
-from medanomaly.tabular.features.event_statistics import STATISTICS, aggregate_events, events_from_grid
+from medanomaly.tabular.features.event_statistics import (
+    STATISTICS_OF_TABLES,
+    aggregate_events,
+    events_from_grid,
+)
 
 CASE, TIME = "stay_id", "time"
 
@@ -33,7 +37,7 @@ class EICUDataset(RawDataset[pd.DataFrame]):
         metadata: dict | None = None,
     ):
         self.folder, self.hours, self.metadata = Path(folder), hours, metadata
-        self.statistics = tuple(statistics or STATISTICS)
+        self.statistics = tuple(statistics or STATISTICS_OF_TABLES)
 
     def _read(self, name: str, needed: set[str]) -> pd.DataFrame:
         path = self.folder / f"{name}.parquet"

@@ -9,7 +9,7 @@ from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputE
 from medanomaly.datasets.raw import RawDataset
 from medanomaly.datasets.table import check_matches, read_parquet
 from medanomaly.tabular.features import meds_windows
-from medanomaly.tabular.features.event_statistics import STATISTICS
+from medanomaly.tabular.features.event_statistics import STATISTICS_OF_TABLES
 
 SPLIT = "meds_split"
 
@@ -50,7 +50,7 @@ class MEDSDataset(RawDataset[pd.DataFrame]):
         self.folder, self.codes = Path(folder), tuple(codes or ())
         self.start, self.hours, self.min_share = start, hours, min_share
         self.labels = None if labels is None else self.folder / labels
-        self.statistics, self.metadata = tuple(statistics or STATISTICS), metadata
+        self.statistics, self.metadata = tuple(statistics or STATISTICS_OF_TABLES), metadata
 
     def _shards(self) -> list[Path]:
         shards = sorted((self.folder / "data").rglob("*.parquet"))

@@ -11,7 +11,7 @@ from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.datasets.raw import RawDataset
 from medanomaly.datasets.sources import not_found
 from medanomaly.datasets.table import check_matches
-from medanomaly.tabular.features.event_statistics import STATISTICS, aggregate_events
+from medanomaly.tabular.features.event_statistics import STATISTICS_OF_TABLES, aggregate_events
 
 HEADER = b"Time,Parameter,Value"
 DESCRIPTORS = ("RecordID", "Age", "Gender", "Height", "ICUType", "Weight")
@@ -108,7 +108,7 @@ def _first_fault(paths: list[Path], bodies: list[bytes]) -> InputError:
 
 
 def stay_table(
-    events: pd.DataFrame, hours: float = 48.0, statistics: tuple[str, ...] = STATISTICS
+    events: pd.DataFrame, hours: float = 48.0, statistics: tuple[str, ...] = STATISTICS_OF_TABLES
 ) -> pd.DataFrame:
     """One row per stay: descriptors, then aggregates of the first ``hours``.
 
@@ -162,7 +162,7 @@ class PhysioNet2012Dataset(RawDataset[pd.DataFrame]):
     ):
         self.folder = Path(folder)
         self.sets = tuple(sets.split("+")) if isinstance(sets, str) else tuple(sets)
-        self.hours, self.statistics = hours, tuple(statistics or STATISTICS)
+        self.hours, self.statistics = hours, tuple(statistics or STATISTICS_OF_TABLES)
         self.metadata = metadata
 
     def load(self) -> pd.DataFrame:

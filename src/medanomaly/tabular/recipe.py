@@ -1,6 +1,7 @@
 """The recipe of tables: raw records of any number, from one on, to the features that training made of its records."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,8 @@ from medanomaly.core.errors import InputError, MedanomalyError
 from medanomaly.core.models import ModelInput
 from medanomaly.core.plain_text import plain_text
 from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, PlainCase, ReadCases, no_rows
+from medanomaly.tabular.events.event_table import EventTable, event_table
+from medanomaly.tabular.events.readers.any_form import EventSource, form_of, read_events
 from medanomaly.tabular.features.record_facts import record_facts
 from medanomaly.tabular.features.record_features import feature_units, record_features
 from medanomaly.tabular.plain_record import HISTORY, PlainRecords
@@ -51,7 +54,8 @@ class TableRecipe:
         """Records to features.
 
         Args:
-            raw: one record as a mapping, several, a table, or the path of a CSV, Parquet or Excel file.
+            raw: one record as a mapping, several, a table, or the path of a CSV, Parquet or Excel file; where the models
+                were trained on events, also what :func:`medanomaly.tabular.events.readers.any_form.read_events` takes.
             history: earlier records of the same patients, in the same form; they are not scored.
             numbers: one per record, which those without an id go by; None counts from 1.
             duplicates: whether equal records are flagged, where the description asks for it; parts of a table do not say.
@@ -60,7 +64,10 @@ class TableRecipe:
         Raises:
             InputError: no column is one of training, a column is probably misspelt, or the file cannot be read.
         """
-        table, source = as_table(raw, options)
+        events = self._of_events(raw)
+        table, source = (events.table, "events") if events is not None else as_table(raw, options)
+        if events is not None and table.empty:
+            return self._nothing(events)
         table, notes = self._checked(table, source)
         earlier = None
         if history is not None:
@@ -86,7 +93,20 @@ class TableRecipe:
         rules = spec.rules if duplicates else spec.rules.model_copy(update={"duplicates": False})
         flags = check_table(self._completed(table), self._described(spec), rules, source).flags
         numbers = np.arange(1, len(table) + 1) if numbers is None else np.asarray(numbers, dtype=np.int64)
-        return self._cases(clean, flags, spec, n_earlier, numbers, notes)
+        read = self._cases(clean, flags, spec, n_earlier, numbers, notes)
+        return read if events is None else _with_events(read, events)
+
+    def _of_events(self, raw: Any) -> EventTable | None:
+        """The table of events in a hospital format; None where it is none, or the models read no events."""
+        if self.spec.events is None:
+            return None
+        if not isinstance(raw, EventSource) and form_of(raw) is None:
+            return None
+        return event_table(read_events(raw, self.spec.events), self.spec.events)
+
+    def _nothing(self, events: EventTable) -> ReadCases:
+        cases = pd.DataFrame({"case_id": [], "patient_id": []}, dtype="string")
+        return ReadCases(cases, {}, refused=events.refused, notes=events.notes)
 
     def read_plain(self, record: Mapping[str, Any]) -> PlainCase | None:
         """One record without the cost of a table, equal to what :meth:`read` makes of it; None where it is not plain."""
@@ -97,10 +117,11 @@ class TableRecipe:
         return PlainRecords(self.spec, self.learned)
 
     def takes(self, raw: Any) -> int:
-        """2 for a table, a record or a file that has a column of training, else 0."""
-        if isinstance(raw, pd.DataFrame):
-            return 2 * bool(set(map(str, raw.columns)) & set(self.learned.columns))
-        if isinstance(raw, Mapping):
+        """2 for a table, a record or a file that has a column of training, and for events where they are read; else 0."""
+        if self.spec.events is not None and not isinstance(raw, pd.DataFrame) and form_of(raw) is not None:
+            return 2
+        if isinstance(raw, (pd.DataFrame, Mapping)):
+            # columns of a table, or names of a record
             return 2 * bool(set(map(str, raw)) & set(self.learned.columns))
         if isinstance(raw, Sequence) and not isinstance(raw, (str, bytes)):
             return max((self.takes(record) for record in raw if isinstance(record, Mapping)), default=0)
@@ -238,6 +259,12 @@ class TableRecipe:
         good = np.ones(clean.summary["n_records"], dtype=bool)
         good[clean.quarantine["record"].astype("int64").to_numpy() - 1] = False
         return np.flatnonzero(good) - n_earlier
+
+
+def _with_events(read: ReadCases, events: EventTable) -> ReadCases:
+    """Cases with what became of the events that they were made of."""
+    refused = pd.concat([read.refused, events.refused], ignore_index=True)
+    return replace(read, refused=refused, notes=(*read.notes, *events.notes))
 
 
 def named_records(case_id: pd.Series, number: pd.Series) -> pd.Series:

@@ -1,5 +1,7 @@
 """Tables as a modality: a case is a record."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial, update_wrapper
 
 import pandas as pd
@@ -11,6 +13,7 @@ from medanomaly.pipelines.environment import Model
 from medanomaly.pipelines.modality import Cases, Classes, Modality, PatientView, View
 from medanomaly.pipelines.tabular.all_cases import judged_alone, listed
 from medanomaly.pipelines.tabular.classes import class_models, judged_classes
+from medanomaly.pipelines.tabular.event_nodes import describe_event_records, make_event_table
 from medanomaly.pipelines.tabular.feature_nodes import make_features, seal_recipe
 from medanomaly.pipelines.tabular.model_nodes import describe_unusual, find_changes
 from medanomaly.pipelines.tabular.patient_view import show_records
@@ -26,9 +29,9 @@ from medanomaly.pipelines.tabular.section_nodes import describe_records
 SETTINGS = ["params:data_processing", "params:run"]
 
 
-def prepare() -> Pipeline:
+def prepare(table: str = "tabular.raw") -> Pipeline:
     """Raw table to records, quarantine, quality flags and cases."""
-    raw = ["tabular.raw", *SETTINGS]
+    raw = [table, *SETTINGS]
     return Pipeline(
         [
             Node(
@@ -54,6 +57,13 @@ def prepare() -> Pipeline:
             ),
         ]
     )
+
+
+def prepare_events() -> Pipeline:
+    """Events to a table, and that to records."""
+    made = ["tabular.event_table", "tabular.event_account", "tabular.event_counts"]
+    node = Node(make_event_table, ["tabular.raw", *SETTINGS], made, name="tabular.make_event_table")
+    return Pipeline([node]) + prepare("tabular.event_table")
 
 
 def features() -> Pipeline:
@@ -107,7 +117,9 @@ def unusual(models: tuple[Model, ...]) -> Pipeline:
     return Pipeline([node]) + judged_alone(models, RECORDS.leading(models))
 
 
-def sections(models: tuple[Model, ...]) -> Pipeline:
+def sections(
+    models: tuple[Model, ...], describe: Callable = describe_records, also: tuple[str, ...] = ()
+) -> Pipeline:
     """What would make the most unusual records usual, and explanations, evidence and quality to sections of the report."""
     default = RECORDS.leading(models)
     searched = ["tabular.cases", "tabular.features", "tabular.scores", "tabular.metrics"]
@@ -116,7 +128,7 @@ def sections(models: tuple[Model, ...]) -> Pipeline:
         "cases", "scores", "metrics", "explanations", "unexpected_values", "nearest_normals", "changes", "quality",
         "quality_flags", "all_cases",
     )  # fmt: skip
-    given = [*(f"tabular.{name}" for name in read), "params:alarm"]
+    given = [*(f"tabular.{name}" for name in read), "params:alarm", *also]
     return Pipeline(
         [
             listed(),
@@ -127,7 +139,7 @@ def sections(models: tuple[Model, ...]) -> Pipeline:
                 name="tabular.find_changes",
             ),
             Node(
-                update_wrapper(partial(describe_records, default=default), describe_records),
+                update_wrapper(partial(describe, default=default), describe),
                 given,
                 "tabular.sections",
                 name="tabular.sections",
@@ -154,10 +166,18 @@ RECORDS = Cases(
     patient_view=PatientView(("features", "quality_flags"), show_records),
 )
 
+
+def sections_of_events(models: tuple[Model, ...]) -> Pipeline:
+    """As of records, and what became of the events."""
+    return sections(models, describe_event_records, ("tabular.event_account", "tabular.event_counts"))
+
+
+EVENTS = replace(RECORDS, prepare=prepare_events, sections=sections_of_events)
+
 TABULAR = Modality(
     name="tabular",
     stage="tabular_models",
-    cases={"records": RECORDS},
+    cases={"records": RECORDS, "events": EVENTS},
     risk=lambda risks, models: risk_models(risks, models, RECORDS.views["features"]),
     classes=Classes(lambda models: class_models(models, RECORDS.views["features"]), judged_classes),
 )

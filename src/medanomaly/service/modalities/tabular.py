@@ -1,7 +1,10 @@
-"""Records of tables: as JSON, or as a CSV file."""
+"""Records of tables: as JSON, as a CSV file, or as FHIR resources where the models were trained on events; answers also
+as FHIR."""
 
+import json
 import tempfile
 from collections.abc import Collection
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +13,9 @@ from pydantic import WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from medanomaly.scoring.answers import Answers
+from medanomaly.scoring.fhir import MEDIA_TYPE as FHIR
+from medanomaly.scoring.fhir import fhir_bundle
 from medanomaly.scoring.models import Models
 from medanomaly.service.bodies import File, Options, checked, is_form, read_form, read_json, records
 from medanomaly.service.persistence import CASE, PATIENT
@@ -44,7 +50,13 @@ class TabularModality:
         body = json_body(TableBody, EXAMPLE) | form_body(
             Options, {"file": ["records.csv"], "alpha": "0.05"}, "One CSV file with a header."
         )
-        add_verbs(routes, self.name, partial(_handler, service), body, "records: JSON, or a CSV file.")
+        add_verbs(
+            routes,
+            self.name,
+            partial(_handler, service),
+            body,
+            "records: JSON, a CSV file, or a FHIR Bundle.",
+        )
 
     def warm(self, models: Models) -> None:
         """A record in which everything is missing but one number."""
@@ -58,21 +70,40 @@ class TabularModality:
 def _handler(service: Service, explain: bool):
     async def handle(request: Request) -> Response:
         service.need("tabular")
-        limits = service.settings.limits
+        limits, as_fhir = service.settings.limits, FHIR in request.headers.get("accept", "").lower()
         if is_form(request):
             options, files = await read_form(request, Options, limits)
-            return json_response(await service.workers.run(_scored_file, service, files, options, explain))
-        body = checked(TableBody, await read_json(request))
+            return _response(
+                await service.workers.run(_scored_file, service, files, options, explain, as_fhir), as_fhir
+            )
+        given = await read_json(request)
+        if isinstance(given, dict) and "resourceType" in given:
+            found = await service.workers.run(_scored_resources, service, given, explain, as_fhir)
+            return _response(found, as_fhir)
+        body = checked(TableBody, given)
         rows = records(body.records, limits)
-        if not explain and len(rows) == 1 and body.history is None:
+        if not explain and not as_fhir and len(rows) == 1 and body.history is None:
             own = () if service.persistence is None else _own_ids(service, rows[0])
             quick = await service.quick("tabular", rows[0], body, own)
             if quick is not None:
                 return json_response(quick)
         reading = {} if body.history is None else {"history": records(body.history, limits, "history")}
-        return json_response(await service.workers.run(_scored, service, rows, body, explain, reading))
+        found = await service.workers.run(_scored, service, rows, body, explain, reading, as_fhir)
+        return _response(found, as_fhir)
 
     return handle
+
+
+def _response(content: dict[str, Any], as_fhir: bool) -> Response:
+    if not as_fhir:
+        return json_response(content)
+    return Response(json.dumps(content, allow_nan=False, ensure_ascii=False), media_type=FHIR)
+
+
+def _shown(found: Answers, as_fhir: bool) -> dict[str, Any]:
+    # a refused record keeps its reason and its findings: they say what was probably meant
+    out = shown(found, whole=lambda case: False)
+    return fhir_bundle(found) if as_fhir else out
 
 
 def _own_ids(service: Service, columns: Collection[str]) -> list[str]:
@@ -82,10 +113,18 @@ def _own_ids(service: Service, columns: Collection[str]) -> list[str]:
     return [what for what, name in given.items() if name is not None and name in columns]
 
 
-def _scored(service: Service, rows: Any, options: Options, explain: bool, reading: dict) -> dict[str, Any]:
-    # a refused record keeps its reason and its findings: they say what was probably meant
+def _scored_resources(service: Service, given: dict, explain: bool, as_fhir: bool) -> dict[str, Any]:
+    """Answers to a Bundle or a single resource of FHIR."""
+    if service.need("tabular").recipe(modality="tabular").spec.events is None:
+        raise invalid("These models read records, and no events of FHIR. Give records.")
+    return _shown(service.score("tabular", given, Options(), explain, {}, [CASE, PATIENT]), as_fhir)
+
+
+def _scored(
+    service: Service, rows: Any, options: Options, explain: bool, reading: dict, as_fhir: bool
+) -> dict[str, Any]:
     if service.persistence is None:
-        return shown(service.score("tabular", rows, options, explain, reading), whole=lambda case: False)
+        return _shown(service.score("tabular", rows, options, explain, reading), as_fhir)
     with service.readable(anything=True):
         of_file = {name: value for name, value in reading.items() if name != "history"}
         table = as_table(rows, of_file)[0].rename(columns=lambda name: str(name).strip())
@@ -98,16 +137,18 @@ def _scored(service: Service, rows: Any, options: Options, explain: bool, readin
     found = service.score(
         "tabular", table, options, explain, given, _own_ids(service, table), keep=partial(kept.keep, table)
     )
-    out = shown(found, whole=lambda case: False)
     if earlier is not None:
-        out["notes"].append(f"{len(earlier)} earlier records of these patients came from the store")
-    return out
+        note = f"{len(earlier)} earlier records of these patients came from the store"
+        found = replace(found, read=replace(found.read, notes=(*found.read.notes, note)))
+    return _shown(found, as_fhir)
 
 
-def _scored_file(service: Service, files: list[File], options: Options, explain: bool) -> dict[str, Any]:
+def _scored_file(
+    service: Service, files: list[File], options: Options, explain: bool, as_fhir: bool
+) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="medanomaly-") as folder:
         path, reading = stored_table(files, Path(folder), service.settings.limits)
-        return _scored(service, path, options, explain, reading)
+        return _scored(service, path, options, explain, reading, as_fhir)
 
 
 def stored_table(files: list[File], folder: Path, limits: Limits) -> tuple[str, dict[str, str]]:

@@ -11,7 +11,11 @@ import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.tabular.event_partitions.split import CODE, PARTITION, PATIENT, TIME, VALUE
-from medanomaly.tabular.features.event_statistics import SMALLEST_SPREAD, STATISTICS, statistics_table
+from medanomaly.tabular.features.event_statistics import (
+    SMALLEST_SPREAD,
+    STATISTICS_OF_TABLES,
+    statistics_table,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,7 +30,7 @@ _SQL = {
     "count": "count(*)",
     "slope": f"CASE WHEN regr_sxx({VALUE}, hours) > {SMALLEST_SPREAD} THEN regr_slope({VALUE}, hours) END",
 }
-assert tuple(_SQL) == STATISTICS
+assert tuple(_SQL) == STATISTICS_OF_TABLES
 # equal tables give equal bytes
 WRITTEN = {"compression": "zstd", "compression_level": 1, "row_group_size": 2**17, "store_schema": False}
 
@@ -60,7 +64,7 @@ def opened(memory: str, folder: Path):
 def aggregate_partition(
     partition: int, path: Path, *, files: Sequence[Path], statistics: Sequence[str], memory: str
 ) -> dict[str, Any]:
-    """Write the statistics of one partition: ``patient``, ``code``, and those of :data:`STATISTICS` that are asked for.
+    """Write the statistics of one partition: ``patient``, ``code``, and those of :data:`STATISTICS_OF_TABLES` that are asked for.
 
     Args:
         partition: whose events are read.

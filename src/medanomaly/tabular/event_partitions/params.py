@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from medanomaly.core.params import Params
-from medanomaly.tabular.features.event_statistics import STATISTICS
+from medanomaly.tabular.features.event_statistics import STATISTICS_OF_TABLES
 
 
 class EventParams(Params):
@@ -20,7 +20,7 @@ class EventParams(Params):
         possible: code -> lowest and highest possible value; an event with a value outside is left out and counted.
         codes: that become features; None takes those that enough patients have.
         min_share: share of patients that must have a code, where ``codes`` is None. Labels are not used.
-        statistics: of every code, see :data:`medanomaly.tabular.features.event_statistics.STATISTICS`.
+        statistics: of every code, see :data:`medanomaly.tabular.features.event_statistics.STATISTICS_OF_TABLES`.
         piece_rows: events that one task reads at once, which sets the memory of a worker.
         partition_rows: events of one partition of the patients, roughly.
         memory: that a query may take in a worker; what needs more goes to the disk.
@@ -34,7 +34,7 @@ class EventParams(Params):
     possible: dict[str, tuple[float, float]] = Field(default_factory=dict)
     codes: tuple[str, ...] | None = None
     min_share: float = Field(0.05, ge=0, le=1)
-    statistics: tuple[str, ...] = STATISTICS
+    statistics: tuple[str, ...] = STATISTICS_OF_TABLES
     piece_rows: int = Field(4_000_000, ge=1)
     partition_rows: int = Field(8_000_000, ge=1)
     memory: str = Field("400MB", pattern=r"^\d+ ?(MB|GB)$")
@@ -42,6 +42,6 @@ class EventParams(Params):
     @field_validator("statistics")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value or set(value) - set(STATISTICS):
-            raise ValueError(f"statistics are some of {STATISTICS}")
+        if not value or set(value) - set(STATISTICS_OF_TABLES):
+            raise ValueError(f"statistics are some of {STATISTICS_OF_TABLES}")
         return value

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import InputError
-from medanomaly.tabular.features.event_statistics import STATISTICS, aggregate_events
+from medanomaly.tabular.features.event_statistics import STATISTICS_OF_TABLES, aggregate_events
 
 MEDS_COLUMNS = ("subject_id", "time", "code", "numeric_value")
 BIRTH = "MEDS_BIRTH"
@@ -109,7 +109,7 @@ def window_table(
     events: pd.DataFrame,
     windows: pd.DataFrame,
     codes: tuple[str, ...],
-    statistics: tuple[str, ...] = STATISTICS,
+    statistics: tuple[str, ...] = STATISTICS_OF_TABLES,
 ) -> pd.DataFrame:
     """Aggregate the events of every window to one row.
 

@@ -1,11 +1,13 @@
 """The description of a raw table: its ids, label, subgroups and columns. One YAML block per data set."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from medanomaly.core.cases import CASE_COLUMNS
 from medanomaly.core.params import Params
+from medanomaly.tabular.events.description import EventSpec
 from medanomaly.tabular.table.rules import TableRules
 
 
@@ -113,6 +115,8 @@ class TableSpec(Params):
         populations: feature name to the deviation from the median of a group.
         text: how columns of kind ``text`` become numbers.
         min_records: fewer usable records are an error.
+        events: how events of a hospital format become the table (see ``medanomaly.tabular.events``); ids, age, sex,
+            outcome and the columns of features are then described already.
         rules: plausibility rules; a value that breaks a rule is flagged but kept (see ``medanomaly.tabular.table.quality``).
     """
 
@@ -136,7 +140,15 @@ class TableSpec(Params):
     populations: dict[str, GroupDeviation] = Field(default_factory=dict)
     text: Text = Text()
     min_records: int = Field(30, ge=30)
+    events: EventSpec | None = None
     rules: TableRules = TableRules()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _events_describe_columns(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or not given.get("events"):
+            return given
+        return EventSpec.model_validate(given["events"]).described(given)
 
     @model_validator(mode="after")
     def _parts_are_declared(self):

@@ -1,6 +1,8 @@
 """Clinical quantities: their units, their plausible ranges, and conversion from one unit to another."""
 
+import csv
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
@@ -26,67 +28,44 @@ class Quantity:
     units: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
-def _times(units: dict[str, float]) -> dict[str, tuple[float, float]]:
-    return {name: (factor, 0.0) for name, factor in units.items()}
+def read_csv(name: str) -> list[dict[str, str]]:
+    """Rows of a table beside this module, which clinicians can read and check."""
+    with (Path(__file__).parent / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
-_KILOPASCAL = {"kPa": 7.50062}
-_CELLS = {"/µL": 1e-3, "10⁶/L": 1e-3}
+def _number(text: str) -> float:
+    """A number, or a division such as ``1/18.016``, which says more than its decimals."""
+    over, _, under = text.partition("/")
+    return float(over) / float(under or 1)
 
+
+def _quantities(conversions: list[dict[str, str]]) -> dict[str, Quantity]:
+    units: dict[str, dict[str, tuple[float, float]]] = {}
+    for row in conversions:
+        if row["from_unit"] not in (row["to_unit"], MILLIEQUIVALENTS):
+            pair = (_number(row["factor"]), _number(row["offset"]))
+            units.setdefault(row["analyte"], {})[row["from_unit"]] = pair
+    return {
+        row["analyte"]: Quantity(
+            row["unit"],
+            (float(row["plausible_low"]), float(row["plausible_high"])),
+            (float(row["usual_low"]), float(row["usual_high"])),
+            int(row["digits"]),
+            units.get(row["analyte"], {}),
+        )
+        for row in read_csv("analytes.csv")
+    }
+
+
+MILLIEQUIVALENTS = "mEq/L"
+# from_unit, its spelling in UCUM, its concepts in OMOP, to_unit, factor and offset of each analyte
+CONVERSIONS = read_csv("unit_conversions.csv")
 # Factors are molar masses (mg/dL to mmol/L = 10 / molar mass). Ranges are this project's own, wide enough for intensive
 # care. They were compared with the valid ranges of MIMIC-Extract (Wang et al., CHIL 2020, variable_ranges.csv) and tested on
-# PhysioNet 2012, and are narrower where those include errors (temperature 26 degrees, pH 8.4, pressure 0).
-QUANTITIES: dict[str, Quantity] = {
-    "age": Quantity("years", (0, 115), (18, 95)),
-    "height": Quantity("cm", (40, 230), (140, 205), 1, _times({"m": 100, "inch": 2.54, "ft": 30.48})),
-    "weight": Quantity("kg", (0.5, 350), (40, 150), 1, _times({"lb": 0.453592, "g": 1e-3})),
-    # kg/m² mostly goes without saying; 188 is the highest that was ever reported
-    "bmi": Quantity("", (7, 190), (12, 80), 1, _times({"kg/m²": 1.0, "kg/m2": 1.0, "kg/m^2": 1.0})),
-    "temperature": Quantity("°C", (30, 43), (35, 41), 1, {"°F": (1 / 1.8, -32 / 1.8), "K": (1.0, -273.15)}),
-    "heart_rate": Quantity("/min", (15, 300), (40, 180)),
-    "respiratory_rate": Quantity("/min", (1, 100), (8, 40)),
-    "spo2": Quantity("%", (30, 100), (85, 100), 0, _times({"fraction": 100})),
-    "systolic": Quantity("mmHg", (30, 300), (80, 220)),
-    "diastolic": Quantity("mmHg", (10, 200), (35, 130)),
-    "mean_pressure": Quantity("mmHg", (15, 250), (45, 150)),
-    "gcs": Quantity("", (3, 15), (3, 15)),
-    "fio2": Quantity("fraction", (0.2, 1), (0.21, 1), 2, _times({"%": 0.01})),
-    "ph": Quantity("", (6.6, 7.8), (7.0, 7.7), 3),
-    "pco2": Quantity("mmHg", (5, 200), (20, 90), 0, _times(_KILOPASCAL)),
-    "po2": Quantity("mmHg", (10, 700), (30, 500), 0, _times(_KILOPASCAL)),
-    "bicarbonate": Quantity("mmol/L", (1, 60), (10, 45)),
-    "sodium": Quantity("mmol/L", (90, 200), (115, 165)),
-    "potassium": Quantity("mmol/L", (1.2, 14), (2.2, 8), 1),
-    "chloride": Quantity("mmol/L", (55, 160), (80, 130)),
-    "calcium": Quantity("mmol/L", (0.8, 5), (1.5, 3.5), 2, _times({"mg/dL": 0.2495})),
-    "ionised_calcium": Quantity("mmol/L", (0.3, 3), (0.8, 1.6), 2, _times({"mg/dL": 0.2495})),
-    "magnesium": Quantity("mmol/L", (0.1, 6), (0.4, 2), 2, _times({"mg/dL": 0.4114})),
-    "phosphate": Quantity("mmol/L", (0.03, 7), (0.4, 3), 2, _times({"mg/dL": 0.3229})),
-    "glucose": Quantity("mmol/L", (0.5, 70), (2.5, 35), 1, _times({"mg/dL": 1 / 18.016})),
-    "hba1c": Quantity("%", (3, 20), (4, 15), 1, {"mmol/mol": (0.09148, 2.152)}),
-    "creatinine": Quantity("µmol/L", (8, 2500), (40, 900), 0, _times({"mg/dL": 88.42})),
-    # mg/dL is read as urea nitrogen, as American laboratories report it
-    "urea": Quantity("mmol/L", (0.3, 100), (2, 50), 1, _times({"mg/dL": 0.357})),
-    "uric_acid": Quantity("µmol/L", (20, 2000), (100, 900), 0, _times({"mg/dL": 59.48, "mmol/L": 1000})),
-    "lactate": Quantity("mmol/L", (0.1, 35), (0.4, 15), 1, _times({"mg/dL": 0.111})),
-    "bilirubin": Quantity("µmol/L", (0.5, 1500), (3, 500), 0, _times({"mg/dL": 17.1})),
-    "cholesterol": Quantity("mmol/L", (0.3, 30), (2, 12), 1, _times({"mg/dL": 1 / 38.67})),
-    "triglycerides": Quantity("mmol/L", (0.1, 120), (0.4, 15), 1, _times({"mg/dL": 1 / 88.57})),
-    "albumin": Quantity("g/L", (5, 90), (15, 55), 0, _times({"g/dL": 10})),
-    "protein": Quantity("g/L", (20, 150), (40, 95), 0, _times({"g/dL": 10})),
-    "haemoglobin": Quantity("g/dL", (1.5, 26), (5, 20), 1, _times({"g/L": 0.1, "mmol/L": 1.611})),
-    "haematocrit": Quantity("%", (5, 75), (15, 60), 0, _times({"fraction": 100})),
-    "white_cells": Quantity("10⁹/L", (0, 1000), (1, 60), 1, _times(_CELLS)),
-    "platelets": Quantity("10⁹/L", (0, 3000), (10, 900), 0, _times(_CELLS)),
-    "crp": Quantity("mg/L", (0, 1000), (0, 500), 1, _times({"mg/dL": 10})),
-    "alt": Quantity("U/L", (0, 30000), (3, 3000)),
-    "ast": Quantity("U/L", (0, 40000), (3, 3000)),
-    "alp": Quantity("U/L", (1, 10000), (20, 1000)),
-    "ggt": Quantity("U/L", (0, 10000), (3, 1000)),
-    "tsh": Quantity("mIU/L", (0, 1000), (0.01, 100), 2),
-    "inr": Quantity("", (0.5, 30), (0.8, 8), 1),
-    "urine": Quantity("mL", (0, 10000), (0, 3000), 0, _times({"L": 1000})),
-}
+# PhysioNet 2012, and are narrower where those include errors (temperature 26 degrees, pH 8.4, pressure 0). A BMI of 188
+# is the highest that was ever reported. Urea in mg/dL is read as urea nitrogen, as American laboratories report it.
+QUANTITIES: dict[str, Quantity] = _quantities(CONVERSIONS)
 
 _SPELLINGS = {
     "c": "°c", "degc": "°c", "celsius": "°c", "f": "°f", "degf": "°f", "fahrenheit": "°f", "kelvin": "k",
@@ -106,8 +85,7 @@ _SPELLINGS = {
 
 # milliequivalents are the amount times the charge of the ion, so they are no unit of a substance of unknown charge
 _EQUIVALENTS = {
-    **dict.fromkeys(("sodium", "potassium", "chloride", "bicarbonate", "lactate"), 1.0),
-    **dict.fromkeys(("calcium", "ionised_calcium", "magnesium"), 0.5),
+    row["analyte"]: _number(row["factor"]) for row in CONVERSIONS if row["from_unit"] == MILLIEQUIVALENTS
 }
 # seconds
 _TIME = {

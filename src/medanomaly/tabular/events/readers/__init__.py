@@ -1,0 +1,1 @@
+"""Readers: one hospital format each, all to the same events."""
