@@ -176,6 +176,8 @@ def _opened(source: Any) -> Iterator[_Database]:
             connection = duckdb.connect()
         try:
             connection.execute(f"SET temp_directory = '{folder}'")
+            # it would stand between the lines of a command
+            connection.execute("SET enable_progress_bar = false")
             # events are put in order later
             connection.execute("SET preserve_insertion_order = false")
             database = _Database(connection, "tables" if isinstance(source, Mapping) else source)
