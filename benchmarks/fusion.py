@@ -5,10 +5,13 @@ deviations. Every row is a mean over 30 calibration sets of 400 patients per pat
 varies by 0.002 (1 sd) at 400 patients, so of 45 patterns and correlations one may leave the target by chance.
 """
 
+import sys
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 
+from benchmarks.fusion_learned import learned_rows
 from benchmarks.record import Result, write
 from medanomaly.core.conformal import leave_one_out_p_values, p_values
 from medanomaly.fusion.patient_fusion import TABLE, FusedPatients, PatientFusion
@@ -177,7 +180,11 @@ def many_cases(rng: np.random.Generator) -> list[Result]:
     ]
 
 
-def main() -> None:
+def main(sections: Sequence[str] = ()) -> None:
+    """All of it, or the section ``learned`` alone."""
+    if list(sections) == ["learned"]:
+        write("fusion", learned_rows(), command="python -m benchmarks.fusion learned", keep=True)
+        return
     rng = np.random.default_rng(0)
     results = [
         *realised(rng, N_CALIBRATION),
@@ -185,9 +192,10 @@ def main() -> None:
         *wrong_and_approximate(rng),
         *power(rng),
         *many_cases(rng),
+        *learned_rows(),
     ]
     write("fusion", results, command="make bench NAME=fusion")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -51,12 +51,26 @@ def _json(value: object) -> object:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def write(name: str, results: list[Result], command: str, path: Path | None = None) -> Path:
-    """Print the table of ``results`` and write it as JSON; returns the path."""
+def write(
+    name: str, results: list[Result], command: str, path: Path | None = None, keep: bool = False
+) -> Path:
+    """Print the table of ``results`` and write it as JSON; returns the path.
+
+    Args:
+        name: of the file.
+        results: the figures.
+        command: that measures them.
+        path: of the file; None: beside the others.
+        keep: whether other rows of the file stay, each with its own date and machine: for a single section.
+    """
     stamp = {"command": command, "date": datetime.date.today().isoformat(), "machine": machine()}
     path = path or RESULTS / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [{key: _json(value) for key, value in asdict(result).items()} | stamp for result in results]
+    if keep and path.exists():
+        measured = {row["name"]: row for row in rows}
+        before = json.loads(path.read_text())
+        rows = [measured.pop(row["name"], row) for row in before] + list(measured.values())
     path.write_text(json.dumps(rows, indent=1) + "\n")
 
     table = Table(title=f"{name}: {command}")

@@ -6,6 +6,7 @@ calibration cases. Thresholds for new patients. Sizes of shifts are chosen on ca
 """
 
 import os
+import sys
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -32,7 +33,7 @@ from medanomaly.evaluation.recalibration import recalibrate, without_hidden_anom
 from medanomaly.evaluation.reweighting import reweighted_p_values, weighted_p_values
 from medanomaly.monitoring.batch_shift import check_shift
 from medanomaly.monitoring.facts import CalibrationFacts
-from medanomaly.monitoring.stream_shift import ALARM, NuisanceDirections, ShiftMartingale, middle_p_values
+from medanomaly.monitoring.stream_shift import ALARM, FactsWatch, ShiftMartingale, middle_p_values
 
 COMMAND = "make bench NAME=validity"
 ALPHA, LEVEL = 0.10, 0.05
@@ -106,8 +107,8 @@ def drawn(taken: dict[str, tuple[Taken, Taken]], which: str, share: float, seed:
     return check, float(false)
 
 
-def batch_rows(source: Source) -> list[Result]:
-    """Silence whatever is ill, and words at shifts that double the false alarms."""
+def with_shifts(source: Source) -> tuple[dict[str, tuple[Taken, Taken]], dict[str, float]]:
+    """Normal and abnormal cases as they were and as each shift takes them, and the sizes of the shifts."""
     print(f"{source.name}: taking the cases", flush=True)
     taken = {"as it was": (source.take(source.normal), source.take(source.ill))}
     design = source.score(source.design)
@@ -122,6 +123,12 @@ def batch_rows(source: Source) -> list[Result]:
         sizes[name] = size
         rng = np.random.default_rng(1)
         taken[name] = tuple(source.take(change(x, size, rng)) for x in (source.normal, source.ill))
+    return taken, sizes
+
+
+def batch_rows(source: Source) -> list[Result]:
+    """Silence whatever is ill, and words at shifts that double the false alarms."""
+    taken, sizes = with_shifts(source)
     rows = []
     for share in SHARES:
         given = [drawn(taken, "as it was", share, seed, True)[0].verdict for seed in range(NULL_DRAWS)]
@@ -173,9 +180,8 @@ def stream_of(name: str, taken: dict, sizes: dict) -> list[Result]:
             facts = CalibrationFacts(normal.facts.iloc[a[:N_CALIBRATION]], ill.facts.iloc[b[:N_ILL_KNOWN]])
             own, sick = a[N_CALIBRATION:][:120], b[N_ILL_KNOWN:][:80]
             stream = pd.concat([new.facts.iloc[own], new_ill.facts.iloc[sick]]).iloc[rng.permutation(200)]
-            directions = NuisanceDirections.fit(facts)
-            watched = ShiftMartingale(N_CALIBRATION, directions.calibration.shape[1])
-            watched.update(directions.p_values(facts, stream))
+            watched = FactsWatch(facts)
+            watched.update(stream)
             at.append(np.inf if watched.alarm_at is None else watched.alarm_at)
         if which == "as it was":
             hits = list(np.isfinite(at))
@@ -246,9 +252,24 @@ def films() -> Source | None:
 # ECG -------------------------------------------------------------------------------------------------------------------
 
 
+def rhythm_and_shape(lead: np.ndarray, fs: float) -> list[float]:
+    """Seven figures of the intervals between R peaks and of the values of one lead."""
+    from medanomaly.signals.peaks.r_peaks import detect_r_peaks
+
+    x = lead.astype(float)
+    # where nothing was recorded the signal counts as flat
+    x = np.where(np.isfinite(x), x, np.nanmedian(x))
+    rr = np.diff(detect_r_peaks(x, fs)) / fs
+    rr = rr if len(rr) > 2 else np.array([0.0, 3.0, 0.0])
+    x = x - np.median(x)
+    return [
+        np.log(np.median(rr) + 0.05), np.log(rr.std() + 0.005), np.log(np.abs(np.diff(rr)).max() + 0.01),
+        np.log(x.std()), stats.skew(x), stats.kurtosis(x), np.log(np.abs(np.diff(x)).mean() * fs),
+    ]  # fmt: skip
+
+
 def recordings() -> Source:
     """Synthetic ECG of 10 s; ill are those with planted arrhythmia. The score is a distance of rhythm and shape."""
-    from medanomaly.signals.peaks.r_peaks import detect_r_peaks
     from medanomaly.signals.quality.recording_facts import recording_facts
     from medanomaly.signals.recordings.recording import Recording
     from medanomaly.synthetic.ecg import synthetic_ecg
@@ -275,22 +296,10 @@ def recordings() -> Source:
             )
         return out
 
-    def measured(recording) -> list[float]:
-        x = recording.signal[:, 0].astype(float)
-        # where nothing was recorded the signal counts as flat
-        x = np.where(np.isfinite(x), x, np.nanmedian(x))
-        rr = np.diff(detect_r_peaks(x, recording.fs)) / recording.fs
-        rr = rr if len(rr) > 2 else np.array([0.0, 3.0, 0.0])
-        x = x - np.median(x)
-        return [
-            np.log(np.median(rr) + 0.05), np.log(rr.std() + 0.005), np.log(np.abs(np.diff(rr)).max() + 0.01),
-            np.log(x.std()), stats.skew(x), stats.kurtosis(x), np.log(np.abs(np.diff(x)).mean() * recording.fs),
-        ]  # fmt: skip
-
     sick = SignalAnomalyParams(share=1.0)
     fit, design, normal = made(patients[:120]), made(patients[120:220]), made(patients[220:720])
     ill = made(patients[720:], sick)
-    base = np.array([measured(recording) for recording in fit])
+    base = np.array([rhythm_and_shape(r.signal[:, 0], r.fs) for r in fit])
     centre, inverse = base.mean(axis=0), np.linalg.inv(np.cov(base, rowvar=False))
 
     # recordings that a shift leaves as they are are measured once; each stays alive, so that no id is used twice
@@ -300,7 +309,11 @@ def recordings() -> Source:
         for recording in raw:
             if id(recording) not in seen:
                 facts = recording_facts([recording]).drop(columns="record")
-                seen[id(recording)] = (recording, measured(recording), facts)
+                seen[id(recording)] = (
+                    recording,
+                    rhythm_and_shape(recording.signal[:, 0], recording.fs),
+                    facts,
+                )
         return [seen[id(recording)] for recording in raw]
 
     def score(raw: list) -> np.ndarray:
@@ -793,7 +806,16 @@ def oracle_rows() -> list[Result]:
     ]  # fmt: skip
 
 
-def main() -> None:
+def main(sections: Sequence[str] = ()) -> None:
+    """All of it, or the section ``streams`` of these sources alone."""
+    if sections and sections[0] == "streams":
+        sources = {"tables": tables, "recordings": recordings, "films": films}
+        for name in sections[1:] or sources:
+            source = sources[name]()
+            if source is not None:
+                rows = stream_of(source.name, *with_shifts(source))
+                write("validity", rows, command=f"python -m benchmarks.validity streams {name}", keep=True)
+        return
     results = [*oracle_rows(), *stream_rows(), *mending_rows(), *hidden_rows(), *patient_rows()]
     for source in (tables, recordings, films):
         of = source()
@@ -803,4 +825,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

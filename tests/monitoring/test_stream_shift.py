@@ -8,7 +8,9 @@ from medanomaly.monitoring.stream_shift import (
     ALARM,
     BETS,
     JUMP,
+    FactsWatch,
     NuisanceDirections,
+    OutlierMartingale,
     ShiftMartingale,
     middle_p_values,
 )
@@ -89,15 +91,15 @@ def test_illness_that_changes_a_fact_raises_no_alarm_and_a_shift_of_another_does
 
     known = CalibrationFacts(facts(400), facts(200, ill=True))
     directions = NuisanceDirections.fit(known)
-    # one direction of three is that of illness; that no fact was ever missing is watched beside the others
-    assert directions.calibration.shape == (400, 3)
+    # one direction of three is that of illness
+    assert directions.calibration.shape == (400, 2)
     for move, alarmed in ((0.0, False), (1.5, True)):
         new = pd.concat([facts(200, move=move), facts(200, True, move)]).sample(frac=1, random_state=0)
-        watched = ShiftMartingale(400, 3)
-        watched.update(directions.p_values(known, new))
+        watched = FactsWatch(known)
+        watched.update(new)
         assert (watched.alarm_at is not None) == alarmed
     everything = NuisanceDirections.fit(CalibrationFacts(known.normal, known.abnormal[:0]))
-    assert everything.calibration.shape == (400, 4)
+    assert everything.calibration.shape == (400, 3)
 
 
 def test_a_device_that_differs_in_what_never_varied_is_noticed_after_a_few_cases():
@@ -107,14 +109,13 @@ def test_a_device_that_differs_in_what_never_varied_is_noticed_after_a_few_cases
         return pd.DataFrame({"noise": rng.normal(0, 1, n), "rate": rate, "pulse": np.nan, "lead": "MLII"})
 
     known = CalibrationFacts(facts(200), facts(0)).coarse()
-    directions = NuisanceDirections.fit(known)
     for new, alarmed in (
         (facts(60), False),
         (facts(60, rate=128.0), True),
         (facts(60).assign(lead="V5"), True),
     ):
-        watched = ShiftMartingale(200, directions.calibration.shape[1])
-        watched.update(directions.p_values(known, new))
+        watched = FactsWatch(known)
+        watched.update(new)
         assert (watched.alarm_at is not None) == alarmed
         assert watched.alarm_at is None or watched.alarm_at <= 20
 
@@ -127,3 +128,88 @@ def test_what_cannot_be_watched_is_refused():
     constant = pd.DataFrame({"a": np.ones(30)})
     with pytest.raises(InputError, match="no fact varies"):
         NuisanceDirections.fit(CalibrationFacts(constant, constant[:0]))
+
+
+def drawn(n, rng, d=12, ill=False, move=0.0, share=0.0, far=8.0):
+    """Facts of n cases, a share of which is far out in one of them."""
+    x = rng.normal(move, 1, (n, d))
+    x[:, 0] += 2.0 * ill
+    x[:, 1] += far * (rng.random(n) < share)
+    return pd.DataFrame(x, columns=[f"fact {i}" for i in range(d)])
+
+
+def test_a_few_cases_far_out_are_noticed_within_60_cases():
+    at = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        watched = FactsWatch(CalibrationFacts(drawn(300, rng), drawn(200, rng, ill=True)))
+        new = pd.concat([drawn(120, rng, share=0.3), drawn(80, rng, ill=True, share=0.3)])
+        watched.update(new.sample(frac=1, random_state=seed))
+        at.append(np.inf if watched.alarm_at is None else watched.alarm_at)
+    assert np.median(at) <= 60
+
+
+@pytest.mark.parametrize("share_ill", [0.0, 0.4, 1.0])
+def test_outliers_raise_no_alarm_whatever_share_is_ill(share_ill):
+    """Abnormal cases are outliers more often than normal ones, and a tenth of both is far out at calibration too."""
+    hits = 0
+    for seed in range(16):
+        rng = np.random.default_rng(100 + seed)
+        known = CalibrationFacts(drawn(135, rng, share=0.1), drawn(100, rng, ill=True, share=0.3).mul(1.3))
+        watched = FactsWatch(known)
+        n_ill = round(1000 * share_ill)
+        ill = drawn(n_ill, rng, ill=True, share=0.3).mul(1.3)
+        outlying = watched._outlying(
+            pd.concat([ill, drawn(1000 - n_ill, rng, share=0.1)]).sample(frac=1, random_state=seed)
+        )
+        hits += bool((watched._of_outliers.update(outlying) >= ALARM).any())
+    # 1 % of 16 is less than 1; 3 is beyond the 99.9 % quantile of a binomial
+    assert hits < 3
+
+
+@pytest.mark.parametrize("n_calibration", [20, 300])
+def test_outliers_of_a_fixed_calibration_set_raise_false_alarms_in_at_most_1_percent_of_streams(
+    n_calibration,
+):
+    rng = np.random.default_rng(n_calibration)
+    hits = 0
+    for _ in range(150):
+        outlying = rng.random(1000) > rng.random(n_calibration).max()
+        hits += bool((OutlierMartingale(n_calibration).update(outlying) >= ALARM).any())
+    # 1 % of 150 is 1.5; 6 is beyond the 99 % quantile of a binomial
+    assert hits < 6
+
+
+def test_bets_on_outliers_win_nothing_on_average_at_the_bound():
+    for watched in (OutlierMartingale(300), OutlierMartingale(300, 200, 3), OutlierMartingale(1000, 50)):
+        mean = watched.most * watched._won + (1 - watched.most) * watched._lost
+        assert mean == pytest.approx(np.ones(len(mean)))
+        assert np.all(np.diff(watched._won) > 0)
+    # where most abnormal cases are outliers there is nothing to bet on
+    nothing = OutlierMartingale(300, 20, 15)
+    assert nothing.update(np.ones(50, dtype=bool))[-1] == pytest.approx(1)
+
+
+def test_a_watch_in_parts_is_that_of_all_cases_together():
+    rng = np.random.default_rng(3)
+    known = CalibrationFacts(drawn(200, rng), drawn(0, rng))
+    new = drawn(90, rng, move=0.4)
+    whole, parts = FactsWatch(known), FactsWatch(known)
+    capital = whole.update(new)
+    for start in range(0, 90, 7):
+        parts.update(new[start : start + 7])
+    assert (parts.n_seen, parts.alarm_at, parts.capital) == (90, whole.alarm_at, capital[-1])
+    assert not len(parts.update(new[:0]))
+
+
+def test_the_distance_of_a_calibration_case_is_that_from_the_others():
+    rng = np.random.default_rng(4)
+    facts = CalibrationFacts(drawn(60, rng, d=4), drawn(0, rng, d=4))
+    x = facts.matrix(facts.normal)[1]
+    others = [
+        NuisanceDirections.fit(CalibrationFacts(facts.normal.drop(index=i), facts.abnormal)).distance(
+            x[i : i + 1]
+        )[0]
+        for i in range(60)
+    ]
+    assert NuisanceDirections.fit(facts).farthest() == pytest.approx(max(others), rel=0.05)

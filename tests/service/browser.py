@@ -38,20 +38,22 @@ KEYS = {
 
 
 @contextlib.contextmanager
-def served(models):
+def served(models, **settings):
     """Address of a service of these models."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    app = create_app(models, Settings(workers=2, limits={"seconds": 300}))
+    app = create_app(models, Settings(workers=2, limits={"seconds": 300}, **settings))
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error", access_log=False))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}/"
-    server.should_exit = True
-    thread.join(10)
+    try:
+        yield f"http://127.0.0.1:{port}/"
+    finally:
+        server.should_exit = True
+        thread.join(10)
 
 
 class Browser:
@@ -101,6 +103,12 @@ class Browser:
                 modifiers=8 if shift else 0,
                 **more,
             )
+
+    def type_key(self, letter):
+        """A letter as a key, which a page may take as a command."""
+        about = {"key": letter, "code": f"Key{letter.upper()}", "windowsVirtualKeyCode": ord(letter.upper())}
+        self.send("Input.dispatchKeyEvent", type="keyDown", text=letter, **about)
+        self.send("Input.dispatchKeyEvent", type="keyUp", **about)
 
     def type(self, text):
         self.send("Input.insertText", text=text)

@@ -153,7 +153,7 @@ def test_every_control_has_a_name_and_a_narrow_screen_is_enough(tab):
     assert unnamed == []
     for width in (400, 1280):
         tab.width(width)
-        for name in ("tabular", "signals", "imaging", "diagnosis"):
+        for name in ("tabular", "signals", "imaging", "diagnosis", "reviews"):
             tab.run(f"document.querySelector('#tab-{name}').click()")
             assert tab.run("document.documentElement.scrollWidth") <= width, name
 
@@ -174,7 +174,7 @@ def test_nothing_is_asked_of_another_site_and_nothing_fails(tab, address):
 
 
 def test_files_of_the_page_come_with_a_policy(client):
-    for path in ("/", "/page.css", "/page.js", "/diagnosis.js"):
+    for path in ("/", "/page.css", "/page.js", "/diagnosis.js", "/reviews.js"):
         answer = client.get(path)
         assert answer.status_code == 200
         assert "script-src 'self'" in answer.headers["content-security-policy"]

@@ -104,6 +104,46 @@ def test_reviews_over_http_are_counted_and_unknown_cases_are_named(stored):
     assert "No such case was scored here" in refused.json()["detail"]
 
 
+def test_alarms_are_listed_and_reviewed_by_their_ids(stored):
+    given = records(20, 6)
+    given[0]["potassium"], given[1]["potassium"] = "9.9", "9.8"
+    asked(stored, given)
+    said = stored.get("/v1/reviews/alarms?n=1").json()
+    (alarm,) = said["alarms"]
+    assert said["n_waiting"] >= 2
+    assert alarm["model"] == "tabular.ecdf"
+    of_case = stored.get(f"/v1/reviews/alarms?n=20&case_id={given[1]['id']}").json()
+    assert (of_case["n_waiting"], len(of_case["alarms"])) == (1, 1)
+    assert stored.get("/v1/reviews/alarms?n=20&case_id=never").json() == {"alarms": [], "n_waiting": 0}
+    review = {"id": alarm["id"], "anomalous": False, "outcome": "clotted"}
+    for new in (1, 0):
+        answer = stored.post("/v1/reviews", json={"reviews": [review]})
+        assert (answer.json()["n_new"], answer.json()["n_same"]) == (new, 1 - new)
+    changed = stored.post("/v1/reviews", json={"reviews": [review | {"anomalous": True}]})
+    assert changed.json()["n_new"] == 1
+    left = stored.get("/v1/reviews/alarms?n=100").json()
+    assert left["n_waiting"] == said["n_waiting"] - 1
+    assert alarm["id"] not in {one["id"] for one in left["alarms"]}
+    (found,) = stored.get("/v1/reviews").json()["models"]
+    assert (found["n_reviewed"], found["n_confirmed"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "review",
+    [
+        {"anomalous": True},
+        {"anomalous": True, "id": "0" * 64, "case_id": "r1"},
+        {"anomalous": True, "id": "0" * 64, "patient_id": "p1"},
+        {"anomalous": True, "id": "0" * 64},
+        {"anomalous": True, "id": "%%%%%%%%"},
+        {"anomalous": True, "id": "short"},
+    ],
+)
+def test_a_review_of_nothing_that_is_known_is_refused(stored, review):
+    assert stored.post("/v1/reviews", json={"reviews": [review]}).status_code == 422
+
+
 def test_without_a_store_there_is_nothing_to_review(models):
     with client_of(models) as client:
         assert client.get("/v1/reviews").status_code == 404
+        assert client.get("/v1/reviews/alarms?n=5").status_code == 404

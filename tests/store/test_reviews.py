@@ -16,28 +16,29 @@ def recorded(tmp_path):
 
 
 def test_alarms_wait_for_a_review_until_they_have_one(recorded):
-    waiting = alarms_to_review(recorded, "ecdf")
-    assert waiting["flagged"].all()
-    assert waiting["p_value"].is_monotonic_increasing
-    first = waiting.iloc[0]
-    row = recorded.review(first["prediction_id"][:12], True, outcome="sepsis", actor="ward 3")
-    assert (row["prediction_id"], row["model_name"]) == (first["prediction_id"], "ecdf")
-    left = alarms_to_review(recorded, "ecdf")
-    assert len(left) == len(waiting) - 1
-    assert first["prediction_id"] not in set(left["prediction_id"])
+    waiting, n_waiting = alarms_to_review(recorded, "ecdf")
+    assert len(waiting) == n_waiting == len(recorded.predictions(model="ecdf", flagged=True))
+    assert [one["p_value"] for one in waiting] == sorted(one["p_value"] for one in waiting)
+    first = waiting[0]
+    row = recorded.review(first["id"][:12], True, outcome="sepsis", actor="ward 3")
+    assert (row["prediction_id"], row["model_name"]) == (first["id"], "ecdf")
+    left, n_left = alarms_to_review(recorded, "ecdf")
+    assert len(left) == n_left == len(waiting) - 1
+    assert first["id"] not in {one["id"] for one in left}
     known = recorded.predictions(reviewed=True)
     # what is true of a case is true for every model that scored it
     assert sorted(known["model_name"]) == ["ecdf", "pca"]
     assert known["outcome"].eq("sepsis").all()
-    assert len(alarms_to_review(recorded, "ecdf", top=2)) == 2
+    two, n_left = alarms_to_review(recorded, "ecdf", top=2)
+    assert (len(two), n_left) == (2, len(left))
     assert recorded.verify().whole
 
 
 def test_the_share_of_right_alarms_is_counted_among_reviewed_ones(recorded):
-    waiting = alarms_to_review(recorded, "ecdf")
+    waiting, _ = alarms_to_review(recorded, "ecdf")
     said = [True, True, False, True]
-    for prediction_id, anomalous in zip(waiting["prediction_id"], said, strict=False):
-        recorded.review(prediction_id, anomalous)
+    for alarm, anomalous in zip(waiting, said, strict=False):
+        recorded.review(alarm["id"], anomalous)
     quiet = recorded.predictions(model="ecdf", flagged=False).iloc[0]
     recorded.review(quiet["prediction_id"], True)
     (found,) = review_summary(recorded, "ecdf")
@@ -47,7 +48,7 @@ def test_the_share_of_right_alarms_is_counted_among_reviewed_ones(recorded):
     # Clopper-Pearson of 3 of 4
     assert (found["low"], found["high"]) == pytest.approx((0.1941, 0.9937), abs=1e-4)
     # a second opinion counts in place of the first
-    recorded.review(waiting["prediction_id"].iloc[2], True)
+    recorded.review(waiting[2]["id"], True)
     assert review_summary(recorded, "ecdf")[0]["n_confirmed"] == 4
 
 

@@ -62,26 +62,15 @@ def list_alarms(url: str, model: str | None, top: int, as_json: bool) -> None:
     from medanomaly.store.store import Store
 
     with Store.open(url) as store:
-        waiting = alarms_to_review(store, model, top)
-        reasons = store.explanations(waiting["prediction_id"].tolist())
-    why = {key: ", ".join(of["feature"]) for key, of in reasons.groupby("prediction_id", sort=False)}
-    rows = [
-        {
-            "id": row.prediction_id[:SHORT],
-            "model": f"{row.modality}.{row.model_name}",
-            "p_value": _number(row.p_value),
-            "probability": _number(row.probability),
-            "recorded_at": row.recorded_at.isoformat(timespec="seconds"),
-            "why": why.get(row.prediction_id, ""),
-        }
-        for row in waiting.itertuples()
-    ]
+        found, n_waiting = alarms_to_review(store, model, top)
+    rows = [one | {"id": one["id"][:SHORT]} for one in found]
     if as_json:
         click.echo(json.dumps(rows, indent=1, ensure_ascii=False, allow_nan=False))
     elif rows:
         columns = ("id", "model", ">p-value", ">probability", "recorded", "why")
         shown = [tuple("" if value is None else value for value in row.values()) for row in rows]
-        print_table(columns, shown, f"{len(rows)} alarms wait for a review", wrapped=columns[5:])
+        first = f", the {len(rows)} most unusual of them" if len(rows) < n_waiting else ""
+        print_table(columns, shown, f"{n_waiting:,} alarms wait for a review{first}", wrapped=columns[5:])
     else:
         click.echo("No alarm waits for a review.")
 
@@ -176,9 +165,3 @@ def next_cases(
     shown = [(printable(r["case"]), f"{r['p_value']:.3g}", r["place_before"], r["place"]) for r in rows]
     n = int(order.attrs["n_reviewed"])
     print_table(columns, shown, f"The next {len(rows)} cases; {n} of {n + len(order)} were reviewed")
-
-
-def _number(value: Any) -> float | None:
-    import pandas as pd
-
-    return None if pd.isna(value) else float(f"{float(value):.3g}")

@@ -9,9 +9,14 @@ stay within.
 
 What is watched has to be a nuisance: facts of acquisition and quality, not the anomaly score, so that abnormal cases do not
 raise an alarm.
+
+Where a few cases are taken quite otherwise, means hardly move. So a part of the capital bets on how often cases lie farther
+out than every calibration case, or differ in what never varied. That rate is known as well: with 99 % confidence it is below
+a bound from the number of normal and one from the number of abnormal calibration cases, and each factor has at most the mean
+1 below the larger of them, whatever share is ill.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -25,9 +30,13 @@ BETS = np.array([-1.8, -0.9, 0.0, 0.9, 1.8])
 JUMP = 0.003
 # share of the capital that does not bet at first: what it keeps in a long quiet time is there when a shift comes
 QUIET = 0.6
+# share of the capital that bets on outlying cases, the shares of them that it bets on, and what of it does not bet at first
+OUTLYING, OUTLYING_SHARES, OUTLYING_QUIET = 0.3, (0.1, 0.3), 0.4
+# a share that is hardly above the bound is not worth a bet
+_WORTH = 1.5
 ALARM = 100.0
-# two-sided 99 % quantile of the normal distribution
-_LUCK = 2.58
+# two-sided 99 % quantile of the normal distribution, and the confidence of bounds of rates
+_LUCK, _CONFIDENCE = 2.58, 0.99
 
 
 def middle_p_values(values: np.ndarray, calibration: np.ndarray) -> np.ndarray:
@@ -106,9 +115,8 @@ class NuisanceDirections:
     Attributes:
         centre: (k,) mean of the normal cases.
         directions: (k, d) of unit variance among the normal cases.
-        constant: (k,) bool, facts that are the same in all calibration cases; that one of them differs is watched as well.
-        calibration: (m, d), or (m, d + 1) with constant facts: values of the normal cases, which new values are compared
-            with.
+        constant: (k,) bool, facts that are the same in all calibration cases.
+        calibration: (m, d) values of the normal cases, which new values are compared with.
     """
 
     centre: np.ndarray
@@ -149,17 +157,24 @@ class NuisanceDirections:
             raise InputError("the only fact that varies is changed by illness")
         ill_differs = (np.abs(np.nan_to_num(ill - centre)) > 1e-9 * (1 + np.abs(centre))).any(axis=0)
         constant = (count > 0) & ~varies & ~ill_differs
-        found = cls(centre, directions, constant, np.zeros((0, 0)))
-        return replace(found, calibration=found.values(normal))
+        return cls(centre, directions, constant, x @ directions)
 
     def values(self, facts: np.ndarray) -> np.ndarray:
-        """(n, d) or (n, d + 1) values of (n, k) facts as numbers; the last one counts the constant facts that differ."""
+        """(n, d) values of (n, k) facts as numbers."""
+        return np.nan_to_num(facts - self.centre) @ self.directions
+
+    def distance(self, facts: np.ndarray) -> np.ndarray:
+        """(n,) squared distance from the normal cases in all directions together; infinite where a constant fact differs."""
         away = np.nan_to_num(facts - self.centre)
-        values = away @ self.directions
-        if not self.constant.any():
-            return values
         differs = np.abs(away) > 1e-9 * (1 + np.abs(np.nan_to_num(self.centre)))
-        return np.column_stack([values, differs[:, self.constant].sum(axis=1)])
+        squared = (self.values(facts) ** 2).sum(axis=1)
+        return np.where(differs[:, self.constant].any(axis=1), np.inf, squared)
+
+    def farthest(self) -> float:
+        """The largest squared distance of a normal calibration case from the others."""
+        squared = (self.calibration**2).sum(axis=1)
+        # without the case itself in the covariance that it is measured by (Sherman & Morrison 1950)
+        return float((squared / np.maximum(1 - squared / len(squared), 1e-9)).max())
 
     def p_values(self, facts: CalibrationFacts, new: pd.DataFrame) -> np.ndarray:
         """(n, d) p-values of new cases for :class:`ShiftMartingale`."""
@@ -167,3 +182,91 @@ class NuisanceDirections:
         return np.stack(
             [middle_p_values(v, c) for v, c in zip(values.T, self.calibration.T, strict=True)], axis=1
         )
+
+
+class OutlierMartingale:
+    """Bets on how often cases lie beyond every calibration case.
+
+    Args:
+        n_normal: number of normal calibration cases.
+        n_ill: of abnormal ones; beyond: how many of them lie beyond every normal one.
+
+    Attributes:
+        most: bound of the rate of such cases among normal and abnormal ones.
+        capital: (bets,) of every bet.
+    """
+
+    def __init__(self, n_normal: int, n_ill: int = 0, beyond: int = 0):
+        from scipy.stats import beta
+
+        self.most = float(beta.ppf(_CONFIDENCE, 1, n_normal))
+        if n_ill:
+            known = float(beta.ppf(_CONFIDENCE, beyond + 1, n_ill - beyond)) if beyond < n_ill else 1.0
+            self.most = max(self.most, known)
+        shares = np.array([share for share in OUTLYING_SHARES if share > _WORTH * self.most])
+        # a factor per bet, the first of which is none: of an outlying case, and of another
+        self._won = np.append(1.0, shares / self.most)
+        self._lost = np.append(1.0, (1 - shares) / (1 - self.most) if len(shares) else shares)
+        quiet = OUTLYING_QUIET if len(shares) else 1.0
+        self._start = np.append(quiet, np.full(len(shares), (1 - quiet) / max(len(shares), 1)))
+        self.capital = self._start.copy()
+
+    def update(self, outlying: np.ndarray) -> np.ndarray:
+        """(n,) capital after each of n cases.
+
+        Args:
+            outlying: (n,) bool.
+        """
+        out = np.empty(len(outlying))
+        for i, is_out in enumerate(outlying):
+            mixed = (1 - JUMP) * self.capital + JUMP * self._start * self.capital.sum()
+            self.capital = mixed * (self._won if is_out else self._lost)
+            out[i] = self.capital.sum()
+        return out
+
+
+@dataclass
+class FactsWatch:
+    """Watches a stream of cases by their facts.
+
+    Args:
+        known: facts of the calibration cases.
+
+    Attributes:
+        capital: of all bets.
+        n_seen: cases so far.
+        alarm_at: number of the case with which the capital first reached :data:`ALARM`; None until then.
+
+    Raises:
+        InputError: nothing can be watched.
+    """
+
+    known: CalibrationFacts
+    capital: float = field(default=1.0, init=False)
+    n_seen: int = field(default=0, init=False)
+    alarm_at: int | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._directions = NuisanceDirections.fit(self.known)
+        self._farthest = self._directions.farthest()
+        beyond = self._outlying(self.known.abnormal)
+        self._of_directions = ShiftMartingale(len(self.known.normal), self._directions.calibration.shape[1])
+        self._of_outliers = OutlierMartingale(len(self.known.normal), len(beyond), int(beyond.sum()))
+
+    def _outlying(self, facts: pd.DataFrame) -> np.ndarray:
+        return self._directions.distance(self.known.matrix(facts)[1]) > self._farthest
+
+    def update(self, facts: pd.DataFrame) -> np.ndarray:
+        """(n,) capital after each of n new cases, in their order.
+
+        Args:
+            facts: of the cases, with the columns of the calibration cases.
+        """
+        if not len(facts):
+            return np.zeros(0)
+        directions = self._of_directions.update(self._directions.p_values(self.known, facts))
+        out = (1 - OUTLYING) * directions + OUTLYING * self._of_outliers.update(self._outlying(facts))
+        if self.alarm_at is None and (out >= ALARM).any():
+            self.alarm_at = self.n_seen + int(np.argmax(out >= ALARM)) + 1
+        self.n_seen, self.capital = self.n_seen + len(out), float(out[-1])
+        return out

@@ -18,7 +18,7 @@ from medanomaly.monitoring.facts import facts_of
 from medanomaly.monitoring.params import Limits, MonitoringParams
 from medanomaly.monitoring.performance import ScoreProbabilities, estimated_auroc
 from medanomaly.monitoring.performance_labels import alarm_rates, labelled_by_choice, measured
-from medanomaly.monitoring.stream_shift import ALARM, NuisanceDirections, ShiftMartingale
+from medanomaly.monitoring.stream_shift import ALARM, FactsWatch
 from medanomaly.scoring.model_answers import OpenModel
 from medanomaly.scoring.models import Models
 
@@ -220,8 +220,7 @@ class ModalityFigures:
                 model.scorer.calibration, score[once], known, facts[once].reset_index(drop=True)
             )
             try:
-                p = NuisanceDirections.fit(known).p_values(known, facts[once])
-                capital = float(ShiftMartingale(len(known.normal), p.shape[1]).update(p).max(initial=1.0))
+                capital = float(FactsWatch(known).update(facts[once]).max(initial=1.0))
             except InputError:
                 # no fact varies: nothing can be watched
                 capital = None

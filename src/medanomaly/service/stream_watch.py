@@ -15,7 +15,7 @@ from medanomaly.core.errors import InputError
 from medanomaly.core.models import ModelInput
 from medanomaly.core.recipe import PlainCase, ReadCases
 from medanomaly.monitoring.facts import CalibrationFacts, facts_of
-from medanomaly.monitoring.stream_shift import NuisanceDirections, ShiftMartingale
+from medanomaly.monitoring.stream_shift import FactsWatch
 from medanomaly.scoring.models import Models
 from medanomaly.service.problems import log
 
@@ -34,13 +34,12 @@ class _Watched:
     def __init__(self, reads: str, known: CalibrationFacts):
         self.reads = reads
         self.known = known.only([name for name in known.normal if not name.startswith("group ")])
-        self.directions = NuisanceDirections.fit(self.known)
-        self.martingale = ShiftMartingale(len(known.normal), self.directions.calibration.shape[1])
+        self.watch = FactsWatch(self.known)
         self.waiting: list[Mapping[str, Any]] = []
 
     def see(self, facts: pd.DataFrame) -> None:
-        if self.martingale.alarm_at is None:
-            self.martingale.update(self.directions.p_values(self.known, facts))
+        if self.watch.alarm_at is None:
+            self.watch.update(facts)
 
     def settle(self) -> None:
         """Compare the plain cases that wait."""
@@ -102,12 +101,12 @@ class StreamWatch:
         watched = self._watched.get(modality)
         if watched is None:
             return None
-        martingale = watched.martingale
-        broken = martingale.alarm_at is not None
-        self._metrics.watch(modality, martingale.n_seen, float(martingale.capital.sum(axis=1).mean()), broken)
+        watch = watched.watch
+        broken = watch.alarm_at is not None
+        self._metrics.watch(modality, watch.n_seen, watch.capital, broken)
         reason = (
-            f"by case {martingale.alarm_at} of this worker, cases are taken otherwise than at calibration"
+            f"by case {watch.alarm_at} of this worker, cases are taken otherwise than at calibration"
             if broken
-            else f"nothing in {martingale.n_seen} cases of this worker says that they are taken otherwise"
+            else f"nothing in {watch.n_seen} cases of this worker says that they are taken otherwise"
         )
-        return {"verdict": "broken" if broken else "holds", "reason": reason, "n_cases": martingale.n_seen}
+        return {"verdict": "broken" if broken else "holds", "reason": reason, "n_cases": watch.n_seen}

@@ -1,5 +1,7 @@
 """Reviews of alarms: what waits for a person, and how many alarms were right, model by model and over time."""
 
+from typing import Any
+
 import pandas as pd
 
 from medanomaly.store.store import Store
@@ -9,18 +11,43 @@ LATEST = 20
 CONFIDENCE = 0.95
 
 
-def alarms_to_review(store: Store, model: str | None = None, top: int = 20) -> pd.DataFrame:
-    """Alarms that nobody has reviewed, the most unusual first: columns as of ``Store.predictions``.
+def alarms_to_review(
+    store: Store, model: str | None = None, top: int = 20, case: object = None
+) -> tuple[list[dict[str, Any]], int]:
+    """Alarms that nobody has reviewed, the most unusual first, and how many there are.
 
     Args:
         store: of predictions.
         model: name or hash of a model; None takes all.
         top: at most so many.
+        case: id of a case; None takes all.
+
+    Returns:
+        One per alarm: ``id`` (of the prediction), ``model`` (after its modality), ``p_value``, ``probability``,
+        ``recorded_at``, ``why`` (names of the features behind it); and the number of all that wait.
     """
-    waiting = store.predictions(model=model, flagged=True, reviewed=False)
+    waiting = store.predictions(model=model, case=case, flagged=True, reviewed=False)
     # models of probabilities have no p-value
     order = waiting["p_value"].fillna(1 - waiting["probability"])
-    return waiting.loc[order.sort_values(kind="stable").index].head(top).reset_index(drop=True)
+    first = waiting.loc[order.sort_values(kind="stable").index].head(top)
+    reasons = store.explanations(first["prediction_id"].tolist())
+    why = {key: ", ".join(of["feature"]) for key, of in reasons.groupby("prediction_id", sort=False)}
+    rows = [
+        {
+            "id": row.prediction_id,
+            "model": f"{row.modality}.{row.model_name}",
+            "p_value": _number(row.p_value),
+            "probability": _number(row.probability),
+            "recorded_at": row.recorded_at.isoformat(timespec="seconds"),
+            "why": why.get(row.prediction_id, ""),
+        }
+        for row in first.itertuples()
+    ]
+    return rows, len(waiting)
+
+
+def _number(value: Any) -> float | None:
+    return None if pd.isna(value) else float(f"{float(value):.3g}")
 
 
 def review_summary(store: Store, model: str | None = None) -> list[dict[str, object]]:

@@ -13,6 +13,7 @@ FILES = {
     "/page.css": ("page.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
     "/diagnosis.js": ("diagnosis.js", "text/javascript"),
+    "/reviews.js": ("reviews.js", "text/javascript"),
 }
 # scripts and styles of this service alone; pictures may be made by the page
 POLICY = (
@@ -23,6 +24,7 @@ POLICY = (
 
 # what stands in index.html where nothing is stored
 NOTHING = "nothing is stored"
+NO_REVIEWS = 'data-stored="no"'
 
 
 def stored(settings: Settings) -> str:
@@ -40,6 +42,8 @@ def add_page(app: FastAPI, settings: Settings) -> None:
         content = (Path(__file__).parent / name).read_bytes()
         if path == "/":
             content = content.replace(NOTHING.encode(), stored(settings).encode())
+            if settings.store is not None:
+                content = content.replace(NO_REVIEWS.encode(), NO_REVIEWS.replace("no", "yes").encode())
         app.add_api_route(path, _file(content, kind), methods=["GET"], include_in_schema=False)
 
 

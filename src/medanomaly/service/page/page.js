@@ -73,8 +73,9 @@ function choose(name, focus = false) {
     at(tab.getAttribute("aria-controls")).hidden = !chosen;
     if (chosen && focus) tab.focus();
   }
-  // a ranked list flags nobody
-  at("alpha-row").hidden = name === "diagnosis";
+  // a ranked list flags nobody, and alarms were flagged before
+  at("alpha-row").hidden = name === "diagnosis" || name === "reviews";
+  if (name === "reviews") reviews.open();
 }
 
 for (const tab of tabs) {
