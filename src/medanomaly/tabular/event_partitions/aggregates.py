@@ -64,7 +64,7 @@ def opened(memory: str, folder: Path):
 def aggregate_partition(
     partition: int, path: Path, *, files: Sequence[Path], statistics: Sequence[str], memory: str
 ) -> dict[str, Any]:
-    """Write the statistics of one partition: ``patient``, ``code``, and those of :data:`STATISTICS_OF_TABLES` that are asked for.
+    """Write the statistics of one partition: ``patient``, ``code``, and the statistics that are asked for.
 
     Args:
         partition: whose events are read.
