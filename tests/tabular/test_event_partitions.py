@@ -14,7 +14,7 @@ from medanomaly.tabular.event_partitions.aggregates import opened
 from medanomaly.tabular.event_partitions.features import event_features, finished_features
 from medanomaly.tabular.event_partitions.params import EventParams
 from medanomaly.tabular.event_partitions.split import hash_key, partitions_of, pieces
-from medanomaly.tabular.features.event_statistics import STATISTICS, aggregate_events
+from medanomaly.tabular.features.event_statistics import STATISTICS_OF_TABLES, aggregate_events
 
 SECRET = b"a secret of the tests"
 N = 100_000
@@ -102,7 +102,7 @@ def test_features_are_those_of_one_table(events, found):
             }
         )
     )
-    wanted = [f"{code}_{statistic}" for code in sorted(CODES) for statistic in STATISTICS]
+    wanted = [f"{code}_{statistic}" for code in sorted(CODES) for statistic in STATISTICS_OF_TABLES]
     features = whole(found).set_index("patient_id").sort_index()
     assert features.columns.tolist() == wanted
     assert features.index.tolist() == known.index.tolist()

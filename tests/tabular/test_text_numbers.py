@@ -90,7 +90,12 @@ def test_the_unit_of_a_column_without_one_is_what_its_cells_say():
     raw = pd.DataFrame({"glucose": ["90 mg/dL", "5 mmol/L", *[f"{x} mg/dL" for x in range(80, 120)]]})
     clean = clean_table(raw, TableSpec())
     assert clean.records["glucose"].head(2).tolist() == pytest.approx([90, 90.08])
-    assert clean.summary["columns"]["glucose"] == {"kind": "number", "unit": "mg/dL", "possible": None}
+    assert clean.summary["columns"]["glucose"] == {
+        "kind": "number",
+        "unit": "mg/dL",
+        "possible": None,
+        "impossible": "quarantine",
+    }
     assert any("has no declared unit; its values name mg/dL" in note for note in clean.summary["notes"])
 
 

@@ -31,7 +31,7 @@ PAGE = Page(
             "Hospital formats",
             "interchange",
             "The embedded cohort is written as a hospital would write it, with codes, units of two kinds, visits and "
-            "outcomes. Speed is processor time of one core; the clock stands beside it, since other work shares the "
+            "outcomes. Speed is processor time of one core; the clock stands next to it, since other work shares the "
             "machine. Malformed data are resources and rows with one fault each; their answers were written down before.",
             (
                 Listing("Speed and memory", ("speed",)),
