@@ -140,8 +140,8 @@ UNKNOWN = Section(
     "unknown_classes",
     "Each of the largest classes is left out once, and a detector learns the records of all others, a half to fit and a "
     "half to calibrate. Of known records 5 % have a p-value of at most .05. A disease that differs from others in a few "
-    "values is hardly distinguished from them. Nearest neighbours keep all records that they learned from, so models of classes use "
-    "the Mahalanobis distance.",
+    "values is hardly distinguished from them. Nearest neighbours keep all records that they learned from, so models of "
+    "classes use the Mahalanobis distance.",
     (
         Grid(
             "Share of a left-out class with a p-value of at most .05",
