@@ -12,8 +12,12 @@ from medanomaly.pipelines.environment import Environment, current
 # the report gathers datasets of several namespaces, so their dotted names are meant
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
 
+# what happens every night, in order; the training is a run of the environment, between the table and the gate
+NIGHTLY = (
+    "nightly_labels", "nightly_scoring", "nightly_monitoring", "nightly_training_table", "nightly_gate", "nightly_promotion",
+)  # fmt: skip
 # run by name only
-ON_REQUEST = ("risk_models", "tuning", "scoring", "monitoring")
+ON_REQUEST = ("risk_models", "tuning", "scoring", "monitoring", *NIGHTLY)
 
 
 def stages() -> tuple[str, ...]:
@@ -74,6 +78,7 @@ def build(environment: Environment, name: str) -> Pipeline:
     from medanomaly.pipelines.modalities import ALL, cases_of
     from medanomaly.pipelines.models import gathered, model_pipeline, sealed_alarm, sealed_reference
     from medanomaly.pipelines.monitoring.pipeline import monitoring
+    from medanomaly.pipelines.nightly.pipeline import nightly
     from medanomaly.pipelines.scoring.pipeline import scoring
     from medanomaly.pipelines.tuning.pipeline import tuning
 
@@ -87,6 +92,8 @@ def build(environment: Environment, name: str) -> Pipeline:
         return scoring()
     if name == "monitoring":
         return monitoring()
+    if name in NIGHTLY:
+        return nightly(name)
     if name not in (*stages(), *ON_REQUEST):
         raise KeyError(name)
     parts = []

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,7 @@ def score_batch(
     modality: str | None = None,
     names: Collection[str] | None = None,
     progress: Callable[[int], None] | None = None,
+    observed_at: datetime | None = None,
     workers: int | None = None,
 ) -> BatchSummary:
     """Score a file or a folder, and write the answers to a file and, where one is given, to a store.
@@ -129,6 +131,7 @@ def score_batch(
         modality: of the cases; None finds out.
         names: of the models that are asked; None asks all of this modality.
         progress: called after each part with the number of rows, recordings or images done.
+        observed_at: moment at which all cases were observed, with a time zone; None: it is not known.
         workers: threads that score parts of a table side by side; each holds a part. None: one per processor, at most 4.
 
     Raises:
@@ -161,9 +164,11 @@ def score_batch(
         "rows": chunk_rows or ROWS[modality],
         "version": __version__,
     }
+    if observed_at is not None:
+        settings["observed_at"] = observed_at.isoformat()
     batch = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
     opened = _opened(store)
-    runner = _Runner(models, modality, None if names is None else asked, alpha, explain, opened, batch)
+    runner = _Runner(models, modality, None if names is None else asked, alpha, explain, opened, batch, observed_at)
     if not isinstance(recipe, TableRecipe):
         # readers of recordings and their libraries are not made for threads
         workers = 1
@@ -214,8 +219,9 @@ class _Runner:
         explain: int,
         store: "Store | None",
         batch: str,
+        observed_at: datetime | None,
     ):
-        self._models, self._store, self._batch = models, store, batch
+        self._models, self._store, self._batch, self._observed_at = models, store, batch, observed_at
         self._options = {"modality": modality, "models": names, "alpha": alpha, "explain": explain}
         self._recipe = models.recipe(modality=modality)
         self._kept = KeptRecords(store, self._recipe)
@@ -243,6 +249,11 @@ class _Runner:
             finally:
                 for _, future in waiting:
                     future.cancel()
+
+    def _times(self, answers: Answers) -> dict[str, datetime] | None:
+        if self._observed_at is None:
+            return None
+        return dict.fromkeys(answers.read.cases["case_id"].astype(str), self._observed_at)
 
     def _check(self, part: Part) -> None:
         """Raise what is wrong with all cases, such as the name of a column, before each case is refused for it."""
@@ -282,7 +293,7 @@ class _Runner:
         given, refused = future.result()
         for answers in given:
             if self._store is not None:
-                self.n_stored += self._store.record(answers, batch=self._batch)
+                self.n_stored += self._store.record(answers, batch=self._batch, times=self._times(answers))
         if self._store is not None and len(part):
             self._kept.keep(part.take(0, len(part))[0])
         tables = [answers.table for answers in given]

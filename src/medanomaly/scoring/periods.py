@@ -78,19 +78,26 @@ def period_of(since: str, until: str, now: datetime | None = None) -> tuple[date
     if not since and not until:
         today = datetime.combine((now or datetime.now(UTC)).astimezone(UTC).date(), time(), UTC)
         return today - timedelta(days=1), today
-    ends = []
-    for name, text in (("since", since), ("until", until)):
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError as error:
-            raise ConfigurationError(
-                f"{name} is '{text}', which is no moment",
-                remedy="Give one such as 2026-11-01 or 2026-11-01T06:00.",
-            ) from error
-        ends.append(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC))
+    ends = [moment_of("since", since), moment_of("until", until)]
     if ends[1] <= ends[0]:
         raise ConfigurationError(f"the period ends at {until}, not after {since}", remedy="Turn them round.")
     return ends[0], ends[1]
+
+
+def moment_of(name: str, text: str) -> datetime:
+    """A moment in UTC from its text; without a time zone it is meant in UTC.
+
+    Raises:
+        ConfigurationError: it is none.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"{name} is '{text}', which is no moment",
+            remedy="Give one such as 2026-11-01 or 2026-11-01T06:00.",
+        ) from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 def period_name(since: datetime, until: datetime) -> str:
@@ -112,7 +119,10 @@ def measure_period(models: Models, store: "Store", params: MonitoringParams) -> 
         InputError: the raw cases cannot be read at all.
     """
     since, until = period_of(params.since, params.until)
-    found = store.predictions(since=since, until=until)
+    known_by = moment_of("known_by", params.known_by) if params.known_by else None
+    found = store.predictions(
+        since=since, until=until, observed=params.by == "observed", known_by=known_by
+    )
     read = _read(models, store, params) if params.source else {}
     out: dict[str, Any] = {
         "name": period_name(since, until),
@@ -315,7 +325,12 @@ class _Modality:
         """
         if known.probabilities is not None:
             return known.probabilities, CALIBRATION
-        earlier = self._store.predictions(model=model.bundle.bundle_hash, until=self._since)
+        earlier = self._store.predictions(
+            model=model.bundle.bundle_hash,
+            until=self._since,
+            observed=self._params.by == "observed",
+            known_by=moment_of("known_by", self._params.known_by) if self._params.known_by else None,
+        )
         earlier = earlier[earlier["score"].notna()].drop_duplicates("case_key", keep="last")
         # where flagged cases are followed up and others are not, labels say nothing of the others
         if labelled_by_choice(earlier["flagged"].eq(True), earlier["anomalous"].notna()):
@@ -502,12 +517,20 @@ def previous_period(folder: Path, before: str) -> dict[str, Any] | None:
         folder: of written periods.
         before: beginning of this one, as in its figures.
     """
-    begins, found = datetime.fromisoformat(before), []
-    for path in sorted(folder.glob("*.json")):
-        said = json.loads(path.read_text(encoding="utf-8"))
-        if "until" in said and datetime.fromisoformat(said["until"]) <= begins:
-            found.append(said)
+    begins = datetime.fromisoformat(before)
+    found = [said for said in _written_periods(folder) if datetime.fromisoformat(said["until"]) <= begins]
     return max(found, key=lambda said: said["until"], default=None)
+
+
+def later_periods(folder: Path, until: str) -> bool:
+    """Whether a written period ends after this moment, which is given as in its figures."""
+    ends = datetime.fromisoformat(until)
+    return any(datetime.fromisoformat(said["until"]) > ends for said in _written_periods(folder))
+
+
+def _written_periods(folder: Path) -> list[dict[str, Any]]:
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    return [said for said in found if "until" in said]
 
 
 def changed_warnings(

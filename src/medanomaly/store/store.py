@@ -308,20 +308,25 @@ class Store:
         return len(changed)
 
     def ground_truths(
-        self, subjects: Sequence[object] | pd.Series, cases: Sequence[object] | pd.Series
+        self,
+        subjects: Sequence[object] | pd.Series,
+        cases: Sequence[object] | pd.Series,
+        known_by: datetime | None = None,
     ) -> list[bool | None]:
         """What is known of cases: whether each is an anomaly; None where nobody has said.
 
         Args:
             subjects, cases: ids of the patient and of the case, one per case.
+            known_by: only what became known before; None: everything.
         """
         wanted = list(zip(self._of(rows.SUBJECT, subjects), self._of(rows.CASE, cases), strict=True))
         known = {}
         with self.engine.begin() as connection:
             for some in _parts(sorted({subject for subject, _ in wanted})):
-                for row in connection.execute(
-                    sa.select(ground_truth).where(ground_truth.c.subject_key.in_(some))
-                ).mappings():
+                asked = sa.select(ground_truth).where(ground_truth.c.subject_key.in_(some))
+                if known_by is not None:
+                    asked = asked.where(ground_truth.c.known_at < known_by)
+                for row in connection.execute(asked).mappings():
                     known[row["subject_key"], row["case_key"]] = bool(row["anomalous"])
         return [known.get(keys) for keys in wanted]
 
@@ -337,6 +342,8 @@ class Store:
         reviewed: bool | None = None,
         id_begins: str = "",
         until: datetime | None = None,
+        observed: bool = False,
+        known_by: datetime | None = None,
         limit: int | None = None,
     ) -> pd.DataFrame:
         """Predictions with their ground truth, where it is known, the oldest first.
@@ -350,6 +357,9 @@ class Store:
             reviewed: only cases of which the truth is known, or only the others.
             id_begins: only predictions whose ids begin so.
             until: only what was recorded before.
+            observed: ``since`` and ``until`` say when cases were observed, not when their predictions were recorded; a case
+                without a time is then in no period.
+            known_by: only ground truth that became known before; None: all.
             limit: at most so many rows, the oldest.
 
         Returns:
@@ -360,8 +370,10 @@ class Store:
             sa.and_(
                 prediction.c.subject_key == ground_truth.c.subject_key,
                 prediction.c.case_key == ground_truth.c.case_key,
+                *(() if known_by is None else (ground_truth.c.known_at < known_by,)),
             ),
         )
+        when = prediction.c.case_time if observed else prediction.c.recorded_at
         source = {
             column.name: column for table in (ground_truth, model_version, prediction) for column in table.c
         }
@@ -377,7 +389,7 @@ class Store:
                 sa.or_(model_version.c.model_name == model, model_version.c.model_hash == model)
             )
         if since is not None:
-            wanted = wanted.where(prediction.c.recorded_at >= since)
+            wanted = wanted.where(when >= since)
         if flagged is not None:
             wanted = wanted.where(prediction.c.flagged == flagged)
         if reviewed is not None:
@@ -386,7 +398,7 @@ class Store:
         if id_begins:
             wanted = wanted.where(prediction.c.prediction_id.startswith(id_begins, autoescape=True))
         if until is not None:
-            wanted = wanted.where(prediction.c.recorded_at < until)
+            wanted = wanted.where(when < until)
         wanted = wanted.order_by(prediction.c.recorded_at, prediction.c.event_seq, prediction.c.prediction_id)
         if limit is not None:
             wanted = wanted.limit(limit)
