@@ -1,8 +1,8 @@
 """Write the days of a hospital that docs/operations.md tells of: ``python docs/demo/month.py FOLDER``.
 
-Every day new patients come, and their labels are known three days later. The ten days before the first are there for the first
-training. From day 15 on another laboratory has the tests: its analysers give other values of creatinine, urea, sodium and
-albumin; and new thermometers read 0.5 °C higher.
+Every day new patients come, and their labels are known three days later. The ten days before the first are there for the
+first training. From day 15 on another laboratory has the tests: its analysers give other values of creatinine, urea, sodium
+and albumin; and new thermometers read 0.5 °C higher.
 """
 
 import argparse

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from kedro.pipeline import Pipeline
@@ -84,16 +84,13 @@ def build(environment: Environment, name: str) -> Pipeline:
 
     if name == "__default__":
         return sum((build(environment, stage) for stage in stages()), Pipeline([]))
-    if name == "evaluation":
-        return evaluation(environment)
-    if name == "tuning":
-        return tuning(environment)
-    if name == "scoring":
-        return scoring()
-    if name == "monitoring":
-        return monitoring()
-    if name in NIGHTLY:
-        return nightly(name)
+    # of no modality
+    if name in (whole := {"evaluation": evaluation, "tuning": tuning}):
+        return whole[name](environment)
+    if name in (
+        alone := {"scoring": scoring, "monitoring": monitoring} | {n: partial(nightly, n) for n in NIGHTLY}
+    ):
+        return alone[name]()
     if name not in (*stages(), *ON_REQUEST):
         raise KeyError(name)
     parts = []

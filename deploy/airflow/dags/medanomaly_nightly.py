@@ -1,8 +1,9 @@
-"""Every night: labels, answers, monitoring, and a new model where a training is due. docs/operations.md tells how to run it.
+"""Every night: labels, answers, monitoring, and a new model where a training is due.
 
-Airflow only says when; each task is a process of the project's own environment. ``MEDANOMALY_PROJECT`` names the folder of the
-checkout, ``MEDANOMALY_NIGHTLY`` that of cases, labels, models and pages. ``MEDANOMALY_BIN`` (programs of the project, by default
-those of its .venv) and ``MEDANOMALY_ENV`` (by default ``nightly``) can be set too. A task can be repeated: it changes nothing then.
+Airflow only says when; each task is a process of the project's own environment. ``MEDANOMALY_PROJECT`` names the folder of
+the checkout, ``MEDANOMALY_NIGHTLY`` that of cases, labels, models and pages. ``MEDANOMALY_BIN`` (programs of the project, by
+default those of its .venv) and ``MEDANOMALY_ENV`` (by default ``nightly``) can be set too. A task can be repeated: it then
+changes nothing. docs/operations.md says how to begin.
 """
 
 import os
@@ -17,7 +18,7 @@ TASKS = {
     "labels": '"$KEDRO" run --env "$ENVIRONMENT" --pipelines nightly_labels --params "nightly.day=$DAY"',
     "scoring": '"$KEDRO" run --env "$ENVIRONMENT" --pipelines nightly_scoring --params "nightly.day=$DAY"',
     "monitoring": '"$KEDRO" run --env "$ENVIRONMENT" --pipelines nightly_monitoring --params "nightly.day=$DAY"',
-    # the monitoring says whether a training is due: on schedule or on alarm. What the gate has judged is not trained again.
+    # the monitoring says whether a training is due, on schedule or on a warning; what was judged is not trained again
     "training_table": 'test -e "$FOLDER/retrain.json" -a ! -e "$FOLDER/gate.json" || exit 99; '
     '"$KEDRO" run --env "$ENVIRONMENT" --pipelines nightly_training_table --params "nightly.day=$DAY"',
     "training": '"$KEDRO" run --env "$ENVIRONMENT" --params "training=$FOLDER/training.csv,outputs=$FOLDER/outputs"',

@@ -168,7 +168,9 @@ def score_batch(
         settings["observed_at"] = observed_at.isoformat()
     batch = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
     opened = _opened(store)
-    runner = _Runner(models, modality, None if names is None else asked, alpha, explain, opened, batch, observed_at)
+    runner = _Runner(
+        models, modality, None if names is None else asked, alpha, explain, opened, batch, observed_at
+    )
     if not isinstance(recipe, TableRecipe):
         # readers of recordings and their libraries are not made for threads
         workers = 1

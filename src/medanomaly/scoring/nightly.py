@@ -265,7 +265,8 @@ def monitor(params: NightlyParams, monitoring: MonitoringParams, dataset: str) -
     warnings = [one for one in day["warnings"] if _kind(one) not in OF_LABELS]
     warnings += [one for one in window["warnings"] if _kind(one) in OF_LABELS]
     before = next((said for _, said in night.earlier(MONITORED)), None)
-    new, standing, gone = ([one["sentence"] for one in some] for some in changed_warnings({"warnings": warnings}, before))  # fmt: skip
+    changes = changed_warnings({"warnings": warnings}, before)
+    new, standing, gone = ([one["sentence"] for one in some] for some in changes)
     said = {
         "day": night.name,
         "warnings": warnings,
@@ -275,9 +276,7 @@ def monitor(params: NightlyParams, monitoring: MonitoringParams, dataset: str) -
         "retrain": _why_train(night, warnings),
     }
     if night.read(MONITORED) != said:
-        for sentence in new:
-            logger.warning("%s", sentence)
-        told, not_told = send_notices(monitoring, dataset, night.name, new, standing, gone)
+        _, not_told = send_notices(monitoring, dataset, night.name, new, standing, gone)
         for who in not_told:
             logger.warning("Not told: %s", who)
     if said["retrain"]:
@@ -308,10 +307,12 @@ def _why_train(night: Night, warnings: list[Mapping[str, str]]) -> str:
     trained = next((day for day, _ in night.earlier(RETRAIN)), None)
     first = min((day for day, _ in night.earlier(MONITORED)), default=night.day)
     days = (night.day - (trained or first)).days
-    if warnings and (trained is None or days >= night.params.retrain_on_alarm_every):
-        return f"alarm: {warnings[0]['sentence']}"
+    if warnings and (trained is None or days >= night.params.retrain_on_warning_every):
+        return f"warning: {warnings[0]['sentence']}"
     if days >= night.params.retrain_every:
-        return f"schedule: the last training was {days} days ago" if trained else f"schedule: night {days + 1}"
+        return (
+            f"schedule: the last training was {days} days ago" if trained else f"schedule: night {days + 1}"
+        )
     return ""
 
 
@@ -344,9 +345,7 @@ def gather_training(params: NightlyParams, case_id: str | None, patient_id: str 
     return {"day": night.name, "n": len(table), "n_abnormal": n_abnormal, "n_days": int(days.nunique())}
 
 
-def _labelled(
-    night: Night, case_id: str | None, patient_id: str | None
-) -> tuple[pd.DataFrame, np.ndarray]:
+def _labelled(night: Night, case_id: str | None, patient_id: str | None) -> tuple[pd.DataFrame, np.ndarray]:
     """Raw cases of the window whose labels are known by the end of the day, with ``label`` and ``day``; who is held out."""
     from medanomaly.store.store import Store
     from medanomaly.tabular.table.files import read_table
@@ -434,7 +433,8 @@ def judge_challenger(
         return night.write(GATE, said | {"why": [str(error)]})
     why = [one["sentence"] for one in found["criteria"] if found["passed"] or not one["passed"]]
     return night.write(
-        GATE, said | {"passed": found["passed"], "n": found["n"], "n_positive": found["n_positive"], "why": why}
+        GATE,
+        said | {"passed": found["passed"], "n": found["n"], "n_positive": found["n_positive"], "why": why},
     )
 
 

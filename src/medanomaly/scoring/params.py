@@ -76,7 +76,7 @@ class NightlyParams(Params):
         registry: folder of the versions of models; its champion answers.
         window: days whose labels a training, the gate and the measured performance look at, the day itself included.
         retrain_every: days after which models are trained again.
-        retrain_on_alarm_every: days after which they are trained again while a limit is crossed.
+        retrain_on_warning_every: days after which they are trained again while a limit is crossed.
         held_out: share of patients that no challenger learns from, so that the gate has cases that are new to it.
         gate: how much worse a challenger may be.
     """
@@ -89,6 +89,6 @@ class NightlyParams(Params):
     registry: str
     window: int = Field(14, ge=1)
     retrain_every: int = Field(28, ge=1)
-    retrain_on_alarm_every: int = Field(3, ge=1)
+    retrain_on_warning_every: int = Field(3, ge=1)
     held_out: float = Field(0.5, gt=0, lt=1)
     gate: GateParams = GateParams()

@@ -120,9 +120,7 @@ def measure_period(models: Models, store: "Store", params: MonitoringParams) -> 
     """
     since, until = period_of(params.since, params.until)
     known_by = moment_of("known_by", params.known_by) if params.known_by else None
-    found = store.predictions(
-        since=since, until=until, observed=params.by == "observed", known_by=known_by
-    )
+    found = store.predictions(since=since, until=until, observed=params.by == "observed", known_by=known_by)
     read = _read(models, store, params) if params.source else {}
     out: dict[str, Any] = {
         "name": period_name(since, until),

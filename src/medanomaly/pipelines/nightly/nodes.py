@@ -83,5 +83,7 @@ def promote_challenger(nightly: NightlyParams) -> dict[str, Any]:
     from medanomaly.scoring.nightly import promote_challenger
 
     found = promote_challenger(nightly)
-    logger.info("%s %s", "The new champion is" if found["promoted"] else "The champion stays", found["champion"])
+    logger.info(
+        "%s %s", "The new champion is" if found["promoted"] else "The champion stays", found["champion"]
+    )
     return found

@@ -43,7 +43,9 @@ def score(scoring: ScoringParams) -> dict[str, Any]:
             explain=scoring.explain,
             modality=scoring.modality,
             names=scoring.names,
-            observed_at=moment_of("scoring.observed_at", scoring.observed_at) if scoring.observed_at else None,
+            observed_at=moment_of("scoring.observed_at", scoring.observed_at)
+            if scoring.observed_at
+            else None,
             workers=scoring.workers,
             progress=lambda done: logger.info("%s done", f"{done:,}"),
         )
