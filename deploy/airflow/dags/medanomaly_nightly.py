@@ -7,7 +7,6 @@ changes nothing. docs/operations.md says how to begin.
 """
 
 import os
-from datetime import timedelta
 
 import pendulum
 from airflow.providers.standard.operators.bash import BashOperator
@@ -41,7 +40,6 @@ with DAG(
     catchup=False,
     # a day begins with the models and labels that the day before has left
     max_active_runs=1,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     doc_md=__doc__,
 ):
     chain(
