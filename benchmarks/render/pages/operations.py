@@ -73,8 +73,7 @@ PAGE = Page(
             "thirty_days",
             "A hospital of the embedded cohort: 100 new patients per day, labels after three days, other devices on day 15. "
             "The commands are those of the DAG of Airflow. AUROC is that of the version that answers, in those of the last "
-            "ten days whose labels are known; a version that is new has none yet. "
-            "![Thirty days](../images/thirty_days.svg)",
+            "ten days whose labels are known; a version that is new has none yet.",
             (
                 Listing("The month", ("month",)),
                 Grid(
@@ -92,6 +91,7 @@ PAGE = Page(
                     folded=True,
                 ),
             ),
+            image="thirty_days.svg",
         ),
     ),
 )

@@ -25,10 +25,10 @@ TASKS = {
     "promotion": '"$KEDRO" run --env "$ENVIRONMENT" --pipelines nightly_promotion --params "nightly.day=$DAY"',
 }
 
-project = os.environ.get("MEDANOMALY_PROJECT", ".")
+project = os.environ["MEDANOMALY_PROJECT"]
 variables = {
     "DAY": "{{ ds }}",
-    "FOLDER": os.environ.get("MEDANOMALY_NIGHTLY", "") + "/days/{{ ds }}",
+    "FOLDER": os.environ["MEDANOMALY_NIGHTLY"] + "/days/{{ ds }}",
     "ENVIRONMENT": os.environ.get("MEDANOMALY_ENV", "nightly"),
     "KEDRO": os.environ.get("MEDANOMALY_BIN", f"{project}/.venv/bin") + "/kedro",
 }
