@@ -3,6 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+AIRFLOW := deploy/airflow/.venv
 ENV ?=
 # what make serve serves, and its options, such as --port 8080
 MODELS ?= data/06_models/synthetic
@@ -10,7 +11,7 @@ SERVE_ARGS ?=
 RUN_ARGS := $(if $(ENV),--env $(ENV))
 export DO_NOT_TRACK = 1
 
-.PHONY: install demo run serve test test-all lint docs paper dist licences viz bench results clean
+.PHONY: install demo run serve test test-all lint docs paper dist licences viz bench results airflow clean
 
 install: $(STAMP)
 
@@ -78,7 +79,16 @@ bench: install
 results: install
 	$(BIN)/python -m benchmarks.render
 
+# the environment of deploy/airflow, apart from that of the project
+airflow: $(AIRFLOW)/.installed
+
+$(AIRFLOW)/.installed: deploy/airflow/requirements.txt deploy/airflow/constraints.txt
+	@command -v $(PYTHON) >/dev/null 2>&1 && py=$(PYTHON) || py=python3; test -x $(AIRFLOW)/bin/python || $$py -m venv $(AIRFLOW)
+	@$(AIRFLOW)/bin/python -m pip install --quiet --disable-pip-version-check -c deploy/airflow/constraints.txt \
+		-r deploy/airflow/requirements.txt
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build dist docs/_build .viz .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(AIRFLOW) build dist docs/_build .viz .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find data -type f ! -name .gitkeep ! -path 'data/01_raw/*' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,7 +20,7 @@ from medanomaly.core.bundle import make_bundle
 from medanomaly.core.errors import BundleError, ConfigurationError
 from medanomaly.core.models import kind, kinds
 from medanomaly.core.recipe import RECIPES
-from medanomaly.pipeline_registry import build
+from medanomaly.pipeline_registry import NIGHTLY, build
 from medanomaly.pipelines.environment import Model, current
 from medanomaly.pipelines.modalities import ALL, leading_models
 from medanomaly.scoring.model_answers import OpenModel, leading
@@ -257,6 +257,7 @@ def pipelines_of(of):
         "tuning",
         "scoring",
         "monitoring",
+        *NIGHTLY,
     )
     return (*stages, *(modality.stage for modality in ALL.values()))
 

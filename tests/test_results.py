@@ -118,6 +118,15 @@ def test_every_figure_has_its_table(name, section):
     assert [f.name for f in unplaced(section, read(section.benchmark))] == []
 
 
+def test_a_picture_is_shown_where_its_benchmark_was_measured_and_then_it_is_there():
+    drawn = [(name, section) for name, section in SECTIONS if section.image]
+    assert drawn
+    for name, section in drawn:
+        shown = f"(../images/{section.image})" in (DOCS / f"{name}.md").read_text()
+        assert shown == bool(measured(section.benchmark))
+        assert not shown or (ROOT / "docs" / "images" / section.image).is_file()
+
+
 def test_every_kind_of_label_is_found_in_the_results():
     """A benchmark that words its labels anew would otherwise move figures into another table."""
     for benchmark, patterns in LABELS.items():

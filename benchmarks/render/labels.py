@@ -314,6 +314,16 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("others", ".+ that are not accounted for"),
         ("answers", "answers .+"),
     ),
+    "thirty_days": (
+        ("day_cases", r"day (?P<day>\d+): cases"),
+        ("day_flagged", r"day (?P<day>\d+): share flagged"),
+        ("day_capital", r"day (?P<day>\d+): capital"),
+        ("day_limits", r"day (?P<day>\d+): limits crossed"),
+        ("day_notices", r"day (?P<day>\d+): notices"),
+        ("day_version", r"day (?P<day>\d+): version"),
+        ("day_auroc", r"day (?P<day>\d+): AUROC"),
+        ("month", ".+"),
+    ),
     "first_minutes": (
         ("processor", "(?P<run>.+), processor time"),
         ("wall", "(?P<run>.+), wall time"),

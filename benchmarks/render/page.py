@@ -29,12 +29,16 @@ SHORT = 8  # a table of targets with more rows is folded
 
 @dataclass(frozen=True)
 class Section:
-    """The tables of one benchmark, and what it compares on what. ``about`` claims nothing that a figure could refute."""
+    """The tables of one benchmark, and what it compares on what. ``about`` claims nothing that a figure could refute.
+
+    ``image`` is the name of a picture in ``docs/images`` that the benchmark draws.
+    """
 
     title: str
     benchmark: str
     about: str
     tables: tuple[Grid | Listing, ...] = ()
+    image: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,8 @@ def section_lines(section: Section, figures: list[Figure]) -> list[str]:
     lines = [f"## {section.title}", "", paragraph(section.about), ""]
     if not figures:
         return [*lines, f"Not measured yet: `make bench NAME={section.benchmark}` measures it.", ""]
+    if section.image:
+        lines += [f"![{section.title}](../images/{section.image})", ""]
     for table in section.tables:
         rendered = table.render(figures)
         if rendered:

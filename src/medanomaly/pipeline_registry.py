@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from kedro.pipeline import Pipeline
@@ -12,8 +12,12 @@ from medanomaly.pipelines.environment import Environment, current
 # the report gathers datasets of several namespaces, so their dotted names are meant
 warnings.filterwarnings("ignore", message="One or more dataset names contain '.' characters")
 
+# what happens every night, in order; the training is a run of the environment, between the table and the gate
+NIGHTLY = (
+    "nightly_labels", "nightly_scoring", "nightly_monitoring", "nightly_training_table", "nightly_gate", "nightly_promotion",
+)  # fmt: skip
 # run by name only
-ON_REQUEST = ("risk_models", "tuning", "scoring", "monitoring")
+ON_REQUEST = ("risk_models", "tuning", "scoring", "monitoring", *NIGHTLY)
 
 
 def stages() -> tuple[str, ...]:
@@ -74,19 +78,19 @@ def build(environment: Environment, name: str) -> Pipeline:
     from medanomaly.pipelines.modalities import ALL, cases_of, trained_classes
     from medanomaly.pipelines.models import gathered, model_pipeline, sealed_alarm, sealed_reference
     from medanomaly.pipelines.monitoring.pipeline import monitoring
+    from medanomaly.pipelines.nightly.pipeline import nightly
     from medanomaly.pipelines.scoring.pipeline import scoring
     from medanomaly.pipelines.tuning.pipeline import tuning
 
     if name == "__default__":
         return sum((build(environment, stage) for stage in stages()), Pipeline([]))
-    if name == "evaluation":
-        return evaluation(environment)
-    if name == "tuning":
-        return tuning(environment)
-    if name == "scoring":
-        return scoring()
-    if name == "monitoring":
-        return monitoring()
+    # of no modality
+    if name in (whole := {"evaluation": evaluation, "tuning": tuning}):
+        return whole[name](environment)
+    if name in (
+        alone := {"scoring": scoring, "monitoring": monitoring} | {n: partial(nightly, n) for n in NIGHTLY}
+    ):
+        return alone[name]()
     if name not in (*stages(), *ON_REQUEST):
         raise KeyError(name)
     parts = []

@@ -6,6 +6,8 @@ import pandas as pd
 from medanomaly.core.bundle import make_bundle, write_bundle
 from medanomaly.core.models import FitContext, ModelInput, kind
 from medanomaly.core.recipe import open_recipe
+from medanomaly.core.scores import score_table
+from medanomaly.monitoring.drift_reference import reference_of, seal_reference
 from medanomaly.monitoring.facts import with_facts
 from medanomaly.scoring.model_answers import OpenModel
 from medanomaly.scoring.models import Models
@@ -30,6 +32,42 @@ def visits(n, seed=0):
             "outcome": "well",
         }
     )
+
+
+def patients(n, seed, ill=0.15):
+    """Visits of n patients, some of whom are ill; a column says from which ward they come."""
+    rng = np.random.default_rng(seed)
+    table = visits(n, seed).assign(patient=[f"p{seed}-{i}" for i in range(n)])
+    sick = rng.random(n) < ill
+    table["potassium"] = rng.normal(4.2 + 0.9 * sick, 0.4).round(2).astype(str)
+    table["ward"] = rng.choice(["north", "south"], n)
+    return table.assign(outcome=np.where(sick, "ill", "well"))
+
+
+def trained_with_reference(folder, raw, names=("ecdf", "mahalanobis")):
+    """Recipe, models of raw visits of :func:`patients`, and the reference that a run seals; returns the folder."""
+    described = TableSpec.model_validate(
+        SPEC | {"columns": {"when": {"kind": "time"}, "potassium": {"kind": "number", "unit": "mmol/L"}},
+                "subgroups": {"ward": "ward"}}
+    )  # fmt: skip
+    clean = clean_table(raw, described)
+    split = np.array(["train", "calibration", "calibration"])[np.arange(len(clean.cases)) % 3]
+    cases = clean.cases.assign(split=pd.array(split, dtype="string"))
+    recipe = fit_features(clean.records, cases, described, learned=clean.learned)
+    write_bundle(folder / "tabular" / "recipe", recipe)
+    features = record_features(clean.records, cases, described, recipe)
+    about = {"units": feature_units(described, clean.summary["columns"])}
+    data = ModelInput(cases, features, about, record_facts(cases, features))
+    bundles, scores = {}, {}
+    for name in names:
+        of = kind(name)
+        context = FitContext(name, "tabular", stamp={"recipe": recipe.bundle_hash})
+        bundles[name] = with_facts(of.fit(data, of.params.model_validate({}), context)[0], data)
+        scores[name] = score_table(cases, of.open(bundles[name]).score(features), name, None)
+        write_bundle(folder / "tabular" / name, bundles[name])
+    reference = reference_of(cases, {"features": data}, scores, bundles)
+    write_bundle(folder / "tabular" / "reference", seal_reference(reference, "tabular", "visits"))
+    return folder
 
 
 def trained(folder, names=("ecdf", "mahalanobis"), **spec):

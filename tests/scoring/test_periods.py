@@ -5,14 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import sqlalchemy as sa
-from tests.scoring.small_models import SPEC, visits
+from tests.scoring.small_models import patients, trained_with_reference
 
-from medanomaly.core.bundle import write_bundle
 from medanomaly.core.errors import ConfigurationError
-from medanomaly.core.models import FitContext, ModelInput, kind
-from medanomaly.core.scores import score_table
-from medanomaly.monitoring.drift_reference import reference_of, seal_reference
-from medanomaly.monitoring.facts import with_facts
 from medanomaly.monitoring.params import MonitoringParams
 from medanomaly.reporting import monitoring as page
 from medanomaly.scoring.models import open_models
@@ -22,51 +17,15 @@ from medanomaly.scoring.period_metrics import METRICS, metrics_text
 from medanomaly.scoring.periods import measure_period, period_name, period_of
 from medanomaly.store.schema import prediction
 from medanomaly.store.store import Store
-from medanomaly.tabular.features.record_facts import record_facts
-from medanomaly.tabular.features.record_features import feature_units, fit_features, record_features
-from medanomaly.tabular.table.cleaning import clean_table
-from medanomaly.tabular.table.description import TableSpec
 
 KEY = b"a secret key of the tests"
 WEEKS = [datetime(2026, 11, 2, tzinfo=UTC) + timedelta(days=7 * i) for i in range(5)]
 
 
-def patients(n, seed, ill=0.15):
-    """Visits of n patients, some of whom are ill; a column says from which ward they come."""
-    rng = np.random.default_rng(seed)
-    table = visits(n, seed).assign(patient=[f"p{seed}-{i}" for i in range(n)])
-    sick = rng.random(n) < ill
-    table["potassium"] = rng.normal(4.2 + 0.9 * sick, 0.4).round(2).astype(str)
-    table["ward"] = rng.choice(["north", "south"], n)
-    return table.assign(outcome=np.where(sick, "ill", "well"))
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """Models, alarm-free, with the reference that a run seals beside them."""
-    folder = tmp_path_factory.mktemp("run")
-    described = TableSpec.model_validate(
-        SPEC | {"columns": {"when": {"kind": "time"}, "potassium": {"kind": "number", "unit": "mmol/L"}},
-                "subgroups": {"ward": "ward"}}
-    )  # fmt: skip
-    clean = clean_table(patients(1200, 0), described)
-    split = np.array(["train", "calibration", "calibration"])[np.arange(len(clean.cases)) % 3]
-    cases = clean.cases.assign(split=pd.array(split, dtype="string"))
-    recipe = fit_features(clean.records, cases, described, learned=clean.learned)
-    write_bundle(folder / "tabular" / "recipe", recipe)
-    features = record_features(clean.records, cases, described, recipe)
-    about = {"units": feature_units(described, clean.summary["columns"])}
-    data = ModelInput(cases, features, about, record_facts(cases, features))
-    bundles, scores = {}, {}
-    for name in ("ecdf", "mahalanobis"):
-        of = kind(name)
-        context = FitContext(name, "tabular", stamp={"recipe": recipe.bundle_hash})
-        bundles[name] = with_facts(of.fit(data, of.params.model_validate({}), context)[0], data)
-        scores[name] = score_table(cases, of.open(bundles[name]).score(features), name, None)
-        write_bundle(folder / "tabular" / name, bundles[name])
-    reference = reference_of(cases, {"features": data}, scores, bundles)
-    write_bundle(folder / "tabular" / "reference", seal_reference(reference, "tabular", "visits"))
-    return folder
+    return trained_with_reference(tmp_path_factory.mktemp("run"), patients(1200, 0))
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -319,3 +320,15 @@ def test_the_modality_of_a_large_file_is_found_by_its_header(models, tmp_path):
     assert recipe.takes(source)
     source.write_text("a,b\n1,2\n")
     assert not recipe.takes(source)
+
+
+def test_the_moment_of_a_batch_is_kept_and_is_part_of_its_name(models, source, tmp_path):
+    day = datetime(2026, 11, 3, tzinfo=UTC)
+    with Store.open(f"sqlite:///{tmp_path / 'p.db'}", key=KEY) as store:
+        batches = {
+            score_batch(models, source, tmp_path / "a.csv", store=store, observed_at=when).batch
+            for when in (None, day, day)
+        }
+        found = store.predictions()
+        assert len(batches) == 2
+        assert found["case_time"].isna().sum() == found["case_time"].eq(day).sum() == len(found) / 2

@@ -106,6 +106,22 @@ def test_ground_truth_arrives_late_and_only_newer_ones_replace_it(store):
 
 
 @both
+def test_a_day_is_that_of_its_cases_and_knows_the_labels_of_its_time(store):
+    given = answers(4)
+    days = {"visit 0": DAY - timedelta(days=1), "visit 1": DAY, "visit 2": DAY + timedelta(days=1)}
+    store.record(given, times=days)
+    ends = {"since": DAY, "until": DAY + timedelta(days=1)}
+    found = store.predictions(observed=True, **ends)
+    # one case, two models; what has no time is in no day
+    assert found["case_time"].tolist() == [DAY] * 2
+    assert store.predictions(**ends).empty
+    store.add_ground_truth("patient 0", "visit 1", True, known_at=DAY + timedelta(days=2))
+    for known_by, known in ((DAY + timedelta(days=2), False), (DAY + timedelta(days=3), True)):
+        assert store.predictions(observed=True, known_by=known_by, **ends)["anomalous"].notna().all() == known
+        assert store.ground_truths(["patient 0"], ["visit 1"], known_by=known_by) == [True if known else None]
+
+
+@both
 def test_predictions_are_chosen_by_case_batch_model_and_time(store):
     store.record(answers(), batch="first")
     moment = datetime.now(UTC)

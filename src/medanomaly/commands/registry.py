@@ -129,7 +129,7 @@ def roll_back(folder: Path) -> None:
 
 
 def _labels(path: Path) -> dict[str, bool]:
-    from medanomaly.commands.labels import read_labels
+    from medanomaly.scoring.labels import read_labels
 
     table = read_labels(path, ("case_id",))
     return dict(zip(table["case_id"].astype(str), table["label"].tolist(), strict=True))

@@ -1,5 +1,7 @@
 """What can be set of the monitoring."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from medanomaly.core.params import Params
@@ -54,6 +56,10 @@ class MonitoringParams(Params):
         models: folder of the trained models, or a registry, whose champion is taken.
         store: URL of the store of predictions.
         since, until: first moment of the period and first moment after it, such as 2026-11-01; empty: yesterday, in UTC.
+        by: what puts a prediction into the period: when it was ``recorded``, or when its case was ``observed``, as the batch
+            or the service said.
+        known_by: labels that became known from this moment on are not looked at, so that an old period keeps its page;
+            empty: all labels.
         source: raw cases of the period, a file or a folder: columns, subgroups and quality are compared as well. Empty: only
             what the store holds.
         modality: of the raw cases; None finds out.
@@ -68,6 +74,8 @@ class MonitoringParams(Params):
     store: str = ""
     since: str = ""
     until: str = ""
+    by: Literal["recorded", "observed"] = "recorded"
+    known_by: str = ""
     source: str = ""
     modality: str | None = None
     destination: str

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
+from datetime import datetime
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
@@ -52,6 +53,7 @@ def score_batch(
     modality: str | None = None,
     names: Collection[str] | None = None,
     progress: Callable[[int], None] | None = None,
+    observed_at: datetime | None = None,
     workers: int | None = None,
     reweight: bool = False,
     cluster: Workers | WorkersParams | None = None,
@@ -77,6 +79,7 @@ def score_batch(
         modality: of the cases; None finds out.
         names: of the models that are asked; None asks all of this modality.
         progress: called after each part with the number of rows, recordings or images done.
+        observed_at: moment at which all cases were observed, with a time zone; None: it is not known.
         workers: threads that score parts of a table side by side; each holds a part. None: one per processor, at most 4.
         reweight: weight the calibration cases so that they are taken as those of the whole batch are, as of
             :meth:`Models.score`. The source is read twice.
@@ -125,9 +128,12 @@ def score_batch(
     }
     settings |= {"reweight": True} if reweight else {}
     settings |= {} if cluster is None else {"divided": "partitions"}
+    settings |= {} if observed_at is None else {"observed_at": observed_at.isoformat()}
     batch = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:32]
     opened = _opened(store)
-    runner = _Runner(models, opened, modality, None if names is None else asked, alpha, explain, batch)
+    runner = _Runner(
+        models, opened, modality, None if names is None else asked, alpha, explain, batch, observed_at
+    )
     if not isinstance(recipe, TableRecipe):
         # readers of recordings and their libraries are not made for threads
         workers = 1
@@ -238,8 +244,9 @@ class _Runner:
         alpha: float | None,
         explain: int,
         batch: str = "",
+        observed_at: datetime | None = None,
     ):
-        self._models, self._store, self._batch = models, store, batch
+        self._models, self._store, self._batch, self._observed_at = models, store, batch, observed_at
         self.options = {"modality": modality, "names": names, "alpha": alpha, "explain": explain}
         self._options = {"modality": modality, "models": names, "alpha": alpha, "explain": explain}
         self._recipe = models.recipe(modality=modality)
@@ -282,6 +289,11 @@ class _Runner:
             finally:
                 for _, future in waiting:
                     future.cancel()
+
+    def _times(self, answers: Answers) -> dict[str, datetime] | None:
+        if self._observed_at is None:
+            return None
+        return dict.fromkeys(answers.read.cases["case_id"].astype(str), self._observed_at)
 
     @property
     def models_folder(self) -> Path | None:
@@ -351,7 +363,7 @@ class _Runner:
         """The answers as they are written. What a file has the store has too, so the store comes first."""
         for answers in given:
             if self._store is not None:
-                self.n_stored += self._store.record(answers, batch=self._batch)
+                self.n_stored += self._store.record(answers, batch=self._batch, times=self._times(answers))
         if self._store is not None and len(part):
             self._kept.keep(part.take(0, len(part))[0])
         tables = [answers.table for answers in given]

@@ -11,7 +11,13 @@ from medanomaly.monitoring.notices import send_notices
 from medanomaly.monitoring.params import MonitoringParams
 from medanomaly.scoring.models import open_models
 from medanomaly.scoring.period_metrics import metrics_text
-from medanomaly.scoring.periods import changed_warnings, measure_period, previous_period, write_whole
+from medanomaly.scoring.periods import (
+    changed_warnings,
+    later_periods,
+    measure_period,
+    previous_period,
+    write_whole,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +28,8 @@ def monitor_period(params: MonitoringParams, dataset: str) -> dict[str, Any]:
     """Monitor one period.
 
     The figures of the period before, if they lie in the same folder, are compared. A period that is measured again replaces
-    its files by the same ones, as long as nothing changed in the store.
+    its files by the same ones, as long as nothing changed in the store. The metrics for Prometheus are those of the last
+    period of the folder: an earlier one that is measured again leaves them.
 
     Args:
         params: which period, where its figures go, who is told.
@@ -54,7 +61,8 @@ def monitor_period(params: MonitoringParams, dataset: str) -> dict[str, Any]:
     run = {"dataset": dataset, "version": __version__, "parameters": params.limits.model_dump()}
     write_whole(page, period_page(period, previous, changes, run))
     write_whole(figures, json.dumps(period, indent=1, allow_nan=False) + "\n")
-    write_whole(folder / METRICS, metrics_text(period))
+    if not later_periods(folder, period["until"]):
+        write_whole(folder / METRICS, metrics_text(period))
     new, standing, gone = ([one["sentence"] for one in some] for some in changes)
     for sentence in new:
         logger.warning("%s", sentence)

@@ -21,6 +21,7 @@ from medanomaly.monitoring.performance_labels import alarm_rates, labelled_by_ch
 from medanomaly.monitoring.stream_shift import ALARM, FactsWatch
 from medanomaly.scoring.model_answers import OpenModel
 from medanomaly.scoring.models import Models
+from medanomaly.scoring.moments import moment_of
 
 if TYPE_CHECKING:
     from medanomaly.store.store import Store
@@ -195,7 +196,12 @@ class ModalityFigures:
         """
         if known.probabilities is not None:
             return known.probabilities, CALIBRATION
-        earlier = self._store.predictions(model=model.bundle.bundle_hash, until=self._since)
+        earlier = self._store.predictions(
+            model=model.bundle.bundle_hash,
+            until=self._since,
+            observed=self._params.by == "observed",
+            known_by=moment_of("known_by", self._params.known_by) if self._params.known_by else None,
+        )
         earlier = earlier[earlier["score"].notna()].drop_duplicates("case_key", keep="last")
         # where flagged cases are followed up and others are not, labels say nothing of the others
         if labelled_by_choice(earlier["flagged"].eq(True), earlier["anomalous"].notna()):

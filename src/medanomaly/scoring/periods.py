@@ -22,6 +22,7 @@ from medanomaly.monitoring.params import MonitoringParams
 from medanomaly.scoring.batch_sources import ROWS, parts
 from medanomaly.scoring.kept_records import KeptRecords
 from medanomaly.scoring.models import Models
+from medanomaly.scoring.moments import moment_of
 from medanomaly.scoring.period_figures import ModalityFigures, PeriodCases, PeriodWarning
 
 if TYPE_CHECKING:
@@ -40,16 +41,7 @@ def period_of(since: str, until: str, now: datetime | None = None) -> tuple[date
     if not since and not until:
         today = datetime.combine((now or datetime.now(UTC)).astimezone(UTC).date(), time(), UTC)
         return today - timedelta(days=1), today
-    ends = []
-    for name, text in (("since", since), ("until", until)):
-        try:
-            moment = datetime.fromisoformat(text)
-        except ValueError as error:
-            raise ConfigurationError(
-                f"{name} is '{text}', which is no moment",
-                remedy="Give one such as 2026-11-01 or 2026-11-01T06:00.",
-            ) from error
-        ends.append(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC))
+    ends = [moment_of("since", since), moment_of("until", until)]
     if ends[1] <= ends[0]:
         raise ConfigurationError(f"the period ends at {until}, not after {since}", remedy="Turn them round.")
     return ends[0], ends[1]
@@ -74,7 +66,8 @@ def measure_period(models: Models, store: "Store", params: MonitoringParams) -> 
         InputError: the raw cases cannot be read at all.
     """
     since, until = period_of(params.since, params.until)
-    found = store.predictions(since=since, until=until)
+    known_by = moment_of("known_by", params.known_by) if params.known_by else None
+    found = store.predictions(since=since, until=until, observed=params.by == "observed", known_by=known_by)
     read = _read(models, store, params) if params.source else {}
     out: dict[str, Any] = {
         "name": period_name(since, until),
@@ -160,12 +153,20 @@ def previous_period(folder: Path, before: str) -> dict[str, Any] | None:
         folder: of written periods.
         before: beginning of this one, as in its figures.
     """
-    begins, found = datetime.fromisoformat(before), []
-    for path in sorted(folder.glob("*.json")):
-        said = json.loads(path.read_text(encoding="utf-8"))
-        if "until" in said and datetime.fromisoformat(said["until"]) <= begins:
-            found.append(said)
+    begins = datetime.fromisoformat(before)
+    found = [said for said in _written_periods(folder) if datetime.fromisoformat(said["until"]) <= begins]
     return max(found, key=lambda said: said["until"], default=None)
+
+
+def later_periods(folder: Path, until: str) -> bool:
+    """Whether a written period ends after this moment, which is given as in its figures."""
+    ends = datetime.fromisoformat(until)
+    return any(datetime.fromisoformat(said["until"]) > ends for said in _written_periods(folder))
+
+
+def _written_periods(folder: Path) -> list[dict[str, Any]]:
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    return [said for said in found if "until" in said]
 
 
 def changed_warnings(

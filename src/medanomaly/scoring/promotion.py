@@ -20,13 +20,13 @@ import pandas as pd
 
 from medanomaly.core.cases import subgroup_columns
 from medanomaly.core.errors import ConfigurationError, InputError
-from medanomaly.core.params import Params
 from medanomaly.evaluation.comparison import difference_interval
 from medanomaly.evaluation.resampling.bootstrap import ResampledCases, bootstrap
 from medanomaly.evaluation.resampling.ranking import auroc
 from medanomaly.scoring.answers import Answers
 from medanomaly.scoring.model_answers import leading
 from medanomaly.scoring.models import Models, open_models
+from medanomaly.scoring.params import GateParams
 from medanomaly.scoring.periods import write_whole
 from medanomaly.scoring.registry import Registry
 
@@ -34,32 +34,6 @@ if TYPE_CHECKING:
     from medanomaly.store.store import Store
 
 CHAMPION, CHALLENGER = 0, 1
-
-
-class GateParams(Params):
-    """How much worse a challenger may be.
-
-    Attributes:
-        auroc: lowest lower bound of the difference of AUROC.
-        ece: largest increase of the expected calibration error.
-        subgroup: largest loss of AUROC in a subgroup.
-        min_group_size: cases from which a subgroup is looked at.
-        min_class_size: anomalous and normal cases from which it is.
-        refused: largest increase of the share of refused cases.
-        confidence: that the true difference of AUROC is not below the lower bound; the bound is one-sided.
-        n_resamples: bootstrap resamples.
-        seed: of the resamples.
-    """
-
-    auroc: float = -0.005
-    ece: float = 0.01
-    subgroup: float = 0.02
-    min_group_size: int = 50
-    min_class_size: int = 10
-    refused: float = 0.01
-    confidence: float = 0.95
-    n_resamples: int = 2000
-    seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,8 @@ class StoredPredictions:
         reviewed: bool | None = None,
         id_begins: str = "",
         until: datetime | None = None,
+        observed: bool = False,
+        known_by: datetime | None = None,
         limit: int | None = None,
     ) -> pd.DataFrame:
         """Predictions with their ground truth, where it is known, the oldest first.
@@ -53,6 +55,9 @@ class StoredPredictions:
             reviewed: only cases of which the truth is known, or only the others.
             id_begins: only predictions whose ids begin so.
             until: only what was recorded before.
+            observed: ``since`` and ``until`` say when cases were observed, not when their predictions were recorded; a case
+                without a time is then in no period.
+            known_by: only ground truth that became known before; None: all.
             limit: at most so many rows, the oldest.
 
         Returns:
@@ -63,8 +68,10 @@ class StoredPredictions:
             sa.and_(
                 prediction.c.subject_key == ground_truth.c.subject_key,
                 prediction.c.case_key == ground_truth.c.case_key,
+                *(() if known_by is None else (ground_truth.c.known_at < known_by,)),
             ),
         )
+        when = prediction.c.case_time if observed else prediction.c.recorded_at
         source = {
             column.name: column for table in (ground_truth, model_version, prediction) for column in table.c
         }
@@ -80,7 +87,7 @@ class StoredPredictions:
                 sa.or_(model_version.c.model_name == model, model_version.c.model_hash == model)
             )
         if since is not None:
-            wanted = wanted.where(prediction.c.recorded_at >= since)
+            wanted = wanted.where(when >= since)
         if flagged is not None:
             wanted = wanted.where(prediction.c.flagged == flagged)
         if reviewed is not None:
@@ -89,7 +96,7 @@ class StoredPredictions:
         if id_begins:
             wanted = wanted.where(prediction.c.prediction_id.startswith(id_begins, autoescape=True))
         if until is not None:
-            wanted = wanted.where(prediction.c.recorded_at < until)
+            wanted = wanted.where(when < until)
         wanted = wanted.order_by(prediction.c.recorded_at, prediction.c.event_seq, prediction.c.prediction_id)
         if limit is not None:
             wanted = wanted.limit(limit)

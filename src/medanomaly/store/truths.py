@@ -145,19 +145,24 @@ class Truths(StoredPredictions):
         return len(changed)
 
     def ground_truths(
-        self, subjects: Sequence[object] | pd.Series, cases: Sequence[object] | pd.Series
+        self,
+        subjects: Sequence[object] | pd.Series,
+        cases: Sequence[object] | pd.Series,
+        known_by: datetime | None = None,
     ) -> list[bool | None]:
         """What is known of cases: whether each is an anomaly; None where nobody has said.
 
         Args:
             subjects, cases: ids of the patient and of the case, one per case.
+            known_by: only what became known before; None: everything.
         """
         wanted = list(zip(self._of(rows.SUBJECT, subjects), self._of(rows.CASE, cases), strict=True))
         known = {}
         with self.engine.begin() as connection:
             for some in parts_of(sorted({subject for subject, _ in wanted})):
-                for row in connection.execute(
-                    sa.select(ground_truth).where(ground_truth.c.subject_key.in_(some))
-                ).mappings():
+                asked = sa.select(ground_truth).where(ground_truth.c.subject_key.in_(some))
+                if known_by is not None:
+                    asked = asked.where(ground_truth.c.known_at < known_by)
+                for row in connection.execute(asked).mappings():
                     known[row["subject_key"], row["case_key"]] = bool(row["anomalous"])
         return [known.get(keys) for keys in wanted]

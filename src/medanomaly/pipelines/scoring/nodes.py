@@ -22,6 +22,7 @@ def score(scoring: ScoringParams) -> dict[str, Any]:
     """
     from medanomaly.scoring.batches import score_batch
     from medanomaly.scoring.models import open_models
+    from medanomaly.scoring.periods import moment_of
 
     if not scoring.source:
         raise ConfigurationError(
@@ -42,6 +43,9 @@ def score(scoring: ScoringParams) -> dict[str, Any]:
             explain=scoring.explain,
             modality=scoring.modality,
             names=scoring.names,
+            observed_at=moment_of("scoring.observed_at", scoring.observed_at)
+            if scoring.observed_at
+            else None,
             workers=scoring.workers,
             reweight=scoring.reweight,
             cluster=scoring.cluster,
