@@ -22,7 +22,7 @@ def score(scoring: ScoringParams) -> dict[str, Any]:
     """
     from medanomaly.scoring.batches import score_batch
     from medanomaly.scoring.models import open_models
-    from medanomaly.scoring.periods import moment_of
+    from medanomaly.scoring.moments import moment_of
 
     if not scoring.source:
         raise ConfigurationError(
