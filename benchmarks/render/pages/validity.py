@@ -50,8 +50,7 @@ PAGE = Page(
                     "Most of the capital bets on means of facts, the rest on cases beyond every calibration case. The bets "
                     "were chosen on other tables and on ECGs of other patients. Tried there and left out: a direction that "
                     "is learned from the stream itself, because the luck of the calibration set in so many directions costs "
-                    "more than it wins; and bets on the distance in all directions instead of each direction. Delays of "
-                    "images are those of means alone.",
+                    "more than it wins; and bets on the distance in all directions instead of each direction.",
                 ),
                 Listing("Mending without labels", ("mending",)),
                 Grid(
