@@ -124,6 +124,8 @@ def test_parameters_of_kedro_commands_exist(page):
             if keys[0] in given:
                 continue
             for key in keys:
+                if block is None:
+                    break  # a block that is left out by default
                 if not isinstance(block, dict) or key not in block:
                     wrong.append(f"{line}: {pair}")
                     break
