@@ -26,8 +26,8 @@ from medanomaly.core.errors import ConfigurationError
 logger = logging.getLogger(__name__)
 
 RECORD, LOCK = ".made.json", ".lock"
-# what changes no output, and where the folder lies
-_IGNORED = ("params:tracking",)
+# what changes no output, and where the folder lies; what a night writes has its day in its name
+_IGNORED = ("params:tracking", "params:nightly")
 _IGNORED_KEYS = {"params:run": ("checkpoints",)}
 # more files of a raw folder are not looked at
 MOST_FILES = 20_000
