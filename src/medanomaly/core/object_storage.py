@@ -1,5 +1,6 @@
 """A folder and its copy in object storage (S3 and whatever else fsspec reaches): only what changed goes over."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Collection, Iterator
@@ -208,8 +209,6 @@ def fetched_folder(url: str, cache: str | Path) -> Path:
         DataNotFoundError: there is nothing.
         ConfigurationError: it cannot be reached.
     """
-    import hashlib
-
     folder = Path(cache) / hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
     storage = ObjectStorage(folder, url)
     there = storage._there()

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import io
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -65,8 +66,6 @@ class Deidentifier:
             InputError: it is no DICOM file, it is a directory of files, or a value that was taken out stands in an attribute
                 that stays.
         """
-        import io
-
         try:
             found = dcmread(io.BytesIO(content))
             # everything is parsed here, so that nothing fails half way
