@@ -21,6 +21,8 @@ KNOWN = {
     "cookiecutter": "BSD-3-Clause",
     # a package of names only: it installs NVIDIA's libraries, which torch uses where there is such a GPU
     "cuda-toolkit": "LicenseRef-NVIDIA-Proprietary",
+    # the one file under the GPL, an Emacs mode, is not in the wheel
+    "docutils": "BSD-2-Clause AND LicenseRef-Public-Domain",
     "skops": "MIT",
     "text-unidecode": "Artistic-1.0-Perl OR GPL-2.0-or-later",
 }

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from medanomaly.commands.cli import cli
 from medanomaly.commands.serve import command as serve
 from medanomaly.scoring.period_metrics import METRICS as PERIOD_METRICS
 from medanomaly.service.keys import add_key
@@ -229,7 +230,9 @@ def test_the_image_runs_as_nobody_and_checks_itself():
     assert "/health/ready" in health[2]
     entry, command = json.loads(found["ENTRYPOINT"]), json.loads(found["CMD"])
     assert entry[:2] == ["medanomaly", "serve"]
-    options = serve.make_context("serve", [*entry[2:], *command]).params
+    options = serve.make_context(
+        "serve", [*entry[2:], *command], parent=cli.make_context("medanomaly", [])
+    ).params
     assert options["host"] == "0.0.0.0"
     assert options["keys"] is not None
 

@@ -10,13 +10,14 @@ import wfdb
 from click.testing import CliRunner
 from kedro.io import DatasetError
 
+from medanomaly.commands.cli import cli
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.datasets.ecg5000 import ECG5000Dataset
 from medanomaly.datasets.recordings import BIDMCDataset, MITBIHDataset, SVDBDataset
 from medanomaly.datasets.signal_folder import SignalFolderDataset
 from medanomaly.datasets.synthetic_signals import SyntheticSignalsDataset
 from medanomaly.datasets.ucr import UCRDataset
-from medanomaly.fetch import command, fetch
+from medanomaly.fetch import fetch
 from medanomaly.signals.beats.aami import DS1, DS2, PACED
 from medanomaly.signals.readers.edf import write_edf
 from medanomaly.signals.readers.npz import write_npz
@@ -213,7 +214,7 @@ def test_fetch_without_a_network_says_what_to_do_by_hand(tmp_path, monkeypatch):
     with pytest.raises(DataNotFoundError, match=r"no route.*Get \*.hea.*by hand.*ODC-BY 1.0"):
         fetch("mitbih", tmp_path)
     assert list(tmp_path.iterdir()) == []
-    result = CliRunner().invoke(command, ["mitbih", "--raw", str(tmp_path)])
+    result = CliRunner().invoke(cli, ["fetch", "mitbih", "--raw", str(tmp_path)])
     assert result.exit_code == 1
     assert "licence: ODC-BY 1.0" in result.output
     with pytest.raises(DataNotFoundError, match="cannot be downloaded by this command"):

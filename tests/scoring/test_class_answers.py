@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from tests.service.conftest import client_of
 from tests.tabular.classes.small_class_models import RECORD, STRANGE, visits, written
 
-from medanomaly.commands import explain, score
+from medanomaly.commands.cli import cli
 from medanomaly.scoring.batches import score_batch
 from medanomaly.scoring.models import open_models
 
@@ -134,10 +134,8 @@ def test_a_batch_writes_the_classes_that_single_calls_give(models, tmp_path):
     assert "class" not in pd.read_csv(tmp_path / "plain.csv")
 
 
-def call(command, *words):
-    done = CliRunner().invoke(
-        command, [str(word) for word in words], terminal_width=200, env={"COLUMNS": "220"}
-    )
+def call(*words):
+    done = CliRunner().invoke(cli, [str(word) for word in words], terminal_width=200, env={"COLUMNS": "220"})
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -145,16 +143,16 @@ def call(command, *words):
 def test_the_command_shows_classes_and_says_which_records_get_none(folder, tmp_path):
     path = tmp_path / "new.csv"
     pd.DataFrame([RECORD, STRANGE]).to_csv(path, index=False)
-    shown = call(score.command, path, "--models", folder)
+    shown = call("score", path, "--models", folder)
     assert f"by {TREES}" in shown
     assert "low potassium" in shown
     assert f"{TREES} names no class of 1 of 2 records, which look like no known record." in shown
     assert "is the share of known records that look at least as unusual" in shown
     pd.DataFrame([RECORD]).to_csv(path, index=False)
-    shown = call(score.command, path, "--models", folder)
+    shown = call("score", path, "--models", folder)
     assert "names no class" not in shown
     # of a model of classes alone nothing is said of alarms
-    shown = call(score.command, path, "--models", folder / "tabular_classes" / "trees")
+    shown = call("score", path, "--models", folder / "tabular_classes" / "trees")
     assert "low potassium" in shown
     assert "flags" not in shown
     assert "Whether p-values hold" not in shown
@@ -163,13 +161,13 @@ def test_the_command_shows_classes_and_says_which_records_get_none(folder, tmp_p
 def test_explaining_a_record_says_its_class_and_why(folder, tmp_path):
     path = tmp_path / "new.csv"
     pd.DataFrame([RECORD, STRANGE]).to_csv(path, index=False)
-    shown = call(explain.command, path, "--case", "1", "--models", folder)
+    shown = call("explain", path, "--case", "1", "--models", folder)
     assert f"{TREES}: low potassium, probability" in shown
     assert "potassium is 2.3 mmol/L, " in shown
     assert "to its log-odds" in shown
-    shown = call(explain.command, path, "--case", "2", "--models", folder)
+    shown = call("explain", path, "--case", "2", "--models", folder)
     assert f"{TREES}: no class is named: the record looks like no known one" in shown
-    shown = call(explain.command, path, "--models", folder / "tabular_classes" / "trees")
+    shown = call("explain", path, "--models", folder / "tabular_classes" / "trees")
     assert "Record " in shown
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from tests.scoring.small_models import sealed_with_illness, visits, without_training
 from tests.signals.sample_recordings import recording
 
-from medanomaly.commands.score import command
+from medanomaly.commands.cli import cli
 from medanomaly.evaluation.reweighting import Weighting, patient_folds
 from medanomaly.imaging.recipe import image_recipe
 from medanomaly.imaging.sources.image_cases import ImageParams
@@ -88,7 +88,7 @@ def test_the_command_says_what_was_done_to_p_values(folder, tmp_path):
         table.to_csv(path, index=False)
 
     def said(path, *options):
-        done = CliRunner().invoke(command, [str(path), "--models", str(folder), "--top", "1", *options])
+        done = CliRunner().invoke(cli, ["score", str(path), "--models", str(folder), "--top", "1", *options])
         assert done.exit_code == 0, done.output
         return " ".join(done.output.split())
 
@@ -107,7 +107,7 @@ def test_the_command_says_what_was_done_to_p_values(folder, tmp_path):
     same = visits(300, 3).drop(columns="outcome")
     same.to_csv(new, index=False)
     assert "P-values would hold without weights (" in said(new, "--reweight")
-    answer = CliRunner().invoke(command, [str(new), "--models", str(folder), "--reweight", "--json"])
+    answer = CliRunner().invoke(cli, ["score", str(new), "--models", str(folder), "--reweight", "--json"])
     assert json.loads(answer.stdout)["weighted"]["tabular.ecdf"]["withheld"] == ""
 
 
