@@ -18,7 +18,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
 ]
-exclude_patterns = ["_build", "jupyter_execute", "demo"]
+exclude_patterns = ["_build", "jupyter_execute", "demo", "gallery"]
 html_theme = "pydata_sphinx_theme"
 html_title = "medanomaly"
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "use_edit_page_button": False}
