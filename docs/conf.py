@@ -61,7 +61,7 @@ def _gallery(source):
     made.mkdir(exist_ok=True)
     parts = [
         "# Gallery",
-        "Its script draws each figure while the site is built, from data that come with the package.",
+        "A script draws each figure while the site is built, from data that come with the package.",
     ]
     for path in sorted((source / "gallery").glob("*.py")):
         script = path.read_text("utf-8")
