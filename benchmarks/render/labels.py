@@ -35,6 +35,7 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
     "ecdf_speed": (("other", ".+"),),
     "fusion": (
+        ("learned", "learned fusion, .+"),
         ("luck", "realised rate, .+, single calibration sets outside .+"),
         ("rate", "realised rate, .+, (lowest|highest) of .+"),
         ("beats", "realised rate per patient with many beats, .+"),

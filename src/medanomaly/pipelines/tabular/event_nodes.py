@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.tabular.prepare_nodes import DataProcessingParams
 from medanomaly.pipelines.tabular.section_nodes import describe_records
@@ -32,6 +32,13 @@ def make_event_table(
     made = event_table(read_events(raw, spec), spec)
     for note in made.notes:
         logger.info("%s", note)
+    if made.table.empty:
+        why = [f"{reason} ({n:,})" for reason, n in made.refused["reason"].value_counts().items()]
+        raise InputError(
+            f"no case has a value: {'; '.join([*why, *made.notes])}",
+            source=run.table,
+            remedy="docs/hospital_formats.md says how the recipe names codes, and the unit of values that come without one.",
+        )
     counts = {
         "sources": made.counts,
         "refused": made.refused["reason"].value_counts().to_dict(),
