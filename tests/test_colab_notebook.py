@@ -1,6 +1,7 @@
 """The notebook without the package: it follows the modules, and without project and network gives the pipeline's figures."""
 
 import json
+import re
 import subprocess
 import sys
 import sysconfig
@@ -207,7 +208,7 @@ def test_it_runs_without_project_and_network_and_gives_the_figures_of_the_pipeli
         assert numbers
         # scores of torch here, of the ONNX model there
         pd.testing.assert_frame_equal(
-            ours[numbers].astype(float),
+            ours[numbers].astype(float).set_axis(theirs.index),
             theirs[numbers].astype(float),
             rtol=1e-5,
             atol=1e-6,
@@ -218,3 +219,76 @@ def test_it_runs_without_project_and_network_and_gives_the_figures_of_the_pipeli
     printed, again = run(kernel, tmp_path)
     assert printed.count("of an earlier run") == 3
     pd.testing.assert_frame_equal(again["scores"], tables["scores"])
+
+
+@pytest.fixture
+def steps(made, monkeypatch, tmp_path):
+    """Runs the cells behind the modules in this process, in an empty folder, with short trainings; returns their names."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    monkeypatch.chdir(tmp_path)
+
+    def execute(**replaced):
+        cells = code_cells()
+        first = next(i for i, cell in enumerate(cells) if "SEED =" in cell)
+        names = {"Path": Path}
+        for cell in cells[first:]:
+            text = re.sub(r'"max_epochs": \d+', '"max_epochs": 2', cell)
+            text = re.sub(r'"warm_up_epochs": \d+', '"warm_up_epochs": 1', text)
+            for old, new in replaced.items():
+                text = text.replace(SHORTER[old], new)
+            exec(compile(text, "a cell", "exec"), names)
+        return names
+
+    return execute
+
+
+SHORTER = {"drive": "/content/drive", "size": "InputContract(size=64", "resamples": "n_resamples=2000"}
+
+
+@pytest.fixture
+def images(made):
+    """Writes phantoms into a folder as people keep images: a folder per class; one file is no image."""
+    import numpy as np
+    from PIL import Image
+
+    from medanomaly.datasets.chest_phantoms import phantom_source
+    from medanomaly.synthetic.chest import ChestParams
+
+    def write(folder):
+        source = phantom_source(90, ChestParams(height=48, lesion_share=0.3))
+        for row in source.manifest.itertuples():
+            place = folder / ("pneumonia" if row.label else "normal")
+            place.mkdir(parents=True, exist_ok=True)
+            pixels = np.round(255 * source.reader.images[row.path]).astype(np.uint8)
+            Image.fromarray(pixels).save(place / f"{row.case_id}.png")
+        (folder / "normal" / "broken.png").write_bytes(b"no image")
+
+    return write
+
+
+def test_images_of_a_folder_are_taken_and_what_is_no_image_is_set_aside(steps, images, tmp_path, capsys):
+    images(tmp_path / "unet_vs_reversed_ae" / "images")
+    names = steps(size="InputContract(size=32", resamples="n_resamples=200")
+    assert "90 of 91 images are used." in capsys.readouterr().out
+    assert names["quarantine"]["reason"].tolist() == ["no PNG, JPEG, BMP, TIFF or DICOM file"]
+    auroc = names["whole"].query("metric == 'auroc'").set_index("model")["value"]
+    assert set(auroc.index) == {"unet", "denoising_unet", "reversed_autoencoder"}
+    assert auroc.between(0, 1).all()
+    assert (tmp_path / "unet_vs_reversed_ae" / "checkpoints" / "unet" / "member_0" / "last.ckpt").is_file()
+
+
+def test_on_colab_the_drive_is_mounted_and_keeps_images_and_results(steps, images, tmp_path, monkeypatch):
+    import types
+
+    mounted = []
+    colab = types.ModuleType("google.colab")
+    colab.drive = types.SimpleNamespace(mount=mounted.append)
+    monkeypatch.setitem(sys.modules, "google.colab", colab)
+    drive = tmp_path / "drive"
+    images(drive / "MyDrive" / "unet_vs_reversed_ae" / "images")
+    steps(drive=str(drive), size="InputContract(size=32", resamples="n_resamples=200")
+    assert mounted == [str(drive)]
+    kept = {path.name for path in (drive / "MyDrive" / "unet_vs_reversed_ae").iterdir()}
+    assert kept == {"images", "checkpoints", "scores.csv", "metrics.csv", "comparisons.csv", "error_maps.png"}
