@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
@@ -27,6 +27,13 @@ if "NUMBA_CACHE_DIR" not in os.environ and not any(
     os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="medanomaly-")
     atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
+if TYPE_CHECKING:
+    from medanomaly.scoring.detect import beats as beats
+    from medanomaly.scoring.detect import detect as detect
+    from medanomaly.scoring.models import open_models
+
+    open = open_models
+
 # what people call; imported when it is asked for, so that importing the package costs nothing
 _PUBLIC = {
     "open": ("medanomaly.scoring.models", "open_models"),
@@ -35,11 +42,14 @@ _PUBLIC = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'medanomaly' has no attribute '{name}'")
-    module, function = _PUBLIC[name]
-    return getattr(importlib.import_module(module), function)
+# hidden from type checkers, which would believe that every name exists
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _PUBLIC:
+            raise AttributeError(f"module 'medanomaly' has no attribute '{name}'")
+        module, function = _PUBLIC[name]
+        return getattr(importlib.import_module(module), function)
 
 
 def __dir__() -> list[str]:

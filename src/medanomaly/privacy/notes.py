@@ -326,7 +326,7 @@ def clean_note(text: str, names: Collection[str] = ()) -> tuple[str, list[Span]]
     return "".join([*parts, text[done:]]), spans
 
 
-def _part(found: re.Match) -> tuple[int, int]:
+def _part(found: re.Match[str]) -> tuple[int, int]:
     return found.span("it") if "it" in found.re.groupindex else found.span()
 
 
