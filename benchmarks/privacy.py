@@ -2,7 +2,8 @@
 
 The corpora are generated, because no real one may be kept here. The rules for notes were mended after a first look at what
 they missed in these sentences (two forms of addresses and telephone numbers). So the figures say how well the rules do on
-what they were written for; they say nothing about the notes of a hospital. Sections: ``python -m benchmarks.privacy notes``; ``pixels --minutes 20`` stops after 20 minutes.
+what they were written for; they say nothing about the notes of a hospital. Films take long:
+``python -m benchmarks.privacy pixels --minutes 20`` measures one section and begins no film after 20 minutes.
 """
 
 import argparse
@@ -147,8 +148,10 @@ def marked_film(number: int) -> Marked:
 
 
 def _measured_film(number: int) -> tuple[str, int, int, bool, float]:
-    """What became of a film with text (covered, missed, refused), pixels changed outside, texts left, and whether a clean one
-    is flagged."""
+    """What became of a film with text: covered, missed or refused.
+
+    Then pixels changed outside boxes, texts left, whether a film without text is flagged, and the contrast.
+    """
     read, marked = text_reader(), marked_film(number)
     flagged = bool(cover_text(film(1000 + number, size=FILM_SIZE), read).boxes)
     try:

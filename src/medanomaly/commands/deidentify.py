@@ -52,7 +52,7 @@ ACTIONS = {
 @click.option(
     "--generalise",
     is_flag=True,
-    help="With --least-group: first make ages, years, ZIP codes and rare categories coarser, so that fewer rows are left out.",
+    help="With --least-group: first make ages, years, ZIP codes and rare categories coarser: fewer rows are left out.",
 )
 @click.option(
     "--quasi",

@@ -190,6 +190,25 @@ def deidentify_table(
     )
 
 
+def quasi_identifiers(table: pd.DataFrame) -> tuple[str, ...]:
+    """Columns that outsiders may know of a person: ages, dates, ZIP codes, and categories, whatever their levels.
+
+    Args:
+        table: cells as text or numbers.
+    """
+    roles = column_roles(table)
+    return tuple(
+        name
+        for name, role in roles.items()
+        if role in ("date", "age", "zip")
+        or (
+            role in ("keep", "remove")
+            and not _is_number(table[name])
+            and table[name].nunique() <= MOST_LEVELS
+        )
+    )
+
+
 def _guessed(name: str, values: pd.Series) -> str:
     found = next((role for role, pattern in _BY_NAME if re.search(pattern, name, re.IGNORECASE)), None)
     if found is not None:
