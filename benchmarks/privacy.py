@@ -1,4 +1,4 @@
-"""What deidentification finds and what it leaves: DICOM attributes, text in pixels, notes.
+"""What deidentification finds and leaves (DICOM attributes, text in pixels, notes, tables), and what models give away.
 
 The corpora are generated, because no real one may be kept here. The rules for notes were mended after a first look at what
 they missed in these sentences (two forms of addresses and telephone numbers). So the figures say how well the rules do on
@@ -20,20 +20,31 @@ if not __package__:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 from pydicom import dcmread
 from scipy.stats import binomtest
 from tests.privacy.dicom_corpus import KEPT, as_bytes, corpus_file, film
 
+from benchmarks.blocks import described_models
 from benchmarks.record import Result, write
+from benchmarks.tabular_oneclass import figures, fit_and_score, paired_interval, strict_split
 from medanomaly.core.errors import InputError
+from medanomaly.detectors.kinds.denoising_autoencoder import AutoencoderDetector
+from medanomaly.detectors.kinds.nearest_neighbours import NearestNeighbours
+from medanomaly.detectors.training import DetectorParams, detector_for
+from medanomaly.evaluation.membership import REMARKABLE
+from medanomaly.evaluation.resampling.delong import auroc_variance
 from medanomaly.privacy.burned_in import cover_text, text_reader
 from medanomaly.privacy.dicom import Deidentifier
 from medanomaly.privacy.notes import find_identifiers
 from medanomaly.privacy.profile import profile
+from medanomaly.privacy.tables import deidentify_table
+from medanomaly.reporting.model_card import render_card
 
 COMMAND = "make bench NAME=privacy"
 KEY = b"a secret of this benchmark"
+PASSES = 15
 FILMS = 300  # with text, and as many without
 WRITTEN = {"PatientID", "PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence",
            "LongitudinalTemporalInformationModified"}  # fmt: skip
@@ -339,13 +350,16 @@ def notes() -> list[Result]:
     """200 notes: an identifier counts as found if all of its letters and digits are taken out."""
     rng = np.random.default_rng(7)
     hit, of = {"name": 0, "structured": 0}, {"name": 0, "structured": 0}
-    right = taken = size = 0
-    took, left = 0.0, []
-    for _ in range(200):
-        text, marks = a_note(rng)
+    right = taken = 0
+    left = []
+    corpus = [a_note(rng) for _ in range(200)]
+    size = sum(len(text.encode()) for text, _ in corpus)
+    passes = []
+    for _ in range(PASSES):
         began = time.process_time()
-        spans = find_identifiers(text)
-        took, size = took + time.process_time() - began, size + len(text.encode())
+        found = [find_identifiers(text) for text, _ in corpus]
+        passes.append(time.process_time() - began)
+    for (text, marks), spans in zip(corpus, found, strict=True):
         gone = np.zeros(len(text), bool)
         for span in spans:
             gone[span.start : span.end] = True
@@ -361,7 +375,7 @@ def notes() -> list[Result]:
         right += sum(bool(told[span.start : span.end].any()) for span in spans)
     print(f"left in notes: {left}")
     data = "200 generated notes, English and German sentences"
-    ms = took * 1000 / (size / 1024)
+    ms = min(passes) * 1000 / (size / 1024)
     return [
         share(
             "Notes: structured identifiers taken out whole",
@@ -387,11 +401,222 @@ def notes() -> list[Result]:
             right / taken >= 0.85,
             data,
         ),
-        Result(name="Notes: time per KB", value=ms, unit="ms", target="<= 1 ms", reached=ms <= 1, data=data),
+        Result(
+            name="Notes: processor time per KB",
+            value=ms,
+            unit="ms",
+            target="<= 1 ms",
+            reached=ms <= 1,
+            data=f"{data}; best of {PASSES} passes, median {np.median(passes) * 1000 / (size / 1024):.2f} ms",
+        ),
     ]
 
 
-SECTIONS = {"attributes": attributes, "notes": notes, "pixels": pixels}
+def groups() -> list[Result]:
+    """A generated table made 5-anonymous: by leaving rows out alone, and by coarser values first."""
+    rng = np.random.default_rng(0)
+    n = 20_000
+    table = pd.DataFrame(
+        {
+            "age": np.clip(rng.normal(60, 18, n), 18, 104).astype(int),
+            "zip": rng.choice([f"{z:05d}" for z in rng.integers(10_000, 99_999, 40)], n),
+            "sex": rng.choice(["F", "M"], n),
+            "admitted_at": rng.choice([f"{y}-05-06" for y in range(2015, 2026)], n),
+            "creatinine": rng.normal(80, 9, n),
+        }
+    )
+    data = f"generated table of {n:,} rows: age, ZIP of 40 places, sex, year of admission"
+    alone = deidentify_table(table, KEY, least_group=5)
+    began = time.process_time()
+    found = deidentify_table(table, KEY, least_group=5, generalise=True)
+    took = time.process_time() - began
+    return [
+        Result(
+            name="Tables: smallest group",
+            value=found.smallest_group,
+            unit="rows",
+            target=">= 5",
+            reached=found.smallest_group >= 5,
+            data=data,
+        ),
+        share(
+            "Tables: rows left out, values made coarser first",
+            found.suppressed,
+            n,
+            "<= 0.01",
+            found.suppressed <= 0.01 * n,
+            data,
+        ),
+        share("Tables: rows left out, values as they are", alone.suppressed, n, None, None, data),
+        Result(name="Tables: processor time", value=took, unit="s", data=data),
+    ]
+
+
+# sets of ADBench with enough normal rows to tell something
+MEMBERSHIP_SETS = ("2_annthyroid", "4_breastw", "6_cardio", "7_Cardiotocography", "29_Pima")
+PRIVATE_SETS = ("2_annthyroid", "6_cardio", "7_Cardiotocography", "23_mammography")
+PRIVATE_SEEDS, EPSILON = 3, 8.0
+
+
+def adbench(names: tuple[str, ...]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    folder = Path(os.environ.get("MEDANOMALY_DATA", "data/01_raw")) / "adbench"
+    if missing := [name for name in names if not (folder / f"{name}.npz").is_file()]:
+        sys.exit(f"{missing[0]} is not in {folder}; set MEDANOMALY_DATA")
+    sets = {}
+    for name in names:
+        with np.load(folder / f"{name}.npz") as file:
+            sets[name] = file["X"].astype(np.float32), file["y"].astype(int).ravel()
+    return sets
+
+
+def attacked() -> dict[str, dict]:
+    """Models whose scores are attacked: those of a run on a table, and the options that keep rows in."""
+    models = described_models("tabular")
+    neighbours = models["nearest_neighbours"]
+    for least in (5, 10):
+        models[f"nearest neighbours, prototypes of {least} patients"] = neighbours | {
+            "options": neighbours["options"] | {"prototypes": least}
+        }
+    models["local_outlier_factor"] = {"kind": "local_outlier_factor"}
+    models["one_class_svm"] = {"kind": "one_class_svm"}
+    models["denoising_autoencoder"] = {"kind": "denoising_autoencoder"}
+    return models
+
+
+def members() -> list[Result]:
+    """Normal rows of training against normal rows that were held out, by the score alone, per model."""
+    sets, results = adbench(MEMBERSHIP_SETS), []
+    data = f"ADBench: {', '.join(MEMBERSHIP_SETS)}; half of the normal rows to train, equal rows in one half"
+    for name, block in attacked().items():
+        values, variances, kept = [], [], 0
+        for X, y in sets.values():
+            train, test = strict_split(X, y, 0)
+            held_out = test[y[test] == 0]
+            detector = detector_for(DetectorParams.model_validate(block), 0)
+            score = fit_and_score(detector, X[train], X[np.r_[train, held_out]])
+            value, variance = auroc_variance(-score, np.arange(len(score)) < len(train))
+            values.append(value)
+            variances.append(variance)
+            kept += getattr(detector, "about_training_rows", dict)().get("rows_kept", 0)
+        mean, half = float(np.mean(values)), 1.96 * float(np.sqrt(np.sum(variances))) / len(sets)
+        about = {"name": name, "kind": block["kind"], "rows_kept": kept}
+        figures_of = {
+            "auroc": mean,
+            "ci_low": mean - half,
+            "ci_high": mean + half,
+            "n_members": 1,
+            "n_others": 1,
+        }
+        said = "may tell who was in training" in render_card(about | {"membership": figures_of})
+        results.append(
+            Result(
+                name=f"Membership: {name.replace('_', ' ')}{', holds rows' if kept else ''}",
+                value=mean,
+                unit="AUROC",
+                ci_low=mean - half,
+                ci_high=mean + half,
+                target="<= 0.55 or said on the card",
+                reached=mean + half <= REMARKABLE or said,
+                data=data,
+            )
+        )
+    return results
+
+
+def prototypes() -> list[Result]:
+    """What it costs that no row is in the bundle of the nearest neighbours."""
+    names, seeds = MEMBERSHIP_SETS, 5
+    sets, results = adbench(names), []
+    table = {least: np.empty((len(names), seeds)) for least in (None, 5, 10)}
+    for i, (X, y) in enumerate(sets.values()):
+        for seed in range(seeds):
+            train, test = strict_split(X, y, seed)
+            for least, values in table.items():
+                score = fit_and_score(NearestNeighbours(prototypes=least), X[train], X[test])
+                values[i, seed] = figures(y[test], score)[0] / 100
+    data = f"ADBench: {', '.join(names)}; {seeds} seeds"
+    for least in (5, 10):
+        difference = table[least] - table[None]
+        low, high = paired_interval(difference)
+        results.append(
+            Result(
+                name=f"Prototypes: AUROC of nearest neighbours, prototypes of {least} patients minus rows",
+                value=float(difference.mean()),
+                unit="",
+                ci_low=low,
+                ci_high=high,
+                peer="rows",
+                peer_value=float(table[None].mean()),
+                target=">= -0.03",
+                reached=float(difference.mean()) >= -0.03,
+                data=data,
+            )
+        )
+    return results
+
+
+def private_training() -> list[Result]:
+    """What differential privacy of epsilon 8 costs the autoencoder of tables."""
+    sets, results = adbench(PRIVATE_SETS), []
+    plain, private = (np.empty((len(sets), PRIVATE_SEEDS)) for _ in range(2))
+    spent = 0.0
+    for i, (X, y) in enumerate(sets.values()):
+        for seed in range(PRIVATE_SEEDS):
+            train, test = strict_split(X, y, seed)
+            for values, epsilon in ((plain, None), (private, EPSILON)):
+                detector = AutoencoderDetector(random_state=seed, epsilon=epsilon)
+                values[i, seed] = figures(y[test], fit_and_score(detector, X[train], X[test]))[0] / 100
+                spent = max(spent, detector.privacy_.get("epsilon", 0.0))
+    about = f"{PRIVATE_SEEDS} seeds, delta 1e-5"
+    difference = private - plain
+    low, high = paired_interval(difference)
+    results.append(
+        Result(
+            name="Differential privacy: AUROC at epsilon 8 minus without, denoising autoencoder",
+            value=float(difference.mean()),
+            unit="",
+            ci_low=low,
+            ci_high=high,
+            peer="without",
+            peer_value=float(plain.mean()),
+            target=">= -0.03",
+            reached=float(difference.mean()) >= -0.03,
+            data=f"ADBench: {', '.join(PRIVATE_SETS)}; {about}",
+        )
+    )
+    for name, of_set, without in zip(PRIVATE_SETS, difference, plain, strict=True):
+        results.append(
+            Result(
+                name=f"Differential privacy: AUROC at epsilon 8 minus without, {name}",
+                value=float(of_set.mean()),
+                unit="",
+                peer="without",
+                peer_value=float(without.mean()),
+                data=about,
+            )
+        )
+    results.append(
+        Result(
+            name="Differential privacy: largest epsilon that was spent",
+            value=spent,
+            unit="",
+            target="<= 8",
+            reached=spent <= EPSILON,
+            data=about,
+        )
+    )
+    return results
+
+
+SECTIONS = {
+    "attributes": attributes,
+    "notes": notes,
+    "groups": groups,
+    "members": members,
+    "prototypes": prototypes,
+    "private_training": private_training,
+    "pixels": pixels,
+}
 
 
 def main() -> None:

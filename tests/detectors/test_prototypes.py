@@ -110,11 +110,9 @@ KEEP = {
 
 @pytest.mark.parametrize("name", sorted(set(detector_names()) - {"isolation_forest"}))
 def test_whoever_keeps_rows_says_how_many(name):
-    options = (
-        {"max_epochs": 1} if "autoencoder" in name else {"n_estimators": 5} if "ensemble" in name else {}
-    )
-    detector = detector_class(name)(**options)
-    about = detector.fit(continuous(60, 3)).about_training_rows()
+    # so few rows that no network is trained
+    detector = detector_class(name)(**({"n_estimators": 5} if "ensemble" in name else {}))
+    about = detector.fit(continuous(20, 3)).about_training_rows()
     assert (about.get("rows_kept", 0) > 0) == (name in KEEP)
     if name != "one_class_svm" and name in KEEP:
-        assert about == {"rows_kept": 60}
+        assert about == {"rows_kept": 20}

@@ -5,6 +5,7 @@ value of one row, or without it, the weights would hardly be less likely. A pati
 """
 
 import secrets
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -36,7 +37,7 @@ def private_weights(
 
     No epoch is chosen by held-out rows: that choice would cost privacy, which nobody counts. The noise and which rows make a
     batch come from the system's random numbers, never from the seed: who knows the noise can take it off again. So two
-    trainings give two models.
+    trainings give two models. They are torch's random numbers, begun with 63 bits of the system, and not those of a cipher.
 
     Args:
         build: builds the network.
@@ -68,7 +69,10 @@ def private_weights(
     secret = torch.Generator().manual_seed(secrets.randbits(63))
     data = TensorDataset(torch.from_numpy(rows.astype(np.float32)))
     batch_size = int(np.clip(len(rows) // 8, 32, 512))
-    with seeded(seed):
+    with seeded(seed), warnings.catch_warnings():
+        # of the random numbers, see above; of orders that the accountant does not try; of hooks of opacus itself
+        for said in ("Secure RNG turned off", "Optimal order is the", "Full backward hook is firing"):
+            warnings.filterwarnings("ignore", message=said)
         network = build()
         engine = PrivacyEngine(accountant=ACCOUNTANT)
         private, optimizer, loader = engine.make_private_with_epsilon(
