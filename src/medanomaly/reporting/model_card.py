@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 
 from medanomaly.evaluation.known_metrics import METRICS, metric_of
+from medanomaly.evaluation.membership import remarkable
 from medanomaly.reporting.figures.explanations import usual_range
 from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.scored_cases import TEST
@@ -26,8 +27,8 @@ def render_card(manifest: Mapping[str, Any], metrics: pd.DataFrame | None = None
     Args:
         manifest: the bundle's manifest. ``name`` is needed; ``dataset``, ``modality``, ``kind``, ``options``,
             ``population``, ``version``, ``created``, ``seed``, ``libraries``, ``training_data``, ``input_contract``,
-            ``thresholds``, ``p_value_floor``, ``calibration``, ``risk_threshold`` and ``outline_threshold`` are described
-            where they are there.
+            ``thresholds``, ``p_value_floor``, ``calibration``, ``risk_threshold``, ``outline_threshold``, ``rows_kept``,
+            ``prototypes``, ``differential_privacy`` and ``membership`` are described where they are there.
         metrics: metrics table; this model's test rows are shown. None where it has not been judged yet.
 
     Returns:
@@ -45,6 +46,7 @@ def render_card(manifest: Mapping[str, Any], metrics: pd.DataFrame | None = None
         _threshold(manifest),
         _risk_threshold(manifest),
         _metrics(rows),
+        _gives_away(manifest),
         _limits(manifest),
         _provenance(manifest),
     ]
@@ -269,6 +271,49 @@ def _metrics(rows: pd.DataFrame | None) -> str:
         lines.append("| " + " | ".join(_plain(cell) for cell in cells) + " |")
     return "## Metrics\n\nOn the test cases, which neither fitting nor threshold has seen.\n\n" + "\n".join(
         lines
+    )
+
+
+def _gives_away(manifest: Mapping[str, Any]) -> str:
+    lines = []
+    if kept := manifest.get("rows_kept") or manifest.get("known", {}).get("rows_kept"):
+        instead = (
+            " The option `prototypes` leaves them out."
+            if manifest.get("kind") == "nearest_neighbours"
+            else ""
+        )
+        lines.append(
+            f"It holds {kept:,} of its training rows, without ids. Whoever has the bundle can read them: it is patients' "
+            f"data.{instead}"
+        )
+    if prototypes := manifest.get("prototypes"):
+        lines.append(
+            f"It holds {prototypes['n']:,} means of training rows, each of at least {prototypes['patients_each']} patients, "
+            "and no row."
+        )
+    if promised := manifest.get("differential_privacy"):
+        lines.append(
+            f"Its weights were trained with differential privacy of a row: epsilon {promised['epsilon']:.3g} at delta "
+            f"{promised['delta']:.1g}, counted by {_plain(promised['accountant'])}. Means, spreads and calibration scores "
+            "are not covered."
+        )
+    lines.append(_membership(manifest.get("membership")))
+    return "## What it gives away\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def _membership(measured: Mapping[str, float] | None) -> str:
+    if measured is None:
+        return "Whether its scores tell who was in training was not measured when this card was written."
+    between = interval("auroc", measured["ci_low"], measured["ci_high"])
+    figure = f"AUROC {written('auroc', measured['auroc'])}" + (f" ({between})" if between else "")
+    known = (
+        "Its scores may tell who was in training"
+        if remarkable(measured["auroc"], measured["ci_high"])
+        else "Its scores hardly tell who was in training"
+    )
+    return (
+        f"{known}: {figure} of {measured['n_members']:,} normal cases of training against {measured['n_others']:,} others, "
+        "where 0.5 is a guess."
     )
 
 
