@@ -118,8 +118,8 @@ class ConditionalGAN(TableGenerator):
 
     def __init__(
         self,
-        training_steps: int = 500,
-        batch_size: int = 128,
+        training_steps: int = 300,
+        batch_size: int = 256,
         hidden: int = 128,
         learning_rate: float = 1e-3,
         seed: int = 0,

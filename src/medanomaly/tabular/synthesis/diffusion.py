@@ -93,8 +93,8 @@ class Diffusion(TableGenerator):
 
     def __init__(
         self,
-        training_steps: int = 500,
-        batch_size: int = 128,
+        training_steps: int = 300,
+        batch_size: int = 256,
         n_steps: int = 50,
         hidden: int = 128,
         learning_rate: float = 4e-3,
