@@ -71,6 +71,18 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("pixels", "Pixels: (?P<what>[^(]+?)(?: \\(.+\\))?"),
         ("notes", "Notes: (?P<what>[^(]+?)(?: \\(.+\\))?"),
     ),
+    "rare_data": (
+        ("few_gain", "few cases, .+ minus .+"),
+        ("few", "few cases, .+"),
+        ("speed", ".+: learn from 10,000 rows of 20 columns and draw as many"),
+        ("best", "all sets, adversarial forest: .+"),
+        ("difference", r"(?P<set>[\w ]+), (?P<way>.+) minus nothing: AUPRC"),
+        ("rows", r"(?P<set>[\w ]+), rows of (?P<way>.+): (?P<measure>.+)"),
+        ("auprc", r"(?P<set>\w+), (?P<way>.+): AUPRC"),
+        ("corrected", r"(?P<set>\w+), (?P<way>.+): ECE, corrected"),
+        ("ece", r"(?P<set>\w+), (?P<way>.+): ECE"),
+        ("balanced", r"(?P<set>\w+), (?P<way>.+): balanced accuracy"),
+    ),
     "serving_fuzz": (("other", ".+"),),
     "serving_soak": (("other", ".+"),),
     "tabular_oneclass": (

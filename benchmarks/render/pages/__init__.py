@@ -9,6 +9,7 @@ from benchmarks.render.pages import (
     operations,
     patients,
     privacy,
+    rare_data,
     serving,
     signals,
     spine,
@@ -29,4 +30,5 @@ PAGES: tuple[Page, ...] = (
     operations.PAGE,
     privacy.PAGE,
     interchange.PAGE,
+    rare_data.PAGE,
 )
