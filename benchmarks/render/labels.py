@@ -70,6 +70,13 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("pixels", "Pixels: (?P<what>[^(]+?)(?: \\(.+\\))?"),
         ("notes", "Notes: (?P<what>[^(]+?)(?: \\(.+\\))?"),
     ),
+    "detection": (
+        ("found", "detector: (?P<what>.+)"),
+        ("map", "map: (?P<what>.+)"),
+        ("gain", "gain over the map: (?P<what>.+)"),
+        ("held", "threshold for (?P<rate>.+) false boxes: (?P<what>.+)"),
+        ("cost", "cost: (?P<what>.+)"),
+    ),
     "serving_fuzz": (("other", ".+"),),
     "serving_soak": (("other", ".+"),),
     "tabular_oneclass": (

@@ -86,10 +86,10 @@ class ImageModule(pl.LightningModule, ABC):
         return self.adamw(self.parameters())
 
     def rise_and_fall(self, steps: int):
-        """AdamW, whose learning rate rises and then falls (Smith & Topin 2019) if there are ten known steps or more."""
+        """AdamW, whose learning rate rises and then falls (Smith & Topin 2019) if there are five known steps or more."""
         optimizer = self.adamw(self.parameters())
         # the schedule cannot rise within a single step
-        if steps < 10:
+        if steps < 5:
             return optimizer
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer, self.learning_rate, total_steps=steps + 1, pct_start=0.2

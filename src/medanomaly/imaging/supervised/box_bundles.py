@@ -12,11 +12,12 @@ from medanomaly.core.calibrated_bundle import CALIBRATION, training_fingerprint
 from medanomaly.core.conformal import p_values
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.core.manifest import require_kind
+from medanomaly.core.models import EXPLANATION_COLUMNS, ModelInput
 from medanomaly.core.onnx_session import open_session
 from medanomaly.evaluation.images.false_boxes import false_box_threshold, fewest_normals
 from medanomaly.imaging.boxes.decode import boxes_of_heat
 from medanomaly.imaging.boxes.of_maps import boxes_of_masks
-from medanomaly.imaging.boxes.table import CORNERS, BoxTable, on_images, on_prepared
+from medanomaly.imaging.boxes.table import CORNERS, BoxTable, on_images, on_originals, on_prepared
 from medanomaly.imaging.networks.box_detector.params import STRIDE
 from medanomaly.imaging.sources.contract import InputContract
 from medanomaly.imaging.sources.image_array import ImageArray
@@ -237,8 +238,13 @@ class BoxScorer:
         self.labels = tuple(bundle.manifest["spec"]["labels"])
         threshold = bundle.manifest["box_threshold"]["score"]
         self.threshold = math.inf if threshold is None else float(threshold)
-        self._calibration = bundle.array(CALIBRATION)
+        self.calibration = bundle.array(CALIBRATION)
         self._session = open_session(bundle.files["model.onnx"])
+
+    def score(self, images: np.ndarray | ImageArray) -> np.ndarray:
+        """(n,) float64 score of the strongest box of each of (n, size, size) images, 0 without any."""
+        strongest = self.boxes(images).groupby("image")["score"].max()
+        return strongest.reindex(np.arange(len(images)), fill_value=0.0).to_numpy(dtype=np.float64)
 
     def boxes(self, images: np.ndarray | ImageArray) -> pd.DataFrame:
         """Boxes of images.
@@ -256,6 +262,39 @@ class BoxScorer:
         score = found["score"].to_numpy()
         return found.assign(
             label=np.array(self.labels, dtype=object)[found["label"].to_numpy(dtype=np.int64)],
-            p_value=p_values(score, self._calibration),
+            p_value=p_values(score, self.calibration),
             drawn=score >= self.threshold,
         )
+
+
+def box_reasons(scorer: BoxScorer, data: ModelInput, chosen: np.ndarray) -> pd.DataFrame:
+    """The boxes of images as the reasons of their scores, in px of the original images where their sizes are known.
+
+    Args:
+        scorer: the detector.
+        data: images, and ``width`` and ``height`` of their originals.
+        chosen: positions of the images.
+
+    Returns:
+        Rows of :data:`medanomaly.core.models.EXPLANATION_COLUMNS`; the strongest box of an image first.
+    """
+    found = scorer.boxes(np.asarray(data.inputs[chosen]))
+    if "width" in data.about:
+        sizes = pd.DataFrame({side: np.asarray(data.about[side])[chosen] for side in ("width", "height")})
+        found = on_originals(found, sizes, scorer.contract)
+    case = data.cases["case_id"].to_numpy()[chosen]
+    rows = [
+        (
+            case[box.image],
+            scorer.bundle.manifest.name,
+            f"{box.label}, x {box.x0:.0f} to {box.x1:.0f}, y {box.y0:.0f} to {box.y1:.0f} px",
+            f"p = {box.p_value:.3g}" + (", drawn" if box.drawn else ""),
+            "",
+            np.nan,
+            np.nan,
+            box.score,
+            False,
+        )
+        for box in found.itertuples()
+    ]
+    return pd.DataFrame(rows, columns=list(EXPLANATION_COLUMNS))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from pydantic import create_model
 
 from medanomaly.core.bundle import Bundle
@@ -88,12 +89,12 @@ class ImageSegmenterKind(ModelKind):
 
 
 class BoxDetectorKind(ModelKind):
-    """Boxes about what the boxes of train images are about; it gives no score of an image."""
+    """Boxes about what the boxes of train images are about; the score of an image is that of its strongest box."""
 
     name = "box_detector"
     reads = "images"
     params = create_model("box_detector_params", __base__=BoxModelParams, kind=(str, name))
-    by_epochs = True
+    explains = by_epochs = True
 
     def fit(self, data: ModelInput, params: BoxModelParams, context: FitContext) -> tuple[Bundle, Mapping]:
         """Train on the images of train that are known; ``data.about`` has their ``boxes`` and ``states``."""
@@ -118,6 +119,12 @@ class BoxDetectorKind(ModelKind):
         from medanomaly.imaging.supervised.box_bundles import BoxScorer
 
         return BoxScorer(bundle)
+
+    def explain(self, scorer: Any, data: ModelInput, chosen: np.ndarray, left: Mapping) -> pd.DataFrame:
+        """The boxes of the images."""
+        from medanomaly.imaging.supervised.box_bundles import box_reasons
+
+        return box_reasons(scorer, data, chosen)
 
 
 def kinds() -> dict[str, Callable[[], ModelKind]]:

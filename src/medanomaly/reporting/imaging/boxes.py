@@ -109,7 +109,7 @@ def boxes_section(summary: Mapping[str, Any], figures: Sequence[Figure]) -> Sect
     """
     states = summary["states"]
     text = (
-        f"{counted(summary['n_boxes'], 'box')} on {counted(states.get('boxes', 0), 'image')}, "
+        f"{summary['n_boxes']:,} boxes on {counted(states.get('boxes', 0), 'image')}, "
         f"{'about the regions of masks' if summary['from_masks'] else 'from the file of boxes'}. "
         f"{counted(states.get('normal', 0), 'image')} without any lesion."
     )

@@ -4,7 +4,12 @@ import torch
 from torch import Tensor
 
 from medanomaly.imaging.networks.blocks import check_size
-from medanomaly.imaging.networks.box_detector.loss import geometry_loss, heat_loss, targets
+from medanomaly.imaging.networks.box_detector.loss import (
+    geometry_loss,
+    heat_loss,
+    quality_loss,
+    targets,
+)
 from medanomaly.imaging.networks.box_detector.network import CentrePointNetwork
 from medanomaly.imaging.networks.box_detector.params import BoxDetectorParams
 from medanomaly.imaging.networks.image_module import ImageModule
@@ -36,13 +41,12 @@ class BoxDetectorModule(ImageModule):
         return augment_with_boxes(*batch, self.params.augmentation, generator)
 
     def loss(self, batch: tuple[Tensor, ...], generator: torch.Generator) -> Tensor:
-        """Focal loss of the heat map and mean absolute error of the geometry."""
+        """Both losses of the heat map, and the mean absolute error of the geometry."""
         images, boxes = batch
         logits, geometry = self.network(self.contrast(images))
         wanted = targets(boxes, *logits.shape[1:])
-        return heat_loss(logits, wanted.heat, wanted.n_boxes) + self.params.size_weight * geometry_loss(
-            geometry, wanted.geometry, wanted.weight
-        )
+        of_heat = sum(loss(logits, wanted.heat, wanted.n_boxes) for loss in (heat_loss, quality_loss))
+        return of_heat + self.params.size_weight * geometry_loss(geometry, wanted.geometry, wanted.weight)
 
     def configure_optimizers(self):
         """AdamW, with a schedule if the number of steps is known."""

@@ -1,4 +1,9 @@
-"""Targets of the heat map and of the geometry, and the loss (Zhou et al. 2019, "Objects as Points")."""
+"""Targets of the heat map and of the geometry, and the loss (Zhou et al. 2019, "Objects as Points").
+
+The focal loss has one positive cell per box, and a network that sees few boxes stays for long where it gives every cell the
+same probability. A second term asks the cells around a centre for their heat (quality focal loss, Li et al. 2020,
+equation 3).
+"""
 
 from typing import NamedTuple
 
@@ -82,6 +87,12 @@ def heat_loss(logits: Tensor, heat: Tensor, n_boxes: Tensor) -> Tensor:
     found = (1 - on).square() * log_on * centre
     empty = on.square() * log_off * (1 - heat).pow(4) * ~centre
     return -(found + empty).sum() / n_boxes.clamp(min=1)
+
+
+def quality_loss(logits: Tensor, heat: Tensor, n_boxes: Tensor) -> Tensor:
+    """Cross-entropy with the heat of each cell, times the squared distance from it."""
+    entropy = functional.binary_cross_entropy_with_logits(logits, heat, reduction="none")
+    return ((heat - torch.sigmoid(logits)).square() * entropy).sum() / n_boxes.clamp(min=1)
 
 
 def geometry_loss(geometry: Tensor, wanted: Tensor, weight: Tensor) -> Tensor:
