@@ -83,6 +83,13 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("ece", r"(?P<set>\w+), (?P<way>.+): ECE"),
         ("balanced", r"(?P<set>\w+), (?P<way>.+): balanced accuracy"),
     ),
+    "detection": (
+        ("found", "detector: (?P<what>.+)"),
+        ("map", "map: (?P<what>.+)"),
+        ("gain", "gain over the map: (?P<what>.+)"),
+        ("held", "threshold for (?P<rate>.+) false boxes: (?P<what>.+)"),
+        ("cost", "cost: (?P<what>.+)"),
+    ),
     "serving_fuzz": (("other", ".+"),),
     "serving_soak": (("other", ".+"),),
     "tabular_oneclass": (

@@ -2,6 +2,7 @@
 
 from benchmarks.render.page import Page
 from benchmarks.render.pages import (
+    detection,
     diagnosis,
     environments,
     imaging,
@@ -23,6 +24,7 @@ PAGES: tuple[Page, ...] = (
     tabular.PAGE,
     signals.PAGE,
     imaging.PAGE,
+    detection.PAGE,
     patients.PAGE,
     validity.PAGE,
     serving.PAGE,

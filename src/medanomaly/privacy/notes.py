@@ -51,7 +51,7 @@ class Rule:
     """
 
     kind: str
-    pattern: re.Pattern
+    pattern: re.Pattern[str]
     begins: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
 
@@ -352,7 +352,7 @@ def _beginnings(text: str, lowered: str) -> Iterator[tuple[Rule, list[int]]]:
         yield _RULES[index], starts.get(index, [])
 
 
-def _found(rule: Rule, text: str, starts: list[int]) -> Iterator[re.Match]:
+def _found(rule: Rule, text: str, starts: list[int]) -> Iterator[re.Match[str]]:
     """The matches that ``rule.pattern.finditer(text)`` gives."""
     if rule.needs:
         if any(part in text for part in rule.needs):
