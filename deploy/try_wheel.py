@@ -49,7 +49,7 @@ with socket.create_server(("127.0.0.1", 0)) as probe:
 command = [sys.executable, "-m", "medanomaly", "serve", "--models", "{MODELS}", "--port", str(port)]
 server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
 try:
-    for _ in range(240):
+    for _ in range(2400):
         time.sleep(0.25)
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{{port}}/health/ready") as answer:
