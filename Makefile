@@ -60,9 +60,10 @@ $(TYPES)/.installed:
 	@$(TYPES)/bin/python -m pip install --quiet --disable-pip-version-check "mypy>=2.4,<3"
 	@touch $@
 
-# the documentation site in docs/_build; a warning is an error
+# the documentation site in docs/_build; a warning is an error, and so is what a page loads from elsewhere
 docs: install
 	$(BIN)/python -m sphinx -b html -W --keep-going -q -j auto docs docs/_build
+	@$(BIN)/python docs/check_site.py docs/_build
 	@echo "Documentation: docs/_build/index.html"
 
 # the manuscript as PDF, from the results files

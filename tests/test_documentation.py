@@ -11,8 +11,12 @@ from medanomaly.commands.cli import cli
 from tests.conftest import ROOT
 
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
-PAGES = [p for p in PAGES if "_build" not in p.parts and p.name not in ("glossary.md", "extending.md")]
-GENERATED = {"glossary", "extending"}
+PAGES = [
+    p
+    for p in PAGES
+    if "_build" not in p.parts and p.name not in ("glossary.md", "extending.md", "gallery.md")
+]
+GENERATED = {"glossary", "extending", "gallery"}
 
 
 def name(path):

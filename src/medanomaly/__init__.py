@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -27,14 +27,8 @@ if "NUMBA_CACHE_DIR" not in os.environ and not any(
     os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="medanomaly-")
     atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
-if TYPE_CHECKING:
-    from medanomaly.scoring.detect import beats as beats
-    from medanomaly.scoring.detect import detect as detect
-    from medanomaly.scoring.models import open_models
-
-    open = open_models
-
-# what people call; imported when it is asked for, so that importing the package costs nothing
+# what people call; imported when it is asked for, so that importing the package costs nothing;
+# __init__.pyi says the same to type checkers
 _PUBLIC = {
     "open": ("medanomaly.scoring.models", "open_models"),
     "detect": ("medanomaly.scoring.detect", "detect"),
@@ -42,14 +36,11 @@ _PUBLIC = {
 }
 
 
-# hidden from type checkers, which would believe that every name exists
-if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any:
-        if name not in _PUBLIC:
-            raise AttributeError(f"module 'medanomaly' has no attribute '{name}'")
-        module, function = _PUBLIC[name]
-        return getattr(importlib.import_module(module), function)
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'medanomaly' has no attribute '{name}'")
+    module, function = _PUBLIC[name]
+    return getattr(importlib.import_module(module), function)
 
 
 def __dir__() -> list[str]:

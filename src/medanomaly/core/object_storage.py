@@ -240,6 +240,12 @@ def _ours(path: str) -> bool:
 
 
 def below(folders: Collection[str]) -> Callable[[str], bool]:
-    """Whether a relative path is one of these, or lies below one."""
+    """Whether a relative path is one of these, or lies below one.
+
+    Example:
+        >>> wanted = below(["06_models/ward"])
+        >>> wanted("06_models/ward/tabular/ecdf/model.onnx"), wanted("08_reporting/ward/report.html")
+        (True, False)
+    """
     kept = {PurePosixPath(folder) for folder in folders}
     return lambda path: not kept.isdisjoint([PurePosixPath(path), *PurePosixPath(path).parents])

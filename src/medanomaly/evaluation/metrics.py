@@ -55,6 +55,18 @@ def evaluate(
     Returns:
         Metrics table. A group smaller than ``min_subgroup_size`` has a single row with metric "suppressed", no model, and
         its size as value and n. Where no test label is known only ``flagged_share`` is there, n_positive NA.
+
+    Example:
+        >>> from medanomaly.evaluation.params import EvaluationParams
+        >>> rng = np.random.default_rng(0)
+        >>> cases = pd.DataFrame({"case_id": [f"c{i}" for i in range(60)], "split": "test"})
+        >>> cases = cases.assign(patient_id=cases["case_id"], label=[0, 1] * 30, kind="normal")
+        >>> scores = cases[["case_id"]].assign(model="ecdf", role="model", score=rng.normal(cases["label"]))
+        >>> scores = scores.assign(p_value=0.5, flagged=scores["score"] > 1)
+        >>> table = evaluate(cases, scores, "tabular", EvaluationParams(n_resamples=100))
+        >>> row = table[table["metric"].eq("auroc") & table["subgroup"].eq("")].iloc[0]
+        >>> bool(row["ci_low"] < row["value"] < row["ci_high"])
+        True
     """
     matrix = score_matrix(cases, scores, probabilities)
     rows: list[dict[str, Any]] = []

@@ -260,7 +260,12 @@ class Answers:
 
 
 def finding_in_words(finding: Mapping[str, Any]) -> str:
-    """What looks wrong, with the value that was probably meant where the message does not say it."""
+    """What looks wrong, with the value that was probably meant where the message does not say it.
+
+    Example:
+        >>> finding_in_words({"column": "temperature", "message": "98.6 is outside 30 to 43 °C", "suggested_value": "37 °C"})
+        'temperature: 98.6 is outside 30 to 43 °C (probably meant: 37 °C)'
+    """
     column, meant = finding.get("column"), finding.get("suggested_value")
     meant = "" if meant is None or pd.isna(meant) or str(meant) in finding["message"] else str(meant)
     where = f"{column}: " if column is not None and pd.notna(column) and column else ""

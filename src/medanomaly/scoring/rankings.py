@@ -46,6 +46,11 @@ class Rankings:
         names: id of a term of these cases -> its name.
         manifest: of the model.
         bundle: hash of the model.
+
+    Example:
+        >>> found = models.rank({"symptoms": ["Seizure", "HP:0001263"]}, top=2)
+        >>> found.rankings["rank"].tolist(), found.to_dict()["cases"][0]["status"]
+        ([1, 2], 'scored')
     """
 
     read: ReadCases

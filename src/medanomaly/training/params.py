@@ -29,6 +29,10 @@ class TrainingParams(Params):
         deterministic: use only reproducible operations; without it a GPU may be faster.
         channels_last: memory layout that convolutions prefer; for networks of images only. On a GPU it is chosen
             automatically where it helps.
+
+    Example:
+        >>> TrainingParams(max_epochs=3, accelerator="cpu").batch_size
+        64
     """
 
     max_epochs: int = Field(default=20, ge=1)
