@@ -119,6 +119,11 @@ TRIALS = {
         "import numpy as np\nfrom medanomaly.privacy.burned_in import cover_text, text_reader\n"
         "print(cover_text(np.zeros((64, 64), dtype=np.uint8), text_reader()))",
     ),
+    "dp": Trial(
+        ("medanomaly.detectors.networks.private",),
+        python="from opacus.accountants.utils import get_noise_multiplier\n"
+        "print(get_noise_multiplier(target_epsilon=8, target_delta=1e-5, sample_rate=0.1, epochs=5))",
+    ),
     "risk": Trial(
         ("medanomaly.tabular.risk.boosting_libraries", "lightgbm", "xgboost"),
         python="import numpy as np, lightgbm, xgboost\n"
