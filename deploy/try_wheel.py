@@ -49,7 +49,7 @@ with socket.create_server(("127.0.0.1", 0)) as probe:
 command = [sys.executable, "-m", "medanomaly", "serve", "--models", "{MODELS}", "--port", str(port)]
 server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
 try:
-    for _ in range(240):
+    for _ in range(2400):
         time.sleep(0.25)
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{{port}}/health/ready") as answer:
@@ -118,6 +118,11 @@ TRIALS = {
         "medanomaly deidentify --help",
         "import numpy as np\nfrom medanomaly.privacy.burned_in import cover_text, text_reader\n"
         "print(cover_text(np.zeros((64, 64), dtype=np.uint8), text_reader()))",
+    ),
+    "dp": Trial(
+        ("medanomaly.detectors.networks.private",),
+        python="from opacus.accountants.utils import get_noise_multiplier\n"
+        "print(get_noise_multiplier(target_epsilon=8, target_delta=1e-5, sample_rate=0.1, epochs=5))",
     ),
     "risk": Trial(
         ("medanomaly.tabular.risk.boosting_libraries", "lightgbm", "xgboost"),

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from kedro.config import OmegaConfigLoader
@@ -84,6 +85,7 @@ def file_of(module: str) -> Path | None:
     return path if path.is_file() else None
 
 
+@cache
 def imports_of(module: str) -> list[Import]:
     """Everything that a module imports, except for type checkers."""
     found: list[Import] = []
