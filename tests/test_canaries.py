@@ -1,7 +1,7 @@
 """A whole run with people planted in its raw table: trackers, logs, cards, monitoring and the service name none of them.
 
-``tests/test_identifiers.py`` says where each planted word may stand in the outputs of a run. Here a run is logged by its trackers,
-its answers are stored and monitored, and the service is asked.
+``tests/test_identifiers.py`` says where each planted word may stand in the outputs of a run. Here a run is logged by its
+trackers, its answers are stored and monitored, and the service is asked.
 """
 
 import json
@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+
+from medanomaly.commands.cli import cli
 from tests.conftest import ROOT
 from tests.test_bad_input import good_table
 from tests.test_identifiers import text_of
 from tests.test_run_record import Small
-
-from medanomaly.commands.cli import cli
 
 N = 240
 # in columns that name people and are not described, or that are ignored
@@ -157,9 +157,8 @@ def _monitored(folder: Path, models: Path, csv: Path) -> None:
 
 def _served(folder: Path, models: Path, table) -> None:
     pytest.importorskip("starlette", reason="needs the extra 'serve'")
-    from tests.service.conftest import client_of
-
     from medanomaly.scoring.models import open_models
+    from tests.service.conftest import client_of
 
     said = []
     with listened(said), client_of(open_models(models)) as client:
