@@ -37,10 +37,10 @@ PAGE = Page(
             "The corpora of files and notes are generated, because no real one may be kept. The rules for notes were mended "
             "after a look at what they missed in these sentences. The figures say how well the rules do on what they were "
             "written for, and nothing about the notes of a hospital. Brackets of a share hold its exact 95 % interval. "
-            "Membership is the AUROC of guessing by the score alone which normal rows were in training, against as many that "
-            "were held out: 0.5 is a guess. Its brackets are DeLong's, of the mean of the sets. Prototypes are means of rows of "
-            "at least so many patients, in place of the rows. Differential privacy (DP-SGD) covers the weights of the network "
-            "alone. Brackets of differences resample sets, then seeds.",
+            "Membership is the AUROC of guessing by the score alone which normal rows were in training, against as many "
+            "that were held out: 0.5 is a guess. Its brackets are DeLong's, of the mean of the sets. Prototypes are means "
+            "of rows of at least so many patients, in place of the rows. Differential privacy (DP-SGD) covers the weights "
+            "of the network alone. Brackets of differences resample sets, then seeds.",
             (
                 Listing("DICOM attributes", ("dicom",)),
                 Listing("Text in pixels", ("pixels",)),
