@@ -164,6 +164,13 @@ def test_markers_stay_and_an_image_without_text_is_the_same():
     assert np.array_equal(found.pixels, pixels)
 
 
+def test_anatomy_that_is_read_as_one_letter_stays_and_a_long_text_read_as_one_letter_goes():
+    pixels, large, long = film(), ((0, 247, 0, 210), "1"), ((5, 25, 5, 60), "1")
+    assert cover_text(pixels, lambda image: [large]).boxes == ()
+    seen = iter([[large, long], []])
+    assert cover_text(pixels, lambda image: next(seen)).boxes == (long[0],)
+
+
 def test_a_box_takes_the_grey_around_it():
     pixels = np.full((40, 60), 100, np.uint16)
     pixels[10:20, 10:30] = 4000

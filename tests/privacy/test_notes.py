@@ -5,6 +5,7 @@ from itertools import pairwise
 import pytest
 
 from medanomaly.core.errors import InputError
+from medanomaly.privacy import notes
 from medanomaly.privacy.notes import clean_note, find_identifiers
 
 GONE = [
@@ -23,6 +24,11 @@ GONE = [
     ("On 2021-05-06 10:30 and 03/04/2021 and May 6th, 2021", "On [date] and [date] and [date]"),
     ("a 93 year old man", "a [age] year old man"),
     ("94-jährige Patientin", "[age]-jährige Patientin"),
+    ("Karl-Marx-Straße 12 a", "[address] a"),
+    ("Call +4915123456789 or +44 2079 460000.", "Call [phone] or [phone]."),
+    ("PLZ: 80331, Boston MA 02114, London SW1A 1AA", "PLZ: [address], Boston MA [address], London [address]"),
+    ("Aged 91, known as Erika.", "Aged [age], known as [name]."),
+    ("NAME: DOE", "NAME: [name]"),
     ("j.doe@example.org, https://example.org/x, 10.0.0.12", "[email], [url], [ip]"),
     ("Mustermann, Erika, *02.03.1957", "[name], *[date]"),
     ("Jane Doe is a 45 year old woman.", "[name] is a 45 year old woman."),
@@ -48,6 +54,19 @@ def test_what_identifies_goes(note, cleaned):
 @pytest.mark.parametrize("note", KEPT)
 def test_what_a_reader_needs_stays(note):
     assert clean_note(note) == (note, [])
+
+
+@pytest.mark.parametrize("rule", notes._RULES, ids=lambda rule: rule.pattern.pattern[:40])
+def test_a_rule_misses_nothing_where_it_does_not_look(rule):
+    parts = [note for note, _ in GONE] + KEPT
+    texts = parts + [glue.join(parts) for glue in (" ", "\n", "(", "_", "-", "/", ".", "+", "4", "İ")]
+    texts += [text.upper() for text in texts] + [text.lower() for text in texts]
+    spans = {}
+    for text in texts:
+        starts = dict(notes._beginnings(text, notes._lowered(text))).get(rule, [])
+        spans[text] = [found.span() for found in notes._found(rule, text, starts)]
+    assert spans == {text: [found.span() for found in rule.pattern.finditer(text)] for text in texts}
+    assert any(spans.values())
 
 
 def test_a_name_that_was_found_goes_wherever_it_stands():

@@ -3,14 +3,16 @@
 import json
 from datetime import date
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medanomaly.commands.cli import cli
 from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.privacy.groups import anonymity, group_sizes
 from medanomaly.privacy.tables import SMALL_ZIP3, column_roles, deidentify_table
 
 KEY = b"a secret of this test"
@@ -107,6 +109,88 @@ def test_no_age_over_89_is_left(age):
 def test_a_zip_code_keeps_three_digits_and_small_places_none(code):
     found = deidentify_table(pd.DataFrame({"zip": [code]}), KEY).table["zip"][0]
     assert found == ("000" if code[:3] in SMALL_ZIP3 else code[:3])
+
+
+def test_values_become_coarser_until_few_rows_are_left_out():
+    rng = np.random.default_rng(0)
+    n = 600
+    table = pd.DataFrame(
+        {
+            "age": rng.integers(20, 99, n),
+            "zip": rng.choice(["80331", "80333", "80634", "10115"], n),
+            "sex": rng.choice(["F", "M"], n),
+            "weight": rng.normal(70, 9, n),
+        }
+    )
+    strict = deidentify_table(table, KEY, least_group=5)
+    found = deidentify_table(table, KEY, least_group=5, generalise=True)
+    assert found.quasi == strict.quasi == ("age", "zip", "sex")
+    assert found.smallest_group == anonymity(found.table, found.quasi) >= 5
+    assert found.suppressed <= 6 < strict.suppressed
+    assert found.made_coarser["age"].startswith("ages in bands of ")
+    assert found.table["age"].str.fullmatch(r"\d+-\d+|90\+").all()
+    assert found.table["weight"].equals(table["weight"].loc[found.table.index])
+
+
+def test_a_number_that_outsiders_know_counts_where_it_is_named():
+    table = pd.DataFrame({"sex": ["F"] * 12, "height": [170.0] * 11 + [211.0], "id": range(12)})
+    assert deidentify_table(table, KEY).smallest_group == 12
+    found = deidentify_table(table, KEY, quasi=["height"], least_group=5, generalise=True)
+    assert (found.quasi, found.suppressed, found.made_coarser) == (("height", "sex"), 1, {})
+    assert set(found.table["height"]) == {170.0}
+    for name in ("id", "hight"):
+        with pytest.raises(ConfigurationError, match=f"'{name}' is no column that outsiders may know"):
+            deidentify_table(table, KEY, quasi=[name])
+    with pytest.raises(ConfigurationError, match="of no size"):
+        deidentify_table(table, KEY, generalise=True)
+
+
+def test_a_missing_value_is_a_value_of_its_own():
+    table = pd.DataFrame({"a": ["x", None, None, ""], "b": [1, 2, 2, 2]})
+    assert list(group_sizes(table, ["a", "b"])) == [1, 2, 2, 1]
+    assert list(group_sizes(table, [])) == [4] * 4
+    assert (anonymity(table, ["a"]), anonymity(table, ["b"]), anonymity(table[:0], ["a"])) == (1, 1, 0)
+    with pytest.raises(ConfigurationError, match="no column 'c'"):
+        group_sizes(table, ["c"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.integers(0, 3), st.sampled_from([None, "x"])),
+        min_size=1,
+        max_size=40,
+    ),
+    st.integers(2, 6),
+)
+def test_no_group_is_smaller_than_asked_for_and_every_row_is_counted(rows, least):
+    table = pd.DataFrame(rows, columns=["a", "b", "c"])
+    sizes = group_sizes(table, ["a", "b", "c"])
+    assert list(sizes) == [sum(other == row for other in rows) for row in rows]
+    found = deidentify_table(
+        table, KEY, dict.fromkeys("abc", "keep"), quasi=["b"], least_group=least, generalise=True
+    )
+    assert found.table.empty or anonymity(found.table, found.quasi) >= least
+    assert len(found.table) + found.suppressed == len(rows)
+    # the last step leaves nothing to tell rows apart by
+    assert found.suppressed <= max(least, 1) or len(rows) < least
+
+
+def test_the_command_makes_values_coarser_and_says_so(visits, tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDANOMALY_DEIDENTIFY_KEY", KEY.decode())
+    source, out = tmp_path / "visits.csv", tmp_path / "shared"
+    visits["age"] = range(40, 80)
+    visits.to_csv(source, index=False)
+    arguments = ["deidentify", str(source), "-o", str(out), "--generalise"]
+    refused = CliRunner().invoke(cli, arguments)
+    assert (refused.exit_code, "needs --least-group" in refused.output) == (2, True)
+    result = CliRunner().invoke(cli, [*arguments, "--least-group", "5"])
+    assert result.exit_code == 0, result.output
+    record = json.loads((out / "deidentified.json").read_text())
+    assert record["quasi_identifiers"] == ["date_of_birth", "admitted_at", "age", "zip", "sex"]
+    assert record["smallest_group"] >= 5
+    assert set(record["made_coarser"]) >= {"age"}
+    assert f"age was made coarser: {record['made_coarser']['age']}" in result.output
 
 
 def test_the_command_writes_table_and_record(visits, tmp_path, monkeypatch):

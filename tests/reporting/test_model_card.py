@@ -79,6 +79,46 @@ def test_the_card_says_research_use_threshold_units_and_ranges(card):
     assert "9f2b9f2b" in text
 
 
+NOT_MEASURED = "Whether its scores tell who was in training was not measured when this card was written."
+KEEPS = "It holds 1,204 of its training rows, without ids. Whoever has the bundle can read them: it is patients' data."
+INSTEAD = "The option `prototypes` leaves them out."
+MEANS = "It holds 240 means of training rows, each of at least 5 patients, and no row."
+PRIVATE = (
+    "Its weights were trained with differential privacy of a row: epsilon 7.99 at delta 1e-05, counted by Rényi. Means, "
+    "spreads and calibration scores are not covered."
+)
+TELLS, HARDLY = "Its scores may tell who was in training", "Its scores hardly tell who was in training"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, [NOT_MEASURED]),
+        ({"rows_kept": 1204}, [KEEPS, NOT_MEASURED]),
+        ({"rows_kept": 1204, "kind": "nearest_neighbours"}, [KEEPS, INSTEAD, NOT_MEASURED]),
+        ({"known": {"rows_kept": 1204}}, [KEEPS, NOT_MEASURED]),
+        ({"prototypes": {"n": 240, "patients_each": 5}}, [MEANS, NOT_MEASURED]),
+        (
+            {"differential_privacy": {"epsilon": 7.991, "delta": 1e-5, "accountant": "Rényi"}},
+            [PRIVATE, NOT_MEASURED],
+        ),
+        ({"membership": (0.52, 0.49, 0.55)}, [HARDLY + ": AUROC 0.520 (0.490–0.550) of 5,200 normal cases"]),
+        ({"membership": (0.52, 0.49, 0.56)}, [TELLS + ": AUROC 0.520 (0.490–0.560) of 5,200 normal cases"]),
+        ({"membership": (1.0, float("nan"), float("nan"))}, [TELLS + ": AUROC 1.000 of 5,200 normal cases"]),
+        ({"membership": (0.0, float("nan"), float("nan"))}, [HARDLY + ": AUROC 0.000 of 5,200 normal cases"]),
+    ],
+)
+def test_the_card_says_what_the_model_gives_away_and_nothing_else(more, said):
+    if "membership" in more:
+        figures = dict(zip(("auroc", "ci_low", "ci_high"), more["membership"], strict=True))
+        more = {"membership": figures | {"n_members": 5200, "n_others": 900}}
+    text = _plain(render_card(MANIFEST | more))
+    for sentence in (NOT_MEASURED, KEEPS, INSTEAD, MEANS, PRIVATE, TELLS, HARDLY):
+        assert (sentence in text) == any(sentence in wanted for wanted in said), sentence
+    assert all(sentence in text for sentence in said)
+    assert ("against 900 others, where 0.5 is a guess." in text) == ("membership" in more)
+
+
 def test_metrics_come_with_their_intervals(card, results):
     row = results.metric("isolation_forest", "auroc")
     values = f"{row['value']:.3f} | {row['ci_low']:.3f}–{row['ci_high']:.3f}"

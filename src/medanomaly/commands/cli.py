@@ -26,6 +26,7 @@ COMMANDS = {
     "registry": "medanomaly.commands.registry",
     "mcp": "medanomaly.commands.mcp",
     "deidentify": "medanomaly.commands.deidentify",
+    "privacy": "medanomaly.commands.privacy",
     "fetch": "medanomaly.fetch",
 }
 WRONG_USE, BAD_DATA, INTERRUPTED = 2, 1, 130

@@ -49,6 +49,16 @@ ACTIONS = {
     default=0,
     help="Leave out rows of a table that fewer rows than this share age, years, ZIP and categories with.",
 )
+@click.option(
+    "--generalise",
+    is_flag=True,
+    help="With --least-group: first make ages, years, ZIP codes and rare categories coarser: fewer rows are left out.",
+)
+@click.option(
+    "--quasi",
+    multiple=True,
+    help="One more column of a table that outsiders may know of a person, such as a kept number.",
+)
 def command(
     source: Path,
     out: Path,
@@ -56,6 +66,8 @@ def command(
     without_pixel_check: bool,
     columns: tuple[str, ...],
     least_group: int,
+    generalise: bool,
+    quasi: tuple[str, ...],
 ) -> None:
     """Write the DICOM files or the table of SOURCE without what identifies people.
 
@@ -67,9 +79,13 @@ def command(
     medanomaly deidentify films -o shared
     medanomaly deidentify films -o shared --option modified_dates --option device
     medanomaly deidentify visits.csv -o shared --column ward=keep --column report=note --least-group 5
+    medanomaly deidentify visits.csv -o shared --least-group 5 --generalise --quasi height
     """
     if source.suffix.lower() in (".csv", ".parquet"):
-        _table(source, out, dict(_pair(column) for column in columns), least_group)
+        if generalise and not least_group:
+            raise click.UsageError("--generalise needs --least-group, such as --least-group 5")
+        asked = {"quasi": quasi, "least_group": least_group, "generalise": generalise}
+        _table(source, out, dict(_pair(column) for column in columns), asked)
     else:
         _films(source, out, options, without_pixel_check)
 
@@ -92,7 +108,7 @@ def _pair(column: str) -> tuple[str, str]:
     return name, role
 
 
-def _table(source: Path, out: Path, roles: dict[str, str], least_group: int) -> None:
+def _table(source: Path, out: Path, roles: dict[str, str], asked: dict) -> None:
     import pandas as pd
 
     from medanomaly.core.spreadsheet_text import quoted
@@ -107,7 +123,7 @@ def _table(source: Path, out: Path, roles: dict[str, str], least_group: int) -> 
         if csv
         else pd.read_parquet(source)
     )
-    found = deidentify_table(table, _key(), roles, least_group=least_group)
+    found = deidentify_table(table, _key(), roles, **asked)
     out.mkdir(parents=True, exist_ok=True)
     if csv:
         quoted(found.table).to_csv(out / source.name, index=False)
@@ -117,7 +133,9 @@ def _table(source: Path, out: Path, roles: dict[str, str], least_group: int) -> 
         "rule": "HIPAA Safe Harbor, 45 CFR 164.514(b)(2)",
         "columns": found.roles,
         "rows": len(found.table),
+        "quasi_identifiers": list(found.quasi),
         "smallest_group": found.smallest_group,
+        "made_coarser": found.made_coarser,
         "rows_in_groups_under_5": found.in_small_groups,
         "rows_left_out": found.suppressed,
     }
@@ -125,6 +143,8 @@ def _table(source: Path, out: Path, roles: dict[str, str], least_group: int) -> 
     for role, meaning in ROLES.items():
         if names := [name for name, of in found.roles.items() if of == role]:
             click.echo(f"{meaning}: {', '.join(names)}")
+    for name, became in found.made_coarser.items():
+        click.echo(f"{name} was made coarser: {became}")
     click.echo(
         f"{len(found.table):,} of {len(table):,} rows written to {out}; smallest group: {found.smallest_group}."
     )

@@ -206,7 +206,9 @@ def patient_p_values(scores: np.ndarray, calibration: np.ndarray, patients: np.n
         [0.444]
     """
     of, scores = _of_patients(calibration, patients), finite_scores(scores)
-    at_least = sum(1 - np.searchsorted(own, scores, side="left") / len(own) for own in of)
+    at_least = np.zeros(len(scores))
+    for own in of:
+        at_least += 1 - np.searchsorted(own, scores, side="left") / len(own)
     return (1 + at_least) / (len(of) + 1)
 
 

@@ -186,7 +186,9 @@ class ModelKind(ABC):
         """The parameters, with the options that a study found in their place."""
         return params.replaced(options)
 
-    def objective(self, data: ModelInput, params: Any, n_folds: int, seed: int) -> tuple[Callable, dict]:
+    def objective(
+        self, data: ModelInput, params: Any, n_folds: int, seed: int
+    ) -> tuple[Callable[..., float], dict[str, Any]]:
         """What a study maximises over options, and what its values depend on besides them."""
         raise ConfigurationError(
             f"a model of kind '{self.name}' has no options that can be searched",

@@ -51,6 +51,10 @@ class ProjectKey:
                 source=self.file,
             ) from error
 
+    def exists(self) -> bool:
+        """Whether there is a key, without making one."""
+        return self.variable in os.environ or (_project_folder() / self.file).is_file()
+
     def _checked(self, text: str, source: object) -> bytes:
         if len(text.strip()) < _SHORTEST:
             raise ConfigurationError(

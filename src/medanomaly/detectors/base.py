@@ -1,6 +1,7 @@
 """What every detector of rows has in common: the input contract, the threshold, and contributions that add up."""
 
 from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
@@ -46,6 +47,14 @@ class BaseDetector(OutlierMixin, BaseEstimator):
     @abstractmethod
     def _contributions(self, X: np.ndarray) -> np.ndarray:
         """(n, d) float64 terms of the anomaly score of (n, d) float32 rows, each from its own row alone."""
+
+    def about_training_rows(self) -> dict[str, Any]:
+        """What a fitted detector holds of its training rows, as entries of the manifest: empty where it holds none.
+
+        ``rows_kept``: how many of them can be read from it. ``prototypes``: how many means stand for them, and of how many
+        patients each is at least. ``differential_privacy``: what was promised of its weights.
+        """
+        return {}
 
     def fit(self, X: np.ndarray, y: object = None) -> "BaseDetector":
         """Learn what is usual.

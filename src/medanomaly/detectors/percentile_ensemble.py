@@ -1,6 +1,7 @@
 """Ensembles of different kinds of detectors, combined as percentiles among out-of-fold training scores."""
 
 from abc import abstractmethod
+from typing import Any
 
 import numpy as np
 from sklearn.base import clone
@@ -85,6 +86,11 @@ class PercentileEnsemble(OcclusionDetector):
                 member._fit(seen[name])
             members.append(member)
         return views, members
+
+    def about_training_rows(self) -> dict[str, Any]:
+        """What its members hold; they see the same rows."""
+        kept = [member.about_training_rows().get("rows_kept", 0) for member in self.members_]
+        return {"rows_kept": max(kept)} if any(kept) else {}
 
     def _seen_by(self, X: np.ndarray, views: dict) -> list[np.ndarray]:
         seen = {name: view._view(X) for name, view in views.items()}

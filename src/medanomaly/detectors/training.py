@@ -138,6 +138,8 @@ def train_bundle(
     matrix = preprocessor.transform(features[in_train])
     detector = fitted_detector(params, matrix, cases.loc[in_train, "patient_id"], seed)
     onnx_bytes = to_onnx(detector)
+    # scikit-learn's own forest is no BaseDetector; it holds thresholds
+    about_rows = getattr(detector, "about_training_rows", dict)()
     scores = np.zeros(len(cases))
     matrix = preprocessor.transform(features[in_calibration])
     scores[in_calibration] = run_batches(open_session(onnx_bytes), matrix, batch_size=BATCH_SIZE)["score"]
@@ -154,5 +156,5 @@ def train_bundle(
         population=params.population,
         stamp=stamp,
         fingerprint_of=features[in_train],
-        more={"preprocessing": preprocessor.to_dict(), "group_by": group_by},
+        more={"preprocessing": preprocessor.to_dict(), "group_by": group_by} | about_rows,
     )

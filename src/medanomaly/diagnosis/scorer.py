@@ -92,7 +92,8 @@ def fitted_ranker(data: ModelInput, params: "PhenotypeRankerParams", context: Fi
             "knowledge": dict(ranker.about),
             "n_diseases": int(ranker.ranked.sum()),
             "probabilities": None if chances is None else chances.to_dict(),
-        },
+        }
+        | ({} if model is ranker else {"rows_kept": model.candidates.neighbours.closed.shape[0]}),
     )
 
 

@@ -1,6 +1,7 @@
 """Paired differences between models, from the resamples that the metrics table is made of."""
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,7 +49,7 @@ def compare_models(
         ['good', 'chance', 'auroc']
     """
     matrix = score_matrix(cases, scores)
-    rows: list[tuple] = []
+    rows: list[tuple[Any, ...]] = []
     drawn: dict[bytes, tuple[ResampledCases, Resamples, dict[int, int]]] = {}
     for a, b in combinations(range(len(matrix.models)), 2) if matrix.labelled else ():
         both = np.isfinite(matrix.score[:, [a, b]]).all(axis=1)

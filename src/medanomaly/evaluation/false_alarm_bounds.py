@@ -145,7 +145,7 @@ def false_alarms_of_stream(levels: np.ndarray, n_calibration: int, confidence: f
 
 def _places(m: int) -> np.ndarray:
     """j at which an envelope is known: all small ones, then in equal ratios up to m + 1."""
-    geometric = np.geomspace(_FIRST, m + 1, _GEOMETRIC) if m + 1 > _FIRST else []
+    geometric = np.geomspace(_FIRST, m + 1, _GEOMETRIC) if m + 1 > _FIRST else np.empty(0)
     return np.unique(np.concatenate([np.arange(1, min(_FIRST, m + 1) + 1), geometric]).astype(np.int64))
 
 

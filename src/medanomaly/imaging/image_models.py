@@ -100,7 +100,12 @@ def lbe_bundle(
     detector = fitted_lbe(np.asarray(images[rows]), cases["patient_id"].to_numpy()[rows], params)
     arrays = {key: np.ascontiguousarray(value) for key, value in detector.to_arrays().items()}
     files = {"model.onnx": lbe_onnx(detector), "weights.safetensors": safetensors.numpy.save(arrays)}
-    about = {"kind": "lbe", "options": params.model_dump(exclude={"kind"}), "map": "contributions"}
+    about = {
+        "kind": "lbe",
+        "options": params.model_dump(exclude={"kind"}),
+        "map": "contributions",
+        "rows_kept": len(rows),
+    }
     return _sealed(files, images, cases, rows, contract, about, name, seed, stamp)
 
 

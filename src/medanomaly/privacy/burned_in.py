@@ -32,6 +32,8 @@ _SMALL = 700
 _MARGIN = 2
 _SURE = 0.3
 _PASSES = 3
+_FEWEST_LETTERS = 2
+_LONG = 2
 
 Box = tuple[int, int, int, int]  # top, bottom, left, right, in pixels; the second of each is not part of it
 Reader = Callable[[np.ndarray], list[tuple[Box, str]]]
@@ -51,7 +53,7 @@ class Covered:
 
 
 def cover_text(pixels: np.ndarray, read: Reader, name: str = "image") -> Covered:
-    """Cover every text but the markers of side and view.
+    """Cover every text but the markers of side and view, and single letters.
 
     Args:
         pixels: (height, width) or (height, width, 3) numbers.
@@ -63,7 +65,7 @@ def cover_text(pixels: np.ndarray, read: Reader, name: str = "image") -> Covered
     """
     result, boxes = pixels.copy(), []
     for _ in range(_PASSES):
-        found = [box for box, text in read(_as_bytes(result)) if not _is_marker(text)]
+        found = [box for box, text in read(_as_bytes(result)) if not _is_harmless(text, box)]
         if not found:
             return Covered(result, tuple(boxes))
         for box in found:
@@ -119,9 +121,17 @@ def _as_bytes(pixels: np.ndarray) -> np.ndarray:
     )
 
 
-def _is_marker(text: str) -> bool:
+def _is_harmless(text: str, box: Box) -> bool:
+    """Whether it is a marker, or one letter: anatomy is often read as a 1 as large as half of the film.
+
+    One letter in a long box may be a text that was read badly.
+    """
     words = text.upper().replace(".", " ").replace("-", " ").split()
-    return all(word in MARKERS for word in words)
+    top, bottom, left, right = box
+    short, long = sorted((bottom - top, right - left))
+    return all(word in MARKERS for word in words) or (
+        sum(map(str.isalnum, text)) < _FEWEST_LETTERS and long < _LONG * short
+    )
 
 
 def _box(corners: np.ndarray, shape: tuple[int, ...]) -> Box:

@@ -39,7 +39,7 @@ class Changes:
         removed: values that were taken out, to look for in what stays; never written anywhere.
     """
 
-    actions: Counter = field(default_factory=Counter)
+    actions: Counter[str] = field(default_factory=Counter)
     private: int = 0
     removed: set[str] = field(default_factory=set)
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError, InputError, did_you_mean
+from medanomaly.privacy.groups import coarser, group_sizes
 from medanomaly.privacy.notes import clean_note
 
 ROLES = {
@@ -71,16 +72,20 @@ class TableOutcome:
     Attributes:
         table: what may be passed on.
         roles: column -> role.
-        smallest_group: fewest rows that share age, dates, ZIP and categories (k of k-anonymity); 0 for an empty table.
-        in_small_groups: rows in groups of fewer than ``least_group``.
-        suppressed: rows that were left out because of that.
+        quasi: columns that an outsider may know of a person.
+        smallest_group: fewest rows that share those (k of k-anonymity); 0 for an empty table.
+        in_small_groups: rows in groups of fewer than 5, where ``least_group`` was not given.
+        suppressed: rows that were left out because their group is smaller than ``least_group``.
+        made_coarser: column -> what its values became.
     """
 
     table: pd.DataFrame
     roles: dict[str, str]
+    quasi: tuple[str, ...]
     smallest_group: int
     in_small_groups: int
     suppressed: int
+    made_coarser: dict[str, str]
 
 
 def column_roles(table: pd.DataFrame, given: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -116,6 +121,7 @@ def deidentify_table(
     *,
     quasi: Collection[str] = (),
     least_group: int = 0,
+    generalise: bool = False,
     today: date | None = None,
 ) -> TableOutcome:
     """Apply the role of each column.
@@ -126,10 +132,11 @@ def deidentify_table(
         roles: column -> role; the rest is guessed.
         quasi: columns that outsiders may know of a person, besides ages, dates, ZIP codes and kept categories.
         least_group: rows in smaller groups are left out; 0 leaves out none.
+        generalise: make values coarser first, so that fewer rows are left out.
         today: for ages that follow from a year of birth.
 
     Raises:
-        ConfigurationError: a column or role is unknown.
+        ConfigurationError: a column or role is unknown; ``generalise`` without ``least_group``.
         InputError: an age is no number.
 
     Example:
@@ -139,8 +146,18 @@ def deidentify_table(
         (False, [4.2, 5.1])
     """
     chosen = column_roles(table, roles)
+    if generalise and not least_group:
+        raise ConfigurationError(
+            "values are made coarser for groups of no size", remedy="Give the least group too."
+        )
+    for name in quasi:
+        if chosen.get(name) in (None, "remove", "id", "note"):
+            raise ConfigurationError(
+                f"'{name}' is no column that outsiders may know",
+                remedy="Name one that is kept, an age, a date or a ZIP.",
+            )
     last_year = (today or date.today()).year - OLDEST - 1
-    out, known = {}, [name for name in quasi if name in table.columns]
+    out, known = {}, list(quasi)
     for name, role in chosen.items():
         column = table[name]
         if role == "remove":
@@ -162,18 +179,43 @@ def deidentify_table(
         if role in ("date", "age", "zip") or (role == "keep" and not _is_number(column)):
             known.append(name)
     result = pd.DataFrame(out, index=table.index)
-    known = [name for name in dict.fromkeys(known) if name in result]
-    sizes = _group_sizes(result, known)
-    small = sizes < least_group if least_group else sizes < FEWEST_PER_LEVEL
+    known = list(dict.fromkeys(known))
+    steps: dict[str, str] = {}
+    if generalise:
+        made = coarser(result, {name: chosen[name] for name in known}, least_group)
+        result, steps = made.table, made.steps
+    sizes = group_sizes(result, known)
+    small = sizes < (least_group or FEWEST_PER_LEVEL)
     suppressed = int(small.sum()) if least_group else 0
     if suppressed:
         result, sizes = result[~small], sizes[~small]
     return TableOutcome(
         result,
         chosen,
+        tuple(known),
         int(sizes.min()) if len(sizes) else 0,
         0 if least_group else int(small.sum()),
         suppressed,
+        steps,
+    )
+
+
+def quasi_identifiers(table: pd.DataFrame) -> tuple[str, ...]:
+    """Columns that outsiders may know of a person: ages, dates, ZIP codes, and categories, whatever their levels.
+
+    Args:
+        table: cells as text or numbers.
+    """
+    roles = column_roles(table)
+    return tuple(
+        name
+        for name, role in roles.items()
+        if role in ("date", "age", "zip")
+        or (
+            role in ("keep", "remove")
+            and not _is_number(table[name])
+            and table[name].nunique() <= MOST_LEVELS
+        )
     )
 
 
@@ -231,10 +273,3 @@ def _zip3(value: object) -> str:
     digits = re.sub(r"\D", "", str(value))[:3]
     # other countries write other codes; three digits of them may be a small place
     return "000" if len(digits) < 3 or digits in SMALL_ZIP3 else digits
-
-
-def _group_sizes(table: pd.DataFrame, columns: list[str]) -> pd.Series:
-    if not columns:
-        return pd.Series(len(table), index=table.index)
-    keys = table[columns].astype("string").fillna("")
-    return keys.groupby(columns, sort=False)[columns[0]].transform("size")

@@ -12,6 +12,7 @@ import pandas as pd
 import yaml
 
 from medanomaly.evaluation.known_metrics import METRICS, metric_of
+from medanomaly.evaluation.membership import remarkable
 from medanomaly.reporting.figures.explanations import usual_range
 from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.scored_cases import TEST
@@ -26,8 +27,8 @@ def render_card(manifest: Mapping[str, Any], metrics: pd.DataFrame | None = None
     Args:
         manifest: the bundle's manifest. ``name`` is needed; ``dataset``, ``modality``, ``kind``, ``options``,
             ``population``, ``version``, ``created``, ``seed``, ``libraries``, ``training_data``, ``input_contract``,
-            ``thresholds``, ``p_value_floor``, ``calibration``, ``risk_threshold`` and ``outline_threshold`` are described
-            where they are there.
+            ``thresholds``, ``p_value_floor``, ``calibration``, ``risk_threshold``, ``box_threshold``, ``outline_threshold``,
+            ``rows_kept``, ``prototypes``, ``differential_privacy`` and ``membership`` are described where they are there.
         metrics: metrics table; this model's test rows are shown. None where it has not been judged yet.
 
     Returns:
@@ -45,6 +46,7 @@ def render_card(manifest: Mapping[str, Any], metrics: pd.DataFrame | None = None
         _threshold(manifest),
         _risk_threshold(manifest),
         _metrics(rows),
+        _gives_away(manifest),
         _limits(manifest),
         _provenance(manifest),
     ]
@@ -245,9 +247,25 @@ def _risk_threshold(manifest: Mapping[str, Any]) -> str:
             f"{_known_percent(found['sensitivity'])} of the cases with label 1 and "
             f"{_known_percent(None if others is None else 1 - others)} of the others."
         )
+    if "box_threshold" in manifest:
+        lines.append(_box_threshold(manifest["box_threshold"]))
     if "outline_threshold" in manifest:
         lines.append(f"- Threshold of best Dice on calibration images: {manifest['outline_threshold']:g}")
     return "## Calibration and threshold\n\n" + "\n".join(lines) if lines else ""
+
+
+def _box_threshold(threshold: Mapping[str, Any]) -> str:
+    asked, n = threshold["false_boxes_per_image"], threshold["n_patients"]
+    if threshold["score"] is None:
+        needed = threshold["n_patients_needed"]
+        return (
+            f"- No box is drawn: calibration has normal images of {n:,} patients, and {needed:,} are needed for {asked:g} "
+            "false boxes per normal image."
+        )
+    return (
+        f"- Boxes are drawn from a score of {threshold['score']:.4g} on, chosen on normal calibration images of {n:,} "
+        f"patients for {asked:g} false boxes per normal image or fewer on average."
+    )
 
 
 def _metrics(rows: pd.DataFrame | None) -> str:
@@ -272,6 +290,49 @@ def _metrics(rows: pd.DataFrame | None) -> str:
     )
 
 
+def _gives_away(manifest: Mapping[str, Any]) -> str:
+    lines = []
+    if kept := manifest.get("rows_kept") or manifest.get("known", {}).get("rows_kept"):
+        instead = (
+            " The option `prototypes` leaves them out."
+            if manifest.get("kind") == "nearest_neighbours"
+            else ""
+        )
+        lines.append(
+            f"It holds {kept:,} of its training rows, without ids. Whoever has the bundle can read them: it is patients' "
+            f"data.{instead}"
+        )
+    if prototypes := manifest.get("prototypes"):
+        lines.append(
+            f"It holds {prototypes['n']:,} means of training rows, each of at least {prototypes['patients_each']} patients, "
+            "and no row."
+        )
+    if promised := manifest.get("differential_privacy"):
+        lines.append(
+            f"Its weights were trained with differential privacy of a row: epsilon {promised['epsilon']:.3g} at delta "
+            f"{promised['delta']:.1g}, counted by {_plain(promised['accountant'])}. Means, spreads and calibration scores "
+            "are not covered."
+        )
+    lines.append(_membership(manifest.get("membership")))
+    return "## What it gives away\n\n" + "\n".join(f"- {line}" for line in lines)
+
+
+def _membership(measured: Mapping[str, float] | None) -> str:
+    if measured is None:
+        return "Whether its scores tell who was in training was not measured when this card was written."
+    between = interval("auroc", measured["ci_low"], measured["ci_high"])
+    figure = f"AUROC {written('auroc', measured['auroc'])}" + (f" ({between})" if between else "")
+    known = (
+        "Its scores may tell who was in training"
+        if remarkable(measured["auroc"], measured["ci_high"])
+        else "Its scores hardly tell who was in training"
+    )
+    return (
+        f"{known}: {figure} of {measured['n_members']:,} normal cases of training against {measured['n_others']:,} others, "
+        "where 0.5 is a guess."
+    )
+
+
 _LIMITS = (
     "Unusual is not the same as wrong, ill or dangerous, and usual is not the same as well.",
     "p-values hold while new cases come from where the calibration cases came from. Check for a shift first.",
@@ -293,7 +354,7 @@ _IMAGE_LIMITS = (
 
 
 def _limits(manifest: Mapping[str, Any]) -> str:
-    of_risk = _IMAGE_LIMITS if manifest.get("modality") == "imaging" else _RISK_LIMITS
+    of_risk = _IMAGE_LIMITS if str(manifest.get("modality")).startswith("imaging") else _RISK_LIMITS
     limits = of_risk if "meaning" in manifest else _LIMITS
     return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
 

@@ -171,7 +171,7 @@ class Answers:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types: the cases with the answer of each model, and what holds for all of them."""
-        by_case: dict[str, list] = {case: [] for case in self.read.cases["case_id"]}
+        by_case: dict[str, list[dict[str, Any]]] = {case: [] for case in self.read.cases["case_id"]}
         names = self._model_names(self.scores)
         for row, name in zip(self.scores.to_dict("records"), names, strict=True):
             given = {key: _json(row[key]) for key in row if key not in ("case_id", "modality", "model")}

@@ -44,6 +44,11 @@ class Keys:
         """Whether a key is asked for."""
         return self._keys is not None
 
+    @property
+    def count(self) -> int:
+        """How many keys there are."""
+        return len(self._keys or ())
+
     def check(self, headers: Headers, scope: str) -> None:
         """Let a request through, or raise the :class:`Problem` that says what it lacks."""
         if self._keys is None:

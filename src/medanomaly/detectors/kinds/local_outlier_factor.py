@@ -1,5 +1,7 @@
 """Local outlier factor: how much lower the density of training rows is around a row than around its neighbours."""
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -53,6 +55,10 @@ class LocalOutlierFactor(OcclusionDetector):
         neighbours, distances = _nearest(self.train_, self.train_, self.k_, True)
         self.k_distance_ = distances[:, -1].copy()
         self.density_ = self._density(neighbours, distances)
+
+    def about_training_rows(self) -> dict[str, Any]:
+        """The distinct rows."""
+        return {"rows_kept": len(self.train_)}
 
     def _density(self, neighbours: np.ndarray, distances: np.ndarray) -> np.ndarray:
         reach = np.zeros(len(neighbours))

@@ -1,11 +1,14 @@
 """Mean distance to the nearest training rows."""
 
+from typing import Any
+
 import numpy as np
 from scipy.spatial import KDTree
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.base import BaseDetector
 from medanomaly.detectors.onnx.graph import Graph, node
+from medanomaly.detectors.prototypes import row_prototypes
 
 
 class NearestNeighbours(BaseDetector):
@@ -18,27 +21,57 @@ class NearestNeighbours(BaseDetector):
     The distance to neighbour t splits as ``d = sum_j (x_j - t_j)^2 / d``; the contribution of feature j is the mean of
     its part over the neighbours, 0 for a neighbour at distance 0. Scored training rows count as their own neighbour.
 
+    A fitted detector holds its training rows, and so does its bundle. With ``prototypes`` it holds means of them instead.
+
     Args:
         n_neighbors: k >= 1, at most the number of training rows.
+        prototypes: patients behind each mean that stands for training rows, 2 or more (5 to 10 are usual); None keeps the
+            rows.
         contamination: share of the training rows below the threshold of ``predict``.
 
     Attributes:
-        train_: (n, d) float64, the training rows.
+        train_: (n, d) float64, the training rows or the means that stand for them.
         k_: the number of neighbours used.
     """
 
     label = "nearest neighbours"
 
-    def __init__(self, n_neighbors: int = 5, contamination: float = 0.1):
+    def __init__(self, n_neighbors: int = 5, contamination: float = 0.1, prototypes: int | None = None):
         self.n_neighbors = n_neighbors
         self.contamination = contamination
+        self.prototypes = prototypes
+
+    def fit(self, X: np.ndarray, y: object = None, groups: np.ndarray | None = None) -> "NearestNeighbours":
+        """Learn what is usual; see :meth:`BaseDetector.fit`.
+
+        Args:
+            X: (n, d) finite numbers, n >= 1.
+            y: ignored.
+            groups: (n,) patient of each row, for ``prototypes``; None takes each row by itself.
+        """
+        self._groups = groups
+        try:
+            return super().fit(X, y)
+        finally:
+            del self._groups
 
     def _fit(self, X: np.ndarray) -> None:
         if self.n_neighbors < 1:
             raise ConfigurationError(f"n_neighbors is {self.n_neighbors}", remedy="Give 1 or more.")
-        self.train_ = X.astype(np.float64)
-        self.k_ = min(self.n_neighbors, len(X))
+        # an ensemble fits its members without groups
+        self.train_ = (
+            X.astype(np.float64)
+            if self.prototypes is None
+            else row_prototypes(X, self.prototypes, getattr(self, "_groups", None))
+        )
+        self.k_ = min(self.n_neighbors, len(self.train_))
         self._plant()
+
+    def about_training_rows(self) -> dict[str, Any]:
+        """The rows, or the means that stand for them."""
+        if self.prototypes is None:
+            return {"rows_kept": len(self.train_)}
+        return {"prototypes": {"n": len(self.train_), "patients_each": self.prototypes}}
 
     def _plant(self) -> None:
         # median splits are slow where many rows are equal, as counts and yes/no columns make them

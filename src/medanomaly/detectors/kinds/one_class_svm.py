@@ -1,5 +1,7 @@
 """One-class support vector machine: distance, in kernel space, from the region that holds half of the training rows."""
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from sklearn.kernel_approximation import Nystroem
@@ -64,6 +66,10 @@ class OneClassSVMDetector(OcclusionDetector):
         else:
             self.centres_, weights = self._approximate(X)
         self.weights_ = weights / np.maximum(weights, 0.0).sum()
+
+    def about_training_rows(self) -> dict[str, Any]:
+        """The support vectors, or the rows that approximate the kernel."""
+        return {"rows_kept": len(self.centres_)}
 
     def _approximate(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         random = check_random_state(self.random_state)

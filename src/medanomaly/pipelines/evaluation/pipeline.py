@@ -176,7 +176,14 @@ def _report(environment: Environment) -> Pipeline:
                 ["metrics", "comparisons", "audit", "figures", "report"],
                 name="write_report",
             ),
-            Node(write_cards, ["metrics", "params:alarm", *bundles], "cards", name="write_cards"),
+            Node(
+                write_cards,
+                {"metrics": "metrics", "alarm": "params:alarm"}
+                | {f"{m}__{what}": f"{m}.{what}" for m in modalities for what in ("cases", "scores")}
+                | {name.replace(".", "__"): name for name in bundles},
+                "cards",
+                name="write_cards",
+            ),
         ],
         # it needs the results of all: a run of one modality among several does not write it
         tags=modalities if len(modalities) == 1 else "together",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 
@@ -153,16 +154,30 @@ def _facts(params: EvaluationParams, alarm: AlarmParams, run: RunParams, results
     return run_facts(params, alarm, run, [result.cases for result in results])
 
 
-def write_cards(metrics: pd.DataFrame, alarm: AlarmParams, *bundles: Bundle) -> dict[str, str]:
+def write_cards(metrics: pd.DataFrame, alarm: AlarmParams, **given: Any) -> dict[str, str]:
     """Model cards with the measured figures and the alarm; the card inside a bundle has neither.
 
     Training never reads test, and a bundle knows no alarm.
+
+    Args:
+        metrics: of all models.
+        alarm: alpha.
+        given: ``<modality>__cases`` and ``<modality>__scores`` of each modality; every other one is a bundle.
     """
     from medanomaly.core.sealed_alarm import alarm_threshold
+    from medanomaly.evaluation.membership import membership
     from medanomaly.reporting.model_card import render_card
 
+    told = {
+        modality: membership(given[f"{modality}__cases"], given[name]).set_index("model")
+        for name in given
+        if (modality := name.removesuffix("__scores")) != name
+    }
     cards = {}
-    for bundle in bundles:
+    for bundle in (value for value in given.values() if isinstance(value, Bundle)):
         about = bundle.manifest | {"thresholds": alarm_threshold(bundle, alarm.alpha)}
+        of = told.get(bundle.manifest.modality)
+        if of is not None and bundle.manifest.name in of.index:
+            (about["membership"],) = of.loc[[bundle.manifest.name]].to_dict("records")
         cards[f"{bundle.manifest.modality}_{bundle.manifest.name}"] = render_card(about, metrics)
     return cards
