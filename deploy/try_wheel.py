@@ -99,7 +99,7 @@ TRIALS = {
     ),
     "scale": Trial(
         ("medanomaly.tabular.event_partitions.features", "medanomaly.partitions.workers", "distributed"),
-        python="import duckdb; assert duckdb.sql('select 1 + 1').fetchone() == (2,)",
+        python="import duckdb; assert duckdb.sql('select 1 + 1').fetchall() == [(2,)]",
     ),
     "s3": Trial(
         ("s3fs", "medanomaly.core.object_storage"), python="import fsspec; fsspec.filesystem('s3', anon=True)"
