@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 AIRFLOW := deploy/airflow/.venv
+TYPES := tests/typed/.venv
 ENV ?=
 # what make serve serves, and its options, such as --port 8080
 MODELS ?= data/06_models/synthetic
@@ -11,7 +12,7 @@ SERVE_ARGS ?=
 RUN_ARGS := $(if $(ENV),--env $(ENV))
 export DO_NOT_TRACK = 1
 
-.PHONY: install demo run serve test test-all lint docs paper dist licences viz bench results airflow clean
+.PHONY: install demo run serve test test-all lint types docs paper colab dist try-wheel licences viz bench results airflow clean
 
 install: $(STAMP)
 
@@ -50,19 +51,37 @@ lint: install
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 
-# the documentation site in docs/_build; a warning is an error
+# the type hints of what programs call; the checker has an environment of its own
+types: install $(TYPES)/.installed
+	$(TYPES)/bin/mypy --config-file tests/typed/mypy.ini --python-executable $(BIN)/python
+
+$(TYPES)/.installed:
+	@$(BIN)/python -m venv $(TYPES)
+	@$(TYPES)/bin/python -m pip install --quiet --disable-pip-version-check "mypy>=2.4,<3"
+	@touch $@
+
+# the documentation site in docs/_build; a warning is an error, and so is what a page loads from elsewhere
 docs: install
 	$(BIN)/python -m sphinx -b html -W --keep-going -q -j auto docs docs/_build
+	@$(BIN)/python docs/check_site.py docs/_build
 	@echo "Documentation: docs/_build/index.html"
 
 # the manuscript as PDF, from the results files
 paper: install
 	$(BIN)/python -m benchmarks.render.paper
 
+# the notebook that needs no package, from the modules
+colab: install
+	$(BIN)/python notebooks/make_colab.py
+
 # wheel and source in dist/, and whether an index would take them
 dist: install
 	$(BIN)/python -m build --outdir dist
 	$(BIN)/twine check --strict dist/*
+
+# the wheel in an empty environment, with each extra in turn; about half an hour
+try-wheel: dist
+	$(BIN)/python deploy/try_wheel.py
 
 # the licence of every package that is installed along; fails where one may not be used
 licences: install
@@ -89,6 +108,6 @@ $(AIRFLOW)/.installed: deploy/airflow/requirements.txt deploy/airflow/constraint
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(AIRFLOW) build dist docs/_build .viz .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(AIRFLOW) $(TYPES) build dist docs/_build .viz .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find data -type f ! -name .gitkeep ! -path 'data/01_raw/*' -delete
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

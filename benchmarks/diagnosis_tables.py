@@ -22,6 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
+from imblearn import over_sampling
 from sklearn.metrics import f1_score
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -40,7 +41,6 @@ from medanomaly.tabular.classes.rare_classes import (
     backed_off,
     choose_strength,
     pooled,
-    resampled,
 )
 from medanomaly.tabular.classes.trees import ForestClasses, HistBoostingClasses, LightGBMClasses
 
@@ -80,6 +80,39 @@ GROUPS = {
     )
     for letter in letters
 }  # fmt: skip
+
+
+def resampled(
+    features: pd.DataFrame, y: np.ndarray, how: str, up_to: float, seed: int
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Cases with synthetic ones of rare classes, by SMOTE or SMOTE-N; missing numbers are filled with medians."""
+    matrix = features.drop(columns="case_id").reset_index(drop=True)
+    numbers = [name for name in matrix if pd.api.types.is_numeric_dtype(matrix[name])]
+    for name in matrix:
+        if name in numbers:
+            known = matrix[name].astype(np.float64)
+            matrix[name] = known.fillna(known.median() if known.notna().any() else 0.0)
+        else:
+            matrix[name] = matrix[name].astype("string").fillna("missing").astype(object)
+    classes, counts = np.unique(np.asarray(y).astype(str), return_counts=True)
+    wanted = int(up_to * counts.max())
+    more = {str(c): wanted for c, n in zip(classes, counts, strict=True) if 2 <= n < wanted}
+    made, made_y = matrix, np.asarray(y).astype(str)
+    if more:
+        fewest = min(n for c, n in zip(classes, counts, strict=True) if c in more)
+        options = {"sampling_strategy": more, "k_neighbors": int(min(5, fewest - 1)), "random_state": seed}
+        categories = [matrix.columns.get_loc(name) for name in matrix if name not in numbers]
+        if how == "smoten":
+            sampler = over_sampling.SMOTEN(**options)
+        elif categories:
+            sampler = over_sampling.SMOTENC(categorical_features=categories, **options)
+        else:
+            sampler = over_sampling.SMOTE(**options)
+        made, made_y = sampler.fit_resample(matrix, made_y)
+    made = pd.DataFrame(made, columns=matrix.columns).astype(dict.fromkeys(numbers, np.float64))
+    new = [f"synthetic-{i + 1}" for i in range(len(made) - len(matrix))]
+    made.insert(0, "case_id", [*features["case_id"].astype(str), *new])
+    return made, np.asarray(made_y, dtype=object)
 
 
 def thyroid(folder: Path) -> tuple[pd.DataFrame, np.ndarray, list[str]]:

@@ -23,6 +23,7 @@ KNOWN = {
     "cuda-toolkit": "LicenseRef-NVIDIA-Proprietary",
     # the one file under the GPL, an Emacs mode, is not in the wheel
     "docutils": "BSD-2-Clause AND LicenseRef-Public-Domain",
+    "faster-coco-eval": "Apache-2.0",
     "skops": "MIT",
     "text-unidecode": "Artistic-1.0-Perl OR GPL-2.0-or-later",
 }

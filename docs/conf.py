@@ -1,6 +1,8 @@
 """The documentation site: `make docs`. It is built without a network, and a warning is an error."""
 
+import ast
 import re
+import runpy
 from pathlib import Path
 
 import medanomaly
@@ -16,7 +18,7 @@ extensions = [
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
 ]
-exclude_patterns = ["_build", "jupyter_execute", "demo"]
+exclude_patterns = ["_build", "jupyter_execute", "demo", "gallery"]
 html_theme = "pydata_sphinx_theme"
 html_title = "medanomaly"
 html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "use_edit_page_button": False}
@@ -46,10 +48,29 @@ def _written_pages(app, *_):
     _write(source / "glossary.md", "# " + table[3 : ending.start() if ending else None].strip() + "\n")
     sections = contributing[contributing.index("## A data set") : contributing.index("## Glossary")]
     _write(source / "extending.md", "# Add a data set, a detector, a network or a pipeline\n\n" + sections)
+    _gallery(source)
     folder = source / "notebooks"
     folder.mkdir(exist_ok=True)
     for path in sorted((ROOT / "notebooks").glob("0*.ipynb")):
         _write(folder / path.name, path.read_text("utf-8"))
+
+
+def _gallery(source):
+    """A figure per script of docs/gallery, which leaves it as ``svg``; the first line of its docstring is the title."""
+    made = source / "gallery/made"
+    made.mkdir(exist_ok=True)
+    parts = [
+        "# Gallery",
+        "A script draws each figure while the site is built, from data that come with the package.",
+    ]
+    for path in sorted((source / "gallery").glob("*.py")):
+        script = path.read_text("utf-8")
+        title, _, text = ast.get_docstring(ast.parse(script)).partition("\n\n")
+        _write(made / f"{path.stem}.svg", runpy.run_path(str(path))["svg"])
+        code = script.split('"""\n', 1)[1].strip()
+        parts += [f"## {title}", text, f"```{{image}} gallery/made/{path.stem}.svg\n:alt: {title}\n```"]
+        parts += ["<details><summary>Script</summary>", f"```python\n{code}\n```", "</details>"]
+    _write(source / "gallery.md", "\n\n".join(parts) + "\n")
 
 
 def _write(path, text):

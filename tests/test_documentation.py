@@ -11,8 +11,12 @@ from medanomaly.commands.cli import cli
 from tests.conftest import ROOT
 
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
-PAGES = [p for p in PAGES if "_build" not in p.parts and p.name not in ("glossary.md", "extending.md")]
-GENERATED = {"glossary", "extending"}
+PAGES = [
+    p
+    for p in PAGES
+    if "_build" not in p.parts and p.name not in ("glossary.md", "extending.md", "gallery.md")
+]
+GENERATED = {"glossary", "extending", "gallery"}
 
 
 def name(path):
@@ -36,6 +40,24 @@ def test_every_page_is_in_a_table_of_contents():
     assert {name(page) for page in pages - listed} == set()
     missing = {path for path in listed if not path.exists() and path.stem not in GENERATED}
     assert {name(path) for path in missing} == set()
+
+
+def test_the_first_page_leads_to_the_nights_of_a_ward_and_that_page_goes_to_the_end():
+    (row,) = (line for line in (ROOT / "docs/index.md").read_text().splitlines() if "every night" in line)
+    page = ROOT / "docs" / re.search(r"\]\(([^)]+)\)", row)[1]
+    commands = " ".join(shell_lines(page))
+    for step in (
+        "medanomaly init",
+        "medanomaly run",
+        "bash night.sh",
+        "MEDANOMALY_WEBHOOK",
+        "medanomaly labels",
+        "registry promote",
+    ):
+        assert step in commands
+    assert {"--pipelines scoring", "--pipelines monitoring"} <= set(
+        re.findall(r"--pipelines \w+", page.read_text())
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -254,6 +254,7 @@ def pipelines_of(of):
         "feature_engineering",
         "evaluation",
         "risk_models",
+        "detection",
         "tuning",
         "scoring",
         "monitoring",

@@ -84,3 +84,57 @@ def test_the_citation_names_version_licence_and_title():
     assert cited["cff-version"] == "1.2.0"
     assert cited["license"] == "MIT"
     assert cited["title"].startswith("medanomaly")
+
+
+@pytest.fixture
+def try_wheel():
+    sys.path.insert(0, str(ROOT / "deploy"))
+    try:
+        import try_wheel
+    finally:
+        sys.path.pop(0)
+    return try_wheel
+
+
+def test_every_extra_is_tried_from_the_wheel(wheel, try_wheel):
+    assert set(try_wheel.TRIALS) - {try_wheel.CORE} == set(try_wheel.extras(wheel)) - set(try_wheel.NOT_TRIED)
+    assert all(trial.modules and (trial.command or trial.python) for trial in try_wheel.TRIALS.values())
+    # its models are what the others answer with
+    assert next(iter(try_wheel.TRIALS)) == "train"
+    assert try_wheel.wanted(["serve", "excel"]) == ["train", "serve", "excel"]
+    assert try_wheel.wanted(["excel"]) == ["excel"]
+    with pytest.raises(SystemExit, match="no extra"):
+        try_wheel.wanted(["excell"])
+
+
+def test_an_extra_that_fails_is_shown_and_the_others_are_tried(try_wheel, tmp_path, monkeypatch, capsys):
+    (tmp_path / "dist").mkdir()
+    with zipfile.ZipFile(tmp_path / "dist" / "a.whl", "w") as archive:
+        archive.writestr("a.dist-info/METADATA", "Name: a\nProvides-Extra: train\n")
+    for name in ("conf", "docs", "pyproject.toml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.setattr(try_wheel, "ROOT", tmp_path)
+    monkeypatch.setattr(try_wheel, "TRIALS", {name: try_wheel.Trial(("sys",)) for name in ("train", "serve")})
+
+    def install(name, wheel, folder):
+        if name == "train":
+            try_wheel.call(sys.executable, "-c", "raise SystemExit('no such module')", folder=folder)
+
+    monkeypatch.setattr(try_wheel, "try_extra", install)
+    assert try_wheel.main([]) == 1
+    assert try_wheel.main(["serve"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert "FAILED" in lines[0]
+    assert "no such module" in lines[0]
+    assert lines[1].endswith("passed")
+
+
+def test_an_extra_that_nobody_tries_is_refused(try_wheel, tmp_path, monkeypatch):
+    (tmp_path / "dist").mkdir()
+    monkeypatch.setattr(try_wheel, "ROOT", tmp_path)
+    with pytest.raises(SystemExit, match="make dist first"):
+        try_wheel.main([])
+    with zipfile.ZipFile(tmp_path / "dist" / "a.whl", "w") as archive:
+        archive.writestr("a.dist-info/METADATA", "Name: a\nProvides-Extra: new\n")
+    with pytest.raises(SystemExit, match=r"\['new'\]: add them to TRIALS"):
+        try_wheel.main([])

@@ -4,8 +4,8 @@ import re
 import shutil
 
 import pytest
-from benchmarks.render import paper
-from benchmarks.render.figures import RESULTS
+from benchmarks.render import paper, paper_figures
+from benchmarks.render.figures import RESULTS, read
 
 from tests.conftest import ROOT
 
@@ -53,4 +53,36 @@ def test_every_target_that_was_missed_is_listed():
 
 def test_every_reference_is_cited_and_every_citation_is_a_reference():
     known = set(re.findall(r"^(\w+):$", (ROOT / "docs/paper/references.yml").read_text(), re.MULTILINE))
-    assert set(re.findall(r"@(\w+)", TEXT)) - {"missed"} == known
+    labels = set(re.findall(r"^\) <(\w+)>", TEXT, re.MULTILINE))
+    assert set(re.findall(r"@(\w+)", TEXT)) - labels == known
+
+
+def positions(canvas):
+    """Where every point of a figure stands."""
+    return {float(x) for axes in canvas.axes for line in axes.lines for x in line.get_xdata()}
+
+
+def test_every_figure_is_drawn_from_the_results_and_stands_in_the_text(tmp_path):
+    paper_figures.draw(tmp_path)
+    for name in paper_figures.FIGURES:
+        assert (tmp_path / f"{name}.svg").read_text("utf-8").lstrip().startswith("<?xml")
+        assert f'image("/docs/_build/{name}.svg"' in TEXT
+    measured = read("conformal_validity")
+    assert {figure.value for figure in measured} <= positions(paper_figures.realised_rates())
+    assert {figure.low for figure in measured} <= positions(paper_figures.realised_rates())
+
+
+def test_a_figure_whose_results_are_gone_stops_the_build(tmp_path):
+    with pytest.raises(ValueError, match=r"fusion\.json holds nothing like"):
+        paper_figures.fused_rates(tmp_path)
+
+
+def test_what_the_text_says_of_chest_images_and_of_rates_is_what_was_measured():
+    auroc = {
+        f.name.removeprefix("AUROC, "): f for f in read("imaging_networks") if f.name.startswith("AUROC, ")
+    }
+    networks = ("U-Net", "autoencoder", "AE-U", "reversed autoencoder", "lesion segmenter")
+    alone = [f.value for name, f in auroc.items() if name.startswith(networks) and "energies" not in name]
+    assert auroc["LBE"].value > max(alone)
+    assert auroc["U-Net, plain"].high < 50
+    assert all(abs(f.value - 0.05) < 0.005 for f in read("conformal_validity"))

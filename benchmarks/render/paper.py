@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks.render.figures import RESULTS, Figure, read
 from benchmarks.render.headlines import HEADLINES
 from benchmarks.render.labels import plain
+from benchmarks.render.paper_figures import draw
 from benchmarks.render.tables import interval, number
 
 ROOT = Path(__file__).parents[2]
@@ -52,6 +53,7 @@ def build(target: Path = TARGET, folder: Path = RESULTS) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     FIGURES.parent.mkdir(parents=True, exist_ok=True)
     FIGURES.write_text(json.dumps(figures(folder), ensure_ascii=False), "utf-8")
+    draw(FIGURES.parent, folder)
     typst.compile(SOURCE, output=target, root=ROOT)
     return target
 
@@ -67,6 +69,7 @@ def typed_numbers(text: str) -> list[str]:
         r"#\w+\([^()]*\)",
         r"<[\w-]+>",
         r"columns: \([^)]*\)",
+        r"width: \d+%",
     ):
         text = re.sub(pattern, " ", text)
     return re.findall(r"[^\n]{0,20}\d[^\n]{0,20}", text)

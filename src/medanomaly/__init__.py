@@ -27,7 +27,8 @@ if "NUMBA_CACHE_DIR" not in os.environ and not any(
     os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="medanomaly-")
     atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
-# what people call; imported when it is asked for, so that importing the package costs nothing
+# what people call; imported when it is asked for, so that importing the package costs nothing;
+# __init__.pyi says the same to type checkers
 _PUBLIC = {
     "open": ("medanomaly.scoring.models", "open_models"),
     "detect": ("medanomaly.scoring.detect", "detect"),

@@ -77,7 +77,7 @@ class SummaryHooks:
             *sorted(
                 f"{name.partition('.')[0]}."
                 for name in made
-                if name.endswith(("_risk.metrics", "_classes.metrics"))
+                if name.endswith(("_risk.metrics", "_classes.metrics", "_boxes.metrics"))
             ),
         ]
         for part in parts:

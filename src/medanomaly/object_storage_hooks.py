@@ -1,12 +1,12 @@
 """A run whose outputs are in object storage: what it needs comes first, each output goes out once it is complete."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from kedro.framework.hooks import hook_impl
 
 from medanomaly.core.object_storage import ObjectStorage, below
+from medanomaly.run_record import path_of
 
 
 class ObjectStorageHooks:
@@ -70,11 +70,10 @@ class ObjectStorageHooks:
     def _relative(self, name: str) -> str | None:
         if name not in self._catalog:
             return None
-        dataset = self._catalog[name]
-        path = getattr(dataset, "_filepath", None) or getattr(dataset, "folder", None)
+        path = path_of(self._catalog[name])
         if path is None:
             return None
         try:
-            return Path(path).resolve().relative_to(self._storage.folder.resolve()).as_posix()
+            return path.resolve().relative_to(self._storage.folder.resolve()).as_posix()
         except ValueError:
             return None

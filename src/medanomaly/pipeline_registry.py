@@ -17,7 +17,7 @@ NIGHTLY = (
     "nightly_labels", "nightly_scoring", "nightly_monitoring", "nightly_training_table", "nightly_gate", "nightly_promotion",
 )  # fmt: skip
 # run by name only
-ON_REQUEST = ("risk_models", "tuning", "scoring", "monitoring", *NIGHTLY)
+ON_REQUEST = ("risk_models", "detection", "tuning", "scoring", "monitoring", *NIGHTLY)
 
 
 def stages() -> tuple[str, ...]:
@@ -106,6 +106,8 @@ def build(environment: Environment, name: str) -> Pipeline:
             parts.append(Pipeline(cases.features(), tags=modality))
         elif name == "risk_models" and environment.models.get(f"{modality}_risk"):
             parts.append(of.risk(environment.models[f"{modality}_risk"], models))
+        elif name == "detection" and of.boxes and environment.models.get(f"{modality}_boxes"):
+            parts.append(of.boxes(environment.models[f"{modality}_boxes"]))
         elif name == of.stage:
             each = [model_pipeline(m, cases.views[m.kind.reads], modality) + of.each_model(m) for m in models]
             together = (

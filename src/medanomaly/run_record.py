@@ -210,7 +210,7 @@ def _inputs(pipeline: Any, catalog: Any) -> list[str]:
 def _check_inputs(outputs: Outputs, pipeline: Any, catalog: Any) -> None:
     for name in _inputs(pipeline, catalog):
         if name not in outputs.made:
-            path = _path(catalog[name])
+            path = path_of(catalog[name])
             if catalog[name].exists() and path is not None and path.stat().st_mtime > outputs.since:
                 raise ConfigurationError(
                     f"'{name}' was not written to the end, or not by a run",
@@ -233,7 +233,7 @@ def _remove_stale(outputs: Outputs, pipeline: Any, catalog: Any) -> None:
         if name not in catalog or not catalog[name].exists():
             continue
         differs = outputs.differs(name) if name in outputs.made else ["the process that stopped"]
-        path = _path(catalog[name])
+        path = path_of(catalog[name])
         if not differs or path is None or not path.resolve().is_relative_to(whole):
             continue
         again.append(name)
@@ -245,7 +245,8 @@ def _remove_stale(outputs: Outputs, pipeline: Any, catalog: Any) -> None:
         logger.info("%d outputs are made again, because of %s", len(again), _words(sorted(why)))
 
 
-def _path(dataset: Any) -> Path | None:
+def path_of(dataset: Any) -> Path | None:
+    """The file or folder of a dataset; None where it has none."""
     path = getattr(dataset, "_filepath", None) or getattr(dataset, "folder", None)
     return None if path is None else Path(path)
 

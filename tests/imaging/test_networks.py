@@ -16,13 +16,14 @@ from medanomaly.core.errors import BundleError, ConfigurationError, InputError
 from medanomaly.imaging.image_models import NetworkModelParams
 from medanomaly.imaging.maps.identity_leak import identity_leak
 from medanomaly.imaging.networks.autoencoder.params import AutoencoderParams
-from medanomaly.imaging.networks.detector import VALIDATION_SHARE, NetworkDetector
+from medanomaly.imaging.networks.detector import IMAGES_PER_PASS, VALIDATION_SHARE, NetworkDetector
 from medanomaly.imaging.networks.kinds import network_kinds
 from medanomaly.imaging.networks.lesion_segmenter.params import LesionSegmenterParams
 from medanomaly.imaging.networks.params import AugmentationParams
 from medanomaly.imaging.networks.reversed_autoencoder.params import ReversedAutoencoderParams
 from medanomaly.imaging.networks.unet.corruption import coarse_noise, hole_masks, random_holes
 from medanomaly.imaging.networks.unet.params import UNetParams
+from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.training.hold_out import hold_out
 from medanomaly.training.params import TrainingParams
 
@@ -389,3 +390,28 @@ def test_a_network_that_is_not_there_and_a_value_that_does_not_fit_are_named():
         NetworkModelParams.model_validate({"network": {"network": "unett"}})
     with pytest.raises(ValidationError, match=r"network\.levels"):
         NetworkModelParams.model_validate({"network": {"network": "unet", "levels": 9}})
+
+
+@pytest.mark.parametrize("name", ["unet_denoising", "lesion_neighbours"])
+def test_images_of_a_store_are_read_a_few_at_a_time_and_give_the_same_weights(tmp_path, name):
+    class Watched(ImageArray):
+        most = 0
+
+        def __getitem__(self, wanted):
+            found = super().__getitem__(wanted)
+            Watched.most = max(Watched.most, len(found))
+            return found
+
+    images = phantoms(60, seed=0)
+    # case i has row 2 i of the store
+    np.save(tmp_path / "images.npy", np.repeat(images, 2, axis=0))
+    stored = Watched(np.load(tmp_path / "images.npy", mmap_mode="r"), np.arange(0, 120, 2))
+    by_batches, whole = (NetworkDetector(PARAMS[name], TRAINING, seed=1).fit(i) for i in (stored, images))
+    assert by_batches.weights() == whole.weights()
+    assert 0 < Watched.most <= IMAGES_PER_PASS < 0.85 * 60
+
+
+def test_an_image_of_a_store_that_is_outside_the_range_is_refused():
+    stored = ImageArray(phantoms(24, seed=0) + np.float32(1), np.arange(24))
+    with pytest.raises(InputError, match=r"outside \[0, 1\]"):
+        NetworkDetector(PARAMS["unet_plain"], TRAINING).fit(stored)

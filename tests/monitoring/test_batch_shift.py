@@ -59,6 +59,17 @@ def test_without_abnormal_calibration_cases_facts_that_no_normal_case_has_are_a_
     assert checked(0, 0.4, move=6.0, ill_known=False).verdict == "broken"
 
 
+def test_a_fact_that_only_few_abnormal_cases_differ_in_says_nothing():
+    rng = np.random.default_rng(0)
+    known = CalibrationFacts(
+        facts(300, rng).assign(device="A"), facts(5, rng, ill=True).assign(device=["A"] * 4 + ["B"])
+    )
+    check = check_shift(scores(300, rng), scores(200, rng), known, facts(200, rng).assign(device="A"))
+    device = check.tests[check.tests["test"].str.contains("device")]
+    assert len(device) > 0
+    assert (device["p"] == 1).all()
+
+
 def test_a_new_site_is_noticed():
     rng = np.random.default_rng(0)
     known = CalibrationFacts(facts(300, rng), facts(150, rng, ill=True))

@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sample_recordings import beats, data, needs_data, recording
+from scipy.signal import butter, sosfiltfilt
 from scipy.stats import kurtosis, skew
 
 from medanomaly.signals.quality.assessment import QUALITY_COLUMNS, assess_quality, quality_at
-from medanomaly.signals.quality.ecg import ecg_measures
+from medanomaly.signals.quality.ecg import _filtered, ecg_measures
 from medanomaly.signals.quality.params import QualityParams
 from medanomaly.signals.quality.ppg import ppg_measures
 from medanomaly.signals.readers.wfdb import read_mitbih
@@ -202,3 +203,16 @@ def test_the_gate_spares_abnormal_beats_and_finds_the_noisiest_record():
             assert verdict.mean() < 0.01
     assert max(bad["119"], bad["208"]) < 0.02
     assert bad["203"] < 0.10
+
+
+@pytest.mark.parametrize("n", [250, 3600])
+@pytest.mark.parametrize("band", [(5.0, 40.0), (20.0, None)])
+def test_the_filter_of_the_measures_is_that_of_scipy(n, band):
+    x = np.random.default_rng(n).standard_normal(n)
+    low, high = band
+    sections = butter(
+        2, low if high is None else band, "highpass" if high is None else "bandpass", fs=250, output="sos"
+    )
+    np.testing.assert_array_equal(
+        _filtered(x, 250.0, *band), sosfiltfilt(sections, x, padlen=min(n - 1, 250))
+    )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.conftest import environment
 
-from medanomaly.core.errors import ConfigurationError
+from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.datasets.events import EventsDataset
 from medanomaly.parameters import RunParams
 from medanomaly.pipelines.tabular.event_nodes import make_event_table
@@ -241,6 +241,22 @@ def test_the_environment_makes_a_table_of_the_embedded_cohort_without_any_data(m
     assert list(table)[-2:] == ["potassium_last", "sodium_last"]
     assert counts["n_cases"] == len(table) > 40
     assert account["n"].sum() == sum(n["read"] for n in counts["sources"].values())
+    nobody_has = DataProcessingParams.model_validate(
+        {
+            "tables": {
+                "omop": {
+                    "events": {
+                        **events,
+                        "features": {"folate": {"codes": ["LOINC/2284-8"], "unit": "nmol/L"}},
+                    }
+                }
+            }
+        }
+    )
+    with pytest.raises(
+        InputError, match=r"no case has a value: no value of any feature is inside the window \(\d+\)"
+    ):
+        make_event_table(raw, nobody_has, RunParams(dataset="omop", table="omop"))
     with pytest.raises(ConfigurationError, match="nothing says what events become"):
         make_event_table(raw, params, RunParams(dataset="other", table="other"))
 

@@ -186,7 +186,7 @@ def test_files_that_hold_nothing_are_errors_that_say_so(tmp_path):
         read_events(tmp_path / "empty", SPEC)
     with pytest.raises(ConfigurationError, match="no format 'hl7v2'"):
         read_events(EventSource(tmp_path, "hl7v2"), SPEC)
-    with pytest.raises(InputError, match="there is no patient"):
+    with pytest.raises(InputError, match="there is no patient: Observation: of 1 read"):
         table_of(potassium())
 
 

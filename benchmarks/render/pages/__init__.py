@@ -2,6 +2,7 @@
 
 from benchmarks.render.page import Page
 from benchmarks.render.pages import (
+    detection,
     diagnosis,
     environments,
     imaging,
@@ -9,6 +10,7 @@ from benchmarks.render.pages import (
     operations,
     patients,
     privacy,
+    rare_data,
     serving,
     signals,
     spine,
@@ -22,6 +24,7 @@ PAGES: tuple[Page, ...] = (
     tabular.PAGE,
     signals.PAGE,
     imaging.PAGE,
+    detection.PAGE,
     patients.PAGE,
     validity.PAGE,
     serving.PAGE,
@@ -29,4 +32,5 @@ PAGES: tuple[Page, ...] = (
     operations.PAGE,
     privacy.PAGE,
     interchange.PAGE,
+    rare_data.PAGE,
 )

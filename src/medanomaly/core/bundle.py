@@ -65,7 +65,12 @@ class Bundle:
 
 
 def array_bytes(array: np.ndarray) -> bytes:
-    """An array as the content of a ``.npy`` file."""
+    """An array as the content of a ``.npy`` file.
+
+    Example:
+        >>> array_bytes(np.arange(3.0))[:6]
+        b'\\x93NUMPY'
+    """
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
     return buffer.getvalue()
@@ -92,6 +97,12 @@ def make_bundle(manifest: Mapping[str, Any], files: dict[str, bytes]) -> Bundle:
 
     Raises:
         BundleError: a file name is not plain or of an unsafe kind, or the manifest is not JSON (NaN included).
+
+    Example:
+        >>> about = {"kind": "ecdf", "name": "mine", "modality": "tabular"}
+        >>> bundle = make_bundle(about, {"calibration.npy": array_bytes(np.arange(3.0))})
+        >>> bundle.array("calibration.npy").tolist(), len(bundle.bundle_hash)
+        ([0.0, 1.0, 2.0], 64)
     """
     for name in files:
         _check_name(name, "new bundle")
@@ -111,6 +122,15 @@ def write_bundle(folder: Path, bundle: Bundle) -> None:
 
     A process that is killed in between leaves the one before, which :func:`read_bundle` finds. Of a folder that it wrote
     half the next call leaves nothing.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> about = {"kind": "ecdf", "name": "mine", "modality": "tabular"}
+        >>> bundle = make_bundle(about, {"calibration.npy": array_bytes(np.arange(3.0))})
+        >>> with TemporaryDirectory() as folder:
+        ...     write_bundle(Path(folder) / "mine", bundle)
+        ...     read_bundle(Path(folder) / "mine").bundle_hash == bundle.bundle_hash
+        True
     """
     folder = Path(folder)
     staging, before = _beside(folder, "new"), _before(folder)
@@ -145,6 +165,10 @@ def read_bundle(folder: Path) -> Bundle:
 
     Raises:
         BundleError: the folder or a file is missing, altered, unlisted, of an unsafe kind, or the format is unknown.
+
+    Example:
+        >>> sorted(read_bundle("data/06_models/synthetic/tabular/ecdf").files)[0]
+        'calibration.npy'
     """
     folder = Path(folder)
     if not folder.exists() and _before(folder).is_dir():
@@ -210,6 +234,10 @@ def bundles_of(folder: Path) -> list[Bundle]:
     Raises:
         DataNotFoundError: there is no such folder.
         BundleError: a bundle was altered.
+
+    Example:
+        >>> "ecdf" in {bundle.manifest.name for bundle in bundles_of(Path("data/06_models/synthetic"))}
+        True
     """
     if not folder.is_dir():
         raise DataNotFoundError(

@@ -30,7 +30,12 @@ def _sorted_calibration(calibration: np.ndarray) -> np.ndarray:
 
 
 def finite_scores(scores: np.ndarray) -> np.ndarray:
-    """Scores as they are compared; NaN would sort behind every calibration score and get the smallest p-value."""
+    """Scores as they are compared; NaN would sort behind every calibration score and get the smallest p-value.
+
+    Example:
+        >>> finite_scores([1, 2]).tolist()
+        [1.0, 2.0]
+    """
     scores = np.asarray(scores, dtype=np.float64)
     if not np.isfinite(scores).all():
         raise InputError(
@@ -42,7 +47,12 @@ def finite_scores(scores: np.ndarray) -> np.ndarray:
 
 
 def checked_alpha(alpha: float) -> float:
-    """A share of cases from 0 to 1, or :class:`ConfigurationError`."""
+    """A share of cases from 0 to 1, or :class:`ConfigurationError`.
+
+    Example:
+        >>> checked_alpha(0.05)
+        0.05
+    """
     if not 0 <= alpha <= 1:
         raise ConfigurationError(f"alpha is {alpha}", remedy="Give a share from 0 to 1, such as 0.05.")
     return alpha
@@ -60,6 +70,10 @@ def p_values(scores: np.ndarray, calibration: np.ndarray) -> np.ndarray:
 
     Raises:
         InputError: a score is not finite, or the calibration is empty, not finite or not (m,).
+
+    Example:
+        >>> p_values([0.5, 3.5, 9.0], calibration=[1, 2, 3, 4]).tolist()
+        [1.0, 0.4, 0.2]
     """
     calibration = _sorted_calibration(calibration)
     below = np.searchsorted(calibration, finite_scores(scores), side="left")
@@ -74,6 +88,10 @@ def leave_one_out_p_values(calibration: np.ndarray) -> np.ndarray:
 
     Returns:
         (m,) in [1 / m, 1].
+
+    Example:
+        >>> leave_one_out_p_values([1, 2, 3, 4]).tolist()
+        [1.0, 0.75, 0.5, 0.25]
     """
     ordered = _sorted_calibration(calibration)
     below = np.searchsorted(ordered, np.asarray(calibration, dtype=np.float64), side="left")
@@ -84,6 +102,12 @@ def score_threshold(calibration: np.ndarray, alpha: float) -> float:
     """The score above which ``p <= alpha``; infinite where alpha is below the smallest p-value 1 / (m + 1).
 
     A score equal to the threshold is not flagged: ``score > threshold`` is the same as ``p_values(score) <= alpha``.
+
+    Example:
+        >>> score_threshold(range(1, 20), alpha=0.1)
+        18.0
+        >>> score_threshold(range(1, 6), alpha=0.1)  # six times 0.1 is less than one case
+        inf
     """
     calibration, alpha = _sorted_calibration(calibration), checked_alpha(alpha)
     # the small addition keeps floor(0.05 * 20) at 1 where rounding makes the product slightly smaller
@@ -123,6 +147,11 @@ def group_p_values(
 
     Returns:
         ``(p, own_group)``: (n,) p-values, and (n,) bool, False where all calibration cases had to be used.
+
+    Example:
+        >>> p, own = group_p_values([5, 5], ["F", "M"], [1, 2, 3, 7, 8, 9], list("FFFMMM"), min_group_size=3)
+        >>> p.tolist(), own.tolist()
+        ([0.25, 1.0], [True, True])
     """
     scores, groups = np.asarray(scores, dtype=np.float64), _without_na(groups)
     calibration, calibration_groups = (
@@ -171,9 +200,15 @@ def patient_p_values(scores: np.ndarray, calibration: np.ndarray, patients: np.n
 
     Returns:
         (n,) in [1 / (patients + 1), 1].
+
+    Example:
+        >>> patient_p_values([5.0], calibration=[1, 2, 9, 3], patients=["a", "a", "a", "b"]).round(3).tolist()
+        [0.444]
     """
     of, scores = _of_patients(calibration, patients), finite_scores(scores)
-    at_least = sum(1 - np.searchsorted(own, scores, side="left") / len(own) for own in of)
+    at_least = np.zeros(len(scores))
+    for own in of:
+        at_least += 1 - np.searchsorted(own, scores, side="left") / len(own)
     return (1 + at_least) / (len(of) + 1)
 
 
@@ -186,6 +221,10 @@ def patient_rates(calibration: np.ndarray, patients: np.ndarray, alpha: float) -
 
     Returns:
         patient -> realised share.
+
+    Example:
+        >>> patient_rates([1, 2, 3, 4, 5, 9], ["a", "a", "a", "b", "b", "b"], alpha=0.25).to_dict()
+        {'a': 0.0, 'b': 1.0}
     """
     calibration, patients = np.asarray(calibration, dtype=np.float64), np.asarray(patients).astype(str)
     names = np.unique(patients)
@@ -214,6 +253,10 @@ def patient_threshold(
 
     Returns:
         The threshold; infinite where there are fewer than ``1 / exceeded - 1`` patients.
+
+    Example:
+        >>> patient_threshold([1, 2, 3, 4, 5, 9], ["a", "a", "b", "b", "c", "c"], alpha=0.1, exceeded=0.25)
+        9.0
     """
     alpha, exceeded = checked_alpha(alpha), checked_alpha(exceeded)
     own = [
@@ -236,6 +279,10 @@ def benjamini_hochberg(p: np.ndarray, fdr: float) -> np.ndarray:
 
     Returns:
         (n,) bool.
+
+    Example:
+        >>> benjamini_hochberg([0.001, 0.02, 0.04, 0.8], fdr=0.05).tolist()
+        [True, True, False, False]
     """
     p, fdr = np.asarray(p, dtype=np.float64), checked_alpha(fdr)
     if p.size == 0:

@@ -43,7 +43,7 @@ class ObjectStorage:
         with self._reached("opened"):
             self._fs, root = _filesystem(self.url)
         self._root = root.rstrip("/")
-        self._index: dict[str, list] = self._read_index()
+        self._index: dict[str, list[Any]] = self._read_index()
 
     def pull(self, wanted: Callable[[str], bool], within: str = "") -> list[str]:
         """Bring what is newer there, or absent here; returns the relative paths that were brought.
@@ -108,7 +108,7 @@ class ObjectStorage:
             self._save_index()
         return [*changed, *gone]
 
-    def _refuse_unless_equal(self, path: str, key: str, size: int, here: list) -> None:
+    def _refuse_unless_equal(self, path: str, key: str, size: int, here: list[Any]) -> None:
         if size == here[0]:
             with self._reached("read", path):
                 equal = self._fs.cat_file(f"{self._root}/{path}") == (self.folder / path).read_bytes()
@@ -135,7 +135,8 @@ class ObjectStorage:
                 remedy="Run the command again.",
             )
         os.replace(half, target)
-        self._index[path] = [key, *self._state(path)]
+        state = target.stat()
+        self._index[path] = [key, state.st_size, state.st_mtime_ns]
 
     def _there(self, within: str = "") -> dict[str, tuple[str, int]]:
         with self._reached("listed"):
@@ -144,7 +145,7 @@ class ObjectStorage:
                 parts = [self._root]
                 if within:
                     parts = [f"{part.rstrip('/')}/{within}" for part in self._fs.ls(self._root, detail=False)]
-                found = {}
+                found: dict[str, Any] = {}
                 for part in parts:
                     found |= self._fs.find(part, detail=True)
             except FileNotFoundError:
@@ -159,14 +160,14 @@ class ObjectStorage:
                 if not _ours(path):
                     yield path
 
-    def _state(self, path: str) -> list | None:
+    def _state(self, path: str) -> list[int] | None:
         try:
             found = (self.folder / path).stat()
         except FileNotFoundError:
             return None
         return [found.st_size, found.st_mtime_ns]
 
-    def _read_index(self) -> dict[str, list]:
+    def _read_index(self) -> dict[str, list[Any]]:
         try:
             kept = json.loads((self.folder / INDEX).read_text("utf-8"))
         except (FileNotFoundError, ValueError):
@@ -227,7 +228,7 @@ def _filesystem(url: str) -> tuple[Any, str]:
     return url_to_fs(url, **({"auto_mkdir": True} if url.startswith("file:") else {}))
 
 
-def _key(info: dict) -> str:
+def _key(info: dict[str, Any]) -> str:
     """What changes when the file does: its entity tag, else size and time."""
     tag = info.get("ETag") or info.get("etag") or info.get("md5Hash")
     return str(tag) if tag else f"{info['size']} {info.get('mtime') or info.get('LastModified')}"
@@ -239,6 +240,12 @@ def _ours(path: str) -> bool:
 
 
 def below(folders: Collection[str]) -> Callable[[str], bool]:
-    """Whether a relative path is one of these, or lies below one."""
+    """Whether a relative path is one of these, or lies below one.
+
+    Example:
+        >>> wanted = below(["06_models/ward"])
+        >>> wanted("06_models/ward/tabular/ecdf/model.onnx"), wanted("08_reporting/ward/report.html")
+        (True, False)
+    """
     kept = {PurePosixPath(folder) for folder in folders}
     return lambda path: not kept.isdisjoint([PurePosixPath(path), *PurePosixPath(path).parents])

@@ -20,6 +20,13 @@ def open_bundle(source: Path | str | Bundle) -> Scorer | Probabilities:
 
     Raises:
         BundleError: the folder is no bundle, was altered, or is of a kind that is not known here.
+
+    Example:
+        >>> import pandas as pd
+        >>> scorer = open_bundle("data/06_models/synthetic/tabular/ecdf")
+        >>> features = pd.read_parquet("data/04_feature/synthetic/tabular/features.parquet").head(3)
+        >>> scorer.score(features).shape, bool((scorer.p_values(features) <= 1).all())
+        ((3,), True)
     """
     bundle = source if isinstance(source, Bundle) else read_bundle(Path(source))
     try:

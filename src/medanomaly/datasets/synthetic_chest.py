@@ -1,10 +1,9 @@
-"""Chest phantoms of the embedded cohort as an image source: drawn on loading, equal for equal seeds."""
+"""Chest phantoms of the embedded cohort as a dataset: drawn on loading, equal for equal seeds."""
 
+from medanomaly.datasets.chest_phantoms import phantom_source
 from medanomaly.datasets.raw import RawDataset
-from medanomaly.imaging.sources.manifest import ImageSource, manifest_table
-from medanomaly.imaging.sources.readers import MemoryReader
-from medanomaly.synthetic.chest import ChestParams, chest_images
-from medanomaly.synthetic.patients import draw_patients
+from medanomaly.imaging.sources.manifest import ImageSource
+from medanomaly.synthetic.chest import ChestParams
 
 
 class SyntheticChestDataset(RawDataset[ImageSource]):
@@ -31,15 +30,7 @@ class SyntheticChestDataset(RawDataset[ImageSource]):
 
     def load(self) -> ImageSource:
         """Draw the images."""
-        drawn = chest_images(draw_patients(self.n_patients, self.params.seed), self.params)
-        rows = drawn.table.drop(columns=["width", "height", "contrast"]).assign(path=drawn.table["case_id"])
-        # normal images also have an exact mask, which is empty
-        rows["mask_path"] = "mask/" + rows["case_id"]
-        images = dict(zip(rows["path"], drawn.images, strict=True))
-        images |= {m: mask.astype("float32") for m, mask in zip(rows["mask_path"], drawn.masks, strict=True)}
-        return ImageSource(
-            manifest_table(rows, "synthetic cohort"), MemoryReader(images), name="synthetic cohort"
-        )
+        return phantom_source(self.n_patients, self.params)
 
     def _describe(self) -> dict:
         return {"n_patients": self.n_patients} | self.params.model_dump()

@@ -31,6 +31,13 @@ class BaseDetector(OutlierMixin, BaseEstimator):
     Attributes:
         offset_: the threshold on :meth:`score_samples`.
         n_features_in_: number of features d.
+
+    Example:
+        >>> from medanomaly.detectors.kinds.ecdf import DETECTOR
+        >>> rng = np.random.default_rng(0)
+        >>> detector = DETECTOR().fit(rng.normal(size=(200, 3)))
+        >>> int(detector.explain([[0.1, 0.2, 6.0]])[0].argmax()), detector.predict([[0.1, 0.2, 6.0]]).tolist()
+        (2, [-1])
     """
 
     @abstractmethod

@@ -1,6 +1,7 @@
 """Paired differences between models, from the resamples that the metrics table is made of."""
 
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,9 +35,21 @@ def compare_models(
     Returns:
         Comparisons table: one row a pair and metric, difference = model_a - model_b; empty without test labels. Two
         models that are both perfect (AUROC 1 or 0) get the interval that their exact bounds allow.
+
+    Example:
+        >>> from medanomaly.evaluation.params import EvaluationParams
+        >>> rng = np.random.default_rng(0)
+        >>> cases = pd.DataFrame({"case_id": [f"c{i}" for i in range(60)], "split": "test"})
+        >>> cases = cases.assign(patient_id=cases["case_id"], label=[0, 1] * 30, kind="normal")
+        >>> of = {"good": cases["label"] + rng.normal(size=60), "chance": rng.normal(size=60)}
+        >>> scores = pd.concat(cases[["case_id"]].assign(model=m, role="model", score=s) for m, s in of.items())
+        >>> scores = scores.assign(p_value=0.5, flagged=False)
+        >>> table = compare_models(cases, scores, "tabular", EvaluationParams(n_resamples=100))
+        >>> table.loc[0, ["model_a", "model_b", "metric"]].tolist()
+        ['good', 'chance', 'auroc']
     """
     matrix = score_matrix(cases, scores)
-    rows: list[tuple] = []
+    rows: list[tuple[Any, ...]] = []
     drawn: dict[bytes, tuple[ResampledCases, Resamples, dict[int, int]]] = {}
     for a, b in combinations(range(len(matrix.models)), 2) if matrix.labelled else ():
         both = np.isfinite(matrix.score[:, [a, b]]).all(axis=1)

@@ -38,6 +38,11 @@ def false_alarms_at_most(
 
     Returns:
         From 0 to the number of alarms.
+
+    Example:
+        >>> p = np.array([0.001] * 20 + [0.5] * 80)  # 20 of 100 cases look like none of 999 calibration cases
+        >>> false_alarms_at_most(p, p < 0.01, n_calibration=999)
+        1
     """
     p, chosen = np.asarray(p, dtype=np.float64), np.asarray(chosen, dtype=bool)
     if p.shape != chosen.shape or p.ndim != 1 or not ((p > 0) & (p <= 1)).all():
@@ -64,6 +69,11 @@ def envelope(n: int, n_calibration: int, confidence: float) -> tuple[np.ndarray,
 
     Returns:
         (k,) j and (k,) counts.
+
+    Example:
+        >>> places, most = envelope(n=100, n_calibration=999, confidence=0.9)
+        >>> int(most[places == 1][0]), int(most[-1])
+        (1, 100)
     """
     if n < 1 or n_calibration < 1:
         raise InputError(
@@ -89,6 +99,11 @@ def rates_at_most(n_calibration: int, confidence: float) -> tuple[np.ndarray, np
 
     Returns:
         (k,) j and (k,) rates.
+
+    Example:
+        >>> places, rates = rates_at_most(n_calibration=999, confidence=0.9)
+        >>> bool(rates[places == 10][0] > 0.01)
+        True
     """
     places = _places(n_calibration)
     a, b = places, n_calibration + 1 - places
@@ -114,6 +129,10 @@ def false_alarms_of_stream(levels: np.ndarray, n_calibration: int, confidence: f
 
     Returns:
         (n,) int.
+
+    Example:
+        >>> false_alarms_of_stream(np.full(100, 0.05), n_calibration=999)[[0, 99]].tolist()
+        [2, 18]
     """
     levels = np.asarray(levels, dtype=np.float64)
     half = (1 + checked_alpha(confidence)) / 2
@@ -126,7 +145,7 @@ def false_alarms_of_stream(levels: np.ndarray, n_calibration: int, confidence: f
 
 def _places(m: int) -> np.ndarray:
     """j at which an envelope is known: all small ones, then in equal ratios up to m + 1."""
-    geometric = np.geomspace(_FIRST, m + 1, _GEOMETRIC) if m + 1 > _FIRST else []
+    geometric = np.geomspace(_FIRST, m + 1, _GEOMETRIC) if m + 1 > _FIRST else np.empty(0)
     return np.unique(np.concatenate([np.arange(1, min(_FIRST, m + 1) + 1), geometric]).astype(np.int64))
 
 

@@ -13,6 +13,8 @@ A metric that is undefined (one class only, nothing flagged, flags missing), or 
 cases of a group, stands in the table with value NaN and its n.
 """
 
+from typing import Any, cast
+
 import numpy as np
 import pandas as pd
 
@@ -53,9 +55,21 @@ def evaluate(
     Returns:
         Metrics table. A group smaller than ``min_subgroup_size`` has a single row with metric "suppressed", no model, and
         its size as value and n. Where no test label is known only ``flagged_share`` is there, n_positive NA.
+
+    Example:
+        >>> from medanomaly.evaluation.params import EvaluationParams
+        >>> rng = np.random.default_rng(0)
+        >>> cases = pd.DataFrame({"case_id": [f"c{i}" for i in range(60)], "split": "test"})
+        >>> cases = cases.assign(patient_id=cases["case_id"], label=[0, 1] * 30, kind="normal")
+        >>> scores = cases[["case_id"]].assign(model="ecdf", role="model", score=rng.normal(cases["label"]))
+        >>> scores = scores.assign(p_value=0.5, flagged=scores["score"] > 1)
+        >>> table = evaluate(cases, scores, "tabular", EvaluationParams(n_resamples=100))
+        >>> row = table[table["metric"].eq("auroc") & table["subgroup"].eq("")].iloc[0]
+        >>> bool(row["ci_low"] < row["value"] < row["ci_high"])
+        True
     """
     matrix = score_matrix(cases, scores, probabilities)
-    rows: list[dict] = []
+    rows: list[dict[str, Any]] = []
     everything = np.ones(len(matrix.cases), dtype=bool)
     shown, suppressed = groups(matrix, params) if len(matrix.cases) else ([], [])
     for name, mask in [("", everything), *((g.name, g.mask) for g in shown)]:
@@ -76,7 +90,7 @@ def evaluate(
 
 def _measure(
     matrix: ScoreMatrix, name: str, chosen: np.ndarray, columns: list[int], params: EvaluationParams
-):
+) -> list[dict[str, Any]]:
     sample = matrix.sample(chosen, columns)
     draws = bootstrap(sample, params.n_resamples, params.seed, params.n_bins, params.threads)
     metrics = _applicable(matrix, name, sample)
@@ -107,8 +121,15 @@ def _applicable(matrix: ScoreMatrix, group: str, sample: ResampledCases) -> list
 
 
 def _row(
-    matrix: ScoreMatrix, name: str, column: int, sample: ResampledCases, metric: str, value, low, high
-) -> dict:
+    matrix: ScoreMatrix,
+    name: str,
+    column: int,
+    sample: ResampledCases,
+    metric: str,
+    value: float,
+    low: float,
+    high: float,
+) -> dict[str, Any]:
     return {
         "model": matrix.models[column],
         "role": matrix.roles[column],
@@ -133,7 +154,7 @@ def _fewest(metric: Metric, sample: ResampledCases) -> int:
 
 def _patients_behind(metric: Metric, sample: ResampledCases, model: int) -> int:
     """Patients with a case in the denominator of a proportion."""
-    inside = metric.behind(sample.positive, sample.flagged[:, model])
+    inside = metric.behind(sample.positive, cast(np.ndarray, sample.flagged)[:, model])
     return np.unique(sample.patient[inside]).size
 
 

@@ -38,6 +38,10 @@ def lord(p: np.ndarray, fdr: float, wealth: float | None = None) -> OnlineAlarms
         p: (n,) p-values in the order of the stream.
         fdr: expected share of false alarms among the alarms.
         wealth: what is spent until the first alarm, below fdr; None takes half of it.
+
+    Example:
+        >>> lord([0.0001, 0.5, 0.002, 0.9], fdr=0.2).flagged.tolist()
+        [True, False, True, False]
     """
     p, fdr, wealth = _checked(p, fdr, wealth)
     age = np.arange(1, len(p) + 1)
@@ -59,6 +63,11 @@ def saffron(p: np.ndarray, fdr: float, wealth: float | None = None, candidate: f
         fdr: expected share of false alarms among the alarms.
         wealth: what is spent until the first alarm, below fdr; None takes half of it.
         candidate: only p-values up to this one cost; no level is higher.
+
+    Example:
+        >>> alarms = saffron([0.0001, 0.5, 0.002, 0.9], fdr=0.2)
+        >>> alarms.flagged.tolist(), bool((alarms.levels > 0).all())
+        ([True, False, True, False], True)
     """
     p, fdr, wealth = _checked(p, fdr, wealth)
     if not 0 < candidate < 1:

@@ -27,15 +27,15 @@ class EvaluationParams(Params):
         threads: threads of the bootstrap; the figures do not depend on it.
     """
 
-    alpha: float = Field(0.05, gt=0, lt=1)
-    n_resamples: int = Field(2000, ge=100)
-    seed: int = Field(0, ge=0)
-    confidence: float = Field(0.95, gt=0.5, lt=1)
-    min_subgroup_size: int = Field(10, ge=2)
-    min_class_size: int = Field(5, ge=1)
-    max_subgroup_levels: int = Field(30, ge=2)
-    n_bins: int = Field(10, ge=2, le=100)
+    alpha: float = Field(default=0.05, gt=0, lt=1)
+    n_resamples: int = Field(default=2000, ge=100)
+    seed: int = Field(default=0, ge=0)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    min_subgroup_size: int = Field(default=10, ge=2)
+    min_class_size: int = Field(default=5, ge=1)
+    max_subgroup_levels: int = Field(default=30, ge=2)
+    n_bins: int = Field(default=10, ge=2, le=100)
     group_by: str | None = None
-    min_group_size: int = Field(100, ge=1)
+    min_group_size: int = Field(default=100, ge=1)
     all_cases: bool | Literal["auto"] = "auto"
-    threads: int = Field(1, ge=1)
+    threads: int = Field(default=1, ge=1)

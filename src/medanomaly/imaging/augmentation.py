@@ -80,6 +80,42 @@ def augment(
     )
 
 
+def augment_with_boxes(
+    images: Tensor, boxes: Tensor, params: AugmentationParams, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Change each image of a batch in its own way; boxes move with it.
+
+    Args:
+        images: (n, 1, H, W) in [0, 1].
+        boxes: (n, k, 5) label, x0, y0, x1, y1 in px; rows of NaN are no box.
+        params: how much, without rotation: a turned box would be drawn too large.
+        generator: random numbers; the same state gives the same batch.
+
+    Returns:
+        Images and boxes of the same shapes. A box is cut at the border of the image, and becomes NaN where its centre has
+        left the image: what is left shows no lesion that a person would mark.
+    """
+    change, (height, width) = transforms(params), images.shape[2:]
+    seed = int(torch.randint(0, 2**62, (1,), generator=generator, device=generator.device))
+    moved, changed = torch.full_like(boxes, float("nan")), []
+    with torch.random.fork_rng(devices=[images.device] if images.is_cuda else []):
+        torch.manual_seed(seed)
+        for row, (image, own) in enumerate(zip(images, boxes, strict=True)):
+            there = torch.isfinite(own[:, 1])
+            drawn = tv_tensors.BoundingBoxes(
+                own[there, 1:], format="XYXY", canvas_size=(height, width), clamping_mode=None
+            )
+            seen, drawn = change(tv_tensors.Image(image), drawn)
+            drawn = drawn.as_subclass(Tensor)
+            centre = (drawn[:, :2] + drawn[:, 2:]) / 2
+            limit = torch.tensor([width, height], dtype=drawn.dtype, device=drawn.device)
+            kept = ((centre >= 0) & (centre < limit)).all(dim=1)
+            cut = torch.minimum(drawn.clamp(min=0), limit.repeat(2))
+            moved[row, : int(kept.sum())] = torch.cat([own[there, :1], cut], dim=1)[kept]
+            changed.append(seen.as_subclass(Tensor))
+    return torch.stack(changed), moved
+
+
 def contact_sheet(
     images: np.ndarray, params: AugmentationParams, seed: int, versions: int = 6, gap: int = 2
 ) -> np.ndarray:

@@ -63,12 +63,12 @@ class ImageRecipe:
                 [0, 1], several of these, a mapping of names to such, or a source of images.
             name: of the case, for bytes and arrays.
         """
-        ids, images, aspects, refused, found = [], [], [], [], []
+        ids, images, sizes, refused, found = [], [], [], [], []
         for case, load in self._each(raw, name):
             try:
                 decoded = load()
                 images.append(self._stored(self.contract.prepare(decoded.pixels)))
-                aspects.append(decoded.pixels.shape[1] / decoded.pixels.shape[0])
+                sizes.append(decoded.pixels.shape[::-1])
             except MedanomalyError as error:
                 refused.append((case, error.problem))
                 continue
@@ -84,7 +84,9 @@ class ImageRecipe:
         cases = pd.DataFrame({"case_id": ids, "patient_id": ids}, dtype="string")
         size = self.contract.size
         stack = np.stack(images) if images else np.zeros((0, size, size), dtype=np.float32)
-        aspect = np.array(aspects)
+        width, height = np.array(sizes, dtype=np.int64).reshape(-1, 2).T
+        aspect = width / height
+        about = {"contract": self.contract, "width": width, "height": height}
 
         def facts(rows: np.ndarray) -> pd.DataFrame:
             from medanomaly.imaging.lbe.acquisition import image_facts
@@ -93,7 +95,7 @@ class ImageRecipe:
 
         return ReadCases(
             cases=cases,
-            inputs={"images": ModelInput(cases, stack, {"contract": self.contract}, facts)} if images else {},
+            inputs={"images": ModelInput(cases, stack, about, facts)} if images else {},
             findings=text_rows(found, FINDING_COLUMNS),
             refused=text_rows(refused, REFUSED_COLUMNS),
         )

@@ -262,9 +262,12 @@ def _welch(
     terms += weights**2 * np.stack([(spread / len(part)) ** 2 / 4 for part in (new, normal, ill)])
     variance = terms.sum(axis=0)
     size = np.array([[len(part) - 1] for part in (new, normal, ill)])
+    # values that are all equal cannot differ, and their variance is what rounding leaves
+    equal = spread == 0
+    variance, terms = np.where(equal, 1.0, variance), np.where(equal, 1.0, terms)
     freedom = variance**2 / (terms**2 / size).sum(axis=0)
-    t = (means[0] - weights[1] * means[1] - weights[2] * means[2]) / np.sqrt(variance)
-    return t, stats.t.sf(np.abs(t) if sides == 2 else t, freedom) * sides
+    t = np.where(equal, 0.0, means[0] - weights[1] * means[1] - weights[2] * means[2]) / np.sqrt(variance)
+    return t, np.where(equal, 1.0, stats.t.sf(np.abs(t) if sides == 2 else t, freedom) * sides)
 
 
 def _mean_rank_test(

@@ -54,7 +54,8 @@ class Environment:
     Attributes:
         modalities: in the order of the report.
         cases: modality -> what its cases are: records, beats, cut_beats, windows or images.
-        models: modality -> its anomaly models; ``<modality>_risk`` and ``<modality>_classes`` -> its supervised models.
+        models: modality -> its anomaly models; ``<modality>_risk``, ``<modality>_classes`` and ``<modality>_boxes`` -> its
+            supervised models.
         tuning_target: ``<modality>.<model>``; empty where none is named.
     """
 
@@ -65,7 +66,7 @@ class Environment:
 
 
 # what supervised models of a modality learn; their blocks stand under models.<modality>_<this>
-SUPERVISED = ("risk", "classes")
+SUPERVISED = ("risk", "classes", "boxes")
 # the environment of the session that runs in this thread or task; set when its context is made
 current: ContextVar[Environment | None] = ContextVar("environment", default=None)
 # the configuration of the session that was begun last in this thread or task

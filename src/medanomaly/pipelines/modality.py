@@ -109,6 +109,7 @@ class Modality:
         cases: name of what a case is -> how it is treated.
         each_model: further nodes of one model, which read its bundle and scores.
         risk: supervised models of this modality, and its anomaly models, to what a run of ``risk_models`` makes.
+        boxes: its detectors of boxes to what a run of ``detection`` makes; None where it has no such models.
         classes: its models of several classes; None where it has no such models.
     """
 
@@ -117,6 +118,7 @@ class Modality:
     cases: Mapping[str, Cases]
     each_model: Callable[[Model], Pipeline] = lambda model: Pipeline([])
     risk: Callable[[tuple[Model, ...], tuple[Model, ...]], Pipeline] = lambda risks, models: Pipeline([])
+    boxes: Callable[[tuple[Model, ...]], Pipeline] | None = None
     classes: Classes | None = None
 
 

@@ -39,7 +39,7 @@ class Changes:
         removed: values that were taken out, to look for in what stays; never written anywhere.
     """
 
-    actions: Counter = field(default_factory=Counter)
+    actions: Counter[str] = field(default_factory=Counter)
     private: int = 0
     removed: set[str] = field(default_factory=set)
 
@@ -50,6 +50,12 @@ class Deidentifier:
     Args:
         profile: of :func:`medanomaly.privacy.profile.profile`.
         key: secret of 16 bytes or more; who has it can make the same pseudonyms again.
+
+    Example:
+        >>> import pydicom
+        >>> from medanomaly.privacy.profile import profile
+        >>> Deidentifier(profile(), key=b"sixteen bytes or more").profile.options
+        ()
     """
 
     def __init__(self, profile: Profile, key: bytes):

@@ -51,7 +51,7 @@ class Rule:
     """
 
     kind: str
-    pattern: re.Pattern
+    pattern: re.Pattern[str]
     begins: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
 
@@ -268,6 +268,10 @@ def find_identifiers(text: str, names: Collection[str] = ()) -> list[Span]:
 
     Raises:
         InputError: the note is no text.
+
+    Example:
+        >>> [(span.kind, span.start) for span in find_identifiers("Seen on 3 March 2024, call 555-123-4567.")]
+        [('date', 8), ('phone', 27)]
     """
     if not isinstance(text, str):
         raise InputError(f"a note is {type(text).__name__}, not text")
@@ -302,6 +306,10 @@ def clean_note(text: str, names: Collection[str] = ()) -> tuple[str, list[Span]]
 
     Args:
         text, names: as of :func:`find_identifiers`.
+
+    Example:
+        >>> clean_note("Anna was seen on 3 March 2024.", names=["Anna"])[0]
+        '[name] was seen on [date].'
     """
     spans = find_identifiers(text, names)
     parts, done = [], 0
@@ -344,7 +352,7 @@ def _beginnings(text: str, lowered: str) -> Iterator[tuple[Rule, list[int]]]:
         yield _RULES[index], starts.get(index, [])
 
 
-def _found(rule: Rule, text: str, starts: list[int]) -> Iterator[re.Match]:
+def _found(rule: Rule, text: str, starts: list[int]) -> Iterator[re.Match[str]]:
     """The matches that ``rule.pattern.finditer(text)`` gives."""
     if rule.needs:
         if any(part in text for part in rule.needs):

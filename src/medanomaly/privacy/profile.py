@@ -66,6 +66,10 @@ def profile(options: Collection[str] = ()) -> Profile:
 
     Raises:
         ConfigurationError: an option is unknown, or dates should be kept and shifted at once.
+
+    Example:
+        >>> profile().action(0x00100010, "PN"), profile(["modified_dates"]).action(0x00080020, "DA")
+        ('Z', 'C')
     """
     for name in options:
         if name not in OPTIONS:
@@ -96,6 +100,11 @@ def profile(options: Collection[str] = ()) -> Profile:
 
 @cache
 def table() -> tuple[dict[str, str], ...]:
-    """The rows of ``dicom_profile.csv``."""
+    """The rows of ``dicom_profile.csv``.
+
+    Example:
+        >>> table()[0]["tag"]
+        '00001000'
+    """
     text = files("medanomaly.privacy").joinpath("dicom_profile.csv").read_text("utf-8")
     return tuple(csv.DictReader(text.splitlines()))

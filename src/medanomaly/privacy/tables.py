@@ -97,6 +97,10 @@ def column_roles(table: pd.DataFrame, given: Mapping[str, str] | None = None) ->
 
     Raises:
         ConfigurationError: a given column or role is unknown.
+
+    Example:
+        >>> column_roles(pd.DataFrame({"patient_id": ["p1"], "potassium": [4.2]}))
+        {'patient_id': 'id', 'potassium': 'keep'}
     """
     given = dict(given or {})
     for name, role in given.items():
@@ -134,6 +138,12 @@ def deidentify_table(
     Raises:
         ConfigurationError: a column or role is unknown; ``generalise`` without ``least_group``.
         InputError: an age is no number.
+
+    Example:
+        >>> visits = pd.DataFrame({"patient_id": ["p1", "p2"], "name": ["Anna", "Bo"], "potassium": [4.2, 5.1]})
+        >>> shared = deidentify_table(visits, key=b"sixteen bytes or more").table
+        >>> "Anna" in shared.to_csv(), shared["potassium"].tolist()
+        (False, [4.2, 5.1])
     """
     chosen = column_roles(table, roles)
     if generalise and not least_group:

@@ -27,8 +27,8 @@ def render_card(manifest: Mapping[str, Any], metrics: pd.DataFrame | None = None
     Args:
         manifest: the bundle's manifest. ``name`` is needed; ``dataset``, ``modality``, ``kind``, ``options``,
             ``population``, ``version``, ``created``, ``seed``, ``libraries``, ``training_data``, ``input_contract``,
-            ``thresholds``, ``p_value_floor``, ``calibration``, ``risk_threshold``, ``outline_threshold``, ``rows_kept``,
-            ``prototypes``, ``differential_privacy`` and ``membership`` are described where they are there.
+            ``thresholds``, ``p_value_floor``, ``calibration``, ``risk_threshold``, ``box_threshold``, ``outline_threshold``,
+            ``rows_kept``, ``prototypes``, ``differential_privacy`` and ``membership`` are described where they are there.
         metrics: metrics table; this model's test rows are shown. None where it has not been judged yet.
 
     Returns:
@@ -247,9 +247,25 @@ def _risk_threshold(manifest: Mapping[str, Any]) -> str:
             f"{_known_percent(found['sensitivity'])} of the cases with label 1 and "
             f"{_known_percent(None if others is None else 1 - others)} of the others."
         )
+    if "box_threshold" in manifest:
+        lines.append(_box_threshold(manifest["box_threshold"]))
     if "outline_threshold" in manifest:
         lines.append(f"- Threshold of best Dice on calibration images: {manifest['outline_threshold']:g}")
     return "## Calibration and threshold\n\n" + "\n".join(lines) if lines else ""
+
+
+def _box_threshold(threshold: Mapping[str, Any]) -> str:
+    asked, n = threshold["false_boxes_per_image"], threshold["n_patients"]
+    if threshold["score"] is None:
+        needed = threshold["n_patients_needed"]
+        return (
+            f"- No box is drawn: calibration has normal images of {n:,} patients, and {needed:,} are needed for {asked:g} "
+            "false boxes per normal image."
+        )
+    return (
+        f"- Boxes are drawn from a score of {threshold['score']:.4g} on, chosen on normal calibration images of {n:,} "
+        f"patients for {asked:g} false boxes per normal image or fewer on average."
+    )
 
 
 def _metrics(rows: pd.DataFrame | None) -> str:
@@ -338,7 +354,7 @@ _IMAGE_LIMITS = (
 
 
 def _limits(manifest: Mapping[str, Any]) -> str:
-    of_risk = _IMAGE_LIMITS if manifest.get("modality") == "imaging" else _RISK_LIMITS
+    of_risk = _IMAGE_LIMITS if str(manifest.get("modality")).startswith("imaging") else _RISK_LIMITS
     limits = of_risk if "meaning" in manifest else _LIMITS
     return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
 

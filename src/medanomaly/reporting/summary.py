@@ -13,6 +13,11 @@ from medanomaly.reporting.wording import asked, interval, written
 _FLAGGED = {"auroc": "AUROC", "false_alarm_rate": "false alarms", "sensitivity": "anomalies caught"}
 _PROBABILITIES = {"auroc": "AUROC", "auprc": "average precision", "ece": "calibration error"}
 _UNLABELLED = {"flagged_share": "flagged"}
+_BOXES = {
+    "ap50": "average precision at .5",
+    "sensitivity_at_0.5": "found at half a false box per image",
+    "false_boxes_per_normal_image": "false boxes per normal image",
+}
 _CLASSES = {"macro_f1": "macro-F1", "accuracy": "accuracy", "class_ece": "calibration error"}
 
 
@@ -32,7 +37,8 @@ def summary_rows(
         Rows with ``modality``, ``model`` and, each with its 95 % interval or ``–`` where there is none: ``AUROC``,
         ``false alarms`` (with alpha) and ``anomalies caught``; ``AUROC``, ``average precision`` and ``calibration error``
         where models give probabilities; ``macro-F1``, ``accuracy`` and ``calibration error`` where the table holds models
-        of classes alone; ``flagged`` where no case has a label.
+        of classes alone; average precision, lesions found and false boxes where models draw boxes; ``flagged`` where no case
+        has a label.
     """
     if metrics is None or metrics.empty:
         return []
@@ -44,6 +50,8 @@ def summary_rows(
     columns = (
         _CLASSES
         if "macro_f1" in known
+        else _BOXES
+        if "ap50" in known
         else _PROBABILITIES
         if "ece" in known
         else _FLAGGED

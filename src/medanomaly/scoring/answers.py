@@ -171,7 +171,7 @@ class Answers:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON types: the cases with the answer of each model, and what holds for all of them."""
-        by_case: dict[str, list] = {case: [] for case in self.read.cases["case_id"]}
+        by_case: dict[str, list[dict[str, Any]]] = {case: [] for case in self.read.cases["case_id"]}
         names = self._model_names(self.scores)
         for row, name in zip(self.scores.to_dict("records"), names, strict=True):
             given = {key: _json(row[key]) for key in row if key not in ("case_id", "modality", "model")}
@@ -260,7 +260,12 @@ class Answers:
 
 
 def finding_in_words(finding: Mapping[str, Any]) -> str:
-    """What looks wrong, with the value that was probably meant where the message does not say it."""
+    """What looks wrong, with the value that was probably meant where the message does not say it.
+
+    Example:
+        >>> finding_in_words({"column": "temperature", "message": "98.6 is outside 30 to 43 °C", "suggested_value": "37 °C"})
+        'temperature: 98.6 is outside 30 to 43 °C (probably meant: 37 °C)'
+    """
     column, meant = finding.get("column"), finding.get("suggested_value")
     meant = "" if meant is None or pd.isna(meant) or str(meant) in finding["message"] else str(meant)
     where = f"{column}: " if column is not None and pd.notna(column) and column else ""

@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from medanomaly.core.conformal import checked_alpha
 from medanomaly.core.errors import InputError
+from medanomaly.core.models import ModelInput
 from medanomaly.core.recipe import ReadCases
 from medanomaly.scoring.answers import Answers
 from medanomaly.scoring.model_answers import SCORE_COLUMNS
 from medanomaly.scoring.models import EXPLAINED
+
+if TYPE_CHECKING:
+    from medanomaly.detectors.cross_conformal import CrossConformal
 
 GUARANTEE = (
     "every record was judged by detectors that never saw its patient; at most a share of 2 alpha of the records is flagged, "
@@ -23,7 +27,7 @@ BLOCKS = 10
 
 
 def detect(
-    table: pd.DataFrame | Sequence[Mapping] | str,
+    table: pd.DataFrame | Sequence[Mapping[str, Any]] | str,
     *,
     patient_id: str | None = None,
     case_id: str | None = None,
@@ -142,7 +146,15 @@ def beats(
 
 
 def _answers(
-    modality, noun, read: ReadCases, data, found, detector: str, alpha: float, explain: int, notes
+    modality: str,
+    noun: str,
+    read: ReadCases,
+    data: ModelInput,
+    found: "CrossConformal",
+    detector: str,
+    alpha: float,
+    explain: int,
+    notes: Sequence[str],
 ) -> Answers:
     from medanomaly.detectors.cross_conformal import explain_first
 

@@ -177,6 +177,13 @@ class Models:
         Raises:
             InputError: the raw data cannot be read at all. What is wrong with one case costs only that case.
             ConfigurationError: no such modality or model, or alpha is no share.
+
+        Example:
+            >>> answers = models.score({"age": 61, "sex": "F", "temperature": 98.6}, modality="tabular", models=["ecdf"])
+            >>> answers.table.loc[0, ["status", "model"]].tolist()
+            ['scored', 'ecdf']
+            >>> "probably 37" in answers.table.loc[0, "findings"]
+            True
         """
         recipe = self.recipe(raw, modality)
         asked = self.asked(recipe, models)
@@ -208,6 +215,11 @@ class Models:
         Raises:
             ConfigurationError: these models come with no fusion.
             InputError: it is neither a folder nor a mapping. What is wrong with one part costs only that part.
+
+        Example:
+            >>> answer = models.patient({"tabular": {"age": 61, "sex": "F", "potassium": 6.9}}, patient_id="anna")
+            >>> answer.to_dict()["patient_id"], 0 < answer.p_value <= 1
+            ('anna', True)
         """
         from medanomaly.scoring.patients import answer_patient, parts_of
 
@@ -232,6 +244,11 @@ class Models:
         Raises:
             InputError: the raw data hold no patient. What is wrong with one case costs only that case.
             ConfigurationError: no model here ranks.
+
+        Example:
+            >>> found = models.rank(text="seizures since the age of 3 months, no heart defect", top=3)
+            >>> found.rankings["rank"].tolist()
+            [1, 2, 3]
         """
         from medanomaly.scoring.rankings import rank_cases
 
@@ -270,6 +287,11 @@ def open_models(folder: Path | str) -> Models:
     Raises:
         DataNotFoundError: there is no such folder, or no bundle in it.
         BundleError: a bundle was altered, or its recipe or a model that is fused is not there.
+
+    Example:
+        >>> models = open_models("data/06_models/synthetic/tabular/ecdf")  # the same as medanomaly.open
+        >>> models.modalities, list(models)
+        (['tabular'], ['tabular.ecdf'])
     """
     folder = served_folder(Path(folder))
     read = bundles_of(folder)

@@ -12,7 +12,7 @@ import pandas as pd
 
 from medanomaly.core.conformal import checked_alpha
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError, MedanomalyError
-from medanomaly.fusion.patient_fusion import approximation
+from medanomaly.fusion.patient_fusion import FusedPatients, approximation
 from medanomaly.fusion.sealed import SealedFusion
 from medanomaly.scoring.answers import NOTICE, REFUSED, SCORED, Answers
 from medanomaly.scoring.written import write_answers
@@ -77,7 +77,7 @@ class PatientAnswer:
         return bool(self.smallest)
 
     @cached_property
-    def _fused(self):
+    def _fused(self) -> FusedPatients:
         row = [self.smallest.get(modality, np.nan) for modality in self.fusion.modalities]
         return self.fusion.fusion.fuse(np.array([row]))
 
@@ -179,14 +179,15 @@ class PatientAnswer:
 
     def _most_unusual(self, modality: str) -> dict[str, Any]:
         """The case with the smallest p-value by the model that is fused."""
-        model, best = self.fusion.models[modality], None
+        model = self.fusion.models[modality]
+        found: list[tuple[float, Any, Answers]] = []
         for _, answers in ((m, of) for m, of in self.answers if m == modality):
             rows = answers.scores[answers.scores["model"].eq(model) & answers.scores["p_value"].notna()]
             if len(rows):
                 row = rows.loc[rows["score"].astype(float).idxmax()]
-                if best is None or row["p_value"] < best[0]:
-                    best = float(row["p_value"]), row["case_id"], answers
-        case = next(of for of in best[2].to_dict()["cases"] if of["case_id"] == best[1])
+                found.append((float(row["p_value"]), row["case_id"], answers))
+        _, case_id, answers = min(found, key=lambda of: of[0])
+        case = next(of for of in answers.to_dict()["cases"] if of["case_id"] == case_id)
         answer = next(of for of in case["answers"] if of["model"] == model)
         kept = ("score", "p_value", "reasons")
         return {name: case[name] for name in ("case_id", "case", "missing")} | {
@@ -280,7 +281,10 @@ def answer_patient(
             remedy="Give the folder of a run of several modalities (06_models/<data set>), made with kedro run.",
         )
     alpha = checked_alpha(fusion.alpha if alpha is None else alpha)
-    answered, smallest, out, rankings = [], {}, dict(refused or {}), {}
+    answered: list[tuple[str, Answers]] = []
+    smallest: dict[str, float] = {}
+    rankings: dict[str, Rankings] = {}
+    out = dict(refused or {})
     for part in parts:
         if part.modality == DIAGNOSIS and (ranking := _ranked(models, part, explain)) is not None:
             rankings[part.name] = ranking

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,11 @@ class Rankings:
         names: id of a term of these cases -> its name.
         manifest: of the model.
         bundle: hash of the model.
+
+    Example:
+        >>> found = models.rank({"symptoms": ["Seizure", "HP:0001263"]}, top=2)
+        >>> found.rankings["rank"].tolist(), found.to_dict()["cases"][0]["status"]
+        ([1, 2], 'scored')
     """
 
     read: ReadCases
@@ -132,11 +137,12 @@ class Rankings:
         }
 
     def _cautions(self, case: str, rows: pd.DataFrame) -> list[str]:
-        observed = ~self.patients.symptoms["excluded"] & self.patients.symptoms["case_id"].eq(case)
+        symptoms = cast(PatientSymptoms, self.patients).symptoms
+        observed = ~symptoms["excluded"] & symptoms["case_id"].eq(case)
         return cautions(rows, self.p_value[case], int(observed.sum()))
 
     def _symptoms(self, case: str) -> list[dict[str, Any]]:
-        table = self.patients.symptoms
+        table = cast(PatientSymptoms, self.patients).symptoms
         own = table[table["case_id"] == case].assign(name=lambda t: t["term"].map(dict(self.names)))
         return [
             _plain(row, ("term", "name", "excluded", "weight", "given")) for row in own.to_dict("records")
@@ -174,7 +180,7 @@ class Rankings:
         ids = self.read.cases["case_id"].tolist()
         if case is None and len(ids) == 1:
             case = ids[0]
-        if case not in ids:
+        if case is None or case not in ids:
             refused = dict(self.read.refused.itertuples(index=False, name=None))
             raise InputError(
                 f"case '{case}' was refused: {refused[case]}" if case in refused
@@ -182,7 +188,7 @@ class Rankings:
                 else f"there is no case '{case}'",
                 remedy=f"There are {', '.join(map(str, ids[:10])) or 'none'}.",
             )  # fmt: skip
-        patients = self.patients
+        patients = cast(PatientSymptoms, self.patients)
         found = self.read.findings
         unread = found[found["case_id"] == case].rename(columns={"value": "given", "message": "reason"})
         return case_page(

@@ -29,17 +29,21 @@ class TrainingParams(Params):
         deterministic: use only reproducible operations; without it a GPU may be faster.
         channels_last: memory layout that convolutions prefer; for networks of images only. On a GPU it is chosen
             automatically where it helps.
+
+    Example:
+        >>> TrainingParams(max_epochs=3, accelerator="cpu").batch_size
+        64
     """
 
-    max_epochs: int = Field(20, ge=1)
-    batch_size: int = Field(64, ge=1)
-    learning_rate: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    patience: int = Field(5, ge=0)
+    max_epochs: int = Field(default=20, ge=1)
+    batch_size: int = Field(default=64, ge=1)
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=0.0, ge=0)
+    patience: int = Field(default=5, ge=0)
     precision: Literal["auto", "32", "32-true", "bf16-mixed", "64-true"] = "auto"
     accelerator: str = "auto"
-    devices: int = Field(1, ge=1)
+    devices: int = Field(default=1, ge=1)
     strategy: str = "auto"
-    threads: int = Field(0, ge=0)
+    threads: int = Field(default=0, ge=0)
     deterministic: bool = True
     channels_last: bool = False

@@ -12,7 +12,6 @@ from medanomaly.tabular.classes.rare_classes import (
     backed_off,
     choose_strength,
     pooled,
-    resampled,
 )
 from medanomaly.tabular.classes.trees import ForestClasses, HistBoostingClasses, LightGBMClasses
 
@@ -152,58 +151,3 @@ def test_the_pool_is_the_geometric_mean():
     np.testing.assert_allclose(pooled([one, one]), one)
     expected = np.sqrt([0.8 * 0.5, 0.2 * 0.5])
     np.testing.assert_allclose(pooled([one, np.array([[0.5, 0.5]])])[0], expected / expected.sum())
-
-
-@pytest.mark.parametrize("how", ["smote", "smoten"])
-def test_synthetic_cases_are_added_to_rare_classes_alone(how):
-    pytest.importorskip("imblearn", reason="imbalanced-learn is an optional package")
-    features, y = cases()
-    more, more_y = resampled(features, y, how, up_to=0.25)
-    assert {c: int(n) for c, n in zip(*np.unique(more_y, return_counts=True), strict=True)} == {
-        "class 0": 120, "class 1": 40, "class 2": 30, "class 3": 1,
-    }  # fmt: skip
-    assert list(more["case_id"][: len(y)]) == list(features["case_id"])
-    new = more.iloc[len(y) :]
-    assert new["case_id"].tolist() == [f"synthetic-{i + 1}" for i in range(18)]
-    own = features[y == "class 2"]
-    assert new["b"].between(own["b"].min(), own["b"].max()).all()
-    assert set(new["c"]) <= {"no", "yes", "missing"}
-    assert not more.drop(columns="case_id").isna().any().any()
-    assert list(more.columns) == list(features.columns)
-
-
-def test_a_table_that_cannot_be_resampled_is_refused_or_left():
-    pytest.importorskip("imblearn", reason="imbalanced-learn is an optional package")
-    features, y = cases()
-    with pytest.raises(ConfigurationError, match="unknown way"):
-        resampled(features, y, "adasyn")
-    with pytest.raises(ConfigurationError, match="SMOTE needs a number"):
-        resampled(features[["case_id", "c"]], y, "smote", up_to=0.5)
-    same, same_y = resampled(features, y, up_to=0.0)
-    assert len(same) == len(features)
-    assert (same_y == y).all()
-
-
-def test_synthetic_cases_make_probabilities_of_rare_classes_too_high():
-    pytest.importorskip("imblearn", reason="imbalanced-learn is an optional package")
-    rng = np.random.default_rng(0)
-    y = np.where(rng.random(900) < 0.06, "rare", "frequent").astype(object)
-    features = pd.DataFrame(
-        {
-            "case_id": [str(i) for i in range(900)],
-            "x": rng.normal(size=900) + (y == "rare"),
-            "z": rng.normal(size=900),
-        }
-    )
-    train, test = np.arange(600), np.arange(600, 900)
-    plain = (
-        BayesianClasses(bins=6)
-        .fit(features.iloc[train], y[train])
-        .predict_proba(features.iloc[test])[:, 1]
-        .mean()
-    )
-    more, more_y = resampled(features.iloc[train], y[train], up_to=1.0)
-    made = BayesianClasses(bins=6).fit(more, more_y).predict_proba(features.iloc[test])[:, 1].mean()
-    share = (y[test] == "rare").mean()
-    assert abs(plain - share) < 0.05
-    assert made > 3 * share

@@ -1,5 +1,4 @@
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +7,7 @@ from scipy.special import expit, logit
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.thresholds import ThresholdParams, choose_threshold, flag_rates
-from medanomaly.tabular.risk.fitting.imbalance import Rebalanced, shift_prevalence, smote
+from medanomaly.tabular.risk.fitting.imbalance import Rebalanced, shift_prevalence
 from medanomaly.tabular.risk.logistic import LogisticRisk
 
 
@@ -39,30 +38,10 @@ def test_smote_inflates_the_probabilities_unless_corrected(rare):
     assert corrected == pytest.approx(y.mean(), abs=0.05)
 
 
-def test_smote_lies_between_two_rare_cases_and_balances(rare):
+def test_an_unknown_way_to_rebalance_is_refused(rare):
     features, y, *_ = rare
-    both, labels = smote(features, y, seed=1)
-    made, members = both[len(y) :], features[y == 1]
-    assert labels.mean() == 0.5
-    pd.testing.assert_frame_equal(both[: len(y)], features.astype(both.dtypes.to_dict()))
-    numbers = ["a", "noise_0", "noise_1", "noise_2"]
-    points = members[numbers].to_numpy()
-    for row in made[numbers].to_numpy()[:25]:
-        way, gap = row - points, points[None] - points[:, None]
-        length = np.square(gap).sum(axis=2)
-        with np.errstate(invalid="ignore"):
-            share = np.clip((way[:, None] * gap).sum(axis=2) / length, 0, 1)
-        off = np.square(way[:, None] - np.nan_to_num(share)[..., None] * gap).sum(axis=2)
-        np.fill_diagonal(off, np.inf)
-        assert off.min() < 1e-18
-    assert set(made["ward"].dropna()) <= set(members["ward"].dropna())
-    assert both["case_id"].is_unique
-
-
-def test_smote_needs_neighbours():
-    features = pd.DataFrame({"case_id": list("abcdefgh"), "x": np.arange(8.0)})
-    with pytest.raises(ConfigurationError, match="2 cases of the rarer class"):
-        smote(features, np.array([1, 1, 0, 0, 0, 0, 0, 0]))
+    with pytest.raises(ConfigurationError, match="unknown way to rebalance: 'smot'"):
+        Rebalanced(LogisticRisk(), "smot").fit(features, y)
 
 
 @given(st.floats(0.01, 0.99), st.floats(0.01, 0.99), st.floats(-5, 5))

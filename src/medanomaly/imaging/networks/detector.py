@@ -1,20 +1,20 @@
 """Detectors made from networks that learned normal images: fit, score, map, reconstruct, export."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import TensorDataset
+from torch.utils.data import Dataset, TensorDataset
 
 from medanomaly.core.errors import ConfigurationError, InputError
 from medanomaly.imaging.networks.image_module import ImageModule
 from medanomaly.imaging.networks.kinds import network_kinds, network_params
 from medanomaly.imaging.networks.params import NetworkParams
 from medanomaly.imaging.networks.score_head import EnsembleHead, ScoreHead
-from medanomaly.training.export import onnx_bytes
+from medanomaly.imaging.sources.image_array import ImageArray
 from medanomaly.training.fit import fit
 from medanomaly.training.hold_out import hold_out
 from medanomaly.training.params import TrainingParams
@@ -58,16 +58,52 @@ def as_batch(images: np.ndarray, size: int | None = None) -> Tensor:
     return batch
 
 
-def fingerprint(*tensors: Tensor) -> str:
+class StoredImages(Dataset):
+    """Images of a store, of which only those of a batch are in memory: for training sets that are larger than it.
+
+    Args:
+        images: of the store.
+    """
+
+    def __init__(self, images: ImageArray):
+        self.images = images
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(n, 1, size, size)."""
+        n, height, width = self.images.shape
+        return n, 1, height, width
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, row: int) -> tuple[Tensor]:
+        return self.__getitems__([row])[0]
+
+    def __getitems__(self, rows: Sequence[int]) -> list[tuple[Tensor]]:
+        """The images of a batch, read together."""
+        return [(image,) for image in self.batch(np.asarray(rows))]
+
+    def batch(self, rows: np.ndarray | slice) -> Tensor:
+        """(k, 1, size, size) images of these rows."""
+        return as_batch(self.images[rows])
+
+    def split(self, size: int) -> Iterator[Tensor]:
+        """All images, ``size`` at a time."""
+        return (self.batch(slice(start, start + size)) for start in range(0, len(self), size))
+
+
+def fingerprint(*images: Tensor | StoredImages) -> str:
     """SHA-256 over the values; it identifies the exact training data."""
     digest = hashlib.sha256()
-    for tensor in tensors:
-        digest.update(str(tuple(tensor.shape)).encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
+    for some in images:
+        digest.update(str(tuple(some.shape)).encode())
+        for part in some.split(IMAGES_PER_PASS) if isinstance(some, StoredImages) else (some,):
+            digest.update(part.contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def fitted_head(params: NetworkParams, network: nn.Module, train: Tensor) -> ScoreHead:
+def fitted_head(params: NetworkParams, network: nn.Module, train: Tensor | StoredImages) -> ScoreHead:
     """The head of a trained network, on the device of its (n, 1, H, W) training images.
 
     Args:
@@ -76,7 +112,7 @@ def fitted_head(params: NetworkParams, network: nn.Module, train: Tensor) -> Sco
         train: what it was trained on; a head that compares with training images takes its reference from them.
     """
     head = network_kinds()[params.network].build_head(network, params, train.shape[2], len(train))
-    head = head.to(train.device).eval()
+    head = head.to(getattr(train, "device", "cpu")).eval()
     if head.uses_reference:
         head.fit_reference(in_parts(head.embed, train))
     return head
@@ -110,7 +146,7 @@ class NetworkDetector:
 
     def fit(
         self,
-        images: np.ndarray,
+        images: np.ndarray | ImageArray,
         validation: np.ndarray | None = None,
         groups: np.ndarray | None = None,
         *,
@@ -120,7 +156,8 @@ class NetworkDetector:
         """Train on normal images; only healthy images choose the best epoch.
 
         Args:
-            images: (n, H, W) or (n, 1, H, W) float32 in [0, 1], H = W, n >= 8.
+            images: (n, H, W) or (n, 1, H, W) float32 in [0, 1], H = W, n >= 8. Those of a store are read batch by batch
+                and need not fit into memory; the weights are the same, on a GPU the training is slower.
             validation: healthy images of other patients; None: 15 % of ``images`` are held out.
             groups: (n,) patient of each image, for that hold-out.
             folder: for checkpoints; an interrupted training continues from there.
@@ -130,14 +167,14 @@ class NetworkDetector:
             InputError: too few images, or images that break the contract.
             ConfigurationError: the network does not fit the size, or training diverged.
         """
-        train = as_batch(images)
+        train = StoredImages(images) if isinstance(images, ImageArray) else as_batch(images)
         if len(train) < LEAST_IMAGES:
             raise InputError(f"{len(train)} images", remedy=f"Give {LEAST_IMAGES} or more, better hundreds.")
         size = train.shape[2]
         if validation is None:
             random = np.random.default_rng(self.seed)
-            held_out = torch.from_numpy(hold_out(len(train), groups, VALIDATION_SHARE, random))
-            train, healthy = train[~held_out], train[held_out]
+            held_out = hold_out(len(train), groups, VALIDATION_SHARE, random)
+            train, healthy = (_rows_of(train, rows) for rows in (~held_out, held_out))
         else:
             healthy = as_batch(validation, size)
         digest = fingerprint(train, healthy)
@@ -148,8 +185,8 @@ class NetworkDetector:
             module = self._module(seed)
             run = fit(
                 module,
-                TensorDataset(train),
-                TensorDataset(healthy),
+                _dataset(train),
+                _dataset(healthy),
                 self.training,
                 seed=seed,
                 folder=None if folder is None else Path(folder) / f"member_{member}",
@@ -221,6 +258,9 @@ class NetworkDetector:
 
     def to_onnx(self) -> bytes:
         """One graph from an image to its score: ``image`` (n, 1, H, W) to ``score`` and ``error_map``."""
+        # the ONNX packages are for who exports
+        from medanomaly.training.export import onnx_bytes
+
         head = self._check_fitted()
         with seeded(0):
             example = torch.rand(2, 1, self.image_size_, self.image_size_)
@@ -263,7 +303,18 @@ class NetworkDetector:
         return detector
 
 
-def in_parts(function: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+def in_parts(function: Callable[[Tensor], Tensor], batch: Tensor | StoredImages) -> Tensor:
     """``function`` of a batch, computed in parts of some images."""
     with torch.inference_mode():
         return torch.cat([function(part) for part in batch.split(IMAGES_PER_PASS)])
+
+
+def _rows_of(images: Tensor | StoredImages, chosen: np.ndarray) -> Tensor | StoredImages:
+    """The images where ``chosen`` (n,) is true."""
+    if isinstance(images, StoredImages):
+        return StoredImages(images.images.at(chosen))
+    return images[torch.from_numpy(chosen)]
+
+
+def _dataset(images: Tensor | StoredImages) -> Dataset:
+    return images if isinstance(images, StoredImages) else TensorDataset(images)

@@ -85,6 +85,17 @@ class ImageModule(pl.LightningModule, ABC):
         """AdamW over all parameters."""
         return self.adamw(self.parameters())
 
+    def rise_and_fall(self, steps: int):
+        """AdamW, whose learning rate rises and then falls (Smith & Topin 2019) if there are five known steps or more."""
+        optimizer = self.adamw(self.parameters())
+        # the schedule cannot rise within a single step
+        if steps < 5:
+            return optimizer
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, self.learning_rate, total_steps=steps + 1, pct_start=0.2
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
     def adamw(self, parameters: Iterable[nn.Parameter]) -> torch.optim.AdamW:
         """AdamW with the rates of the module, as one kernel if the module is on a GPU."""
         return torch.optim.AdamW(

@@ -22,6 +22,10 @@ class ImageArray:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def at(self, wanted: slice | np.ndarray) -> "ImageArray":
+        """Some of the images, not read yet, by a slice, row numbers or a mask."""
+        return type(self)(self._stored, self._rows[wanted])
+
     def __getitem__(self, wanted: slice | np.ndarray) -> np.ndarray:
         """Images of a slice, of row numbers or of a mask as float32, in memory."""
         taken = self._stored[self._rows[wanted]]

@@ -1,13 +1,15 @@
-"""Supervised models of images as kinds: a classifier, and a segmenter of images that came with masks."""
+"""Supervised models of images as kinds: a classifier, a segmenter of images with masks, a detector of boxes."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from pydantic import create_model
 
 from medanomaly.core.bundle import Bundle
 from medanomaly.core.models import FitContext, ModelInput, ModelKind
+from medanomaly.imaging.supervised.box_params import BoxModelParams
 from medanomaly.imaging.supervised.bundles import ImageRiskParams, ImageSegmenterParams
 
 
@@ -86,6 +88,45 @@ class ImageSegmenterKind(ModelKind):
         return ImageRiskScorer(bundle)
 
 
+class BoxDetectorKind(ModelKind):
+    """Boxes about what the boxes of train images are about; the score of an image is that of its strongest box."""
+
+    name = "box_detector"
+    reads = "images"
+    params = create_model("box_detector_params", __base__=BoxModelParams, kind=(str, name))
+    explains = by_epochs = True
+
+    def fit(self, data: ModelInput, params: BoxModelParams, context: FitContext) -> tuple[Bundle, Mapping]:
+        """Train on the images of train that are known; ``data.about`` has their ``boxes`` and ``states``."""
+        from medanomaly.imaging.supervised.box_bundles import box_bundle
+
+        return box_bundle(
+            data.inputs,
+            data.cases,
+            data.about["boxes"],
+            data.about["states"],
+            params,
+            data.about["contract"],
+            name=context.name,
+            seed=context.seed,
+            folder=context.folder,
+            stamp=dict(context.stamp),
+            loggers=context.loggers,
+        ), {}
+
+    def open(self, bundle: Bundle) -> Any:
+        """A :class:`medanomaly.imaging.supervised.box_bundles.BoxScorer`."""
+        from medanomaly.imaging.supervised.box_bundles import BoxScorer
+
+        return BoxScorer(bundle)
+
+    def explain(self, scorer: Any, data: ModelInput, chosen: np.ndarray, left: Mapping) -> pd.DataFrame:
+        """The boxes of the images."""
+        from medanomaly.imaging.supervised.box_bundles import box_reasons
+
+        return box_reasons(scorer, data, chosen)
+
+
 def kinds() -> dict[str, Callable[[], ModelKind]]:
     """The supervised models of images."""
-    return {kind.name: kind for kind in (ImageClassifierKind, ImageSegmenterKind)}
+    return {kind.name: kind for kind in (ImageClassifierKind, ImageSegmenterKind, BoxDetectorKind)}

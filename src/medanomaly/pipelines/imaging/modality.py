@@ -7,6 +7,7 @@ from kedro.pipeline import Node, Pipeline
 from medanomaly.core.models import ModelInput
 from medanomaly.imaging.sources.image_cases import ImageParams, shown_names
 from medanomaly.pipelines.environment import Model
+from medanomaly.pipelines.imaging.boxes import detection
 from medanomaly.pipelines.imaging.check_nodes import check_batches, check_model, score_baselines
 from medanomaly.pipelines.imaging.feature_nodes import measure_acquisition
 from medanomaly.pipelines.imaging.patient_view import show_images
@@ -144,5 +145,6 @@ IMAGING = Modality(
     stage="imaging_models",
     cases={"images": IMAGE_CASES},
     each_model=checks,
+    boxes=detection,
     risk=lambda risks, models: risk_models(risks, models, IMAGE_CASES.views["images"]),
 )

@@ -1,14 +1,13 @@
-"""Nodes of events: to a table, and what became of each of them to a section of the report."""
+"""Node of events: to a table, with an account of what became of each."""
 
 import logging
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from medanomaly.core.errors import ConfigurationError
-from medanomaly.parameters import AlarmParams, RunParams
+from medanomaly.core.errors import ConfigurationError, InputError
+from medanomaly.parameters import RunParams
 from medanomaly.pipelines.tabular.prepare_nodes import DataProcessingParams
-from medanomaly.pipelines.tabular.section_nodes import describe_records
 
 if TYPE_CHECKING:
     from medanomaly.tabular.events.readers.any_form import EventSource
@@ -32,37 +31,16 @@ def make_event_table(
     made = event_table(read_events(raw, spec), spec)
     for note in made.notes:
         logger.info("%s", note)
+    if made.table.empty:
+        why = [f"{reason} ({n:,})" for reason, n in made.refused["reason"].value_counts().items()]
+        raise InputError(
+            f"no case has a value: {'; '.join([*why, *made.notes])}",
+            source=run.table,
+            remedy="docs/hospital_formats.md says how the recipe names codes, and the unit of values that come without one.",
+        )
     counts = {
         "sources": made.counts,
         "refused": made.refused["reason"].value_counts().to_dict(),
         "n_cases": len(made.table),
     }
     return made.table, made.account, counts
-
-
-def describe_event_records(
-    cases: pd.DataFrame,
-    scores: pd.DataFrame,
-    metrics: pd.DataFrame,
-    explanations: pd.DataFrame,
-    unexpected_values: pd.DataFrame,
-    nearest_normals: pd.DataFrame,
-    changes: pd.DataFrame,
-    quality: dict,
-    quality_flags: pd.DataFrame,
-    all_cases: pd.DataFrame,
-    alarm: AlarmParams,
-    event_account: pd.DataFrame,
-    event_counts: dict,
-    *,
-    default: str = "",
-) -> list[dict]:
-    """What the report says of records, and what became of the events that they were made of."""
-    from medanomaly.reporting.sections import to_json
-    from medanomaly.reporting.tabular.events import events_section
-
-    records = describe_records(
-        cases, scores, metrics, explanations, unexpected_values, nearest_normals, changes, quality, quality_flags,
-        all_cases, alarm, default=default,
-    )  # fmt: skip
-    return [*records, *to_json([events_section(event_account, event_counts)])]

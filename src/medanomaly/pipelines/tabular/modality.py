@@ -1,6 +1,5 @@
 """Tables as a modality: a case is a record."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial, update_wrapper
 
@@ -13,7 +12,7 @@ from medanomaly.pipelines.environment import Model
 from medanomaly.pipelines.modality import Cases, Classes, Modality, PatientView, View
 from medanomaly.pipelines.tabular.all_cases import judged_alone, listed
 from medanomaly.pipelines.tabular.classes import class_models, judged_classes
-from medanomaly.pipelines.tabular.event_nodes import describe_event_records, make_event_table
+from medanomaly.pipelines.tabular.event_nodes import make_event_table
 from medanomaly.pipelines.tabular.feature_nodes import make_features, seal_recipe
 from medanomaly.pipelines.tabular.model_nodes import describe_unusual, find_changes
 from medanomaly.pipelines.tabular.patient_view import show_records
@@ -117,9 +116,7 @@ def unusual(models: tuple[Model, ...]) -> Pipeline:
     return Pipeline([node]) + judged_alone(models, RECORDS.leading(models))
 
 
-def sections(
-    models: tuple[Model, ...], describe: Callable = describe_records, also: tuple[str, ...] = ()
-) -> Pipeline:
+def sections(models: tuple[Model, ...], also: tuple[str, ...] = ()) -> Pipeline:
     """What would make the most unusual records usual, and explanations, evidence and quality to sections of the report."""
     default = RECORDS.leading(models)
     searched = ["tabular.cases", "tabular.features", "tabular.scores", "tabular.metrics"]
@@ -139,7 +136,7 @@ def sections(
                 name="tabular.find_changes",
             ),
             Node(
-                update_wrapper(partial(describe, default=default), describe),
+                update_wrapper(partial(describe_records, default=default), describe_records),
                 given,
                 "tabular.sections",
                 name="tabular.sections",
@@ -169,7 +166,7 @@ RECORDS = Cases(
 
 def sections_of_events(models: tuple[Model, ...]) -> Pipeline:
     """As of records, and what became of the events."""
-    return sections(models, describe_event_records, ("tabular.event_account", "tabular.event_counts"))
+    return sections(models, ("tabular.event_account", "tabular.event_counts"))
 
 
 EVENTS = replace(RECORDS, prepare=prepare_events, sections=sections_of_events)

@@ -56,7 +56,8 @@ def aami_class(symbols: Sequence[str] | np.ndarray, table: str = "ec57") -> pd.S
     Returns:
         (n,) string: N, S, V, F or Q; NA for codes that mark no beat (rhythm changes, noise, waves) and unknown codes.
     """
-    return pd.Series(np.asarray(symbols, dtype=object)).map(CLASS_OF_CODE[table]).astype("string")
+    known = CLASS_OF_CODE[table]
+    return pd.Series([known.get(code, pd.NA) for code in symbols], dtype="string")
 
 
 def is_beat(symbols: Sequence[str] | np.ndarray) -> np.ndarray:

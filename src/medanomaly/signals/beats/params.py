@@ -30,4 +30,4 @@ class BeatParams(Params):
     marks: Literal["reference", "detected"] = "reference"
     classes: Literal["ec57", "de_chazal"] = "ec57"
     quality: QualityParams = QualityParams()
-    min_beats: int = Field(MIN_BEATS, ge=4)
+    min_beats: int = Field(default=MIN_BEATS, ge=4)

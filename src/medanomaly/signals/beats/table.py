@@ -66,11 +66,10 @@ def beats_and_marks(recording: Recording, params: BeatParams) -> tuple[pd.DataFr
             "sample": sample.astype(np.int64),
             "time_s": time_s,
             "symbol": pd.array(symbol, dtype="string"),
-            "aami": aami_class(symbol, params.classes).to_numpy(),
+            "aami": aami_class(symbol, params.classes).array,
             "quality": pd.array(quality_at(windows, time_s), dtype="string"),
         }
     )
-    table["aami"] = table["aami"].astype("string")
     if marks_no_beat(recording):
         stretches = intervals(recording.annotations, recording.n_samples)
         if stretches["kind"].eq(STRETCH).any():

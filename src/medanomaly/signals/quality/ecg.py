@@ -12,7 +12,7 @@ ignore the shape of beats.
 from functools import lru_cache
 
 import numpy as np
-from scipy.signal import butter, sosfiltfilt
+from scipy.signal import butter, sosfilt, sosfilt_zi
 
 from medanomaly.signals.quality.faults import in_windows
 
@@ -37,8 +37,19 @@ def _filter(fs: float, low: float, high: float | None) -> np.ndarray:
     return butter(2, [low, high], "bandpass", fs=fs, output="sos")
 
 
+@lru_cache(maxsize=64)
+def _start(fs: float, low: float, high: float | None) -> np.ndarray:
+    return sosfilt_zi(_filter(fs, low, high))
+
+
 def _filtered(x: np.ndarray, fs: float, low: float, high: float | None) -> np.ndarray:
-    return sosfiltfilt(_filter(fs, low, high), x, padlen=min(len(x) - 1, round(fs)))
+    """``scipy.signal.sosfiltfilt``, bit by bit, without looking for the steady state of the filter each time."""
+    sections, start = _filter(fs, low, high), _start(fs, low, high)
+    reach = min(len(x) - 1, round(fs))
+    longer = np.concatenate([2 * x[0] - x[reach:0:-1], x, 2 * x[-1] - x[-2 : -reach - 2 : -1]])
+    forward = sosfilt(sections, longer, zi=start * longer[0])[0]
+    backward = sosfilt(sections, forward[::-1], zi=start * forward[-1])[0]
+    return backward[::-1][reach : reach + len(x)]
 
 
 def _block_deviation(windows: np.ndarray, fs: float) -> np.ndarray:

@@ -15,6 +15,7 @@ from medanomaly.tabular.classes.decisions import (
 )
 from medanomaly.tabular.classes.params import ClassParams
 from medanomaly.tabular.classes.rare_classes import adjusted_decision, choose_strength, pooled
+from medanomaly.tabular.synthesis.balance import with_synthetic
 
 
 def in_order_of(model: ClassModel, features: pd.DataFrame, classes: np.ndarray) -> np.ndarray:
@@ -25,7 +26,9 @@ def in_order_of(model: ClassModel, features: pd.DataFrame, classes: np.ndarray) 
 
 
 def fitted_members(params: ClassParams, features: pd.DataFrame, y: np.ndarray, seed: int) -> list[ClassModel]:
-    """The members, fitted on these cases."""
+    """The members, fitted on these cases, and on synthetic ones where the parameters ask for some."""
+    if params.imbalance != "none":
+        features, y = with_synthetic(features, y, params.imbalance, params.up_to, seed)
     return [member.unfitted(seed).fit(features, y) for member in params.members]
 
 

@@ -7,6 +7,7 @@ from pydantic import Field
 from medanomaly.core.models import ModelParams
 from medanomaly.detectors.training import DetectorParams
 from medanomaly.tabular.risk.params import Member
+from medanomaly.tabular.synthesis.kinds import GeneratorName
 
 NAME = "tabular_classes"
 # the class is given as text, so parameters can be validated without importing the libraries
@@ -33,6 +34,8 @@ class ClassParams(ModelParams):
         members: models whose log-probabilities are averaged.
         calibration: one temperature for all log-probabilities, fitted out of fold, or none.
         decision: ``adjusted`` prefers rare classes as much as macro-F1 out of fold tells; ``most_probable`` does not.
+        imbalance: a generator adds synthetic cases of rare classes inside the fold; the adjusted decision needs none.
+        up_to: share of the cases of the most frequent class that every class with at least 5 cases then has.
         n_folds: folds by patient, for calibration, decision and sets.
         coverage: share of cases whose set of classes shall hold the right one.
         known: detector of records that look like none it knows; it learns from the train cases of all classes.
@@ -48,6 +51,8 @@ class ClassParams(ModelParams):
     )
     calibration: Literal["temperature", "none"] = "temperature"
     decision: Literal["adjusted", "most_probable"] = "adjusted"
+    imbalance: Literal["none"] | GeneratorName = "none"
+    up_to: float = Field(0.1, gt=0, le=1)
     n_folds: int = Field(5, ge=2, le=50)
     coverage: float = Field(0.9, gt=0, lt=1)
     known: DetectorParams = DetectorParams(kind="mahalanobis", population="all")

@@ -62,9 +62,13 @@ def event_table(found: Events, spec: EventSpec) -> EventTable:
     Raises:
         InputError: there is no patient.
     """
-    if not len(found.patients):
-        raise InputError("there is no patient", remedy="Give patients together with their events.")
     account = found.account
+    if not len(found.patients):
+        became = "; ".join(account.sentences())
+        raise InputError(
+            f"there is no patient{': ' * bool(became)}{became}",
+            remedy="Give patients together with their events.",
+        )
     values = measured(found, spec, account)
     outcomes = values[values["is_outcome"]]
     values = _in_order(values[~values["is_outcome"]] if len(outcomes) else values)

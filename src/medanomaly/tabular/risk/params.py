@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from medanomaly.core.models import ModelParams
 from medanomaly.core.params import Params
 from medanomaly.core.thresholds import ThresholdParams
+from medanomaly.tabular.synthesis.kinds import GeneratorName
 
 # the class is given as text, so parameters can be validated without importing the libraries
 RISK_MODELS = {
@@ -92,8 +93,9 @@ class RiskParams(ModelParams):
         members: one or more models.
         calibration: of the mean, on out-of-fold predictions.
         n_folds: number of folds, by patient, for calibration and threshold.
-        imbalance: ``class_weight`` and ``smote`` make both labels equally frequent inside the fold. A calibrated
-            model with a threshold needs neither.
+        imbalance: ``class_weight``, or a generator of synthetic cases (``smote``, ``copula``, ``adversarial_forest``,
+            ``diffusion``, ``conditional_gan``), makes both labels equally frequent inside the fold. A calibrated model with
+            a threshold needs neither.
         correct_prevalence: undo the shift of the log-odds that ``imbalance`` causes.
         n_features: number of features kept, chosen inside the fold; None keeps all.
         threshold: how the threshold is chosen, on out-of-fold probabilities.
@@ -105,7 +107,7 @@ class RiskParams(ModelParams):
     )
     calibration: Literal["beta", "platt", "isotonic", "none"] = "beta"
     n_folds: int = Field(5, ge=2, le=50)
-    imbalance: Literal["none", "class_weight", "smote"] = "none"
+    imbalance: Literal["none", "class_weight"] | GeneratorName = "none"
     correct_prevalence: bool = True
     n_features: int | None = Field(None, ge=1)
     threshold: ThresholdParams = ThresholdParams()

@@ -36,10 +36,4 @@ class ClassifierModule(ImageModule):
 
     def configure_optimizers(self):
         """AdamW, with a schedule if the number of steps is known."""
-        optimizer = super().configure_optimizers()
-        if not self.steps:
-            return optimizer
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.learning_rate, total_steps=self.steps + 1, pct_start=0.2
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return self.rise_and_fall(self.steps)

@@ -1,0 +1,1 @@
+"""Centre-point detector: boxes about lesions."""
