@@ -213,6 +213,7 @@ PAGES = {
         given=FILMS,
         left_out={"medanomaly privacy check": "needs models of that table; tests/privacy/test_privacy_check.py trains some"},
     ),
+    "docs/rare_data.md": Page(elsewhere="tests/tabular/synthesis/test_rare_data_page.py runs the page"),
     "docs/scale.md": Page(
         exchanged={
             "kedro run --env scale                              #": "kedro run --env scale --params n_events=20000 #",
