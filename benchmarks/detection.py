@@ -48,9 +48,9 @@ SMALLEST, DIAMETERS, LARGE = 8.0, (7.5, 34.0), 12.0
 CONTRASTS = (0.12, 0.35)  # share of the way to white
 LESIONS_PER_FILM = (0.5, 0.3, 0.15, 0.05)  # none, one, two, three
 CAVITIES = 0.2
-PARAMS = BoxDetectorParams(width=8)
+PARAMS = BoxDetectorParams(width=8, augmentation=None, size_weight=2.0)
 TRAINING = TrainingParams(
-    max_epochs=6, batch_size=8, learning_rate=3e-3, weight_decay=1e-4, patience=0, accelerator="cpu", threads=1,
+    max_epochs=12, batch_size=8, learning_rate=3e-3, weight_decay=1e-4, patience=0, accelerator="cpu", threads=1,
     channels_last=True,
 )  # fmt: skip
 RATE = 0.1  # false boxes per normal film that are asked for
@@ -210,8 +210,9 @@ def realised(found: pd.DataFrame, n: int, n_calibration: int) -> np.ndarray:
 def results(
     n_train: int = N_TRAIN, n_calibration: int = N_CALIBRATION, n_test: int = N_TEST, n_clean: int = N_CLEAN
 ) -> list[Result]:
-    train, test = planted(backgrounds(n_train, 1), 11), planted(backgrounds(n_test, 3), 13)
-    normals, clean = backgrounds(n_calibration, 2), backgrounds(n_clean, 4)
+    train, normals = planted(backgrounds(n_train, 1), 11), backgrounds(n_calibration, 2)
+    # test images of seeds 3, 4 and 13 were looked at when epochs, augmentation and the weight of sizes were chosen
+    test, clean = planted(backgrounds(n_test, 5), 15), backgrounds(n_clean, 6)
     began = time.process_time()
     model = BoxDetector(PARAMS, TRAINING, seed=0).fit(train.images, train.boxes)
     seconds = time.process_time() - began
@@ -280,7 +281,7 @@ def results(
         Result(f"threshold for {RATE:g} false boxes: sensitivity, all masses", at_threshold["value"], "",
                at_threshold["ci_low"], at_threshold["ci_high"], data=films),
         Result("cost: training, processor time of one core", seconds / 60, "min", target="<= 15", reached=seconds <= 900,
-               data=f"{n_train:,} images of 128 px, {TRAINING.max_epochs} epochs"),
+               data=f"{n_train:,} images of 128 px, {TRAINING.max_epochs} epochs, no augmentation"),
         Result("cost: one image to its boxes, ONNX, processor time of one core, median", milliseconds, "ms", target="<= 20",
                reached=milliseconds <= 20, data=f"{CALLS} images of 128 px, one at a time"),
         Result("cost: largest difference of heat and geometry, ONNX from torch", difference, "", target="<= 1e-4",

@@ -215,10 +215,14 @@ def test_it_runs_without_project_and_network_and_gives_the_figures_of_the_pipeli
             check_names=False,
         )
     assert (tmp_path / "unet_vs_reversed_ae" / "error_maps.png").stat().st_size > 20_000
-    # a second run goes on from the checkpoints: nothing is trained again, and nothing changes
+    # a second run goes on from the checkpoints: nothing is trained again, and only last digits of scores change, since weights
+    # that were read lie in memory in another order than those that were trained
     printed, again = run(kernel, tmp_path)
     assert printed.count("of an earlier run") == 3
-    pd.testing.assert_frame_equal(again["scores"], tables["scores"])
+    for name in keys:
+        pd.testing.assert_frame_equal(
+            again[name], tables[name], rtol=0, atol=1e-5 if name == "scores" else 1e-6
+        )
 
 
 @pytest.fixture
