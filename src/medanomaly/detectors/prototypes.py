@@ -21,6 +21,12 @@ def row_prototypes(X: np.ndarray, least: int, patients: np.ndarray | None = None
     Returns:
         (m, d) float64, in an order that depends on the rows alone.
 
+    Examples:
+        >>> import numpy as np
+        >>> rows = np.array([[1.0], [2.0], [3.0], [10.0], [11.0], [12.0]])
+        >>> row_prototypes(rows, 3)[:, 0].tolist()
+        [11.0, 2.0]
+
     Raises:
         ConfigurationError: ``least`` is below 2, or there are fewer patients than that.
     """

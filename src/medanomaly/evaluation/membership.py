@@ -30,6 +30,13 @@ def membership(cases: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         ``COLUMNS``; a model without scores of both groups has no row. Limits are missing where the AUROC is exactly 0 or 1.
+
+    Examples:
+        >>> ids = ["a", "b", "c", "d"]
+        >>> cases = pd.DataFrame({"case_id": ids, "patient_id": ids, "split": ["train", "train", "test", "test"], "label": 0})
+        >>> scores = pd.DataFrame({"case_id": ids, "model": "forest", "score": [0.1, 0.3, 0.2, 0.4]})
+        >>> membership(cases, scores)["auroc"].tolist()
+        [0.75]
     """
     member = reference_cases(cases, "train").to_numpy()
     other = (reference_cases(cases, "calibration") | reference_cases(cases, "test")).to_numpy()

@@ -59,6 +59,11 @@ def anonymity(table: pd.DataFrame, columns: Collection[str]) -> int:
 
     Args:
         table, columns: as of :func:`group_sizes`.
+
+    Examples:
+        >>> visits = pd.DataFrame({"age": [64, 64, 71], "sex": ["F", "F", "M"]})
+        >>> anonymity(visits, ["age", "sex"])
+        1
     """
     return int(group_sizes(table, columns).min()) if len(table) else 0
 

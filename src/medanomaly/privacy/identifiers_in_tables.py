@@ -74,6 +74,11 @@ def identifiers_in(table: pd.DataFrame) -> dict[str, list[str]]:
 
     Args:
         table: cells as text or numbers, as they are to be passed on.
+
+    Examples:
+        >>> visits = pd.DataFrame({"phone": ["030 1234567"], "glucose": [5.4]})
+        >>> {letter: columns for letter, columns in identifiers_in(visits).items() if columns}
+        {'D': ['phone']}
     """
     found: dict[str, list[str]] = {identifier.letter: [] for identifier in IDENTIFIERS}
     for name in table.columns:
