@@ -33,7 +33,8 @@ def membership(cases: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 
     Examples:
         >>> ids = ["a", "b", "c", "d"]
-        >>> cases = pd.DataFrame({"case_id": ids, "patient_id": ids, "split": ["train", "train", "test", "test"], "label": 0})
+        >>> split = ["train", "train", "test", "test"]
+        >>> cases = pd.DataFrame({"case_id": ids, "patient_id": ids, "split": split, "label": 0})
         >>> scores = pd.DataFrame({"case_id": ids, "model": "forest", "score": [0.1, 0.3, 0.2, 0.4]})
         >>> membership(cases, scores)["auroc"].tolist()
         [0.75]
