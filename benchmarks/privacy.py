@@ -195,7 +195,7 @@ def pixels(minutes: float = 60.0) -> list[Result]:
     missed = became == "missed"
     faint = int((missed & (contrasts < 0.25)).sum())
     n = len(measured)
-    data = f"{n} generated films, 12 to 40 px, contrast .15 to 1, half turned by 90 degrees"
+    data = f"{n} generated images, 12 to 40 px, contrast 0.15 to 1, half turned by 90 degrees"
     return [
         share(
             "Pixels: burned-in texts covered",
@@ -203,11 +203,11 @@ def pixels(minutes: float = 60.0) -> list[Result]:
             n,
             ">= 0.98",
             covered / n >= 0.98,
-            f"{data}; {faint} of {missed.sum()} missed have a contrast below .25",
+            f"{data}; {faint} of {missed.sum()} missed have a contrast below 0.25",
         ),
-        share("Pixels: films that are not written, as text is still found", refused, n, None, None, data),
+        share("Pixels: images that are not written, as text is still found", refused, n, None, None, data),
         share(
-            "Pixels: films without text that are flagged",
+            "Pixels: images without text that are flagged",
             int(flagged.sum()),
             n,
             "<= 0.01",

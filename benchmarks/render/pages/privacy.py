@@ -12,7 +12,7 @@ def summary(figures: dict[str, list[Figure]]) -> list[str]:
             f"This share of the attributes of generated DICOM files is treated as PS3.15 asks: {cited(f)}."
         )
     for f in having(figures["privacy"], "pixels", what="burned-in texts covered"):
-        said.append(f"This share of texts in generated films is found and covered: {cited(f)}.")
+        said.append(f"This share of texts in generated images is found and covered: {cited(f)}.")
     for f in having(figures["privacy"], "notes", what="names taken out whole"):
         said.append(f"This share of the names in generated notes is taken out: {cited(f)}.")
     for f in having(figures["privacy"], "prototypes"):
