@@ -48,9 +48,9 @@ SMALLEST, DIAMETERS, LARGE = 8.0, (7.5, 34.0), 12.0
 CONTRASTS = (0.12, 0.35)  # share of the way to white
 LESIONS_PER_FILM = (0.5, 0.3, 0.15, 0.05)  # none, one, two, three
 CAVITIES = 0.2
-PARAMS = BoxDetectorParams(width=8)
+PARAMS = BoxDetectorParams(width=8, augmentation=None, size_weight=2.0)
 TRAINING = TrainingParams(
-    max_epochs=6, batch_size=8, learning_rate=3e-3, weight_decay=1e-4, patience=0, accelerator="cpu", threads=1,
+    max_epochs=12, batch_size=8, learning_rate=3e-3, weight_decay=1e-4, patience=0, accelerator="cpu", threads=1,
     channels_last=True,
 )  # fmt: skip
 RATE = 0.1  # false boxes per normal film that are asked for
@@ -69,7 +69,7 @@ class Films:
 
 
 def backgrounds(n: int, seed: int) -> np.ndarray:
-    """(n, 128, 128) films without any lesion."""
+    """(n, 128, 128) images without any lesion."""
     drawn = chest_images(draw_patients(n, seed), ChestParams(height=SIZE, seed=seed, lesion_share=0.0))
     contract = InputContract(size=SIZE)
     return np.stack([contract.prepare(image) for image in drawn.images])
@@ -106,7 +106,7 @@ def diameters(boxes: np.ndarray | pd.DataFrame) -> np.ndarray:
 
 
 def planted(images: np.ndarray, seed: int, shares: tuple[float, ...] = LESIONS_PER_FILM) -> Films:
-    """The films with masses, and a box about each where its profile reaches half of its maximum."""
+    """The images with masses, and a box about each where its profile reaches half of its maximum."""
     out, rows = images.copy(), []
     for number, image in enumerate(out):
         rng = np.random.default_rng([seed, number])
@@ -136,7 +136,7 @@ def planted(images: np.ndarray, seed: int, shares: tuple[float, ...] = LESIONS_P
 
 
 def baseline(train: Films, normals: np.ndarray, films: np.ndarray) -> pd.DataFrame:
-    """Boxes of a map that knows normal films alone, at the best of four thresholds on train films with masses."""
+    """Boxes of a map that knows normal images alone, at the best of four thresholds on train images with masses."""
     lesions = np.isin(np.arange(len(train.images)), train.boxes["image"])
     model = ResidualMap().fit(train.images[~lesions], normals)
     healthy, seen = model.maps(normals), model.maps(train.images[:MAP_FILMS])
@@ -178,7 +178,7 @@ def measured(name: str, matched, figure, target: str = "", least: float | None =
 
 
 def at_half(matched, weights: np.ndarray) -> np.ndarray:
-    """Sensitivity at half a false box per film."""
+    """Sensitivity at half a false box per image."""
     return froc(matched, weights, (0.5,))[:, 0]
 
 
@@ -197,7 +197,7 @@ def time_per_film(model: BoxDetector, films: np.ndarray) -> tuple[float, float]:
 
 
 def realised(found: pd.DataFrame, n: int, n_calibration: int) -> np.ndarray:
-    """False boxes per new normal film where the threshold is chosen on others, for many divisions of the normal films."""
+    """False boxes per new normal image where the threshold is chosen on others, for many divisions of the normal images."""
     rng, rates = np.random.default_rng(0), []
     for _ in range(SPLITS):
         order = rng.permutation(n)
@@ -210,8 +210,9 @@ def realised(found: pd.DataFrame, n: int, n_calibration: int) -> np.ndarray:
 def results(
     n_train: int = N_TRAIN, n_calibration: int = N_CALIBRATION, n_test: int = N_TEST, n_clean: int = N_CLEAN
 ) -> list[Result]:
-    train, test = planted(backgrounds(n_train, 1), 11), planted(backgrounds(n_test, 3), 13)
-    normals, clean = backgrounds(n_calibration, 2), backgrounds(n_clean, 4)
+    train, normals = planted(backgrounds(n_train, 1), 11), backgrounds(n_calibration, 2)
+    # test images of seeds 3, 4 and 13 were looked at when epochs, augmentation and the weight of sizes were chosen
+    test, clean = planted(backgrounds(n_test, 5), 15), backgrounds(n_clean, 6)
     began = time.process_time()
     model = BoxDetector(PARAMS, TRAINING, seed=0).fit(train.images, train.boxes)
     seconds = time.process_time() - began
@@ -241,11 +242,11 @@ def results(
     )
     rates = realised(every_normal, n_calibration + n_clean, n_calibration)
     milliseconds, difference = time_per_film(model, test.images)
-    small, films = f"{SMALLEST:g} to {LARGE:g} px", f"{n_test} films with {len(test.boxes)} masses"
+    small, films = f"{SMALLEST:g} to {LARGE:g} px", f"{n_test} images with {len(test.boxes)} masses"
     n_normal = n_clean + n_test - test.boxes["image"].nunique()
 
     def said(counted: np.ndarray) -> str:
-        return f"{n_test} films, {int(counted.sum())} masses; trained on {n_train:,} films"
+        return f"{n_test} images, {int(counted.sum())} masses; trained on {n_train:,} images"
 
     rows = [
         measured(f"detector: AP at .5, masses of {LARGE:g} px and more", of["detector"]["large"], average_precision,
@@ -253,38 +254,38 @@ def results(
         measured("detector: AP at .5, all masses", of["detector"]["all"], average_precision, data=said(large | True)),
         Result("detector: AP, mean over overlaps of .5 to .95, all masses",
                float(np.mean([average_precision(m)[0] for m in per_overlap])), "", data=said(large | True)),
-        measured("detector: sensitivity at half a false box per film, all masses", of["detector"]["all"], at_half,
+        measured("detector: sensitivity at half a false box per image, all masses", of["detector"]["all"], at_half,
                  ">= 0.85", 0.85, data=said(large | True)),
-        measured(f"detector: sensitivity at half a false box per film, masses of {LARGE:g} px and more",
+        measured(f"detector: sensitivity at half a false box per image, masses of {LARGE:g} px and more",
                  of["detector"]["large"], at_half, data=said(large)),
-        measured(f"detector: sensitivity at half a false box per film, masses of {small}", of["detector"]["small"], at_half,
+        measured(f"detector: sensitivity at half a false box per image, masses of {small}", of["detector"]["small"], at_half,
                  ">= 0.70", 0.70, data=said(~large)),
         measured(f"map: AP at .5, masses of {LARGE:g} px and more", of["map"]["large"], average_precision, data=said(large)),
-        measured("map: sensitivity at half a false box per film, all masses", of["map"]["all"], at_half,
+        measured("map: sensitivity at half a false box per image, all masses", of["map"]["all"], at_half,
                  data=said(large | True)),
         gain(f"gain over the map: AP at .5, masses of {LARGE:g} px and more", of["detector"]["large"], of["map"]["large"],
              average_precision, data=said(large)),
-        gain("gain over the map: sensitivity at half a false box per film, all masses", of["detector"]["all"],
+        gain("gain over the map: sensitivity at half a false box per image, all masses", of["detector"]["all"],
              of["map"]["all"], at_half, data=said(large | True)),
     ]  # fmt: skip
     false, at_threshold = at.loc["false_boxes_per_normal_image"], at.loc["sensitivity"]
     low, high = np.quantile(rates, [0.025, 0.975])
     return [
         *rows,
-        Result(f"threshold for {RATE:g} false boxes: false boxes per clean normal film", false["value"], "", false["ci_low"],
-               false["ci_high"], target="<= 0.1", reached=bool(false["value"] <= RATE),
-               data=f"{n_normal} normal films; threshold of {n_calibration} others"),
-        Result(f"threshold for {RATE:g} false boxes: mean over {SPLITS} divisions of normal films", float(rates.mean()), "",
+        Result(f"threshold for {RATE:g} false boxes: false boxes per clean normal image", false["value"], "",
+               false["ci_low"], false["ci_high"], target="<= 0.1", reached=bool(false["value"] <= RATE),
+               data=f"{n_normal} normal images; threshold of {n_calibration} others"),
+        Result(f"threshold for {RATE:g} false boxes: mean over {SPLITS} divisions of normal images", float(rates.mean()), "",
                low, high, target="<= 0.1", reached=bool(rates.mean() <= RATE),
-               data=f"{n_calibration} films choose, {n_clean} are new; limits: 2.5 and 97.5 % of the divisions"),
+               data=f"{n_calibration} images choose, {n_clean} are new; limits: 2.5 and 97.5 % of the divisions"),
         Result(f"threshold for {RATE:g} false boxes: sensitivity, all masses", at_threshold["value"], "",
                at_threshold["ci_low"], at_threshold["ci_high"], data=films),
         Result("cost: training, processor time of one core", seconds / 60, "min", target="<= 15", reached=seconds <= 900,
-               data=f"{n_train:,} films of 128 px, {TRAINING.max_epochs} epochs"),
-        Result("cost: one film to its boxes, ONNX, processor time of one core, median", milliseconds, "ms", target="<= 20",
-               reached=milliseconds <= 20, data=f"{CALLS} films of 128 px, one at a time"),
+               data=f"{n_train:,} images of 128 px, {TRAINING.max_epochs} epochs, no augmentation"),
+        Result("cost: one image to its boxes, ONNX, processor time of one core, median", milliseconds, "ms", target="<= 20",
+               reached=milliseconds <= 20, data=f"{CALLS} images of 128 px, one at a time"),
         Result("cost: largest difference of heat and geometry, ONNX from torch", difference, "", target="<= 1e-4",
-               reached=difference <= 1e-4, data="64 films"),
+               reached=difference <= 1e-4, data="64 images"),
         Result("cost: parameters of the network", sum(p.numel() for p in model.head_.parameters()), ""),
     ]  # fmt: skip
 

@@ -25,7 +25,7 @@ from tests.test_run_record import Small
 
 N = 240
 # in columns that name people and are not described, or that are ignored
-PEOPLE = ("canaryname", "canarynurse", "canarymrn", "49151777", "canary@example", "1888-08-08")
+PEOPLE = ("canaryname", "canarynurse", "canarymrn", "49151777", "canary@example")
 PATIENT, RECORD = "canarypatient", "canaryrecord"
 # answers are keyed by the id of a record, for whoever looks it up: that is what they are for
 KEYED_BY_RECORD = {
@@ -38,6 +38,8 @@ KEYED_BY_RECORD = {
 }
 # a cell that is no number is shown to whoever asked about the record, to be corrected
 CELL = "canarycell"
+# a column of dates is read, as one of numbers is, unless it is ignored; models hold no date of it
+DATE = "1888-08-08"
 # whose a record is stands where the split needs it, and in the list for those who look patients up
 KEYED_BY_PATIENT = {"02_intermediate", "03_primary", "cases.csv"}
 # never, whatever is in them
@@ -207,7 +209,13 @@ def test_a_column_that_names_people_is_nowhere(outputs, word):
 
 
 @pytest.mark.parametrize(
-    ("word", "by_design"), [(PATIENT, KEYED_BY_PATIENT), (RECORD, KEYED_BY_RECORD), (CELL, {"answers.json"})]
+    ("word", "by_design"),
+    [
+        (PATIENT, KEYED_BY_PATIENT),
+        (RECORD, KEYED_BY_RECORD),
+        (CELL, {"answers.json"}),
+        (DATE, {"02_intermediate"}),
+    ],
 )
 def test_an_id_stands_only_where_answers_are_keyed_by_it(outputs, word, by_design):
     found = where(outputs, word)

@@ -42,6 +42,24 @@ def test_every_page_is_in_a_table_of_contents():
     assert {name(path) for path in missing} == set()
 
 
+def test_the_first_page_leads_to_the_nights_of_a_ward_and_that_page_goes_to_the_end():
+    (row,) = (line for line in (ROOT / "docs/index.md").read_text().splitlines() if "every night" in line)
+    page = ROOT / "docs" / re.search(r"\]\(([^)]+)\)", row)[1]
+    commands = " ".join(shell_lines(page))
+    for step in (
+        "medanomaly init",
+        "medanomaly run",
+        "bash night.sh",
+        "MEDANOMALY_WEBHOOK",
+        "medanomaly labels",
+        "registry promote",
+    ):
+        assert step in commands
+    assert {"--pipelines scoring", "--pipelines monitoring"} <= set(
+        re.findall(r"--pipelines \w+", page.read_text())
+    )
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_links_lead_somewhere(page):
     text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)

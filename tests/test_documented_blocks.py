@@ -172,6 +172,9 @@ PAGES = {
     "docs/deploying.md": Page(
         left_out={"docker ": DOCKER, "cat > Dockerfile.mine": DOCKER}
     ),
+    "docs/detection.md": Page(
+        elsewhere="needs images with boxes; tests/test_detection_run.py runs the same on phantoms"
+    ),
     "docs/how_to/every_night.md": Page(
         exchanged={"init ward ward/past.csv": "init ward ward/past.csv; " + ONE_MODEL.format("ward", "ecdf", "tabular")},
         left_out={"export MEDANOMALY_WEBHOOK": f"{NETWORK}; a test of notices posts to a server of its own"},
@@ -206,7 +209,11 @@ PAGES = {
             "deploy/airflow": "needs Airflow; tests/test_airflow.py runs it where it is installed",
         },
     ),
-    "docs/privacy.md": Page(given=FILMS),
+    "docs/privacy.md": Page(
+        given=FILMS,
+        left_out={"medanomaly privacy check": "needs models of that table; tests/privacy/test_privacy_check.py trains some"},
+    ),
+    "docs/rare_data.md": Page(elsewhere="tests/tabular/synthesis/test_rare_data_page.py runs the page"),
     "docs/scale.md": Page(
         exchanged={
             "kedro run --env scale                              #": "kedro run --env scale --params n_events=20000 #",

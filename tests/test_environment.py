@@ -377,6 +377,21 @@ def test_a_block_of_yaml_alone_is_scored_explained_and_stands_in_the_report(ward
     assert "lof" in catalog["report"].load()
 
 
+def test_cards_say_what_a_model_gives_away_and_the_one_in_a_bundle_what_was_known_then(ward):
+    _, catalog = ward
+    for name in ("lof", "near"):
+        bundle, card = catalog[f"tabular.{name}.bundle"].load(), catalog["cards"].load()[f"tabular_{name}"]
+        inside = bundle.files["card.md"].decode()
+        for text in (card, inside):
+            assert f"It holds {bundle.manifest['rows_kept']:,} of its training rows" in text
+        assert "was not measured when this card was written" in inside
+        assert "was not measured" not in card
+        n_train = bundle.manifest.training_data["n_cases"]
+        assert re.search(
+            rf"Its scores (may|hardly) tell who was in training: AUROC .* of {n_train:,} normal", card
+        )
+
+
 def test_a_block_of_yaml_alone_can_be_tuned(ward):
     space = {"n_neighbors": {"type": "int", "low": 5, "high": 15}}
     settings = {"target": "tabular.lof", "n_trials": 2, "n_folds": 2, "search": {"tabular.lof": space}}

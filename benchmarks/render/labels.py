@@ -70,6 +70,10 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("dicom", "DICOM: (?P<what>.+)"),
         ("pixels", "Pixels: (?P<what>[^(]+?)(?: \\(.+\\))?"),
         ("notes", "Notes: (?P<what>[^(]+?)(?: \\(.+\\))?"),
+        ("tables", "Tables: (?P<what>.+)"),
+        ("membership", "Membership: (?P<model>.+)"),
+        ("prototypes", "Prototypes: (?P<what>.+)"),
+        ("private", "Differential privacy: (?P<what>.+)"),
     ),
     "rare_data": (
         ("few_gain", "few cases, .+ minus .+"),

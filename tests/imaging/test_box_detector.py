@@ -353,7 +353,7 @@ def test_boxes_of_a_map_are_about_what_normal_images_do_not_show():
 def test_detectors_of_torchvision_keep_the_contract(data, architecture):
     images, boxes = data[0][:4], data[1][data[1]["image"] < 4]
     params = TorchvisionBoxParams(architecture=architecture, size=64, most_boxes=3)
-    once = TrainingParams(max_epochs=1, batch_size=2, patience=0, threads=1)
+    once = TrainingParams(max_epochs=1, batch_size=2, learning_rate=1e-5, patience=0, threads=1)
     model = TorchvisionDetector(params, once, seed=0).fit(images, boxes)
     assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in model.head_.modules())
     found = model.boxes(images)

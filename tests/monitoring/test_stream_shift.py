@@ -8,6 +8,7 @@ from medanomaly.monitoring.stream_shift import (
     ALARM,
     BETS,
     JUMP,
+    MOST,
     FactsWatch,
     NuisanceDirections,
     OutlierMartingale,
@@ -213,3 +214,18 @@ def test_the_distance_of_a_calibration_case_is_that_from_the_others():
         for i in range(60)
     ]
     assert NuisanceDirections.fit(facts).farthest() == pytest.approx(max(others), rel=0.05)
+
+
+def test_a_long_shift_does_not_overflow_and_a_small_capital_is_left_as_it_is():
+    outlying, shift = OutlierMartingale(500), ShiftMartingale(500, n_facts=2)
+    with np.errstate(over="raise", invalid="raise"):
+        beyond = outlying.update(np.ones(2000, dtype=bool))
+        moved = shift.update(np.full((3000, 2), 0.999))
+    assert beyond[-1] == pytest.approx(MOST)
+    assert moved[-1] == pytest.approx(MOST)
+    assert np.isfinite(beyond).all()
+    assert np.isfinite(moved).all()
+    # below the bound each case wins what the bets give
+    once = np.append(1.0, np.array([0.1, 0.3]) / outlying.most) * OutlierMartingale(500).capital
+    assert beyond[0] == pytest.approx(once.sum())
+    assert shift.alarm_at < 100

@@ -243,6 +243,8 @@ def test_json_holds_the_items_and_nothing_of_the_rows(project):
 
 
 def test_trackers_and_secrets_are_looked_at(project, monkeypatch):
+    # nothing was there to look at
+    assert (status(run("--json"), "Art. 25, 44"), status(run("--json"), "Art. 32")) == (YOURS, YOURS)
     parameters = project / "conf" / "base" / "parameters.yml"
     parameters.parent.mkdir()
     parameters.write_text(

@@ -12,7 +12,7 @@ from medanomaly.monitoring.params import MonitoringParams
 from medanomaly.reporting import monitoring as page
 from medanomaly.scoring.models import open_models
 from medanomaly.scoring.monitored import monitor_period
-from medanomaly.scoring.period_figures import KINDS
+from medanomaly.scoring.period_figures import KINDS, _grown
 from medanomaly.scoring.period_metrics import METRICS, metrics_text
 from medanomaly.scoring.periods import measure_period, period_name, period_of
 from medanomaly.store.schema import prediction
@@ -132,7 +132,15 @@ def test_under_shift_columns_are_named_and_the_estimate_is_not_valid(periods):
     assert "tabular.validity.ecdf" in keys
     # the martingale over facts, case after case
     assert "Facts of tabular cases drift" in said["tabular.validity.ecdf.order"]
+    assert _grown(model_of(periods[2])["capital"]) in said["tabular.validity.ecdf.order"]
     assert model_of(periods[0])["capital"] < 100
+
+
+@pytest.mark.parametrize(
+    ("capital", "words"), [(131.4, "131"), (4_321_000.0, "4,321,000"), (3e8, "more than 100 million")]
+)
+def test_a_bet_that_grew_is_told_in_words_that_fit_a_sentence(capital, words):
+    assert _grown(capital) == words
 
 
 def test_alarm_rates_are_told_by_subgroup_with_intervals(periods):

@@ -13,9 +13,9 @@ def summary(figures: dict[str, list[Figure]]) -> list[str]:
             f"The centre-point detector reaches this average precision on planted masses of 12 px and more: {cited(f)}."
         )
     for f in having(found, "gain", what="AP at .5, masses of 12 px and more"):
-        said.append(f"Its gain over boxes of a map that knows normal films alone: {cited(f)}.")
-    for f in having(found, "held", what="false boxes per clean normal film"):
-        said.append(f"Where 0.1 false boxes are asked for, a clean normal film gets this many: {cited(f)}.")
+        said.append(f"Its gain over boxes of a map that knows normal images alone: {cited(f)}.")
+    for f in having(found, "held", what="false boxes per clean normal image"):
+        said.append(f"Where 0.1 false boxes are asked for, a clean normal image gets this many: {cited(f)}.")
     return [*said, verdict(figures)]
 
 
@@ -27,11 +27,12 @@ PAGE = Page(
         Section(
             "Boxes about planted masses",
             "detection",
-            "Films are the phantoms of the project, masses are drawn by a generator that nothing else uses: lobes with a "
+            "Images are the phantoms of the project, masses are drawn by a generator that nothing else uses: lobes with a "
             "rough contour, an uneven inside, some with a cavity. They are no lesions of patients, so the figures say "
-            "whether the detector works, and nothing about real films. A box is right if it overlaps a true box by half or "
-            "more. The map is the residual of principal components of normal films, cut at the best of four thresholds. "
-            "Time is processor time of one core, because other work shares the machine.",
+            "whether the detector works, and nothing about real images. A box is right if it overlaps a true box by half or "
+            "more. The map is the residual of principal components of normal images, cut at the best of four thresholds. "
+            "Epochs, augmentation and the weight of sizes were chosen on other test images. Time is processor time of one "
+            "core, because other work shares the machine.",
             (
                 Listing("The detector", ("found",)),
                 Listing("Boxes of a map of what is unusual", ("map", "gain")),

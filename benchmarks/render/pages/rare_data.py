@@ -53,11 +53,11 @@ PAGE = Page(
         Section(
             "Synthetic cases and few cases",
             "rare_data",
-            "Gradient boosting learns from tables as they are (nothing), with weights, or with synthetic cases until both "
-            "classes are equally frequent; a threshold shift flags who is likelier than usual. Generators learn "
-            "from training rows alone. Probabilities are not calibrated afterwards; corrected ones are shifted back to the "
-            "prevalence. Intervals resample rows and divisions, differences are paired. No set has several rows of a "
-            "patient, and equal rows stay in one part.",
+            "Gradient boosting learns from tables as they are (nothing), with weights, or with synthetic cases until "
+            "both classes are equally frequent; a threshold shift flags who is likelier than usual. Generators learn "
+            "from training rows alone. Probabilities are not calibrated afterwards; corrected ones are shifted back to "
+            "the prevalence. Intervals resample rows and divisions, differences are paired. No set has several rows of "
+            "a patient, and equal rows stay in one part.",
             (
                 Grid(
                     "AUPRC of the rare class, minus that with nothing added",

@@ -80,7 +80,7 @@ def check(
         store=None if store is None else _store(store),
         key_files=dict(_key_files(conf, keys)),
         service_keys=None if keys is None else _service_keys(keys),
-        sent=tuple(_sent(conf)) if conf.is_dir() else None,
+        sent=_sent(conf),
     )
     found = items(facts)
     counts = {status: sum(item.status == status for item in found) for status in (DONE, NOT_DONE, YOURS)}
@@ -202,29 +202,35 @@ def _key_files(conf: Path, keys: Path | None) -> Iterator[tuple[str, str]]:
             )
 
 
-def _sent(conf: Path) -> Iterator[str]:
-    """What trackers send away, by the configuration and the environment variables that go before it."""
+def _sent(conf: Path) -> tuple[str, ...] | None:
+    """What trackers send away, by the configuration and the environment variables that go before it.
+
+    None where neither sets a tracker.
+    """
     import yaml
 
-    forced = os.environ.get("WANDB_MODE")
+    forced, uri = os.environ.get("WANDB_MODE"), os.environ.get("MLFLOW_TRACKING_URI")
+    found, said = forced is not None or uri is not None, []
     if forced == "online":
-        yield "WANDB_MODE is online"
-    if (uri := os.environ.get("MLFLOW_TRACKING_URI", "")) and _is_remote(uri):
-        yield "MLFLOW_TRACKING_URI is a server"
+        said.append("WANDB_MODE is online")
+    if uri is not None and _is_remote(uri):
+        said.append("MLFLOW_TRACKING_URI is a server")
     for path in sorted(conf.rglob("*.yml")):
         try:
-            said = yaml.safe_load(path.read_text("utf-8"))
+            settings = yaml.safe_load(path.read_text("utf-8"))
         except (OSError, ValueError, yaml.YAMLError):
             # credentials.yml may be a template; what Kedro cannot read stops a run, not this list
             continue
-        wandb = _inside(said, "tracking", "wandb")
+        wandb, server = _inside(settings, "tracking", "wandb"), _inside(settings, "server")
         where = path.relative_to(conf)
+        found = found or bool(wandb) or "mlflow_tracking_uri" in server
         if forced is None and wandb.get("mode") == "online":
-            yield f"tracking.wandb.mode is online in {where}"
+            said.append(f"tracking.wandb.mode is online in {where}")
         if wandb.get("bundles") == "upload" and forced not in ("offline", "disabled"):
-            yield f"tracking.wandb.bundles is upload in {where}"
-        if _is_remote(str(_inside(said, "server").get("mlflow_tracking_uri", ""))):
-            yield f"server.mlflow_tracking_uri is a server in {where}"
+            said.append(f"tracking.wandb.bundles is upload in {where}")
+        if _is_remote(str(server.get("mlflow_tracking_uri", ""))):
+            said.append(f"server.mlflow_tracking_uri is a server in {where}")
+    return tuple(said) if found else None
 
 
 def _inside(said: Any, *names: str) -> Mapping[str, Any]:

@@ -35,6 +35,8 @@ OUTLYING, OUTLYING_SHARES, OUTLYING_QUIET = 0.3, (0.1, 0.3), 0.4
 # a share that is hardly above the bound is not worth a bet
 _WORTH = 1.5
 ALARM = 100.0
+# no capital is counted beyond: it is far above the alarm, and some hundred cases of another unit would overflow
+MOST = 1e9
 # two-sided 99 % quantile of the normal distribution, and the confidence of bounds of rates
 _LUCK, _CONFIDENCE = 2.58, 0.99
 
@@ -53,6 +55,11 @@ def middle_p_values(values: np.ndarray, calibration: np.ndarray) -> np.ndarray:
         raise InputError("there is no calibration value")
     below, until = (np.searchsorted(ordered, finite_scores(values), side=side) for side in ("left", "right"))
     return (ordered.size - until + 0.5 * (until - below + 1)) / (ordered.size + 1)
+
+
+def _bounded(capital: np.ndarray) -> np.ndarray:
+    """Capital of (..., bets) whose sum is at most :data:`MOST`, in the same shares; a smaller one is left as it is."""
+    return capital * (MOST / np.maximum(capital.sum(axis=-1, keepdims=True), MOST))
 
 
 @dataclass
@@ -100,7 +107,7 @@ class ShiftMartingale:
             total = self.capital.sum(axis=1, keepdims=True)
             mixed = (1 - JUMP) * self.capital + JUMP / len(BETS) * total
             factor = (1 + BETS * (row[:, None] - 0.5)) / self._fair
-            self.capital = np.where(np.isnan(row)[:, None], self.capital, mixed * factor)
+            self.capital = np.where(np.isnan(row)[:, None], self.capital, _bounded(mixed * factor))
             self.n_seen += 1
             out[i] = self.capital.sum(axis=1).mean()
             if self.alarm_at is None and out[i] >= ALARM:
@@ -220,7 +227,7 @@ class OutlierMartingale:
         out = np.empty(len(outlying))
         for i, is_out in enumerate(outlying):
             mixed = (1 - JUMP) * self.capital + JUMP * self._start * self.capital.sum()
-            self.capital = mixed * (self._won if is_out else self._lost)
+            self.capital = _bounded(mixed * (self._won if is_out else self._lost))
             out[i] = self.capital.sum()
         return out
 

@@ -79,7 +79,7 @@ class Facts:
         store: of predictions.
         key_files: file of secrets -> what is wrong with it, empty where nothing is.
         service_keys: number of API keys of the service.
-        sent: what trackers send away, in words.
+        sent: what trackers send away, in words; None where no settings of trackers were found.
     """
 
     rows_kept: Mapping[str, int] | None = None
@@ -338,7 +338,7 @@ def _erasure(facts: Facts) -> tuple[str, str, str]:
 
 def _sent(sent: tuple[str, ...] | None) -> tuple[str, str, str]:
     if sent is None:
-        return YOURS, "There is no configuration to look at: --conf FOLDER.", ""
+        return YOURS, "No settings of trackers were found: --conf FOLDER.", ""
     if sent:
         return (
             NOT_DONE,

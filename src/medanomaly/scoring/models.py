@@ -289,9 +289,9 @@ def open_models(folder: Path | str) -> Models:
         BundleError: a bundle was altered, or its recipe or a model that is fused is not there.
 
     Example:
-        >>> models = open_models("data/06_models/synthetic/tabular")  # the same as medanomaly.open
-        >>> models.modalities, models["ecdf"].name
-        (['tabular'], 'tabular.ecdf')
+        >>> models = open_models("data/06_models/synthetic/tabular/ecdf")  # the same as medanomaly.open
+        >>> models.modalities, list(models)
+        (['tabular'], ['tabular.ecdf'])
     """
     folder = served_folder(Path(folder))
     read = bundles_of(folder)

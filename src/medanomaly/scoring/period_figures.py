@@ -18,7 +18,7 @@ from medanomaly.monitoring.facts import facts_of
 from medanomaly.monitoring.params import Limits, MonitoringParams
 from medanomaly.monitoring.performance import ScoreProbabilities, estimated_auroc
 from medanomaly.monitoring.performance_labels import alarm_rates, labelled_by_choice, measured
-from medanomaly.monitoring.stream_shift import ALARM, FactsWatch
+from medanomaly.monitoring.stream_shift import ALARM, MOST, FactsWatch
 from medanomaly.scoring.model_answers import OpenModel
 from medanomaly.scoring.models import Models
 from medanomaly.scoring.moments import moment_of
@@ -327,7 +327,7 @@ class ModalityFigures:
             self._say(
                 f"validity.{one['model']}.order",
                 f"Facts of {self._name} cases drift within the period: a bet against those of {name} grew "
-                f"{one['capital']:,.0f} times, which happens in at most 1 % of quiet periods.",
+                f"{_grown(one['capital'])} times, which happens in at most 1 % of quiet periods.",
             )
         if one["scores"] is not None and self._scores_shifted(one):
             self._say(
@@ -361,3 +361,8 @@ class ModalityFigures:
 
     def _say(self, key: str, sentence: str) -> None:
         self.warnings.append(PeriodWarning(f"{self._name}.{key}", sentence))
+
+
+def _grown(capital: float) -> str:
+    """By how much a bet grew, in words that fit a sentence."""
+    return f"{capital:,.0f}" if capital < MOST / 10 else "more than 100 million"

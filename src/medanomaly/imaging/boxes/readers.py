@@ -65,8 +65,8 @@ def read_coco(path: Path) -> BoxTable:
         with_annotation.add(image)
         numbers = isinstance(box, list) and len(box) == 4 and all(isinstance(v, int | float) for v in box)
         problem = (
-            f"image_id {one.get('image_id')} is not among the images" if image is None
-            else f"category_id {one.get('category_id')} is not among the categories" if label is None
+            "its image_id is not among the images" if image is None
+            else "its category_id is not among the categories" if label is None
             else "the annotation is of a crowd" if one.get("iscrowd")
             else "bbox is not four numbers" if not numbers
             else ""

@@ -6,17 +6,21 @@ tell (Watson, Blesch, Kapar & Wright 2023, "Adversarial random forests for densi
 """
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 from sklearn.ensemble import RandomForestClassifier
 
 from medanomaly.tabular.synthesis.coding import CodedRows
 from medanomaly.tabular.synthesis.generator import TableGenerator
 
+# with two rows, each value would lie between those of two patients
+FEWEST_TOGETHER = 3
+
 
 class AdversarialForest(TableGenerator):
-    """Leaf by the rows of the class that it holds, then each column by itself: truncated normal, or a level of the leaf.
+    """A leaf by the rows of the class that it holds, then each column by itself from these rows.
 
-    The class is one more column of the forest, so rows of other classes help where they look alike.
+    A number is drawn between two neighbouring values, which keeps values that occur often; the paper's truncated normal
+    would spread them. A category is drawn from the rows. The class is one more column of the forest, so rows of all classes
+    say where columns are independent.
 
     Args:
         n_trees: trees of a round.
@@ -25,7 +29,7 @@ class AdversarialForest(TableGenerator):
         seed: of what ``fit`` draws.
     """
 
-    def __init__(self, n_trees: int = 20, rounds: int = 3, fewest: int = 10, seed: int = 0):
+    def __init__(self, n_trees: int = 30, rounds: int = 3, fewest: int = 10, seed: int = 0):
         super().__init__(seed)
         self.n_trees = n_trees
         self.rounds = rounds
@@ -48,40 +52,30 @@ class AdversarialForest(TableGenerator):
             self._learn_leaves(forest, real, rows.n_classes)
             if forest.oob_score_ <= 0.5:
                 break
-            drawn = self._from_leaves(self._leaf_size.astype(float), len(real), rng)
+            drawn = self._from_leaves(np.ones(len(self._size), dtype=bool), len(real), rng)
 
     def _learn_leaves(self, forest: RandomForestClassifier, real: np.ndarray, n_classes: int) -> None:
-        """Size, mean, spread and limits of every column in every leaf, over all trees at once."""
+        """Values of each column in each leaf and class in order, over all trees at once."""
         leaf = forest.apply(real).astype(np.int64)
         leaf += np.cumsum([0, *(tree.tree_.node_count for tree in forest.estimators_[:-1])])
-        order = np.argsort(leaf.ravel(), kind="stable")
-        _, start, self._leaf_size = np.unique(leaf.ravel()[order], return_index=True, return_counts=True)
-        row = order // leaf.shape[1]
-        self._values, self._start = real[row], start
-        size = self._leaf_size[:, None]
-        mean = np.add.reduceat(self._values, start) / size
-        square = np.add.reduceat((self._values - np.repeat(mean, self._leaf_size, axis=0)) ** 2, start)
-        self._mean, self._sd = mean, np.sqrt(square / np.maximum(size - 1, 1))
-        self._leaf_low = np.minimum.reduceat(self._values, start)
-        self._leaf_high = np.maximum.reduceat(self._values, start)
-        of_class = self._values[:, -1:] == np.arange(n_classes)
-        self._of_class = np.add.reduceat(of_class.astype(float), start)
+        group = (leaf * n_classes + real[:, -1:].astype(np.int64)).ravel()
+        row = np.repeat(np.arange(len(real)), leaf.shape[1])
+        _, self._start, self._size = np.unique(np.sort(group), return_index=True, return_counts=True)
+        self._values = np.column_stack([column[row][np.lexsort((column[row], group))] for column in real.T])
 
-    def _from_leaves(self, weight: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-        """(n, d + 1) rows from leaves drawn by weight; a leaf with one real row would give that row again."""
-        several = np.where(self._leaf_size > 1, weight, 0.0)
+    def _from_leaves(self, usable: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+        """(n, d + 1) rows; a leaf counts by its rows, and one with too few of them only where there are no others."""
+        weight = np.where(usable, self._size, 0)
+        several = np.where(self._size >= FEWEST_TOGETHER, weight, 0)
         weight = several if several.any() else weight
         leaf = rng.choice(len(weight), n, p=weight / weight.sum())
-        pick = self._start[leaf, None] + (
-            rng.random((n, len(self._number))) * self._leaf_size[leaf, None]
-        ).astype(np.int64)
-        drawn = np.take_along_axis(self._values, pick, axis=0)
-        mean, sd = self._mean[leaf], self._sd[leaf]
-        spread = self._number & (sd > 0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            a, b = ndtr((self._leaf_low[leaf] - mean) / sd), ndtr((self._leaf_high[leaf] - mean) / sd)
-            normal = mean + sd * ndtri(a + rng.random(drawn.shape) * (b - a))
-        return np.where(spread & np.isfinite(normal), normal, drawn)
+        start, size = self._start[leaf, None], self._size[leaf, None]
+        u = rng.random((n, len(self._number)))
+        place = np.where(self._number, u * (size - 1), np.floor(u * size))
+        low = place.astype(np.int64)
+        a = np.take_along_axis(self._values, start + low, axis=0)
+        b = np.take_along_axis(self._values, start + np.minimum(low + 1, size - 1), axis=0)
+        return np.where(self._number, a + (place - low) * (b - a), a)
 
     def _draw(self, n: int, code: int, rng: np.random.Generator) -> np.ndarray:
-        return self._from_leaves(self._of_class[:, code], n, rng)[:, :-1]
+        return self._from_leaves(self._values[self._start, -1] == code, n, rng)[:, :-1]

@@ -25,6 +25,6 @@ class BoxDetectorParams(NetworkParams):
         degrees=0.0, shift=0.05, scale=0.1, gamma=0.15
     )
     width: int = Field(12, ge=4, multiple_of=4)
-    size_weight: float = Field(1.0, gt=0)
+    size_weight: float = Field(2.0, gt=0)
     most_boxes: int = Field(10, ge=1, le=100)
     overlap: float = Field(0.3, gt=0, le=1)
