@@ -215,8 +215,8 @@ def test_it_runs_without_project_and_network_and_gives_the_figures_of_the_pipeli
             check_names=False,
         )
     assert (tmp_path / "unet_vs_reversed_ae" / "error_maps.png").stat().st_size > 20_000
-    # a second run goes on from the checkpoints: nothing is trained again, and only last digits of scores change, since weights
-    # that were read lie in memory in another order than those that were trained
+    # a second run goes on from the checkpoints: nothing is trained again. Only last digits of scores change, since
+    # weights that were read lie in memory in another order than those that were trained
     printed, again = run(kernel, tmp_path)
     assert printed.count("of an earlier run") == 3
     for name in keys:
