@@ -32,7 +32,8 @@ PAGE = Page(
             "whether the detector works, and nothing about real images. A box is right if it overlaps a true box by half or "
             "more. The map is the residual of principal components of normal images, cut at the best of four thresholds. "
             "Epochs, augmentation and the weight of sizes were changed once, after a first measurement that missed its "
-            "targets; these test images were drawn afterwards. Time is processor time of one core, because other work shares the machine.",
+            "targets; these test images were drawn afterwards. Time is processor time of one core, because other work "
+            "shares the machine.",
             (
                 Listing("The detector", ("found",)),
                 Listing("Boxes of a map of what is unusual", ("map", "gain")),
