@@ -31,8 +31,8 @@ def summary(figures: dict[str, list[Figure]]) -> list[str]:
     drawn = [f for f in found if f.part("way") not in ("class weights", "threshold shift")]
     best = max(drawn, key=lambda f: f.value)
     said = [
-        f"Of {len(drawn)} generators, {best.part('way')} changes the AUPRC of the rare class most for the better, "
-        f"by {cited(best)} on average over the sets."
+        f"The best of {len(drawn)} generators, {best.part('way')}, changes the AUPRC of the rare class by {cited(best)} on "
+        "average over the sets."
     ]
     helps = [f for f in drawn if f.low is not None and f.low > 0]
     said.append(
