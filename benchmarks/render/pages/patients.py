@@ -36,9 +36,9 @@ PAGE = Page(
                 Listing(
                     "A network on embeddings as a contender",
                     ("learned",),
-                    "Patients of the embedded cohort with records, an ECG and an image each. The Cauchy statistic has seen no "
-                    "label; the networks have seen those of the train patients. A network would have to beat the statistic "
-                    "with its whole interval.",
+                    "Patients of the embedded cohort with records, an ECG and an image each. The Cauchy statistic has seen "
+                    "no label; the networks have seen those of the train patients. A network would have to beat the "
+                    "statistic with its whole interval.",
                 ),
             ),
         ),

@@ -5,8 +5,9 @@ each row shares its quasi-identifiers with at least k - 1 others. It says nothin
 """
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -95,19 +96,22 @@ def coarser(table: pd.DataFrame, roles: Mapping[str, str], least: int) -> Coarse
     return Coarser(result, steps)
 
 
-def _steps(role: str, least: int) -> list[tuple[str, object]]:
+def _steps(role: str, least: int) -> list[tuple[str, Callable[[pd.Series], pd.Series]]]:
     bands = {"age": ("ages", _AGE_BANDS), "date": ("years", _YEAR_BANDS)}
-    steps: list[tuple[str, object]] = []
+    steps: list[tuple[str, Callable[[pd.Series], pd.Series]]]
     if role in bands:
         noun, widths = bands[role]
-        steps = [(f"{noun} in bands of {width}", lambda c, w=width: _banded(c, w)) for width in widths]
+        steps = [(f"{noun} in bands of {width}", partial(_banded, width=width)) for width in widths]
     elif role == "zip":
-        steps = [
-            (f"first {n} digits" if n > 1 else "first digit", lambda c, n=n: c.str[:n]) for n in _ZIP_DIGITS
-        ]
+        said = {n: f"first {n} digits" if n > 1 else "first digit" for n in _ZIP_DIGITS}
+        steps = [(said[n], partial(_first, n=n)) for n in _ZIP_DIGITS]
     else:
-        steps = [(f"levels of fewer than {least} rows became {_OTHER}", lambda c: _common(c, least))]
+        steps = [(f"levels of fewer than {least} rows became {_OTHER}", partial(_common, least=least))]
     return [*steps, (ANY, lambda c: pd.Series(ANY, index=c.index, dtype="string"))]
+
+
+def _first(column: pd.Series, n: int) -> pd.Series:
+    return column.str[:n]
 
 
 def _banded(column: pd.Series, width: int) -> pd.Series:
