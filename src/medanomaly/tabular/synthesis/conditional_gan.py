@@ -2,19 +2,13 @@
 
 from itertools import pairwise
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
-from torch.utils.data import TensorDataset
 
-from medanomaly.tabular.synthesis.coding import CodedRows
-from medanomaly.tabular.synthesis.generator import TableGenerator
-from medanomaly.tabular.synthesis.network_rows import LIMIT, NetworkRows, training_order
-from medanomaly.training.fit import fit
-from medanomaly.training.params import TrainingParams
-from medanomaly.training.seeding import seeded
+from medanomaly.tabular.synthesis.network_generator import NetworkGenerator
+from medanomaly.tabular.synthesis.network_rows import LIMIT, NetworkRows
 
 NOISE_WIDTH = 32
 # of the softmax that stands for a drawn level; lower is sharper, and its gradients are noisier
@@ -76,7 +70,7 @@ class Contest(pl.LightningModule):
     def __init__(self, drawer: RowDrawer, judge: nn.Module, learning_rate: float):
         super().__init__()
         self.automatic_optimization = False
-        self.drawer, self.judge, self.learning_rate = drawer, judge, learning_rate
+        self.network, self.judge, self.learning_rate = drawer, judge, learning_rate
 
     def training_step(self, batch: list[torch.Tensor], batch_idx: int) -> None:
         """One step of the judge, one of the drawer."""
@@ -94,26 +88,23 @@ class Contest(pl.LightningModule):
 
     def _drawn(self, rows: torch.Tensor, of: torch.Tensor) -> torch.Tensor:
         noise = torch.randn(len(rows), NOISE_WIDTH, device=rows.device)
-        return self.drawer(noise, of, torch.rand_like(rows))
+        return self.network(noise, of, torch.rand_like(rows))
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
         """Adam without momentum for both, as is usual in a contest."""
         rate = self.learning_rate
         return [
             torch.optim.Adam(self.judge.parameters(), lr=2 * rate, betas=(0.0, 0.9)),
-            torch.optim.Adam(self.drawer.parameters(), lr=rate, betas=(0.0, 0.9)),
+            torch.optim.Adam(self.network.parameters(), lr=rate, betas=(0.0, 0.9)),
         ]
 
 
-class ConditionalGAN(TableGenerator):
+class ConditionalGAN(NetworkGenerator):
     """A generative adversarial network of rows with the class as input (Mirza & Osindero 2014; Xu et al. 2019 for tables).
 
     Args:
-        training_steps: batches that are learned from.
-        batch_size: rows of each.
-        hidden: width of the networks.
-        learning_rate: of Adam.
-        seed: of weights, order and noise of the training.
+        training_steps, batch_size, hidden, learning_rate, seed: see
+            :class:`medanomaly.tabular.synthesis.network_generator.NetworkGenerator`.
     """
 
     def __init__(
@@ -124,38 +115,15 @@ class ConditionalGAN(TableGenerator):
         learning_rate: float = 1e-3,
         seed: int = 0,
     ):
-        super().__init__(seed)
-        self.training_steps = training_steps
-        self.batch_size = batch_size
-        self.hidden = hidden
-        self.learning_rate = learning_rate
+        super().__init__(training_steps, batch_size, hidden, learning_rate, seed)
 
-    def _fit(self, rows: CodedRows, rng: np.random.Generator) -> None:
-        self._form = NetworkRows(rows, self.seed)
-        matrix = torch.from_numpy(self._form.encode(rows.matrix))
-        of = torch.nn.functional.one_hot(torch.from_numpy(rows.classes), rows.n_classes).float()
-        order = training_order(rows.classes, self.training_steps * self.batch_size, rng)
-        # a network this small is faster on a CPU than on a GPU
-        params = TrainingParams(
-            max_epochs=1, batch_size=self.batch_size, accelerator="cpu", threads=1, patience=0
+    def _module(self, n_classes: int) -> Contest:
+        return Contest(
+            RowDrawer(self._form, n_classes, self.hidden),
+            judge(self._form.width, n_classes, self.hidden),
+            self.learning_rate,
         )
-        with seeded(self.seed):
-            module = Contest(
-                RowDrawer(self._form, rows.n_classes, self.hidden),
-                judge(self._form.width, rows.n_classes, self.hidden),
-                self.learning_rate,
-            )
-        fit(module, TensorDataset(matrix[order], of[order]), None, params, seed=self.seed)
-        self._network, self._n_classes = module.drawer, rows.n_classes
 
-    def _draw(self, n: int, code: int, rng: np.random.Generator) -> np.ndarray:
-        noise = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        of = torch.zeros(n, self._n_classes)
-        of[:, code] = 1.0
-        with torch.inference_mode():
-            rows = self._network(
-                torch.randn(n, NOISE_WIDTH, generator=noise),
-                of,
-                torch.rand(n, self._form.width, generator=noise),
-            )
-        return self._form.decode(rows.numpy())
+    def _rows(self, of: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
+        latent = torch.randn(len(of), NOISE_WIDTH, generator=noise)
+        return self._network(latent, of, torch.rand(len(of), self._form.width, generator=noise))

@@ -5,18 +5,11 @@ and 1 that are diffused like any other ("analog bits", Chen, Zhang & Hinton 2023
 answers with the velocity ``sqrt(a) noise - sqrt(1 - a) row`` (Salimans & Ho 2022), which is easy to tell at every step.
 """
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import nn
-from torch.utils.data import TensorDataset
 
-from medanomaly.tabular.synthesis.coding import CodedRows
-from medanomaly.tabular.synthesis.generator import TableGenerator
-from medanomaly.tabular.synthesis.network_rows import NetworkRows, training_order
-from medanomaly.training.fit import fit
-from medanomaly.training.params import TrainingParams
-from medanomaly.training.seeding import seeded
+from medanomaly.tabular.synthesis.network_generator import NetworkGenerator
 
 TIME_WIDTH = 16
 
@@ -79,16 +72,13 @@ class Denoising(pl.LightningModule):
         return {"optimizer": adam, "lr_scheduler": {"scheduler": slower, "interval": "step"}}
 
 
-class Diffusion(TableGenerator):
+class Diffusion(NetworkGenerator):
     """Noise that becomes a row of a class step by step.
 
     Args:
-        training_steps: batches that are learned from.
-        batch_size: rows of each.
         n_steps: steps from noise to a row.
-        hidden: width of the network.
-        learning_rate: of Adam.
-        seed: of weights, order and noise of the training.
+        training_steps, batch_size, hidden, learning_rate, seed: see
+            :class:`medanomaly.tabular.synthesis.network_generator.NetworkGenerator`.
     """
 
     def __init__(
@@ -100,42 +90,23 @@ class Diffusion(TableGenerator):
         learning_rate: float = 4e-3,
         seed: int = 0,
     ):
-        super().__init__(seed)
-        self.training_steps = training_steps
-        self.batch_size = batch_size
+        super().__init__(training_steps, batch_size, hidden, learning_rate, seed)
         self.n_steps = n_steps
-        self.hidden = hidden
-        self.learning_rate = learning_rate
 
-    def _fit(self, rows: CodedRows, rng: np.random.Generator) -> None:
-        self._form = NetworkRows(rows, self.seed)
-        matrix = torch.from_numpy(self._form.encode(rows.matrix))
-        of = torch.nn.functional.one_hot(torch.from_numpy(rows.classes), rows.n_classes).float()
-        order = training_order(rows.classes, self.training_steps * self.batch_size, rng)
-        # a network this small is faster on a CPU than on a GPU
-        params = TrainingParams(
-            max_epochs=1, batch_size=self.batch_size, accelerator="cpu", threads=1, patience=0
-        )
-        with seeded(self.seed):
-            network = Denoiser(self._form.width, rows.n_classes, self.hidden)
-        module = Denoising(network, self.n_steps, self.learning_rate)
-        fit(module, TensorDataset(matrix[order], of[order]), None, params, seed=self.seed)
-        self._network, self._n_classes = module.network, rows.n_classes
+    def _module(self, n_classes: int) -> Denoising:
+        network = Denoiser(self._form.width, n_classes, self.hidden)
+        return Denoising(network, self.n_steps, self.learning_rate)
 
-    def _draw(self, n: int, code: int, rng: np.random.Generator) -> np.ndarray:
-        noise = torch.Generator().manual_seed(int(rng.integers(2**31)))
-        shares = signal_shares(self.n_steps)
-        of = torch.zeros(n, self._n_classes)
-        of[:, code] = 1.0
+    def _rows(self, of: torch.Tensor, noise: torch.Generator) -> torch.Tensor:
+        n, shares = len(of), signal_shares(self.n_steps)
         rows = torch.randn(n, self._form.width, generator=noise)
-        with torch.inference_mode():
-            for step in range(self.n_steps, 0, -1):
-                now, before = shares[step], shares[step - 1]
-                velocity = self._network(rows, torch.full((n,), step / self.n_steps), of)
-                behind = now.sqrt() * rows - (1 - now).sqrt() * velocity
-                # mean and variance of the row one step before, given this one and what is behind it (Ho et al. 2020, eq. 7)
-                kept = now / before
-                mean = (before.sqrt() * (1 - kept) * behind + kept.sqrt() * (1 - before) * rows) / (1 - now)
-                spread = ((1 - before) / (1 - now) * (1 - kept)).sqrt()
-                rows = mean + spread * torch.randn(rows.shape, generator=noise)
-        return self._form.decode(rows.numpy())
+        for step in range(self.n_steps, 0, -1):
+            now, before = shares[step], shares[step - 1]
+            velocity = self._network(rows, torch.full((n,), step / self.n_steps), of)
+            behind = now.sqrt() * rows - (1 - now).sqrt() * velocity
+            # mean and variance of the row one step before, given this one and what is behind it (Ho et al. 2020, eq. 7)
+            kept = now / before
+            mean = (before.sqrt() * (1 - kept) * behind + kept.sqrt() * (1 - before) * rows) / (1 - now)
+            spread = ((1 - before) / (1 - now) * (1 - kept)).sqrt()
+            rows = mean + spread * torch.randn(rows.shape, generator=noise)
+        return rows

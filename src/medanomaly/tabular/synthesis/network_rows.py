@@ -58,9 +58,3 @@ class NetworkRows:
         for j, levels in zip(self._category, self.level_groups, strict=True):
             out[:, j] = matrix[:, levels].argmax(axis=1) if levels.stop > levels.start else 0.0
         return out
-
-
-def training_order(classes: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """(n,) positions of rows to learn from; a rare class comes more often than it is, by the root of its frequency."""
-    weight = np.bincount(classes)[classes] ** -0.5
-    return rng.choice(len(classes), n, p=weight / weight.sum())
