@@ -68,6 +68,17 @@ class FitContext:
     stamp: Mapping[str, Any] = field(default_factory=dict)
     loggers: Sequence[Any] = ()
 
+    @property
+    def by_epochs(self) -> dict[str, Any]:
+        """The arguments of every function that trains a network by epochs and seals it."""
+        return {
+            "name": self.name,
+            "seed": self.seed,
+            "folder": self.folder,
+            "stamp": dict(self.stamp),
+            "loggers": self.loggers,
+        }
+
 
 @dataclass(frozen=True)
 class ModelInput:

@@ -80,12 +80,18 @@ def evaluate(
         | {"value": float(g.size), "n": g.size, "n_positive": pd.NA}
         for g in suppressed
     ]
-    table = pd.DataFrame(rows, columns=list(METRIC_COLUMNS))
-    table["modality"], table["split"] = modality, "test"
+    return metric_table(pd.DataFrame(rows).assign(modality=modality, split="test"))
+
+
+def metric_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows as a metrics table: :data:`METRIC_COLUMNS` in their order, each of its type.
+
+    Args:
+        rows: with these columns, in any order; others are left out. A column that is not there is missing in all rows.
+    """
     text = dict.fromkeys(("modality", "model", "role", "split", "subgroup", "metric"), "string")
-    return table.astype(
-        text | {"value": float, "ci_low": float, "ci_high": float, "n": "Int64", "n_positive": "Int64"}
-    )
+    numbers = {"value": float, "ci_low": float, "ci_high": float, "n": "Int64", "n_positive": "Int64"}
+    return rows.reindex(columns=list(METRIC_COLUMNS)).astype(text | numbers)
 
 
 def _measure(

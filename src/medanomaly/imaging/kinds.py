@@ -95,11 +95,7 @@ class ImageNetwork(ImageKind):
             data.cases,
             params,
             data.about["contract"],
-            name=context.name,
-            seed=context.seed,
-            folder=context.folder,
-            stamp=dict(context.stamp),
-            loggers=context.loggers,
+            **context.by_epochs,
         ), {}
 
 

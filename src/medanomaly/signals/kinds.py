@@ -66,11 +66,7 @@ class LSTMAutoencoder(ModelKind):
             data.inputs,
             data.cases,
             params,
-            name=context.name,
-            seed=context.seed,
-            folder=context.folder,
-            stamp=dict(context.stamp),
-            loggers=context.loggers,
+            **context.by_epochs,
         ), {}
 
     def open(self, bundle: Bundle) -> "WaveformScorer":

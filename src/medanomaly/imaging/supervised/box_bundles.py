@@ -129,12 +129,8 @@ def box_bundle(
         cases: case table of n rows.
         boxes, states: of :func:`known_boxes`.
         params: network, training, rate of false boxes.
-        contract: what the images were brought under.
-        name: the model's name.
-        seed: of weights, order and augmentation.
-        folder: for checkpoints; an interrupted training continues from there.
-        stamp: data set, version, time, libraries.
-        loggers: for Lightning.
+        contract, name, seed, folder, stamp, loggers: see
+            :func:`medanomaly.imaging.supervised.bundles.classifier_bundle`.
 
     Returns:
         A bundle of ``model.onnx`` (``image`` to ``heat`` and ``geometry``), ``weights.safetensors`` and ``calibration.npy``:
@@ -145,9 +141,9 @@ def box_bundle(
             contrast was changed.
     """
     from medanomaly.imaging.supervised.box_models import BoxDetector
-    from medanomaly.imaging.supervised.bundles import _check_contrast
+    from medanomaly.imaging.supervised.bundles import check_contrast
 
-    _check_contrast(contract)
+    check_contrast(contract)
     train = rows_of(cases, states, "train", BOXES, NORMAL)
     with_boxes = int(states["state"].iloc[train].eq(BOXES).sum())
     if with_boxes < FEWEST_WITH_BOXES:
@@ -217,6 +213,12 @@ def box_bundle(
     return make_bundle(manifest | (stamp or {}), files)
 
 
+def score_threshold(bundle: Bundle) -> float:
+    """Score from which boxes are drawn; infinite where no score holds the asked rate of false boxes."""
+    score = bundle.manifest["box_threshold"]["score"]
+    return math.inf if score is None else float(score)
+
+
 def _found(session, images: np.ndarray | ImageArray, contract: InputContract, decoding: dict) -> pd.DataFrame:
     """Boxes of images under the contract; their labels are numbers."""
     from medanomaly.imaging.image_scorer import onnx_outputs
@@ -236,8 +238,7 @@ class BoxScorer:
         require_kind(bundle.manifest, (KIND,), "a detector of boxes")
         self.bundle, self.contract = bundle, InputContract(**bundle.manifest["contract"])
         self.labels = tuple(bundle.manifest["spec"]["labels"])
-        threshold = bundle.manifest["box_threshold"]["score"]
-        self.threshold = math.inf if threshold is None else float(threshold)
+        self.threshold = score_threshold(bundle)
         self.calibration = bundle.array(CALIBRATION)
         self._session = open_session(bundle.files["model.onnx"])
 

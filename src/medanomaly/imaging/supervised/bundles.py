@@ -100,7 +100,7 @@ def classifier_bundle(
     from medanomaly.imaging.image_scorer import onnx_outputs
     from medanomaly.imaging.supervised.models import ImageClassifier
 
-    _check_contrast(contract)
+    check_contrast(contract)
     train, calibration = labelled_rows(cases, "train"), labelled_rows(cases, "calibration")
     label = cases["label"].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
     train_images = np.asarray(images[train])
@@ -166,7 +166,7 @@ def segmenter_bundle(
     from medanomaly.imaging.image_scorer import onnx_outputs
     from medanomaly.imaging.supervised.models import ImageSegmenter
 
-    _check_contrast(contract)
+    check_contrast(contract)
     if not enough_masks(cases, masks, rows):
         raise ConfigurationError(
             f"a segmenter needs at least {FEWEST_MASKS} images with a mask in train and in calibration",
@@ -279,7 +279,12 @@ class _Rows:
         return self._images[self._rows[wanted]]
 
 
-def _check_contrast(contract: InputContract) -> None:
+def check_contrast(contract: InputContract) -> None:
+    """A supervised network normalises contrast itself.
+
+    Raises:
+        ConfigurationError: the contrast of the images was changed.
+    """
     if contract.contrast != "none":
         raise ConfigurationError(
             f"images with contrast '{contract.contrast}'",

@@ -31,11 +31,7 @@ class ImageClassifierKind(ModelKind):
             data.cases,
             params,
             data.about["contract"],
-            name=context.name,
-            seed=context.seed,
-            folder=context.folder,
-            stamp=dict(context.stamp),
-            loggers=context.loggers,
+            **context.by_epochs,
         ), {}
 
     def open(self, bundle: Bundle) -> Any:
@@ -74,11 +70,7 @@ class ImageSegmenterKind(ModelKind):
             masks["rows"],
             params,
             data.about["contract"],
-            name=context.name,
-            seed=context.seed,
-            folder=context.folder,
-            stamp=dict(context.stamp),
-            loggers=context.loggers,
+            **context.by_epochs,
         ), {}
 
     def open(self, bundle: Bundle) -> Any:
@@ -107,11 +99,7 @@ class BoxDetectorKind(ModelKind):
             data.about["states"],
             params,
             data.about["contract"],
-            name=context.name,
-            seed=context.seed,
-            folder=context.folder,
-            stamp=dict(context.stamp),
-            loggers=context.loggers,
+            **context.by_epochs,
         ), {}
 
     def open(self, bundle: Bundle) -> Any:

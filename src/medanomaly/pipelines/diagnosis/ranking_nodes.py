@@ -67,7 +67,7 @@ def measure_rankings(
     Args:
         rankings: ``<model>__rankings``; the other arguments are datasets and parameters of their names.
     """
-    from medanomaly.evaluation.metrics import METRIC_COLUMNS
+    from medanomaly.evaluation.metrics import METRIC_COLUMNS, metric_table
     from medanomaly.evaluation.ranked_answers import ranking_metrics
 
     settings = judged_as_flagged(params, alarm, run)
@@ -91,9 +91,7 @@ def measure_rankings(
     if not tables:
         return pd.DataFrame(columns=list(METRIC_COLUMNS))
     table = pd.concat(tables, ignore_index=True)
-    table = table.assign(modality="diagnosis", role="model", split="test", n_positive=pd.NA)
-    text = dict.fromkeys(("modality", "model", "role", "split", "subgroup", "metric"), "string")
-    return table[list(METRIC_COLUMNS)].astype(text | {"n": "Int64", "n_positive": "Int64"})
+    return metric_table(table.assign(modality="diagnosis", role="model", split="test"))
 
 
 def write_case_pages(

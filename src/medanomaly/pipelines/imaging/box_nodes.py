@@ -11,10 +11,6 @@ from medanomaly.imaging.sources.image_cases import ImageParams
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.provenance import run_facts
 
-BASELINE_NAME = "boxes_of_residual_map"
-# share of the pixels of normal images above the threshold of the baseline's map
-MAP_PIXELS = 0.003
-
 
 def known_boxes_of_images(
     cases: pd.DataFrame,
@@ -42,48 +38,13 @@ def draw_boxes(
     images: np.ndarray,
     manifest: pd.DataFrame,
     cases: pd.DataFrame,
-    boxes: pd.DataFrame,
     states: pd.DataFrame,
     bundle: Bundle,
 ) -> pd.DataFrame:
-    """Boxes on the test images that are known, of the detector and of the map that is its baseline.
+    """Boxes on the test images that are known, of the detector and of the map that is its baseline."""
+    from medanomaly.imaging.supervised.box_results import found_boxes
 
-    Returns:
-        ``case_id, model, role, label, x0, y0, x1, y1`` (px of the prepared image), ``score, p_value, drawn``.
-    """
-    from medanomaly.core.scores import BASELINE, MODEL
-    from medanomaly.imaging.supervised.box_bundles import BOXES, NORMAL, BoxScorer, rows_of
-
-    image_array, scorer = ImageArray(images, manifest["row"]), BoxScorer(bundle)
-    test = rows_of(cases, states, "test", BOXES, NORMAL)
-    given = image_array[test]
-    found = [scorer.boxes(given).assign(model=bundle.manifest.name, role=MODEL)]
-    normal = {part: rows_of(cases, states, part, NORMAL) for part in ("train", "calibration")}
-    mapped = _boxes_of_residual_map(image_array, normal, given, bundle)
-    if mapped is not None:
-        found.append(mapped.assign(model=BASELINE_NAME, role=BASELINE, p_value=np.nan, drawn=False))
-    together = pd.concat(found, ignore_index=True)
-    case = cases["case_id"].to_numpy()[test][together["image"].to_numpy(dtype=np.int64)]
-    columns = ["case_id", "model", "role", "label", "x0", "y0", "x1", "y1", "score", "p_value", "drawn"]
-    return together.assign(case_id=case)[columns]
-
-
-def _boxes_of_residual_map(
-    image_array: ImageArray, normal: dict[str, np.ndarray], given: np.ndarray, bundle: Bundle
-) -> pd.DataFrame | None:
-    """Boxes of what principal components of normal train images do not explain; None where there are too few of these."""
-    from medanomaly.evaluation.images.localisation import healthy_threshold
-    from medanomaly.imaging.boxes.of_maps import ResidualMap, boxes_of_maps
-    from medanomaly.imaging.supervised.box_bundles import ONE_LABEL
-
-    components = min(32, len(normal["train"]) // 4)
-    if components < 2 or len(normal["calibration"]) < 2 or len(bundle.manifest["spec"]["labels"]) > 1:
-        return None
-    healthy = image_array[normal["calibration"]]
-    model = ResidualMap(components).fit(image_array[normal["train"]], healthy)
-    threshold = healthy_threshold(model.maps(healthy), MAP_PIXELS)
-    most = bundle.manifest["decoding"]["most"]
-    return boxes_of_maps(model.maps(given), threshold, most=most, name=ONE_LABEL)
+    return found_boxes(ImageArray(images, manifest["row"]), cases, states, bundle)
 
 
 def measure_boxes(
@@ -93,45 +54,13 @@ def measure_boxes(
     found: pd.DataFrame,
     bundle: Bundle,
     params: EvaluationParams,
-    alarm: AlarmParams,
     run: RunParams,
 ) -> pd.DataFrame:
     """A metrics table of the detector and of its baseline, on the test images that are known."""
-    from medanomaly.core.scores import BASELINE
-    from medanomaly.evaluation.images.boxes import detection_metrics
-    from medanomaly.evaluation.metrics import METRIC_COLUMNS
-    from medanomaly.imaging.supervised.box_bundles import (
-        BOXES,
-        MODALITY,
-        NORMAL,
-        BoxScorer,
-        boxes_in,
-        rows_of,
-    )
+    from medanomaly.imaging.supervised.box_results import box_metrics
 
-    scorer = BoxScorer(bundle)
-    test = rows_of(cases, states, "test", BOXES, NORMAL)
-    true = boxes_in(boxes, test, bundle.manifest["options"]["one_label"])
-    place = pd.Series(np.arange(len(test)), index=cases["case_id"].to_numpy()[test])
-    tables = []
-    for (model, role), of in found.groupby(["model", "role"], sort=False):
-        measured = detection_metrics(
-            of.assign(image=place[of["case_id"]].to_numpy()),
-            true,
-            cases["patient_id"].to_numpy()[test],
-            # no rate of false boxes was asked of the baseline
-            threshold=np.inf if role == BASELINE else scorer.threshold,
-            n_resamples=params.n_resamples,
-            seed=run.seed,
-            confidence=params.confidence,
-        )
-        at_threshold = measured["metric"].isin(["sensitivity", "precision", "false_boxes_per_normal_image"])
-        tables.append(measured[~at_threshold | (role != BASELINE)].assign(model=model, role=role))
-    table = pd.concat(tables, ignore_index=True).assign(
-        modality=MODALITY, split="test", subgroup="", n=len(test), n_positive=int(true["image"].nunique())
-    )
-    text = dict.fromkeys(("modality", "model", "role", "split", "subgroup", "metric"), "string")
-    return table[list(METRIC_COLUMNS)].astype(text | {"n": "Int64", "n_positive": "Int64"})
+    how = {"n_resamples": params.n_resamples, "confidence": params.confidence, "seed": run.seed}
+    return box_metrics(cases, boxes, states, found, bundle, **how)
 
 
 def write_box_report(

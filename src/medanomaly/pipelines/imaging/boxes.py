@@ -75,8 +75,13 @@ def detection(models: tuple[Model, ...]) -> Pipeline:
             name="known_boxes",
         ),
         _fit(model, bundle),
-        Node(draw_boxes, [*IMAGES, *BOXES, bundle], found, name="draw_boxes"),
-        Node(measure_boxes, ["imaging.cases", *BOXES, found, bundle, *JUDGED], metrics, name="measure_boxes"),
+        Node(draw_boxes, [*IMAGES, f"{GROUP}.states", bundle], found, name="draw_boxes"),
+        Node(
+            measure_boxes,
+            ["imaging.cases", *BOXES, found, bundle, "params:evaluation", "params:run"],
+            metrics,
+            name="measure_boxes",
+        ),
         Node(
             write_box_report,
             [*IMAGES, *BOXES, f"{GROUP}.summary", found, bundle, metrics, *JUDGED],
