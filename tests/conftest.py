@@ -2,6 +2,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -38,6 +39,27 @@ def environment(env, conf=ROOT / "conf"):
     from medanomaly.settings import CONFIG_LOADER_ARGS
 
     return read_environment(OmegaConfigLoader(str(conf), env=env, **CONFIG_LOADER_ARGS))
+
+
+def run_apart(folder, pipelines):
+    """``kedro run --env test --tags imaging`` in a process of its own: what it printed, and the catalog of its outputs."""
+    from kedro.framework.session import KedroSession
+    from kedro.framework.startup import bootstrap_project
+
+    words = ["--env", "test", "--pipelines", pipelines, "--tags", "imaging", "--params", f"outputs={folder}"]
+    finished = subprocess.run(
+        [sys.executable, "-m", "kedro", "run", *words],
+        check=False,
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    bootstrap_project(ROOT)
+    with KedroSession.create(ROOT, env="test", runtime_params={"outputs": str(folder)}) as session:
+        return finished.stdout, session.load_context().catalog
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,6 @@
 """``kedro run --pipelines data_processing,detection`` on the smallest cohort, and what a new image gets."""
 
 import json
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -21,7 +18,7 @@ from medanomaly.pipelines.imaging.boxes import detection
 from medanomaly.reporting.imaging import boxes as box_report
 from medanomaly.reporting.model_card import render_card
 from medanomaly.scoring.models import open_models
-from tests.conftest import ROOT, environment
+from tests.conftest import environment, run_apart
 
 
 @pytest.fixture(scope="module")
@@ -32,33 +29,9 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(folder):
     """Catalog of the run."""
-    from kedro.framework.session import KedroSession
-    from kedro.framework.startup import bootstrap_project
-
-    command = [
-        "kedro",
-        "run",
-        "--env",
-        "test",
-        "--pipelines",
-        "data_processing,detection",
-        "--tags",
-        "imaging",
-    ]
-    finished = subprocess.run(
-        [sys.executable, "-m", *command, "--params", f"outputs={folder}"],
-        check=False,
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-    assert "Imaging boxes report: " in finished.stdout
-    bootstrap_project(ROOT)
-    with KedroSession.create(ROOT, env="test", runtime_params={"outputs": str(folder)}) as session:
-        return session.load_context().catalog
+    printed, catalog = run_apart(folder, "data_processing,detection")
+    assert "Imaging boxes report: " in printed
+    return catalog
 
 
 def test_boxes_are_about_the_masks_and_normal_images_have_none(run):

@@ -1,9 +1,5 @@
 """The supervised models of images, run by name on the smallest cohort: what they leave, and that it can be trusted."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -35,7 +31,7 @@ from medanomaly.pipelines.imaging.risk_check_nodes import MAP_COLUMNS
 from medanomaly.pipelines.imaging.risk_report_nodes import write_image_risk_report
 from medanomaly.reporting.imaging.risk import map_section
 from medanomaly.reporting.sections import Figure
-from tests.conftest import ROOT, environment
+from tests.conftest import environment, run_apart
 
 CONTRACT = InputContract(size=32)
 
@@ -43,33 +39,7 @@ CONTRACT = InputContract(size=32)
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """Catalog of ``kedro run --env test --pipelines data_processing,risk_models --tags imaging``."""
-    from kedro.framework.session import KedroSession
-    from kedro.framework.startup import bootstrap_project
-
-    folder = str(tmp_path_factory.mktemp("image_risk"))
-    command = [
-        "kedro",
-        "run",
-        "--env",
-        "test",
-        "--pipelines",
-        "data_processing,risk_models",
-        "--tags",
-        "imaging",
-    ]
-    finished = subprocess.run(
-        [sys.executable, "-m", *command, "--params", f"outputs={folder}"],
-        check=False,
-        cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-    bootstrap_project(ROOT)
-    with KedroSession.create(ROOT, env="test", runtime_params={"outputs": folder}) as session:
-        return session.load_context().catalog
+    return run_apart(tmp_path_factory.mktemp("image_risk"), "data_processing,risk_models")[1]
 
 
 @pytest.fixture(scope="module")
