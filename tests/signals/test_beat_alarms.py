@@ -216,7 +216,7 @@ def test_where_r_peaks_are_found_marks_that_pause_are_no_silence():
 def test_silences_are_said_where_no_model_looks_at_them():
     recording = drawn(5, np.zeros, 120, 150)
     table, windows = beats_of(recording, BeatParams())
-    (said,) = silences(table["time_s"].to_numpy(), windows, recording.duration)
+    (said,) = silences(table["time_s"].to_numpy(), lambda: windows, recording.duration)
     assert said.startswith("no beat for 3")
     assert "1 stretch of 3 s or more: lead off at 11" in said
-    assert silences(np.arange(0.0, 300.0), windows, 300.0) == []
+    assert silences(np.arange(0.0, 300.0), lambda: windows, 300.0) == []

@@ -13,10 +13,11 @@ from medanomaly.core.errors import InputError, MedanomalyError
 from medanomaly.core.models import ModelInput
 from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, PlainCase, ReadCases, no_rows, text_rows
 from medanomaly.signals.beats.feature_table import cut_beat_features, feature_units, measured_beats
-from medanomaly.signals.beats.found import beats_of_each, why_refused
+from medanomaly.signals.beats.found import FoundBeats, beats_of_each, why_refused
 from medanomaly.signals.beats.params import BeatParams
-from medanomaly.signals.beats.table import BAD_SIGNAL, beat_cases, beat_names, case_id
+from medanomaly.signals.beats.table import BAD_SIGNAL, beat_cases, beat_names, beats_table, case_id
 from medanomaly.signals.kinds import RecordedBeats, Series
+from medanomaly.signals.quality.assessment import BAD
 from medanomaly.signals.quality.recording_facts import facts_of_beats, recording_facts
 from medanomaly.signals.readers.folder import READERS, RecordingFolder, read_recording
 from medanomaly.signals.recordings.leads import select_leads
@@ -91,9 +92,7 @@ class _SignalRecipe:
             found = RecordingFolder(path, leads, **reading).recordings()
             if leads is None:
                 return found
-            return replace(
-                found, readers={name: _chosen(read, leads) for name, read in found.readers.items()}
-            )
+            return found.changed(lambda recording: select_leads(recording, leads))
         return _set([read_recording(path, leads, **reading)])
 
     def _array(
@@ -140,10 +139,6 @@ class _SignalRecipe:
         return replace(recording, notes=(*recording.notes, *doubts))
 
 
-def _chosen(read, leads: Sequence[str]):
-    return lambda: select_leads(read(), leads)
-
-
 def _set(recordings: Sequence[Recording]) -> RecordingSet:
     return RecordingSet(
         name=UNNAMED,
@@ -175,35 +170,36 @@ class BeatRecipe(_SignalRecipe):
             InputError: there is no recording, or it says nothing of its rate.
         """
         source = self.recordings(raw, **options)
-        kept, tables, found, refused, notes = {}, [], [], [], list(source.notes)
-        quality = {}
-        single = set()
+        beaten: dict[str, FoundBeats] = {}
+        found, refused, notes, single = [], [], list(source.notes), set()
         for record, of in beats_of_each(source, self.params):
             if isinstance(of, str):
                 refused.append((record, of))
                 continue
-            kept[record], quality[record] = of.recording, of.quality
-            tables.append(of.beats)
+            beaten[record] = of
             single |= {record} if len(of.ecg.leads) == 1 else set()
             notes += [f"{record}: {note}" for note in (*of.ecg.notes, *of.marks.notes)]
             found += [_finding(record, "rhythm", "pause", said) for said in of.silences]
-            found += _bad_windows(record, of.quality)
-        if not tables:
+            found += _bad_windows(record, of.quality) if of.has_bad_window else []
+        if not beaten:
             return ReadCases(
                 *_nothing(),
                 refused=text_rows(refused, REFUSED_COLUMNS),
                 notes=tuple(notes),
                 independent=False,
             )
-        beats = pd.concat(tables, ignore_index=True)
+        beats = beats_table([of.columns for of in beaten.values()], self.params)
+        kept = {record: of.recording for record, of in beaten.items()}
         cases = beat_cases(beats).drop(columns=["label", "kind", "record"])
         bad = beats[beats["quality"].eq("bad")]
         refused += [(name, BAD_SIGNAL) for name in case_id(bad["record"], bad["sample"])]
-        features, waveforms = measured_beats(kept, beats, cases["case_id"])
+        ecgs = {record: of.ecg for record, of in beaten.items()}
+        features, waveforms = measured_beats(ecgs, beats, cases["case_id"])
 
         def facts(rows: np.ndarray) -> pd.DataFrame:
             # only batches of many patients ask for them
-            return facts_of_beats(cases, recording_facts(kept.values(), quality))(rows)
+            windows = {record: of.quality for record, of in beaten.items()}
+            return facts_of_beats(cases, recording_facts(kept.values(), windows))(rows)
 
         without = {
             case: ("a second ECG lead",) for case in cases["case_id"] if case.rpartition(":")[0] in single
@@ -229,10 +225,7 @@ def _finding(record: str, column: str, rule: str, message: str) -> tuple:
 
 
 def _bad_windows(record: str, quality: pd.DataFrame) -> list[tuple]:
-    marked = quality["quality"].to_numpy() == "bad"
-    if not marked.any():
-        return []
-    bad = quality[marked]
+    bad = quality[quality["quality"].eq(BAD)]
     return [
         _finding(
             record,

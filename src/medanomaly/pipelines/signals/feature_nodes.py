@@ -12,12 +12,13 @@ def measure_beats(
 ) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
     """Features and waveforms of every case, in the order of the case table."""
     from medanomaly.signals.beats.feature_table import cut_beat_features, measured_beats
+    from medanomaly.signals.recordings.voltage import ecg_of
 
     if isinstance(raw, CutBeats):
         features, waveforms = cut_beat_features(raw.beats)
         features.insert(0, "case_id", cases["case_id"].to_numpy())
         return features, {"waveforms": waveforms}
-    features, waveforms = measured_beats(raw, beats, cases["case_id"])
+    features, waveforms = measured_beats(raw.changed(ecg_of), beats, cases["case_id"])
     return features, {"waveforms": waveforms}
 
 

@@ -30,7 +30,7 @@ def find_beats(
     from medanomaly.signals.beats.found import beats_of_each
     from medanomaly.signals.beats.marks import accounted
     from medanomaly.signals.beats.split import divided_in_time
-    from medanomaly.signals.beats.table import cut_beats, quarantined_beats
+    from medanomaly.signals.beats.table import beats_table, cut_beats, quarantined_beats
 
     if isinstance(raw, CutBeats):
         beats = cut_beats(raw.cases)
@@ -50,10 +50,10 @@ def find_beats(
             continue
         notes += [f"{record}: {note}" for note in (*found.ecg.notes, *found.marks.notes, *found.silences)]
         accounts[record] = found.marks.account
-        beats.append(found.beats)
+        beats.append(found.columns)
         windows.append(found.quality)
     _some(beats, refused, raw, run)
-    table = pd.concat(beats, ignore_index=True)
+    table = beats_table(beats, params)
     quarantine = quarantined_beats(table, refused)
     notes += [f"record {record} is left out: {why}" for record, why in raw.left_out.items()]
     if "stretch" in table:

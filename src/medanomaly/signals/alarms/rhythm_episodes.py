@@ -5,6 +5,8 @@ normal shape: they resemble none of the three intervals before them. In bigeminy
 trigeminy every third, in sinus rhythm all of them.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from numpy.lib.stride_tricks import sliding_window_view
@@ -230,12 +232,14 @@ def silence_episodes(
     return table.astype(EPISODE_COLUMNS)
 
 
-def silences(time_s: np.ndarray, windows: pd.DataFrame, duration: float, most: int = 5) -> list[str]:
+def silences(
+    time_s: np.ndarray, windows: Callable[[], pd.DataFrame], duration: float, most: int = 5
+) -> list[str]:
     """A sentence on the stretches of a recording without a beat; none where there are none.
 
     Args:
         time_s: (n,) of its beats.
-        windows: its quality windows.
+        windows: makes its quality windows, where they are needed.
         duration: its length in seconds.
         most: how many stretches are named, the longest first.
     """
@@ -243,7 +247,7 @@ def silences(time_s: np.ndarray, windows: pd.DataFrame, duration: float, most: i
     # most recordings have none, and an empty table takes longer than all else here
     if not (np.diff(time_s) >= PAUSE_S).any():
         return []
-    found = silence_episodes(time_s, windows)
+    found = silence_episodes(time_s, windows())
     longest = found.sort_values("peak_score", ascending=False, kind="stable").head(most)
     shown = ", ".join(f"{row.kind} at {row.start_s:.1f} to {row.end_s:.1f} s" for row in longest.itertuples())
     more = f", and {len(found) - most} shorter" if len(found) > most else ""

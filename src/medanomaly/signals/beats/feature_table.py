@@ -1,6 +1,7 @@
 """Features and waveforms of beats, one row per beat."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -9,10 +10,14 @@ from medanomaly.signals.beats.beat_windows import beat_windows
 from medanomaly.signals.beats.ecg_filters import linear_phase
 from medanomaly.signals.beats.table import case_id
 from medanomaly.signals.features import catalogue
-from medanomaly.signals.features.morphology import RHYTHM_FEATURES, SHAPE_FEATURES, beat_features
+from medanomaly.signals.features.morphology import (
+    RHYTHM_FEATURES,
+    SHAPE_FEATURES,
+    beat_columns,
+    beat_feature_matrix,
+)
 from medanomaly.signals.features.windows import column_names, feature_matrix
 from medanomaly.signals.recordings.recording import Recording
-from medanomaly.signals.recordings.voltage import ecg_of
 
 # leads differ between recordings of one data set: their position names them, so that all beats share columns
 LEAD_COLUMNS = ("lead_1", "lead_2")
@@ -20,60 +25,69 @@ LEAD_COLUMNS = ("lead_1", "lead_2")
 SHARED = tuple(name for name in SHAPE_FEATURES if not name.startswith("pc_") or name == "pc_residual")
 
 
-def recording_features(recording: Recording, sample: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
-    """Features of rhythm and shape, and the waveform, of each beat of one recording.
+def recording_features(recording: Recording, sample: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Features of rhythm and shape, and the signal around each beat, of one recording.
 
-    The first two ECG leads are used. With a single lead the features of the second are missing, and both waveforms are
-    equal.
+    The first two leads are used. With a single lead the features of the second are missing, and both waveforms are equal.
 
     Args:
-        recording: 100 Hz or more.
+        recording: ECG leads in mV (:func:`~medanomaly.signals.recordings.voltage.ecg_of`), 100 Hz or more.
         sample: (n_beats,) R peaks, increasing.
 
     Returns:
-        (n_beats, ...) features, NaN where a beat lacks them, and (n_beats, 60, 2) float32 waveforms at 120 Hz from R -
-        250 ms on, each lead minus its median. Missing samples count as that median.
+        (n_beats, ...) float64 of :func:`feature_columns`, NaN where a beat lacks them, and (n_beats, 2, 60) float64 of the
+        filtered leads at 120 Hz, from R - 250 ms on.
     """
-    recording = ecg_of(recording)
     signal = linear_phase(recording.signal[:, :2], recording.fs)
-    names = LEAD_COLUMNS[: signal.shape[1]]
-    features = beat_features(signal, recording.fs, sample, leads=names)
-    waveforms = beat_windows(signal, sample, recording.fs).transpose(0, 2, 1)
-    waveforms = waveforms - np.nanmedian(
-        np.where(np.isfinite(waveforms), waveforms, 0), axis=1, keepdims=True
-    )
-    return features.reindex(columns=feature_columns()), np.nan_to_num(waveforms).astype(np.float32)
+    measured, _ = beat_feature_matrix(signal, recording.fs, sample)
+    places = _places(signal.shape[1])
+    features = np.full((len(sample), len(feature_columns())), np.nan)
+    features[:, : len(places)] = measured[:, places]
+    return features, beat_windows(signal, sample, recording.fs)
+
+
+@lru_cache(maxsize=4)
+def _places(n_leads: int) -> np.ndarray:
+    """Places of the features of so many leads, in the order of :func:`feature_columns`, among all that are measured."""
+    measured = beat_columns(LEAD_COLUMNS[:n_leads])
+    return np.array([measured.index(name) for name in feature_columns() if name in measured])
 
 
 def measured_beats(
-    raw: Mapping[str, Recording], beats: pd.DataFrame, wanted: pd.Series
+    ecgs: Mapping[str, Recording], beats: pd.DataFrame, wanted: pd.Series
 ) -> tuple[pd.DataFrame, np.ndarray]:
     """Features and waveforms of beats of several recordings.
 
     Args:
-        raw: record -> recording.
+        ecgs: record -> its ECG leads in mV (:func:`~medanomaly.signals.recordings.voltage.ecg_of`).
         beats: all beats of these recordings, since rhythm needs the neighbours of a beat.
         wanted: (n,) case_id of the beats that are returned, in this order.
 
     Returns:
-        (n, ...) ``case_id``, then features, and (n, 60, 2) waveforms; see :func:`recording_features`.
+        (n, ...) ``case_id``, then features, and (n, 60, 2) float32 waveforms at 120 Hz from R - 250 ms on, each lead minus
+        its median; missing samples count as that median. See :func:`recording_features`.
     """
     values, shapes, order = [], [], []
     samples = beats["sample"].to_numpy()
     # a table of all beats is made in a fraction of the time of one per recording
     for record, places in beats.groupby("record", sort=False).indices.items():
-        table, waveforms = recording_features(raw[str(record)], samples[places])
-        values.append(table.to_numpy(dtype=np.float64))
-        shapes.append(waveforms)
+        measured, shape = recording_features(ecgs[str(record)], samples[places])
+        values.append(measured)
+        shapes.append(_waveforms(shape))
         order.append(places)
-    features, waveforms = (
-        pd.DataFrame(np.concatenate(values), columns=feature_columns()),
-        np.concatenate(shapes),
-    )
+    features = pd.DataFrame(np.concatenate(values), columns=feature_columns())
+    waveforms = np.concatenate(shapes)
     ids = case_id(beats["record"], beats["sample"]).to_numpy()
     features.insert(0, "case_id", ids[np.concatenate(order)])
     rows = pd.Index(features["case_id"]).get_indexer(wanted)
     return features.iloc[rows].reset_index(drop=True), waveforms[rows]
+
+
+def _waveforms(windows: np.ndarray) -> np.ndarray:
+    """(n_beats, 60, 2) float32 of (n_beats, 2, 60), each lead minus its median."""
+    known = np.where(np.isfinite(windows), windows, 0)
+    centred = windows - np.median(known, axis=2, keepdims=True)
+    return np.nan_to_num(centred).astype(np.float32).transpose(0, 2, 1)
 
 
 def feature_columns() -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from medanomaly.signals.beats.aami import BEAT_CODES
 from medanomaly.signals.recordings.annotation_text import COMMENT, QUALITY, WFDB_CODES
-from medanomaly.signals.recordings.recording import Annotations, Recording
+from medanomaly.signals.recordings.recording import Recording
 
 # a mark and an R peak at most so far apart are one beat (AAMI EC57)
 MATCH_S = 0.15
@@ -73,9 +73,12 @@ def beat_marks(recording: Recording, r_peaks: np.ndarray) -> BeatMarks:
         recording: with or without marks.
         r_peaks: (k,) int, the R peaks that the project finds itself, increasing.
     """
-    marks = recording.annotations or Annotations(
-        np.zeros(0, dtype=np.int64), np.array([], str), np.array([], str)
-    )
+    marks = recording.annotations
+    if marks is None:
+        none = np.zeros(0, dtype=np.int64)
+        share = 0.0 if len(r_peaks) else float("nan")
+        account = MarkAccount(0, 0, 0, 0, len(r_peaks), share, float("nan"))
+        return BeatMarks(none, np.array([], str), False, account, r_peaks, ())
     window = MATCH_S * recording.fs
     # a stretch that reaches to the end is closed by a comment at the first sample behind it
     closing = (marks.sample == recording.n_samples) & (marks.symbol == COMMENT)

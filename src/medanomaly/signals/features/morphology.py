@@ -1,5 +1,6 @@
 """Rhythm and shape of each beat: intervals, amplitudes, width, area, likeness to a template, principal components."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,12 +94,23 @@ def _checked(signal: np.ndarray, fs: float, r_samples: np.ndarray) -> tuple[np.n
     return signal[:, None] if signal.ndim == 1 else signal, r_samples.astype(np.int64)
 
 
+@njit(cache=True, nogil=True)
 def _cut(lead: np.ndarray, r_samples: np.ndarray, before: int, after: int) -> np.ndarray:
     """(n_beats, n_points) float64, NaN where a beat reaches past the ends of the signal."""
-    where = r_samples[:, None] + np.arange(-before, after + 1)
-    inside = (where >= 0) & (where < len(lead))
-    beats = lead[np.clip(where, 0, len(lead) - 1)].astype(np.float64)
-    return np.where(inside & np.isfinite(beats), beats, np.nan)
+    n = before + after + 1
+    beats = np.full((len(r_samples), n), np.nan)
+    for b in range(len(r_samples)):
+        start = r_samples[b] - before
+        for i in range(max(0, -start), min(n, len(lead) - start)):
+            if np.isfinite(lead[start + i]):
+                beats[b, i] = lead[start + i]
+    return beats
+
+
+def _centred(lead: np.ndarray, r_samples: np.ndarray, before: int, after: int) -> np.ndarray:
+    """Beats minus their median, which is their baseline."""
+    beats = _cut(lead, r_samples, before, after)
+    return beats - np.median(beats, axis=1, keepdims=True)
 
 
 def beat_reference(
@@ -127,19 +139,24 @@ def beat_reference(
         r_samples = r_samples[among]
     if len(r_samples) > MOST_REFERENCE:
         r_samples = r_samples[np.linspace(0, len(r_samples) - 1, MOST_REFERENCE).round().astype(int)]
-    n_leads, n_points = signal.shape[1], before + after + 1
-    template, mean = np.full((n_leads, n_points), np.nan), np.full((n_leads, n_points), np.nan)
-    components = np.full((n_leads, N_COMPONENTS, n_points), np.nan)
-    for lead in range(n_leads):
-        beats = _cut(signal[:, lead], r_samples, before, after)
-        beats = beats[~np.isnan(beats).any(axis=1)]
-        if not len(beats):
-            continue
-        beats -= np.median(beats, axis=1, keepdims=True)
-        median = np.median(beats, axis=0)
-        template[lead], mean[lead] = median - median.mean(), beats.mean(axis=0)
-        components[lead] = _directions(beats - mean[lead])
+    leads = [_lead_reference(_centred(lead, r_samples, before, after)) for lead in signal.T]
+    return _joined_reference(fs, leads)
+
+
+def _joined_reference(fs: float, leads: Sequence[tuple[np.ndarray, ...]]) -> BeatReference:
+    template, mean, components = map(np.stack, zip(*leads, strict=True))
     return BeatReference(float(fs), template, mean, components)
+
+
+def _lead_reference(beats: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Template, mean and components of beats of one lead minus their medians, of which those without a gap count."""
+    beats = beats[~np.isnan(beats).any(axis=1)]
+    n_points = beats.shape[1]
+    if not len(beats):
+        nothing = np.full(n_points, np.nan)
+        return nothing, nothing, np.full((N_COMPONENTS, n_points), np.nan)
+    median, mean = np.median(beats, axis=0), beats.mean(axis=0)
+    return median - median.mean(), mean, _directions(beats - mean)
 
 
 def _directions(centred: np.ndarray) -> np.ndarray:
@@ -220,9 +237,12 @@ def rhythm_features(r_samples: np.ndarray, fs: float) -> np.ndarray:
     intervals = np.diff(beat_times)
     pre, post = np.r_[np.nan, intervals], np.r_[intervals, np.nan]
     padded = np.r_[np.full(N_LOCAL, np.nan), intervals]
-    recent = np.lib.stride_tricks.sliding_window_view(padded, N_LOCAL)[: n - 1]
+    recent = np.sort(np.lib.stride_tricks.sliding_window_view(padded, N_LOCAL)[: n - 1], axis=1)
+    # before the interval that ends at the beat; NaN are sorted to the end, so the median lies in the middle of the others
+    known = np.minimum(np.arange(1, n - 1), N_LOCAL)
+    row = np.arange(1, n - 1)
     local = np.full(n, np.nan)
-    local[2:] = np.nanmedian(recent[1:], axis=1)  # before the interval that ends at the beat
+    local[2:] = (recent[row, (known - 1) // 2] + recent[row, known // 2]) / 2
     out[:, 0], out[:, 1], out[:, 2] = pre, post, local
     out[:, 3], out[:, 4], out[:, 5] = pre / local, post / local, post / pre
     out[:, 6] = pre - np.r_[np.nan, pre[:-1]]
@@ -273,8 +293,40 @@ def beat_features(
     names = leads if leads is not None or plain else tuple(f"lead_{i}" for i in range(n_leads))
     if names is not None and len(names) != n_leads:
         raise InputError(f"{n_leads} lead(s) and {len(names)} names", remedy="Name each lead once.")
-    reference = reference or beat_reference(signal, fs, r_samples)
     before, after = _extent(fs)
+    features, gap = beat_feature_matrix(signal, fs, r_samples, reference)
+    edge = (r_samples < before) | (r_samples + after >= len(signal))
+    no_rhythm = np.isnan(features[:, : len(RHYTHM_FEATURES)]).any(axis=1)
+    table = pd.DataFrame(features, columns=beat_columns(names))
+    table.insert(0, "sample", r_samples)
+    table.insert(1, "time_s", r_samples / fs)
+    table.insert(2, "flag", np.select([edge, gap, no_rhythm], ["edge", "gap", "rhythm"], default=""))
+    return table
+
+
+def beat_feature_matrix(
+    signal: np.ndarray, fs: float, r_samples: np.ndarray, reference: BeatReference | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What :func:`beat_features` puts into its table, in a fraction of the time where beats are few.
+
+    Args:
+        signal, fs, r_samples, reference: see :func:`beat_features`.
+
+    Returns:
+        ``(features, gap)``: (n_beats, 7 + n_leads * 17) float64, see :func:`beat_columns`, and (n_beats,) bool, True where
+        samples of a beat are missing.
+    """
+    signal, r_samples = _checked(signal, fs, r_samples)
+    n_leads, (before, after) = signal.shape[1], _extent(fs)
+    # few beats are cut out once, for the reference and for their own features
+    few = reference is None and len(r_samples) <= min(MOST_REFERENCE, BLOCK)
+    cut = [_centred(lead, r_samples, before, after) for lead in signal.T] if few else []
+    if reference is None:
+        reference = (
+            _joined_reference(fs, [_lead_reference(beats) for beats in cut])
+            if few
+            else beat_reference(signal, fs, r_samples)
+        )
     if reference.fs != fs or len(reference.template) != n_leads:
         raise ConfigurationError(
             f"a reference of {len(reference.template)} lead(s) at {reference.fs} Hz for {n_leads} at {fs} Hz",
@@ -290,8 +342,7 @@ def beat_features(
         first = len(RHYTHM_FEATURES) + lead * len(SHAPE_FEATURES)
         for start in range(0, len(r_samples), BLOCK):
             rows = slice(start, start + BLOCK)
-            beats = _cut(signal[:, lead], r_samples[rows], before, after)
-            beats -= np.median(beats, axis=1, keepdims=True)
+            beats = cut[lead] if few else _centred(signal[:, lead], r_samples[rows], before, after)
             gap[rows] |= np.isnan(beats).any(axis=1)
             measured = np.empty((len(beats), len(MEASURED)))
             _measure(beats, before, float(fs), limits, measured)
@@ -299,10 +350,4 @@ def beat_features(
             features[rows, first + len(MEASURED) : first + len(SHAPE_FEATURES)] = _compare(
                 beats, reference.template[lead], reference.mean[lead], reference.components[lead]
             )
-    edge = (r_samples < before) | (r_samples + after >= len(signal))
-    no_rhythm = np.isnan(features[:, : len(RHYTHM_FEATURES)]).any(axis=1)
-    table = pd.DataFrame(features, columns=beat_columns(names))
-    table.insert(0, "sample", r_samples)
-    table.insert(1, "time_s", r_samples / fs)
-    table.insert(2, "flag", np.select([edge, gap, no_rhythm], ["edge", "gap", "rhythm"], default=""))
-    return table
+    return features, gap

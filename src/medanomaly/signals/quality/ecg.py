@@ -43,13 +43,15 @@ def _start(fs: float, low: float, high: float | None) -> np.ndarray:
 
 
 def _filtered(x: np.ndarray, fs: float, low: float, high: float | None) -> np.ndarray:
-    """``scipy.signal.sosfiltfilt``, bit by bit, without looking for the steady state of the filter each time."""
-    sections, start = _filter(fs, low, high), _start(fs, low, high)
-    reach = min(len(x) - 1, round(fs))
-    longer = np.concatenate([2 * x[0] - x[reach:0:-1], x, 2 * x[-1] - x[-2 : -reach - 2 : -1]])
-    forward = sosfilt(sections, longer, zi=start * longer[0])[0]
-    backward = sosfilt(sections, forward[::-1], zi=start * forward[-1])[0]
-    return backward[::-1][reach : reach + len(x)]
+    """``scipy.signal.sosfiltfilt`` of rows, bit by bit, without looking for the steady state of the filter each time."""
+    sections, start = _filter(fs, low, high), _start(fs, low, high)[:, None]
+    n = x.shape[1]
+    reach = min(n - 1, round(fs))
+    before, after = 2 * x[:, :1] - x[:, reach:0:-1], 2 * x[:, -1:] - x[:, -2 : -reach - 2 : -1]
+    longer = np.concatenate([before, x, after], axis=1)
+    forward = sosfilt(sections, longer, zi=start * longer[None, :, :1])[0]
+    backward = sosfilt(sections, forward[:, ::-1], zi=start * forward[None, :, -1:])[0]
+    return backward[:, ::-1][:, reach : reach + n]
 
 
 def _block_deviation(windows: np.ndarray, fs: float) -> np.ndarray:
@@ -68,19 +70,21 @@ def _kurtosis(windows: np.ndarray) -> np.ndarray:
 
 
 def ecg_measures(x: np.ndarray, fs: float, width: int) -> dict[str, np.ndarray]:
-    """Measures of one lead.
+    """Measures of one lead, or of several.
 
     Args:
-        x: (n,) float64 in mV, gaps bridged; one second or more.
+        x: (n,) or (k, n) float64 in mV, gaps bridged; one second or more.
         fs: 50 Hz or more.
         width: samples per window.
 
     Returns:
-        Name -> (n_windows,): ``swing`` (mV, 0.5th to 99.5th percentile within 5-40 Hz), ``noise`` (mV, median over blocks of
-        100 ms of the deviation above 20 Hz), ``contrast`` (ln of the 95th to the 30th percentile of the blocks'
-        deviation in 5-40 Hz), ``k_sqi`` (kurtosis, 3 = Gaussian), ``p_sqi``, ``bas_sqi``, ``high_frequency`` (NaN below
-        112 Hz), ``mains`` (amplitude in mV of 50 or 60 Hz over its surroundings), ``range`` (mV).
+        Name -> (n_windows,), or (k * n_windows,) with those of the first lead first: ``swing`` (mV, 0.5th to 99.5th
+        percentile within 5-40 Hz), ``noise`` (mV, median over blocks of 100 ms of the deviation above 20 Hz), ``contrast``
+        (ln of the 95th to the 30th percentile of the blocks' deviation in 5-40 Hz), ``k_sqi`` (kurtosis, 3 = Gaussian),
+        ``p_sqi``, ``bas_sqi``, ``high_frequency`` (NaN below 112 Hz), ``mains`` (amplitude in mV of 50 or 60 Hz over its
+        surroundings), ``range`` (mV).
     """
+    x = np.atleast_2d(x)
     beats = in_windows(_filtered(x, fs, *_BEAT_BAND), width)
     quiet = _block_deviation(in_windows(_filtered(x, fs, 20.0, None), width), fs)
     raw = in_windows(x, width)

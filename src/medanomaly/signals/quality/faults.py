@@ -15,13 +15,17 @@ def run_lengths(x: np.ndarray) -> np.ndarray:
     return np.repeat(lengths, lengths)
 
 
-def flat_samples(x: np.ndarray, fs: float) -> np.ndarray:
-    """(n,) bool: True in stretches of one second or more without any change."""
-    return run_lengths(x) >= max(2, round(FLAT_S * fs))
+def flat_samples(lengths: np.ndarray, fs: float) -> np.ndarray:
+    """(n,) bool: True in stretches of one second or more without any change; of :func:`run_lengths`."""
+    return lengths >= max(2, round(FLAT_S * fs))
 
 
 def saturated_samples(
-    x: np.ndarray, fs: float, held_s: float, limits: tuple[float, float] | None = None
+    x: np.ndarray,
+    lengths: np.ndarray,
+    fs: float,
+    held_s: float,
+    limits: tuple[float, float] | None = None,
 ) -> np.ndarray:
     """(n,) bool: True where the lead's lowest or highest value lasts for ``held_s`` and at least three samples.
 
@@ -29,17 +33,21 @@ def saturated_samples(
 
     Args:
         x: (n,) one lead, NaN = missing.
+        lengths: its :func:`run_lengths`.
         fs: Hz.
         held_s: seconds.
         limits: lowest and highest value of the lead, where ``x`` is a part of it.
     """
-    if np.isnan(x).all():
-        return np.zeros(len(x), dtype=bool)
-    low, high = (np.nanmin(x), np.nanmax(x)) if limits is None else limits
+    # of a lead without gaps they are found in a fraction of the time
+    low, high = (x.min(), x.max()) if limits is None else limits
+    if np.isnan(low) or np.isnan(high):
+        if np.isnan(x).all():
+            return np.zeros(len(x), dtype=bool)
+        low, high = np.nanmin(x), np.nanmax(x)
     if low == high:
         # a constant lead is flat, not saturated
         return np.zeros(len(x), dtype=bool)
-    held = run_lengths(x) >= max(_SATURATED_SAMPLES, round(held_s * fs))
+    held = lengths >= max(_SATURATED_SAMPLES, round(held_s * fs))
     return held & ((x == low) | (x == high))
 
 
@@ -55,15 +63,17 @@ def bridged(x: np.ndarray) -> np.ndarray:
 
 
 def in_windows(x: np.ndarray, width: int) -> np.ndarray:
-    """(n_windows, width): adjacent windows; the last one ends with the signal and may overlap the one before.
+    """(n_windows, width): adjacent windows of (n,) samples; the last ends with the signal and may overlap the one before.
 
-    A signal shorter than one window is one window.
+    Of (k, n) samples: (k * n_windows, width), those of the first row first. A signal shorter than one window is one window.
     """
-    width = min(width, len(x))
+    x = np.atleast_2d(x)
+    k, n = x.shape
+    width = min(width, n)
     if width == 0:
         return np.empty((0, 0), dtype=x.dtype)
-    whole = len(x) // width
-    windows = x[: whole * width].reshape(whole, width)
-    if whole * width == len(x):
-        return windows
-    return np.concatenate([windows, x[None, -width:]])
+    whole = n // width
+    windows = x[:, : whole * width].reshape(k, whole, width)
+    if whole * width < n:
+        windows = np.concatenate([windows, x[:, None, -width:]], axis=1)
+    return windows.reshape(-1, width)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from zipfile import ZipFile
 
 import numpy as np
 
@@ -130,14 +129,13 @@ def npz_patient(path: str | Path) -> str | None:
 def _arrays(path: Path, wanted: Sequence[str]) -> dict[str, np.ndarray]:
     """The arrays of these names that are there; sizes are looked at before anything is decoded."""
     try:
-        with ZipFile(path) as file:
-            sizes = {info.filename.removesuffix(".npy"): info.file_size for info in file.infolist()}
-        check_unpacked_size((sizes.get(name, 0) for name in wanted), path.stat().st_size, path)
-        if long := [name for name in _TEXTS if name in wanted and sizes.get(name, 0) > _LONGEST_TEXTS]:
-            raise InputError(
-                f"array {long[0]} has {sizes[long[0]]:,} bytes", remedy="Give short names.", source=path
-            )
         with np.load(path, allow_pickle=False) as file:
+            sizes = {info.filename.removesuffix(".npy"): info.file_size for info in file.zip.infolist()}
+            check_unpacked_size((sizes.get(name, 0) for name in wanted), path.stat().st_size, path)
+            if long := [name for name in _TEXTS if name in wanted and sizes.get(name, 0) > _LONGEST_TEXTS]:
+                raise InputError(
+                    f"array {long[0]} has {sizes[long[0]]:,} bytes", remedy="Give short names.", source=path
+                )
             return {name: file[name] for name in wanted if name in file.files}
     except InputError:
         raise

@@ -1,7 +1,7 @@
 """The recordings of a data set: read one at a time, with what is known before reading."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
@@ -59,6 +59,11 @@ class RecordingSet(Mapping[str, Recording]):
                 yield record, _read(record, read)
             except MedanomalyError as error:
                 yield record, error
+
+    def changed(self, change: Callable[[Recording], Recording]) -> "RecordingSet":
+        """The same records, each of which goes through a function when it is read."""
+        readers = {record: lambda read=read: change(read()) for record, read in self.readers.items()}
+        return replace(self, readers=readers)
 
     def table(self) -> pd.DataFrame:
         """One row per record, also for those left out: ``record``, ``patient_id``, ``split_official``, ``left_out``."""

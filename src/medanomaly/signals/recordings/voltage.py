@@ -68,7 +68,7 @@ def _to_scale(recording: Recording) -> Recording:
     """Scale leads whose unit is no voltage, or whose amplitude cannot be that of an ECG in mV, and say so."""
     fs, units, factors, notes = recording.fs, list(recording.units), np.ones(len(recording.leads)), []
     columns = recording.signal.T
-    swings = np.array([ecg_swing(x, fs) for x in columns])
+    swings = ecg_swings(recording.signal, fs)
     in_volts = np.array([unit.strip().lower() in MILLIVOLTS for unit in units])
     # a single small lead may be one that lies across the heart; where all are small, the unit is wrong
     too_small = bool(in_volts.any()) and np.nanmax(swings[in_volts], initial=0.0) < SMALLEST_ECG_SWING
@@ -142,29 +142,34 @@ def in_millivolts(recording: Recording) -> Recording:
     )
 
 
-def ecg_swing(x: np.ndarray, fs: float) -> float:
-    """Median over windows of 2 s of the range between the 1st and the 99th percentile, in the unit of ``x``.
+def ecg_swings(signal: np.ndarray, fs: float) -> np.ndarray:
+    """Median over windows of 2 s of the range between the 1st and the 99th percentile, in the unit of each lead.
 
     Args:
-        x: (n,) one lead, NaN = missing.
+        signal: (n_samples, n_leads), NaN = missing.
         fs: Hz.
 
     Returns:
-        The swing, NaN where no window is complete.
+        (n_leads,) swings, NaN where no window is complete.
     """
-    width = max(2, round(2 * fs))
-    n = len(x) // width
-    if n == 0:
-        windows = x[None] if len(x) > 1 else np.empty((0, 1), dtype=x.dtype)
-    else:
-        windows = x[: n * width].reshape(n, width)
+    width, (n_samples, n_leads) = max(2, round(2 * fs)), signal.shape
+    n = n_samples // width
+    if n:
+        windows = signal[: n * width].reshape(n, width, n_leads)
         # in a long recording, windows spread over it are enough
-        windows = windows[:: max(1, windows.size // _LONGEST_SAMPLE)]
-    windows = windows[np.isfinite(windows).all(axis=1)]
-    if not len(windows):
-        return float("nan")
-    low, high = np.percentile(windows, [1, 99], axis=1)
-    return float(np.median(high - low))
+        windows = windows[:: max(1, n * width // _LONGEST_SAMPLE)]
+    else:
+        windows = signal[None] if n_samples > 1 else np.empty((0, 1, n_leads), dtype=signal.dtype)
+    windows = np.ascontiguousarray(windows.transpose(2, 0, 1))
+    swings = np.full(n_leads, np.nan)
+    whole = np.isfinite(windows).all(axis=2)
+    if whole.any():
+        low, high = np.percentile(windows[whole], [1, 99], axis=1)
+        ends = np.cumsum(whole.sum(axis=1))
+        for lead, (start, stop) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+            if start < stop:
+                swings[lead] = np.median(high[start:stop] - low[start:stop])
+    return swings
 
 
 def voltage_doubts(recording: Recording) -> dict[str, str]:
@@ -174,11 +179,11 @@ def voltage_doubts(recording: Recording) -> dict[str, str]:
     ECG. A flat lead is not a case of wrong units.
     """
     doubts, kinds = {}, lead_kinds(recording.leads, recording.units)
-    for j, lead in enumerate(recording.leads):
-        unit = recording.units[j].strip().lower()
-        if unit not in MILLIVOLTS or kinds[j] != "ecg":
-            continue
-        swing = ecg_swing(recording.signal[:, j], recording.fs) * MILLIVOLTS[unit]
+    units = [unit.strip().lower() for unit in recording.units]
+    ecg = [j for j, unit in enumerate(units) if unit in MILLIVOLTS and kinds[j] == "ecg"]
+    signal = recording.signal if len(ecg) == len(units) else recording.signal[:, ecg]
+    for j, own in zip(ecg, ecg_swings(signal, recording.fs).tolist(), strict=True):
+        lead, swing = recording.leads[j], own * MILLIVOLTS[units[j]]
         if swing > LARGEST_ECG_SWING:
             doubts[lead] = (
                 f"a swing of {swing:.3g} mV: the values are probably in µV or unscaled, not in {recording.units[j]}"
