@@ -370,7 +370,7 @@ def few_rows(_: list[str]) -> list[Result]:
 
 
 def few_images(_: list[str]) -> list[Result]:
-    """Images: directions in which many unlabelled images differ, against pixels, with 1 to 5 labelled images per class."""
+    """Images: what many unlabelled images taught, directions or a network, against pixels, with 1 to 5 labelled images."""
     from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
 
@@ -384,6 +384,7 @@ def few_images(_: list[str]) -> list[Result]:
         "pixels": (x, x_test),
         "components": (parts, parts_test),
         "components of equal spread": (parts / spread, parts_test / spread),
+        **_embeddings(x[:2000], x, x_test),
     }
     out = []
     for k in (1, 3, 5):
@@ -395,11 +396,49 @@ def few_images(_: list[str]) -> list[Result]:
             for view, (a, b) in views.items():
                 few = LogisticRegression(max_iter=500).fit(a[known], y[known])
                 found[view].append(auroc(few.decision_function(b), y_test == 1))
-        data = f"pneumoniamnist, {k} images per class, 20 draws; 32 principal components of 2,000 unlabelled images"
+        data = f"pneumoniamnist, {k} images per class, 20 draws; learned before from 2,000 unlabelled images"
         alone = np.array(found.pop("pixels"))
         for view, values in found.items():
             out += paired(f"few cases, images, {view}, {k} of each class", np.array(values), alone, data)
     return out
+
+
+def _embeddings(unlabelled: np.ndarray, *parts: np.ndarray) -> dict[str, tuple[np.ndarray, ...]]:
+    """Codes and pooled maps of a Reversed Autoencoder of unlabelled images, each of spread one among these.
+
+    Args:
+        unlabelled: (n, 784) that the network learns from; settings are those of ``imaging_networks``, fixed before.
+        parts: (m, 784) images that are embedded.
+    """
+    import torch
+
+    from medanomaly.imaging.networks.detector import NetworkDetector, as_batch, in_parts
+    from medanomaly.imaging.networks.reversed_autoencoder.params import ReversedAutoencoderParams
+    from medanomaly.training.params import TrainingParams
+
+    def framed(images: np.ndarray) -> np.ndarray:
+        # a side that can be halved four times
+        return np.pad(images.reshape(-1, 28, 28), ((0, 0), (2, 2), (2, 2))).astype(np.float32)
+
+    params = ReversedAutoencoderParams(widths=(8, 16, 32, 64), warm_up_epochs=20, introspective_rate=0.2)
+    training = TrainingParams(
+        max_epochs=36, batch_size=32, learning_rate=1e-3, patience=0, channels_last=True
+    )
+    head = NetworkDetector(params, training, seed=0).fit(framed(unlabelled)).head_
+
+    def embedded(images: np.ndarray) -> dict[str, np.ndarray]:
+        def both(batch: torch.Tensor) -> torch.Tensor:
+            codes, _, maps = head.network.encoder(head.contrast(batch))
+            return torch.cat([codes, *(of.mean(dim=(2, 3)) for of in maps)], dim=1)
+
+        values = in_parts(both, as_batch(framed(images))).double().numpy()
+        return {
+            "codes of a network": values[:, : params.latent],
+            "pooled maps of a network": values[:, params.latent :],
+        }
+
+    known, found = embedded(unlabelled), [embedded(part) for part in parts]
+    return {name: tuple(of[name] / values.std(axis=0) for of in found) for name, values in known.items()}
 
 
 def few_diseases(_: list[str]) -> list[Result]:
