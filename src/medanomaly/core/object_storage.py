@@ -31,6 +31,14 @@ class ObjectStorage:
 
     Raises:
         ConfigurationError: the URL cannot be opened, or the package that reaches it is not installed.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as here, TemporaryDirectory() as there:
+        ...     _ = Path(here, "scores.csv").write_text("case_id,score")
+        ...     storage = ObjectStorage(here, f"file://{there}")
+        ...     storage.push(lambda path: True), storage.push(lambda path: True)
+        (['scores.csv'], [])
     """
 
     def __init__(self, folder: str | Path, url: str):
@@ -209,6 +217,13 @@ def fetched_folder(url: str, cache: str | Path) -> Path:
     Raises:
         DataNotFoundError: there is nothing.
         ConfigurationError: it cannot be reached.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as there, TemporaryDirectory() as cache:
+        ...     _ = Path(there, "manifest.json").write_text("{}")
+        ...     fetched_folder(f"file://{there}", cache).joinpath("manifest.json").read_text()
+        '{}'
     """
     folder = Path(cache) / hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
     storage = ObjectStorage(folder, url)

@@ -58,5 +58,14 @@ def membership(cases: pd.DataFrame, scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def remarkable(auroc: float, ci_high: float) -> bool:
-    """Whether scores may tell more of who was in training than the model card passes over."""
+    """Whether scores may tell more of who was in training than the model card passes over.
+
+    Args:
+        auroc: of :func:`membership`.
+        ci_high: upper limit of its interval; NaN where there is none.
+
+    Example:
+        >>> remarkable(0.51, 0.53), remarkable(0.54, 0.58)
+        (False, True)
+    """
     return (auroc if math.isnan(ci_high) else ci_high) > REMARKABLE

@@ -88,6 +88,11 @@ def metric_table(rows: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         rows: with these columns, in any order; others are left out. A column that is not there is missing in all rows.
+
+    Example:
+        >>> table = metric_table(pd.DataFrame([{"model": "ecdf", "metric": "auroc", "value": 0.91, "n": 120}]))
+        >>> float(table.loc[0, "value"]), bool(table["ci_low"].isna().all()), str(table["n"].dtype)
+        (0.91, True, 'Int64')
     """
     text = dict.fromkeys(("modality", "model", "role", "split", "subgroup", "metric"), "string")
     numbers = {"value": float, "ci_low": float, "ci_high": float, "n": "Int64", "n_positive": "Int64"}

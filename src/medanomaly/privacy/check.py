@@ -106,6 +106,10 @@ def rows_kept(manifest: Mapping[str, Any]) -> int:
 
     Args:
         manifest: of the bundle.
+
+    Example:
+        >>> rows_kept({"kind": "nearest_neighbours", "rows_kept": 300}), rows_kept({"kind": "isolation_forest"})
+        (300, 0)
     """
     kept = manifest.get("rows_kept") or manifest.get("known", {}).get("rows_kept", 0)
     if not kept and manifest["kind"] in _KEEP_ROWS and "prototypes" not in manifest:

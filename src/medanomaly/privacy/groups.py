@@ -43,6 +43,11 @@ def group_sizes(table: pd.DataFrame, columns: Collection[str]) -> pd.Series:
 
     Raises:
         ConfigurationError: a column does not exist.
+
+    Example:
+        >>> visits = pd.DataFrame({"age": [64, 64, 71], "sex": ["F", "F", "M"]})
+        >>> group_sizes(visits, ["age", "sex"]).tolist()
+        [2, 2, 1]
     """
     columns = list(dict.fromkeys(columns))
     for name in columns:
@@ -81,6 +86,12 @@ def coarser(table: pd.DataFrame, roles: Mapping[str, str], least: int) -> Coarse
         table: after the roles of its columns were applied.
         roles: quasi-identifier -> ``age``, ``date``, ``zip`` or another role.
         least: rows of a group.
+
+    Example:
+        >>> ages = pd.DataFrame({"age": [61, 62, 63, 64]})
+        >>> made = coarser(ages, {"age": "age"}, least=2)
+        >>> made.table["age"].tolist(), made.steps
+        (['60-64', '60-64', '60-64', '60-64'], {'age': 'ages in bands of 5'})
     """
     result, steps = table.copy(), {}
     waiting = {name: _steps(role, least) for name, role in roles.items()}

@@ -205,6 +205,10 @@ def quasi_identifiers(table: pd.DataFrame) -> tuple[str, ...]:
 
     Args:
         table: cells as text or numbers.
+
+    Example:
+        >>> quasi_identifiers(pd.DataFrame({"age": [64, 71], "sex": ["F", "M"], "potassium": [4.2, 5.1]}))
+        ('age', 'sex')
     """
     roles = column_roles(table)
     return tuple(
