@@ -21,16 +21,24 @@ extensions = [
 exclude_patterns = ["_build", "jupyter_execute", "demo", "gallery"]
 html_theme = "pydata_sphinx_theme"
 html_title = "medanomaly"
-html_theme_options = {"show_toc_level": 2, "navigation_with_keys": False, "use_edit_page_button": False}
+html_theme_options = {
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "use_edit_page_button": False,
+    "header_links_before_dropdown": 7,
+}
+# pages without pages below them need no navigation at their side
+html_sidebars = {"gallery": [], "glossary": []}
 html_copy_source = False
-html_static_path = ["images"]
+html_static_path = ["images", "site.css"]
+html_css_files = ["site.css"]
 
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 4
 # the notebooks are run by the tests; here they are shown
 nb_execution_mode = "off"
 
-autodoc_default_options = {"members": True, "show-inheritance": False, "exclude-members": "model_config"}
+autodoc_default_options = {"members": True, "exclude-members": "model_config"}
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autosummary_generate = False
