@@ -20,6 +20,11 @@ import pytest
 from tests.conftest import ROOT
 
 BLOCK = re.compile(r"^( *)```(bash|sh|python)\n(.*?)^ *```$", re.S | re.M)
+FENCED = re.compile(r"^ *```.*?^ *```$", re.S | re.M)
+# a command in an indented block, which would not be run
+INDENTED = re.compile(
+    r"^ {4,}(?:[A-Z_]+=\S+ )?(?:medanomaly|kedro|python|pip|curl|export|make|mkdir|cp) .*", re.M
+)
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,23 @@ class Page:
     trained: bool = False
     slow: bool = True
     elsewhere: str = ""
+
+
+def shown(name, start):
+    """The indented block of a page that begins like this, such as a file of a configuration."""
+    found = re.findall(r"(?:^ {4}.*\n|^\n(?= {4}))+", (ROOT / name).read_text("utf-8"), re.M)
+    blocks = (textwrap.dedent(block).lstrip("\n") for block in found)
+    return next(block for block in blocks if block.startswith(start))
+
+
+def environment_of(name, environment):
+    """Shell that writes the three files of an environment as a page shows them."""
+    begins = {"globals": "dataset:", "catalog": "tabular.raw:", "parameters": "data_processing:"}
+    files = [
+        f"cat > conf/{environment}/{file}.yml <<'END'\n{shown(name, start)}END"
+        for file, start in begins.items()
+    ]
+    return "\n".join([f"mkdir -p conf/{environment}", *files, ""])
 
 
 DOCKER, NETWORK, SERVES = "needs Docker", "needs a network", "serves until it is stopped"
@@ -131,7 +153,74 @@ Image.new("L", (96, 96), 90).save("chest.png")
 END
 """
 )
-READY = "for i in $(seq 300); do curl -sf localhost:8732/health/ready > ready && break; sleep 1; done"
+# one patient of a ward: a record, an ECG and an image
+WARD = """
+mkdir -p ward/anna
+python - <<'END'
+from PIL import Image
+from medanomaly.datasets.synthetic_cohort import SyntheticClinicalDataset
+from medanomaly.datasets.synthetic_signals import SyntheticSignalsDataset
+from medanomaly.signals.readers.edf import write_edf
+table = SyntheticClinicalDataset(n_patients=1, seed=7).load().head(1)
+table.drop(columns=["anomaly", "anomaly_kind", "anomaly_columns"]).to_csv("ward/anna/visit.csv", index=False)
+of = next(iter(SyntheticSignalsDataset(kind="ecg", n_patients=1, duration_s=40, seed=5).load().values()))
+write_edf(of, "ecg.edf")
+Image.new("L", (96, 96), 90).save("chest.png")
+END
+cp ecg.edf chest.png ward/anna
+"""
+WARD_TABLE = """
+python - > ward.csv <<'END'
+import random
+draw = random.Random(0)
+print("visit,patient,age,sex,potassium,sodium,temperature")
+for i in range(600):
+    values = f"{draw.gauss(4.2, 0.4):.1f},{draw.gauss(140, 3):.0f},{draw.gauss(36.8, 0.4):.1f}"
+    print(f"V{i},P{i // 2},{draw.randint(20, 90)},{draw.choice('FM')},{values}")
+END
+"""
+# 400 stays in intensive care as events in two files
+MEDS = """
+python - <<'END'
+from pathlib import Path
+import numpy as np
+import pandas as pd
+root, rng = Path("data/01_raw/mimic_iv_meds"), np.random.default_rng(0)
+for split in ("train", "held_out"):
+    rows = []
+    for subject in range(200) if split == "train" else range(200, 400):
+        start = pd.Timestamp("2180-01-01") + pd.Timedelta(days=int(rng.integers(3000)))
+        rows += [(subject, None, f"GENDER//{'FM'[rng.integers(2)]}", None)]
+        rows += [(subject, start - pd.Timedelta(days=int(rng.integers(9000, 30000))), "MEDS_BIRTH", None)]
+        rows += [(subject, start, "ICU_ADMISSION//MICU", None)]
+        for code, mean, sd in (("LAB//RESULT//50971//mEq/L", 4.2, 0.5), ("LAB//220045//bpm", 80.0, 12.0)):
+            rows += [(subject, start + pd.Timedelta(hours=h), code, rng.normal(mean, sd)) for h in (1, 6, 20)]
+    table = pd.DataFrame(rows, columns=["subject_id", "time", "code", "numeric_value"])
+    types = {"time": "datetime64[us]", "numeric_value": "Float32"}
+    (root / "data" / split).mkdir(parents=True)
+    table.astype(types).to_parquet(root / "data" / split / "0.parquet")
+(root / "metadata").mkdir()
+splits = {"subject_id": range(400), "split": ["train"] * 200 + ["held_out"] * 200}
+pd.DataFrame(splits).to_parquet(root / "metadata/subject_splits.parquet")
+END
+"""
+FHIR = f"""
+python - <<'END'
+import json, sys
+sys.path.insert(0, {str(ROOT)!r})
+from medanomaly.synthetic.hospital import hospital_events
+from tests.tabular.hospital_formats import fhir_resources
+resources = fhir_resources(*hospital_events(3, 5))
+with open("bundle.json", "w") as file:
+    json.dump({{"resourceType": "Bundle", "type": "collection", "entry": [{{"resource": r}} for r in resources]}}, file)
+with open("export.ndjson", "w") as file:
+    file.writelines(json.dumps(r) + "\\n" for r in resources)
+END
+"""
+SERVED = (
+    '--port {0} & trap "kill $!" EXIT; '
+    "for i in $(seq 300); do curl -sf localhost:{0}/health/ready > ready && break; sleep 1; done"
+)
 
 PAGES = {
     "CONTRIBUTING.md": Page(
@@ -151,12 +240,23 @@ PAGES = {
         },
         trained=True,
     ),
+    "docs/api/scoring.md": Page(given=RECORDS + ECGS),
+    "docs/data/classes.md": Page(
+        elsewhere="needs models of a public table; tests/test_classes_run.py scores new records by models of a small one"
+    ),
+    "docs/data/meds_mimic_iv.md": Page(
+        given=MEDS + environment_of("docs/data/meds_mimic_iv.md", "mimic_iv"),
+        left_out={"pip install": NETWORK, "meds-extract-run": "needs the files of MIMIC-IV"},
+    ),
     "docs/data/phenopackets.md": Page(
         given=CASE,
         exchanged={
             "data/06_models/phenopackets": TRAINED,
             "medanomaly diagnose": f"medanomaly diagnose --models {TRAINED}",
         },
+        left_out=dict.fromkeys(
+            ("WEIGHT=", "kedro run --env phenopackets"), "needs public files; tests/diagnosis/test_prevalence.py has some"
+        ),
         trained=True,
     ),
     "docs/data/synthetic_cohort.md": Page(slow=False),
@@ -169,11 +269,26 @@ PAGES = {
         exchanged={"data/06_models/holter": TRAINED, 'recording.leads.index("PLETH")': "0"},
         trained=True,
     ),
+    "docs/data/your_own_table.md": Page(
+        given=WARD_TABLE,
+        exchanged={
+            "cp ward.csv data/01_raw/ward/": "cp ward.csv data/01_raw/ward/\n"
+            + environment_of("docs/data/your_own_table.md", "ward"),
+        },
+    ),
     "docs/deploying.md": Page(
         left_out={"docker ": DOCKER, "cat > Dockerfile.mine": DOCKER}
     ),
     "docs/detection.md": Page(
         elsewhere="needs images with boxes; tests/test_detection_run.py runs the same on phantoms"
+    ),
+    "docs/hospital_formats.md": Page(
+        given=FHIR,
+        exchanged={
+            "curl -H": f"medanomaly serve --models data/06_models/omop {SERVED.format(8734)}\ncurl -sSf -o answer -H",
+            "localhost:8000": "localhost:8734",
+        },
+        left_out={"MEDANOMALY_OMOP=": "needs a hospital; tests/tabular/test_hospital_identity.py reads small ones"},
     ),
     "docs/how_to/every_night.md": Page(
         exchanged={"init ward ward/past.csv": "init ward ward/past.csv; " + ONE_MODEL.format("ward", "ecdf", "tabular")},
@@ -228,12 +343,21 @@ PAGES = {
         },
     ),
     "docs/scoring.md": Page(
-        elsewhere="tests/test_scoring_page.py runs the page and compares what is printed"
+        given=CASE + WARD,
+        exchanged={
+            " --models data/06_models/phenopackets": "",
+            "medanomaly diagnose": f"medanomaly diagnose --models {TRAINED}",
+        },
+        left_out=dict.fromkeys(
+            ('models = medanomaly.open("data/06_models/visits")', "answers", "models.score("),
+            "tests/test_scoring_page.py trains those models, and compares what is printed",
+        ),
+        trained=True,
     ),
     "docs/serving.md": Page(
         given=RECORDS + STORED + CASE + UPLOADS,
         exchanged={
-            f"serve --models {TRAINED}   #": f"serve --models {TRAINED} --port 8732 & trap \"kill $!\" EXIT; {READY} #",
+            f"serve --models {TRAINED}   #": f"serve --models {TRAINED} {SERVED.format(8732)} #",
             "curl -s localhost:8000": "curl -sSf -o answer localhost:8732",
             "review next new.csv --models data/06_models/visits": f"review next visits.csv --models {TRAINED}/tabular",
             "serve(\"data/06": "# serve(\"data/06",
@@ -269,13 +393,17 @@ PAGES = {
 }  # fmt: skip
 
 
-def pages():
-    """Pages that have blocks to run."""
+def texts():
+    """Text of each page that people write."""
     found = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
     written = {"glossary.md", "extending.md", "gallery.md"}
     found = [path for path in found if "_build" not in path.parts and path.name not in written]
-    texts = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in sorted(found)}
-    return {name: text for name, text in texts.items() if BLOCK.search(text)}
+    return {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in sorted(found)}
+
+
+def pages():
+    """Pages that have blocks to run."""
+    return {name: text for name, text in texts().items() if BLOCK.search(text)}
 
 
 def without(block, starts):
@@ -322,6 +450,14 @@ def test_every_page_with_blocks_is_run_and_what_is_exchanged_or_left_out_still_s
 
 def test_no_page_is_listed_that_has_no_blocks():
     assert set(PAGES) - set(pages()) == set()
+
+
+def test_no_command_stands_in_an_indented_block_which_nothing_runs():
+    # a test of its own runs the indented blocks of docs/scoring.md
+    read = {name: text for name, text in texts().items() if name != "docs/scoring.md"}
+    found = {name: INDENTED.findall(FENCED.sub("", text)) for name, text in read.items()}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+    assert INDENTED.findall("text\n\n    A=b kedro run --env x\n") == ["    A=b kedro run --env x"]
 
 
 @pytest.fixture
