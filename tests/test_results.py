@@ -13,6 +13,7 @@ from benchmarks.render.headlines import HEADLINES, with_headlines
 from benchmarks.render.labels import LABELS
 from benchmarks.render.page import render, unplaced
 from benchmarks.render.pages import PAGES
+from benchmarks.render.tables import capital
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "results"
@@ -242,6 +243,15 @@ def test_pages_use_the_words_of_the_project(path):
     if path.name == "README.md":
         text = text.partition("<!-- headlines")[2].partition("<!-- end of headlines")[0]
     assert not re.findall(r"\b(?:films?|alerts?|peers?|beside|controls?|told)\b", text, re.IGNORECASE)
+
+
+def test_a_heading_begins_with_a_capital_and_a_name_such_as_eicu_keeps_its_own_letters():
+    assert [capital(text) for text in ("cardio", "eICU demo", "R peaks", "")] == [
+        "Cardio",
+        "eICU demo",
+        "R peaks",
+        "",
+    ]
 
 
 def test_every_headline_is_found():

@@ -221,7 +221,8 @@ class Listing:
 
 
 def capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """Text with a capital first letter; names such as eICU and pMSE keep theirs."""
+    return text if text[1:2].isupper() else text[:1].upper() + text[1:]
 
 
 def targets(figures: list[Figure], repeated: set[str]) -> list[str]:
