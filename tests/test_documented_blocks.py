@@ -210,7 +210,7 @@ import json, sys
 sys.path.insert(0, {str(ROOT)!r})
 from medanomaly.synthetic.hospital import hospital_events
 from tests.tabular.hospital_formats import fhir_resources
-resources = fhir_resources(*hospital_events(3, 5))
+resources = list(fhir_resources(*hospital_events(3, 5)))
 with open("bundle.json", "w") as file:
     json.dump({{"resourceType": "Bundle", "type": "collection", "entry": [{{"resource": r}} for r in resources]}}, file)
 with open("export.ndjson", "w") as file:
@@ -322,6 +322,8 @@ PAGES = {
             "make airflow": f"{NETWORK}: it installs",
             "export AIRFLOW": "needs Airflow; tests/test_airflow.py runs it where it is installed",
             "deploy/airflow": "needs Airflow; tests/test_airflow.py runs it where it is installed",
+            "export PATH=$PWD/deploy/airflow": "needs Airflow, and serves until it is stopped",
+            "airflow ": "needs Airflow, and serves until it is stopped",
         },
     ),
     "docs/privacy.md": Page(
