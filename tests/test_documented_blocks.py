@@ -254,9 +254,7 @@ PAGES = {
             "data/06_models/phenopackets": TRAINED,
             "medanomaly diagnose": f"medanomaly diagnose --models {TRAINED}",
         },
-        left_out=dict.fromkeys(
-            ("WEIGHT=", "kedro run --env phenopackets"), "needs public files; tests/diagnosis/test_prevalence.py has some"
-        ),
+        left_out={"kedro run --env phenopackets": "needs public files; tests/diagnosis/test_prevalence.py has some"},
         trained=True,
     ),
     "docs/data/synthetic_cohort.md": Page(slow=False),
