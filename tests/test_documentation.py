@@ -8,6 +8,7 @@ import click
 import pytest
 
 from medanomaly.commands.cli import cli
+from medanomaly.core.models import kind
 from tests.conftest import ROOT
 
 PAGES = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
@@ -148,8 +149,23 @@ def test_parameters_of_kedro_commands_exist(page):
             for key in keys:
                 if block is None:
                     break  # a block that is left out by default
-                if not isinstance(block, dict) or key not in block:
+                try:
+                    block = below(block, key)
+                except (KeyError, TypeError, AttributeError):
                     wrong.append(f"{line}: {pair}")
                     break
-                block = block[key]
     assert wrong == []
+
+
+def below(block, key):
+    """What stands under a key of a block of parameters; the block of a model may hold all that its kind has."""
+    if isinstance(block, dict) and key not in block and "kind" in block:
+        block = kind(block["kind"]).params
+    return block.model_fields[key].annotation if isinstance(block, type) else block[key]
+
+
+def test_a_parameter_of_a_model_is_looked_up_in_its_kind():
+    ranker = {"kind": "phenotype_ranker"}
+    assert below(below(ranker, "ranking"), "prevalence_weight") is float
+    with pytest.raises(KeyError):
+        below(below(ranker, "ranking"), "prevalence_wight")
