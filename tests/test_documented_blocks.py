@@ -37,6 +37,7 @@ class Page:
         left_out: what begins a line or block that is not run -> why.
         trained: whether the models of ``kedro run --env test`` stand where a page takes models from.
         slow: whether only ``make test-all`` runs it.
+        prints: lines that the page shows and its commands print.
         elsewhere: why the page is not run here, and which test runs the same; empty where it is run.
     """
 
@@ -45,6 +46,7 @@ class Page:
     left_out: dict[str, str] = field(default_factory=dict)
     trained: bool = False
     slow: bool = True
+    prints: tuple[str, ...] = ()
     elsewhere: str = ""
 
 
@@ -291,6 +293,7 @@ PAGES = {
     "docs/how_to/every_night.md": Page(
         exchanged={"init ward ward/past.csv": "init ward ward/past.csv; " + ONE_MODEL.format("ward", "ecdf", "tabular")},
         left_out={"export MEDANOMALY_WEBHOOK": f"{NETWORK}; a test of notices posts to a server of its own"},
+        prints=("'K' of tabular cases is distributed differently (stability index 11.32).",),
     ),
     "docs/how_to/resume.md": Page(exchanged={"kedro run": "kedro run --env demo"}),
     "docs/how_to/set_an_alarm.md": Page(
@@ -502,6 +505,9 @@ def run_here(trained):
 def assert_runs(name, folder):
     done = run_page(name, folder)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    for line in PAGES[name].prints:
+        assert line in pages()[name]
+        assert line in done.stdout + done.stderr, done.stderr[-6000:]
 
 
 @pytest.mark.parametrize("name", run_here(trained=False))
