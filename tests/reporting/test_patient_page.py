@@ -60,12 +60,13 @@ def plain(text):
 
 
 def test_the_section_answers_first_and_says_how_far_it_can_be_trusted():
-    section = patient_section(results(bound=(1, 1)))
+    section = patient_section(results(bound=(2, 1)))
     assert plain(section.lead) == "2 of 5 test patients are unusual at a false-alarm rate of 5 %."
     text = plain(section.text)
     assert "Of 3 normal patients 33 % are flagged." in text
     assert "Who speaks: tabular 1, signals 1." in text
-    assert "Of the 1 alarm with an exact p-value at most 1 are false, with a confidence of 90 %" in text
+    assert "Of the 2 alarms with an exact p-value at most 1 are false, with a confidence of 90 %" in text
+    assert "cannot be bounded" not in text
     said = [plain(caution) for caution in section.cautions]
     assert said[0].startswith(
         "The p-values of 2 patients come from the table of the Cauchy distribution: fewer than 100"
@@ -73,6 +74,14 @@ def test_the_section_answers_first_and_says_how_far_it_can_be_trusted():
     assert said[1] == ("Signals alone cannot flag a patient at 5 %: with 12 calibration patients its p-value is at least "
                        "0.0769.")  # fmt: skip
     assert len(said) == 2
+
+
+def test_a_bound_that_says_nothing_is_not_given_as_one():
+    text = plain(patient_section(results(bound=(30, 30))).text)
+    assert (
+        "How many of the 30 alarms with an exact p-value are false cannot be bounded without labels" in text
+    )
+    assert "at most" not in text
 
 
 def test_what_is_not_so_is_not_said():

@@ -133,9 +133,11 @@ def _facts(r: PatientResults) -> list[str]:
         said.append(f"Of {counted(int(normal.sum()), 'normal patient')} {percent(share)} are flagged.")
     if r.bound is not None:
         n, false = r.bound
+        alarms = f"{counted(n, 'alarm')} with an exact p-value"
         said.append(
-            f"Of the {counted(n, 'alarm')} with an exact p-value at most {false:,} are false, with a confidence of "
-            f"{percent(CONFIDENCE)}; this needs no label."
+            f"Of the {alarms} at most {false:,} are false, with a confidence of {percent(CONFIDENCE)}; this needs no label."
+            if false < n
+            else f"How many of the {alarms} are false cannot be bounded without labels: all of them may be."
         )
     counts = r.fused.loc[r.fused["flagged"].astype(bool), "speaks"].value_counts()
     if len(counts):

@@ -71,7 +71,7 @@ class Models:
 
     @property
     def modalities(self) -> list[str]:
-        """What raw cases can be given: ``tabular``, ``signals``, ``imaging``, ``diagnosis``."""
+        """Names of the modalities whose raw cases can be given, such as ``tabular``."""
         return [recipe.bundle.manifest.modality for recipe in self._recipes.values()]
 
     def reference(self, modality: str) -> "Reference":
