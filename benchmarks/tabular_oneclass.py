@@ -33,7 +33,6 @@ from medanomaly.detectors.kinds.nearest_neighbours import NearestNeighbours
 from medanomaly.detectors.kinds.one_class_svm import OneClassSVMDetector
 from medanomaly.detectors.kinds.pca import PCADetector
 from medanomaly.detectors.kinds.two_view_ensemble import TwoViewEnsemble
-from medanomaly.detectors.percentile_ensemble import member_scores
 from medanomaly.detectors.views.standardise import Standardise
 from medanomaly.tabular.explain.conditional_residuals import ConditionalResidualExplainer
 
@@ -95,8 +94,8 @@ def fit_and_score(detector: object, train: np.ndarray, rows: np.ndarray) -> np.n
         return -detector.fit(train).score_samples(rows)
     # fit() would also score the training rows, for a threshold that is not needed here
     detector.n_features_in_ = train.shape[1]
-    getattr(detector, "_learn", detector._fit)(train)
-    return member_scores(detector, rows)
+    detector._learn(train)
+    return detector._scores(rows)
 
 
 def one_class(sets: dict, n_seeds: int) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from medanomaly.core.errors import ConfigurationError
 
@@ -56,25 +56,41 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         """
         return {}
 
-    def fit(self, X: np.ndarray, y: object = None) -> "BaseDetector":
+    def fit(self, X: np.ndarray, y: object = None, groups: np.ndarray | None = None) -> "BaseDetector":
         """Learn what is usual.
 
         Args:
             X: (n, d) finite numbers, n >= 1.
             y: ignored.
+            groups: (n,) patient of each row, for detectors that hold out rows or keep means of them; None takes each row
+                as another patient's.
 
         Raises:
             ConfigurationError: ``contamination`` is outside (0, 0.5].
-            ValueError: X is empty, not numeric, or holds NaN or infinity.
+            ValueError: X is empty, not numeric, or holds NaN or infinity, or ``groups`` has another length.
         """
         if not 0 < self.contamination <= 0.5:
             raise ConfigurationError(
                 f"contamination is {self.contamination}", remedy="Give a share above 0 and at most 0.5."
             )
         X = validate_data(self, X, dtype=np.float32)
-        self._fit(X)
-        self.offset_ = np.percentile(-_row_sums(self._contributions(X)), 100.0 * self.contamination)
+        check_consistent_length(X, groups)
+        self._learn(X, groups)
+        self.offset_ = np.percentile(-self._scores(X), 100.0 * self.contamination)
         return self
+
+    def _learn(self, X: np.ndarray, groups: np.ndarray | None = None) -> None:
+        """:meth:`_fit` without the checks and the threshold; meanwhile ``_groups`` says whose row each is."""
+        self._groups = groups
+        try:
+            self._fit(X)
+        finally:
+            # no bundle may hold it
+            del self._groups
+
+    def _scores(self, X: np.ndarray) -> np.ndarray:
+        """(n,) float64 anomaly scores of (n, d) float32 rows that need no checks."""
+        return _row_sums(self._contributions(X))
 
     def explain(self, X: np.ndarray) -> np.ndarray:
         """How much each feature adds to the anomaly score of each row.
@@ -91,7 +107,8 @@ class BaseDetector(OutlierMixin, BaseEstimator):
 
     def score_samples(self, X: np.ndarray) -> np.ndarray:
         """Negative anomaly score: (n,) float64, higher = more normal."""
-        return -_row_sums(self.explain(X))
+        check_is_fitted(self)
+        return -self._scores(validate_data(self, X, dtype=np.float32, reset=False))
 
     def decision_function(self, X: np.ndarray) -> np.ndarray:
         """``score_samples(X) - offset_``: (n,) float64, negative for outliers."""

@@ -3,9 +3,7 @@
 from abc import abstractmethod
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.base import BaseDetector
 
 
@@ -25,27 +23,10 @@ class OcclusionDetector(BaseDetector):
     def _scores(self, X: np.ndarray) -> np.ndarray:
         """(n,) float64 anomaly scores >= 0 of (n, d) float32 rows, each from its own row alone."""
 
-    def fit(self, X: np.ndarray, y: object = None) -> "OcclusionDetector":
-        """Learn what is usual; see :meth:`BaseDetector.fit`."""
-        if not 0 < self.contamination <= 0.5:
-            raise ConfigurationError(
-                f"contamination is {self.contamination}", remedy="Give a share above 0 and at most 0.5."
-            )
-        X = validate_data(self, X, dtype=np.float32)
-        self._learn(X)
-        self.offset_ = np.percentile(-self._scores(X), 100.0 * self.contamination)
-        return self
-
-    def _learn(self, X: np.ndarray) -> None:
-        """:meth:`_fit` and the medians, without the checks and the threshold."""
+    def _learn(self, X: np.ndarray, groups: np.ndarray | None = None) -> None:
         # in float64, where the mean of the two middle values cannot overflow
         self.reference_ = np.median(X.astype(np.float64), axis=0).astype(np.float32)
-        self._fit(X)
-
-    def score_samples(self, X: np.ndarray) -> np.ndarray:
-        """Negative anomaly score: (n,) float64, higher = more normal."""
-        check_is_fitted(self)
-        return -self._scores(validate_data(self, X, dtype=np.float32, reset=False))
+        super()._learn(X, groups)
 
     def _contributions(self, X: np.ndarray) -> np.ndarray:
         score = self._scores(X)

@@ -11,6 +11,7 @@ from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.base import BaseDetector
 from medanomaly.detectors.occlusion import OcclusionDetector, positive_shares
 from medanomaly.detectors.onnx.graph import DOUBLE, FLOAT, Graph, node, renamed
+from medanomaly.detectors.prototypes import about_rows
 from medanomaly.detectors.views.percentiles import TrainingPercentiles
 from medanomaly.detectors.views.rank_gauss import RankGauss
 from medanomaly.detectors.views.standardise import Standardise
@@ -30,7 +31,8 @@ class PercentileEnsemble(OcclusionDetector):
     The contributions follow the score: each detector divides its part of the mean among the features, in proportion to
     its own contributions above 0.
 
-    A subclass defines which detectors it combines, and on which view of the data.
+    A subclass defines which detectors it combines, and on which view of the data. With ``prototypes`` those that would keep
+    training rows keep means of them instead, made in each view; members of a view have the same means.
 
     Attributes:
         views_: fitted views by name.
@@ -44,11 +46,13 @@ class PercentileEnsemble(OcclusionDetector):
         n_folds: int = 5,
         contamination: float = 0.1,
         random_state: object = None,
+        prototypes: int | None = None,
     ):
         self.n_estimators = n_estimators
         self.n_folds = n_folds
         self.contamination = contamination
         self.random_state = random_state
+        self.prototypes = prototypes
 
     @abstractmethod
     def _members(self) -> list[tuple[str, BaseDetector]]:
@@ -61,16 +65,20 @@ class PercentileEnsemble(OcclusionDetector):
         _, row = np.unique(X, axis=0, return_inverse=True)
         n_distinct = int(row.max()) + 1
         fold = (random.permutation(n_distinct) % min(self.n_folds, n_distinct))[row.ravel()]
-        self.views_, self.members_ = self._fit_members(X, random)
+        groups = None if self._groups is None else np.asarray(self._groups)
+        self.views_, self.members_ = self._fit_members(X, groups, random)
         unseen = np.empty((len(self.members_), len(X)))
         for part in range(fold.max() + 1):
             inside = fold == part
             # if all rows are equal, no other rows exist to fit on
-            views, members = self._fit_members(X if inside.all() else X[~inside], random)
+            rest = inside if inside.all() else ~inside
+            views, members = self._fit_members(X[rest], None if groups is None else groups[rest], random)
             unseen[:, inside] = self._member_scores(X[inside], views, members)
         self.percentiles_ = [TrainingPercentiles(scores) for scores in unseen]
 
-    def _fit_members(self, X: np.ndarray, random: np.random.RandomState) -> tuple[dict, list[BaseDetector]]:
+    def _fit_members(
+        self, X: np.ndarray, groups: np.ndarray | None, random: np.random.RandomState
+    ) -> tuple[dict, list[BaseDetector]]:
         specification = self._members()
         views = {name: VIEWS[name]()._fit(X) for name in dict(specification)}
         seen = {name: view._view(X) for name, view in views.items()}
@@ -79,18 +87,23 @@ class PercentileEnsemble(OcclusionDetector):
             member = clone(prototype)
             if "random_state" in member.get_params():
                 member.set_params(random_state=random.randint(np.iinfo(np.int32).max))
+            if "prototypes" in member.get_params():
+                member.set_params(prototypes=self.prototypes)
             member.n_features_in_ = X.shape[1]
-            if isinstance(member, OcclusionDetector):
-                member._learn(seen[name])
-            else:
-                member._fit(seen[name])
+            member._learn(seen[name], groups)
             members.append(member)
         return views, members
 
     def about_training_rows(self) -> dict[str, Any]:
-        """What its members hold; they see the same rows."""
-        kept = [member.about_training_rows().get("rows_kept", 0) for member in self.members_]
-        return {"rows_kept": max(kept)} if any(kept) else {}
+        """What its members hold; those of one view hold the same."""
+        held = dict.fromkeys(self.views_, 0)
+        for (view, _), member in zip(self._members(), self.members_, strict=True):
+            about = member.about_training_rows()
+            n = about.get("rows_kept", 0) + about.get("prototypes", {}).get("n", 0)
+            held[view] = max(held[view], n)
+        # views show the same rows, but the means of each are its own
+        total = (max if self.prototypes is None else sum)(held.values())
+        return about_rows(total, self.prototypes) if total else {}
 
     def _seen_by(self, X: np.ndarray, views: dict) -> list[np.ndarray]:
         seen = {name: view._view(X) for name, view in views.items()}
@@ -99,7 +112,7 @@ class PercentileEnsemble(OcclusionDetector):
     def _member_scores(self, X: np.ndarray, views: dict, members: list[BaseDetector]) -> np.ndarray:
         """(n_members, n) anomaly scores."""
         pairs = zip(members, self._seen_by(X, views), strict=True)
-        return np.stack([member_scores(member, seen) for member, seen in pairs])
+        return np.stack([member._scores(seen) for member, seen in pairs])
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         total = np.zeros(len(X))
@@ -113,7 +126,7 @@ class PercentileEnsemble(OcclusionDetector):
         triples = zip(self.members_, self.percentiles_, self._seen_by(X, self.views_), strict=True)
         for member, percentile, seen in triples:
             shares = positive_shares(member._contributions(seen))
-            terms += percentile(member_scores(member, seen))[:, None] * shares
+            terms += percentile(member._scores(seen))[:, None] * shares
         return terms / len(self.members_)
 
     def _onnx_graph(self) -> Graph:
@@ -139,13 +152,3 @@ class PercentileEnsemble(OcclusionDetector):
             parts.append(f"{i}.percentile.percentile")
         nodes += [node("Sum", parts, ["sum"]), node("Div", ["sum", "n_members"], ["score"])]
         return nodes, constants | {"n_members": np.float64(len(parts))}
-
-
-def member_scores(member: BaseDetector, X: np.ndarray) -> np.ndarray:
-    """(n,) float64 anomaly scores of a fitted detector for (n, d) float32 rows that need no checks."""
-    if isinstance(member, OcclusionDetector):
-        return member._scores(X)
-    total = np.zeros(len(X))
-    for column in member._contributions(X).T:
-        total += column
-    return total

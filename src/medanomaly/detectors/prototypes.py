@@ -5,6 +5,8 @@ The mean of each part stands for its rows (microaggregation; Domingo-Ferrer & Ma
 row of a patient is kept. A mean still tells something of the few patients behind it: this is no differential privacy.
 """
 
+from typing import Any
+
 import numpy as np
 
 from medanomaly.core.errors import ConfigurationError
@@ -49,6 +51,20 @@ def row_prototypes(X: np.ndarray, least: int, patients: np.ndarray | None = None
         else:
             means.append(X[part].mean(axis=0))
     return np.stack(means)
+
+
+def rows_or_prototypes(X: np.ndarray, least: int | None, patients: np.ndarray | None) -> np.ndarray:
+    """What a detector keeps of its training rows: the rows, or with ``least`` the means of :func:`row_prototypes`.
+
+    Returns:
+        (n, d) or (m, d) float64.
+    """
+    return X.astype(np.float64, order="C") if least is None else row_prototypes(X, least, patients)
+
+
+def about_rows(n: int, least: int | None) -> dict[str, Any]:
+    """What the manifest says of ``n`` rows, or of ``n`` means of the rows of at least ``least`` patients."""
+    return {"rows_kept": n} if least is None else {"prototypes": {"n": n, "patients_each": least}}
 
 
 def _along(rows: np.ndarray) -> np.ndarray:

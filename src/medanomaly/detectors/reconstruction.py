@@ -51,22 +51,6 @@ class ReconstructionDetector(BaseDetector):
     def _network_graph(self) -> Graph:
         """Nodes from "seen", the (n, v) rows within the limit, to "reconstruction" (n, v), as :meth:`_reconstruct`."""
 
-    def fit(
-        self, X: np.ndarray, y: object = None, groups: np.ndarray | None = None
-    ) -> "ReconstructionDetector":
-        """Learn what is usual; see :meth:`BaseDetector.fit`.
-
-        Args:
-            X: (n, d) finite numbers, n >= 1.
-            y: ignored.
-            groups: (n,) patient of each row, whose rows are held out together; None takes each row by itself.
-        """
-        self._groups = groups
-        try:
-            return super().fit(X, y)
-        finally:
-            del self._groups
-
     def _fit(self, X: np.ndarray) -> None:
         if self.max_epochs < 1:
             raise ConfigurationError(f"max_epochs is {self.max_epochs}", remedy="Give 1 or more.")
@@ -77,8 +61,7 @@ class ReconstructionDetector(BaseDetector):
         if len(X) < MIN_ROWS or len(self.varying_) < 2:
             return
         z = np.clip(self.standardise_._z(X)[:, self.varying_], -INPUT_LIMIT, INPUT_LIMIT)
-        # an ensemble fits its members without groups
-        aside = hold_out(len(z), getattr(self, "_groups", None), HELD_OUT, random)
+        aside = hold_out(len(z), self._groups, HELD_OUT, random)
         held_out = z[aside]
         self.weights_ = self._train(z[~aside], held_out, int(random.randint(np.iinfo(np.int32).max)))
         residual = held_out - self._reconstruct(held_out)

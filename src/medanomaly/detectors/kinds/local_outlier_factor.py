@@ -8,8 +8,10 @@ from numba import njit
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.occlusion import OcclusionDetector
 from medanomaly.detectors.onnx.graph import Graph, node, squared_distances
+from medanomaly.detectors.prototypes import about_rows, rows_or_prototypes
 
 _NO_NEIGHBOUR = -1
+_FEWEST_MEANS = 10
 # columns that are added up between two looks at whether a row is still near
 _STRIDE = 16
 
@@ -25,12 +27,18 @@ class LocalOutlierFactor(OcclusionDetector):
     for ties. Every training row is compared, which costs less than a search tree does with 50 neighbours or many
     features. Distances depend on the units of the features, so standardise them first.
 
+    A fitted detector holds its training rows, and so does its bundle. With ``prototypes`` it holds means of them instead.
+    A neighbourhood is then to be as large as it is among rows: ``n_neighbors / prototypes`` means are its neighbours, but
+    10 at least, below which the densities fluctuate (section 6.2 of the paper), and never more than ``n_neighbors``.
+
     Args:
         n_neighbors: k >= 1, at most the number of distinct training rows minus one.
         contamination: share of the training rows below the threshold of ``predict``.
+        prototypes: patients behind each mean that stands for training rows, 2 or more (5 to 10 are usual); None keeps the
+            rows.
 
     Attributes:
-        train_: (n, d) float64, the distinct training rows.
+        train_: (n, d) float64, the distinct training rows, or the means that stand for them.
         k_: the number of neighbours used.
         k_distance_: (n,) distance of each of them to its k-th neighbour.
         density_: (n,) their lrd.
@@ -38,15 +46,19 @@ class LocalOutlierFactor(OcclusionDetector):
 
     label = "local outlier factor"
 
-    def __init__(self, n_neighbors: int = 50, contamination: float = 0.1):
+    def __init__(self, n_neighbors: int = 50, contamination: float = 0.1, prototypes: int | None = None):
         self.n_neighbors = n_neighbors
         self.contamination = contamination
+        self.prototypes = prototypes
 
     def _fit(self, X: np.ndarray) -> None:
         if self.n_neighbors < 1:
             raise ConfigurationError(f"n_neighbors is {self.n_neighbors}", remedy="Give 1 or more.")
-        self.train_ = np.unique(X.astype(np.float64, order="C"), axis=0)
-        self.k_ = max(1, min(self.n_neighbors, len(self.train_) - 1))
+        self.train_ = np.unique(rows_or_prototypes(X, self.prototypes, self._groups), axis=0)
+        k = self.n_neighbors
+        if self.prototypes is not None:
+            k = max(k // self.prototypes, min(k, _FEWEST_MEANS))
+        self.k_ = max(1, min(k, len(self.train_) - 1))
         if len(self.train_) == 1:
             # the only row is its own neighbour
             self.k_distance_ = np.zeros(1)
@@ -57,8 +69,8 @@ class LocalOutlierFactor(OcclusionDetector):
         self.density_ = self._density(neighbours, distances)
 
     def about_training_rows(self) -> dict[str, Any]:
-        """The distinct rows."""
-        return {"rows_kept": len(self.train_)}
+        """The distinct rows, or the means that stand for them."""
+        return about_rows(len(self.train_), self.prototypes)
 
     def _density(self, neighbours: np.ndarray, distances: np.ndarray) -> np.ndarray:
         reach = np.zeros(len(neighbours))

@@ -8,7 +8,7 @@ from scipy.spatial import KDTree
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.base import BaseDetector
 from medanomaly.detectors.onnx.graph import Graph, node
-from medanomaly.detectors.prototypes import row_prototypes
+from medanomaly.detectors.prototypes import about_rows, rows_or_prototypes
 
 
 class NearestNeighbours(BaseDetector):
@@ -41,37 +41,16 @@ class NearestNeighbours(BaseDetector):
         self.contamination = contamination
         self.prototypes = prototypes
 
-    def fit(self, X: np.ndarray, y: object = None, groups: np.ndarray | None = None) -> "NearestNeighbours":
-        """Learn what is usual; see :meth:`BaseDetector.fit`.
-
-        Args:
-            X: (n, d) finite numbers, n >= 1.
-            y: ignored.
-            groups: (n,) patient of each row, for ``prototypes``; None takes each row by itself.
-        """
-        self._groups = groups
-        try:
-            return super().fit(X, y)
-        finally:
-            del self._groups
-
     def _fit(self, X: np.ndarray) -> None:
         if self.n_neighbors < 1:
             raise ConfigurationError(f"n_neighbors is {self.n_neighbors}", remedy="Give 1 or more.")
-        # an ensemble fits its members without groups
-        self.train_ = (
-            X.astype(np.float64)
-            if self.prototypes is None
-            else row_prototypes(X, self.prototypes, getattr(self, "_groups", None))
-        )
+        self.train_ = rows_or_prototypes(X, self.prototypes, self._groups)
         self.k_ = min(self.n_neighbors, len(self.train_))
         self._plant()
 
     def about_training_rows(self) -> dict[str, Any]:
         """The rows, or the means that stand for them."""
-        if self.prototypes is None:
-            return {"rows_kept": len(self.train_)}
-        return {"prototypes": {"n": len(self.train_), "patients_each": self.prototypes}}
+        return about_rows(len(self.train_), self.prototypes)
 
     def _plant(self) -> None:
         # median splits are slow where many rows are equal, as counts and yes/no columns make them

@@ -12,6 +12,7 @@ from sklearn.utils import check_random_state
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.detectors.occlusion import OcclusionDetector
 from medanomaly.detectors.onnx.graph import Graph, node, squared_distances
+from medanomaly.detectors.prototypes import about_rows, rows_or_prototypes
 
 
 class OneClassSVMDetector(OcclusionDetector):
@@ -25,15 +26,20 @@ class OneClassSVMDetector(OcclusionDetector):
     approximated by ``n_components`` training rows (Nyström; Williams & Seeger 2001). The machine is then solved in that
     space by stochastic gradient descent, in linear time. The weights a_i then have both signs, and scores can exceed 1.
 
+    A fitted detector holds some of its training rows, and so does its bundle. With ``prototypes`` it is fitted on means of
+    the rows, and holds some of those instead.
+
     Args:
         nu: upper limit of the share of training rows outside, in (0, 1].
         max_exact: most training rows of the exact machine.
         n_components: rows that approximate the kernel above ``max_exact``.
         contamination: share of the training rows below the threshold of ``predict``.
         random_state: of the approximation; the exact machine draws no random numbers.
+        prototypes: patients behind each mean that stands for training rows, 2 or more (5 to 10 are usual); None keeps the
+            rows.
 
     Attributes:
-        centres_: (m, d) float64 support vectors, or the rows that approximate the kernel.
+        centres_: (m, d) float64 support vectors, or the rows that approximate the kernel; with ``prototypes`` means.
         weights_: (m,) float64, a over the sum of its positive parts.
         gamma_: 1 / (d * variance of all entries), scikit-learn's "scale".
     """
@@ -47,19 +53,22 @@ class OneClassSVMDetector(OcclusionDetector):
         n_components: int = 300,
         contamination: float = 0.1,
         random_state: object = None,
+        prototypes: int | None = None,
     ):
         self.nu = nu
         self.max_exact = max_exact
         self.n_components = n_components
         self.contamination = contamination
         self.random_state = random_state
+        self.prototypes = prototypes
 
     def _fit(self, X: np.ndarray) -> None:
         if not 0 < self.nu <= 1:
             raise ConfigurationError(f"nu is {self.nu}", remedy="Give a share above 0 and at most 1.")
-        X = X.astype(np.float64, order="C")
-        variance = X.var()
+        # new rows spread as rows do, not as means do
+        variance = X.astype(np.float64).var()
         self.gamma_ = 1.0 / (X.shape[1] * variance) if variance > 0 else 1.0
+        X = rows_or_prototypes(X, self.prototypes, self._groups)
         if len(X) <= self.max_exact:
             machine = OneClassSVM(nu=self.nu, gamma=self.gamma_).fit(X)
             self.centres_, weights = machine.support_vectors_, machine.dual_coef_.ravel()
@@ -68,8 +77,8 @@ class OneClassSVMDetector(OcclusionDetector):
         self.weights_ = weights / np.maximum(weights, 0.0).sum()
 
     def about_training_rows(self) -> dict[str, Any]:
-        """The support vectors, or the rows that approximate the kernel."""
-        return {"rows_kept": len(self.centres_)}
+        """The support vectors, or the rows that approximate the kernel; or the means among them."""
+        return about_rows(len(self.centres_), self.prototypes)
 
     def _approximate(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         random = check_random_state(self.random_state)

@@ -19,6 +19,8 @@ class TwoViewEnsemble(PercentileEnsemble):
         n_folds: parts of the training rows for the out-of-fold scores, >= 2.
         contamination: share of the training rows below the threshold of ``predict``.
         random_state: seed or generator.
+        prototypes: patients behind each mean that stands for training rows, 2 or more (5 to 10 are usual); None keeps the
+            rows.
     """
 
     label = "two-view ensemble"
