@@ -309,7 +309,7 @@ def _bundles(facts: Facts) -> tuple[str, str, str]:
     return (
         NOT_DONE,
         f"Bundles that hold training rows: {', '.join(f'{name} ({n:,})' for name, n in kept.items())}.",
-        "Pass on other models, train nearest_neighbours with options: {prototypes: 5}, or treat these as patients' data.",
+        "Pass on other models, train detectors of tables with options: {prototypes: 5}, or treat these as patients' data.",
     )
 
 

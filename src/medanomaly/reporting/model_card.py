@@ -4,6 +4,7 @@ The sections follow Mitchell et al. 2019, "Model Cards for Model Reporting"; the
 Hugging Face hub reads from a ``README.md`` (``model-index`` for the metrics).
 """
 
+import inspect
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from medanomaly.detectors.kinds import detector_class, detector_names
 from medanomaly.evaluation.known_metrics import METRICS, metric_of
 from medanomaly.evaluation.membership import remarkable
 from medanomaly.reporting.figures.explanations import usual_range
@@ -292,17 +294,15 @@ def _metrics(rows: pd.DataFrame | None) -> str:
 
 def _gives_away(manifest: Mapping[str, Any]) -> str:
     lines = []
-    if kept := manifest.get("rows_kept") or manifest.get("known", {}).get("rows_kept"):
-        instead = (
-            " The option `prototypes` leaves them out."
-            if manifest.get("kind") == "nearest_neighbours"
-            else ""
-        )
+    # a model of classes holds a detector of known records
+    known = manifest.get("known", {})
+    of = known if "rows_kept" in known else manifest
+    if kept := of.get("rows_kept"):
         lines.append(
             f"It holds {kept:,} of its training rows, without ids. Whoever has the bundle can read them: it is patients' "
-            f"data.{instead}"
+            f"data. {_instead_of_rows(of.get('kind', ''), ' of `known`' if of is known else '')}"
         )
-    if prototypes := manifest.get("prototypes"):
+    if prototypes := manifest.get("prototypes") or known.get("prototypes"):
         lines.append(
             f"It holds {prototypes['n']:,} means of training rows, each of at least {prototypes['patients_each']} patients, "
             "and no row."
@@ -313,23 +313,27 @@ def _gives_away(manifest: Mapping[str, Any]) -> str:
             f"{promised['delta']:.1g}, counted by {_plain(promised['accountant'])}. Means, spreads and calibration scores "
             "are not covered."
         )
-    lines.append(_membership(manifest.get("membership")))
+    lines.append(_membership(manifest.get("membership"), "meaning" in manifest))
     return "## What it gives away\n\n" + "\n".join(f"- {line}" for line in lines)
 
 
-def _membership(measured: Mapping[str, float] | None) -> str:
+def _instead_of_rows(kind: str, whose: str) -> str:
+    if kind in detector_names() and "prototypes" in inspect.signature(detector_class(kind)).parameters:
+        return f"The option `prototypes`{whose} leaves them out."
+    return "This kind of model has no option that leaves them out."
+
+
+def _membership(measured: Mapping[str, float] | None, learned_labels: bool) -> str:
+    answers = "predictions" if learned_labels else "scores"
     if measured is None:
-        return "Whether its scores tell who was in training was not measured when this card was written."
+        return f"Whether its {answers} tell who was in training was not measured when this card was written."
     between = interval("auroc", measured["ci_low"], measured["ci_high"])
     figure = f"AUROC {written('auroc', measured['auroc'])}" + (f" ({between})" if between else "")
-    known = (
-        "Its scores may tell who was in training"
-        if remarkable(measured["auroc"], measured["ci_high"])
-        else "Its scores hardly tell who was in training"
-    )
+    known = "may" if remarkable(measured["auroc"], measured["ci_high"]) else "hardly"
+    cases, others = ("labelled", "others with the same labels") if learned_labels else ("normal", "others")
     return (
-        f"{known}: {figure} of {measured['n_members']:,} normal cases of training against {measured['n_others']:,} others, "
-        "where 0.5 is a guess."
+        f"Its {answers} {known} tell who was in training: {figure} of {measured['n_members']:,} {cases} cases of training "
+        f"against {measured['n_others']:,} {others}, where 0.5 is a guess."
     )
 
 

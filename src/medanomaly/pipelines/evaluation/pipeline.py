@@ -167,6 +167,7 @@ def _report(environment: Environment) -> Pipeline:
     bundles = [
         f"{m}.{model.name}.bundle" for m in (*modalities, *with_classes) for model in environment.models[m]
     ]
+    guessed = [f"{group}.membership" for group in with_classes]
     together = {"patients": "patients.sections"} if len(modalities) > 1 else {}
     return Pipeline(
         [
@@ -180,7 +181,7 @@ def _report(environment: Environment) -> Pipeline:
                 write_cards,
                 {"metrics": "metrics", "alarm": "params:alarm"}
                 | {f"{m}__{what}": f"{m}.{what}" for m in modalities for what in ("cases", "scores")}
-                | {name.replace(".", "__"): name for name in bundles},
+                | {name.replace(".", "__"): name for name in (*bundles, *guessed)},
                 "cards",
                 name="write_cards",
             ),

@@ -162,17 +162,20 @@ def write_cards(metrics: pd.DataFrame, alarm: AlarmParams, **given: Any) -> dict
     Args:
         metrics: of all models.
         alarm: alpha.
-        given: ``<modality>__cases`` and ``<modality>__scores`` of each modality; every other one is a bundle.
+        given: ``<modality>__cases`` and ``<modality>__scores`` of each modality, ``<modality>__membership`` of models that
+            learned from labels; every other one is a bundle.
     """
     from medanomaly.core.sealed_alarm import alarm_threshold
     from medanomaly.evaluation.membership import membership
     from medanomaly.reporting.model_card import render_card
 
-    told = {
-        modality: membership(given[f"{modality}__cases"], given[name]).set_index("model")
-        for name in given
-        if (modality := name.removesuffix("__scores")) != name
-    }
+    told = {}
+    for name, table in given.items():
+        modality, _, what = name.rpartition("__")
+        if what == "scores":
+            told[modality] = membership(given[f"{modality}__cases"], table).set_index("model")
+        elif what == "membership":
+            told[modality] = table.set_index("model")
     cards = {}
     for bundle in (value for value in given.values() if isinstance(value, Bundle)):
         about = bundle.manifest | {"thresholds": alarm_threshold(bundle, alarm.alpha)}

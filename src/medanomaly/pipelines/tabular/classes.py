@@ -6,6 +6,7 @@ from medanomaly.pipelines.environment import Model
 from medanomaly.pipelines.modality import View
 from medanomaly.pipelines.models import gathered, model_pipeline
 from medanomaly.pipelines.tabular.class_nodes import describe_classes, measure_classes
+from medanomaly.pipelines.tabular.label_nodes import guess_members
 
 NAMESPACE = "tabular_classes"
 
@@ -22,8 +23,9 @@ def class_models(models: tuple[Model, ...], view: View) -> Pipeline:
 
 
 def judged_classes(models: tuple[Model, ...]) -> Pipeline:
-    """Probabilities to metrics and to sections of the report."""
-    bundle = f"{NAMESPACE}.{models[0].name}.bundle"
+    """Probabilities to metrics, to what they tell of training, and to sections of the report."""
+    bundles = [f"{NAMESPACE}.{model.name}.bundle" for model in models]
+    bundle = bundles[0]
     of_models = {name: f"{NAMESPACE}.{name}" for name in ("probabilities", "explanations")}
     made = {name: f"{NAMESPACE}.{name}" for name in ("metrics", "comparisons", "by_class")}
     settings = {"params": "params:evaluation", "alarm": "params:alarm", "run": "params:run"}
@@ -35,6 +37,12 @@ def judged_classes(models: tuple[Model, ...]) -> Pipeline:
                 | settings,
                 list(made.values()),
                 name=f"{NAMESPACE}.measure",
+            ),
+            Node(
+                guess_members,
+                ["tabular.cases", "tabular.features", *bundles],
+                f"{NAMESPACE}.membership",
+                name=f"{NAMESPACE}.guess_members",
             ),
             Node(
                 describe_classes,

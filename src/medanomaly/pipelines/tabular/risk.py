@@ -4,8 +4,10 @@ from kedro.pipeline import Node, Pipeline
 
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipelines.environment import Model
+from medanomaly.pipelines.evaluation.report_nodes import write_cards
 from medanomaly.pipelines.modality import View, typed_node
 from medanomaly.pipelines.models import flagged_scores, gathered, model_pipeline
+from medanomaly.pipelines.tabular.label_nodes import guess_members
 from medanomaly.pipelines.tabular.risk_nodes import (
     list_suspicious_labels,
     measure_reliability,
@@ -21,7 +23,7 @@ JUDGED = ["params:evaluation", "params:alarm", "params:run"]
 
 
 def risk_models(models: tuple[Model, ...], anomaly_models: tuple[Model, ...], view: View) -> Pipeline:
-    """Tables with labels to bundles, probabilities, metrics, suspicious labels and a page.
+    """Tables with labels to bundles, probabilities, metrics, suspicious labels, cards and a page.
 
     Args:
         models: of the environment; the last one judges labels and weighs features.
@@ -30,6 +32,7 @@ def risk_models(models: tuple[Model, ...], anomaly_models: tuple[Model, ...], vi
     """
     judge = models[-1].name
     data = ["tabular.cases", "tabular.features"]
+    bundles = [f"tabular_risk.{model.name}.bundle" for model in models]
     together = [
         Node(
             measure_risk,
@@ -60,6 +63,14 @@ def risk_models(models: tuple[Model, ...], anomaly_models: tuple[Model, ...], vi
             ["tabular.cases", "tabular_risk.probabilities"],
             "tabular_risk.reliability",
             name="measure_reliability",
+        ),
+        Node(guess_members, [*data, *bundles], "tabular_risk.membership", name="tabular_risk.guess_members"),
+        Node(
+            write_cards,
+            {"metrics": "tabular_risk.metrics", "alarm": "params:alarm"}
+            | {name.replace(".", "__"): name for name in ("tabular_risk.membership", *bundles)},
+            "tabular_risk.cards",
+            name="tabular_risk.write_cards",
         ),
         Node(
             write_risk_report,
