@@ -4,10 +4,12 @@ import pytest
 
 from medanomaly.core.errors import ConfigurationError
 from medanomaly.core.models import kind
+from medanomaly.evaluation.membership import remarkable
 from medanomaly.evaluation.params import EvaluationParams
 from medanomaly.parameters import AlarmParams, RunParams
 from medanomaly.pipeline_registry import build
 from medanomaly.pipelines.environment import Environment, Model
+from medanomaly.pipelines.evaluation.report_nodes import write_cards
 from medanomaly.pipelines.modalities import ALL, judged_classes, trained_classes
 from medanomaly.pipelines.tabular.class_nodes import judged_cases
 from medanomaly.pipelines.tabular.modality import DataProcessingParams
@@ -35,7 +37,7 @@ def test_an_environment_with_models_of_classes_trains_and_judges_them(env):
     report = next(node for node in build(found, "evaluation").nodes if node.name == "write_report")
     assert {"tabular_classes.sections", "tabular_classes.metrics"} <= set(report.inputs)
     cards = next(node for node in build(found, "evaluation").nodes if node.name == "write_cards")
-    assert "tabular_classes.mean_of_trees.bundle" in cards.inputs
+    assert {"tabular_classes.mean_of_trees.bundle", "tabular_classes.membership"} <= set(cards.inputs)
 
 
 def test_other_environments_have_no_node_of_them():
@@ -95,6 +97,24 @@ def test_test_records_alone_are_judged(made):
     assert table.groupby("model")["n_test"].sum().tolist() == [len(test)] * 2
     titles = [section.title for section in from_json(made["tabular_classes.sections"])]
     assert titles == ["Which class?", "Each class", "What is taken for what", "Single records"]
+
+
+def test_cards_say_whether_probabilities_tell_who_was_in_training(made):
+    told = made["tabular_classes.membership"]
+    assert told["model"].tolist() == ["trees", "bayes"]
+    assert (told["n_others"] == made["tabular.cases"]["split"].eq("test").sum()).all()
+    bundles = {name.replace(".", "__"): made[name] for name in made if name.endswith(".bundle")}
+    cards = write_cards(
+        made["tabular_classes.metrics"], AlarmParams(), tabular_classes__membership=told, **bundles
+    )
+    assert set(cards) == {"tabular_classes_trees", "tabular_classes_bayes"}
+    for row in told.itertuples():
+        card = cards[f"tabular_classes_{row.model}"]
+        said = "may" if remarkable(row.auroc, row.ci_high) else "hardly"
+        assert f"Its predictions {said} tell who was in training: AUROC {row.auroc:.3f}" in card
+        assert f"{row.n_members:,} labelled cases of training against {row.n_others:,} others" in card
+        assert "Its scores" not in card
+        assert "was not measured" not in card
 
 
 def test_without_a_known_class_in_test_the_column_is_asked_for():

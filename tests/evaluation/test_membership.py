@@ -1,4 +1,4 @@
-"""Whether scores tell who was in training: members and others are the normal cases, per model."""
+"""Whether scores and predictions tell who was in training, per model."""
 
 import math
 
@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from medanomaly.evaluation.membership import COLUMNS, membership, remarkable
+from medanomaly.evaluation.membership import COLUMNS, label_membership, membership, remarkable
 
 
 @pytest.fixture
@@ -67,3 +67,63 @@ def test_without_labels_every_case_counts(cases):
 )
 def test_what_is_remarkable(auroc, high, said):
     assert remarkable(auroc, high) is said
+
+
+# models that learned from labels
+
+
+def predicted(cases, probability, model="a"):
+    return pd.DataFrame({"case_id": cases["case_id"], "model": model, "probability": probability})
+
+
+def test_the_right_label_counts_and_cases_are_compared_with_those_of_their_label(cases):
+    rng = np.random.default_rng(1)
+    label = cases["label"].to_numpy(dtype=int)
+    inside = cases["split"].ne("test").to_numpy()
+    # how sure the model is of the right label; of members more
+    right = np.clip(rng.uniform(0.2, 0.7, len(cases)) + 0.15 * inside, 0, 1)
+    told = label_membership(cases, cases["label"], predicted(cases, np.where(label == 1, right, 1 - right)))
+    place = np.empty(len(cases))
+    for of in (0, 1):
+        chosen = label == of
+        place[chosen] = pd.Series(-right[chosen]).rank(pct=True)
+    assert list(told.columns) == COLUMNS
+    assert told["auroc"][0] == pytest.approx(roc_auc_score(inside, -place), abs=0.003)
+    assert 0.55 < told["ci_low"][0] < told["auroc"][0] < told["ci_high"][0]
+    # train and calibration were learned from
+    assert (told["n_members"][0], told["n_others"][0]) == (200, 100)
+
+
+def test_a_rarer_label_in_test_is_no_memory(cases):
+    rng = np.random.default_rng(2)
+    test = cases["split"].eq("test").to_numpy()
+    label = (rng.random(len(cases)) < np.where(test, 0.5, 0.1)).astype(int)
+    known = pd.Series(label, dtype="Int8")
+    # the model says 10 % of everybody, so every case with label 1 has a large loss, and remembers nobody
+    probability = 0.1 + rng.uniform(-0.05, 0.05, len(cases))
+    right = np.where(label == 1, probability, 1 - probability)
+    assert roc_auc_score(~test, right) > 0.6
+    told = label_membership(cases, known, predicted(cases, probability))
+    assert told["ci_low"][0] < 0.5 < told["ci_high"][0]
+
+
+def test_of_classes_the_probability_of_the_right_one_counts(cases):
+    known = pd.Series(np.resize(["well", "anaemia", "sepsis"], len(cases)), dtype="string")
+    # a class that test alone has, and cases whose class nobody knows
+    known[290:295], known[295:] = "gout", pd.NA
+    inside = cases["split"].ne("test").to_numpy()
+    tables = [
+        predicted(cases, np.where(known.eq(name).fillna(False), np.where(inside, 0.9, 0.4), 0.05)).assign(
+            **{"class": name}
+        )
+        for name in ("well", "anaemia", "sepsis", "gout")
+    ]
+    told = label_membership(cases, known, pd.concat(tables))
+    assert told["auroc"][0] == 1
+    assert (told["n_members"][0], told["n_others"][0]) == (200, 90)
+
+
+def test_without_labels_outside_or_inside_test_nothing_is_said(cases):
+    said = predicted(cases, np.linspace(0.1, 0.9, len(cases)))
+    for part in (cases["split"].eq("test"), cases["split"].ne("test")):
+        assert label_membership(cases, cases["label"].mask(part), said).empty

@@ -80,43 +80,71 @@ def test_the_card_says_research_use_threshold_units_and_ranges(card):
 
 
 NOT_MEASURED = "Whether its scores tell who was in training was not measured when this card was written."
+NOT_GUESSED = "Whether its predictions tell who was in training was not measured when this card was written."
 KEEPS = "It holds 1,204 of its training rows, without ids. Whoever has the bundle can read them: it is patients' data."
 INSTEAD = "The option `prototypes` leaves them out."
+INSTEAD_OF_KNOWN = "The option `prototypes` of `known` leaves them out."
+NO_OPTION = "This kind of model has no option that leaves them out."
 MEANS = "It holds 240 means of training rows, each of at least 5 patients, and no row."
 PRIVATE = (
     "Its weights were trained with differential privacy of a row: epsilon 7.99 at delta 1e-05, counted by Rényi. Means, "
     "spreads and calibration scores are not covered."
 )
 TELLS, HARDLY = "Its scores may tell who was in training", "Its scores hardly tell who was in training"
+BETRAYS, HIDES = (
+    "Its predictions may tell who was in training",
+    "Its predictions hardly tell who was in training",
+)
+NORMAL = "of 5,200 normal cases of training against 900 others, where 0.5 is a guess."
+LABELLED = (
+    "of 5,200 labelled cases of training against 900 others with the same labels, where 0.5 is a guess."
+)
+SENTENCES = (
+    *(NOT_MEASURED, NOT_GUESSED, KEEPS, INSTEAD, INSTEAD_OF_KNOWN, NO_OPTION, MEANS, PRIVATE),
+    *(TELLS, HARDLY, BETRAYS, HIDES, NORMAL, LABELLED),
+)
+RISK = {"meaning": "probability of label 1", "kind": "tabular_risk"}
 
 
 @pytest.mark.parametrize(
     ("more", "said"),
     [
         ({}, [NOT_MEASURED]),
-        ({"rows_kept": 1204}, [KEEPS, NOT_MEASURED]),
         ({"rows_kept": 1204, "kind": "nearest_neighbours"}, [KEEPS, INSTEAD, NOT_MEASURED]),
-        ({"known": {"rows_kept": 1204}}, [KEEPS, NOT_MEASURED]),
+        ({"rows_kept": 1204, "kind": "local_outlier_factor"}, [KEEPS, INSTEAD, NOT_MEASURED]),
+        ({"rows_kept": 1204, "kind": "one_class_svm"}, [KEEPS, INSTEAD, NOT_MEASURED]),
+        ({"rows_kept": 1204, "kind": "two_view_ensemble"}, [KEEPS, INSTEAD, NOT_MEASURED]),
+        ({"rows_kept": 1204, "kind": "four_member_ensemble"}, [KEEPS, INSTEAD, NOT_MEASURED]),
+        ({"rows_kept": 1204, "kind": "lbe"}, [KEEPS, NO_OPTION, NOT_MEASURED]),
+        ({"rows_kept": 1204, "kind": "phenotype_reranker"}, [KEEPS, NO_OPTION, NOT_MEASURED]),
+        (
+            RISK | {"known": {"rows_kept": 1204, "kind": "nearest_neighbours"}},
+            [KEEPS, INSTEAD_OF_KNOWN, NOT_GUESSED],
+        ),
         ({"prototypes": {"n": 240, "patients_each": 5}}, [MEANS, NOT_MEASURED]),
+        (RISK | {"known": {"prototypes": {"n": 240, "patients_each": 5}}}, [MEANS, NOT_GUESSED]),
+        (RISK, [NOT_GUESSED]),
+        (RISK | {"known": {"kind": "mahalanobis"}}, [NOT_GUESSED]),
         (
             {"differential_privacy": {"epsilon": 7.991, "delta": 1e-5, "accountant": "Rényi"}},
             [PRIVATE, NOT_MEASURED],
         ),
-        ({"membership": (0.52, 0.49, 0.55)}, [HARDLY + ": AUROC 0.520 (0.490–0.550) of 5,200 normal cases"]),
-        ({"membership": (0.52, 0.49, 0.56)}, [TELLS + ": AUROC 0.520 (0.490–0.560) of 5,200 normal cases"]),
-        ({"membership": (1.0, float("nan"), float("nan"))}, [TELLS + ": AUROC 1.000 of 5,200 normal cases"]),
-        ({"membership": (0.0, float("nan"), float("nan"))}, [HARDLY + ": AUROC 0.000 of 5,200 normal cases"]),
+        ({"membership": (0.52, 0.49, 0.55)}, [f"{HARDLY}: AUROC 0.520 (0.490–0.550) {NORMAL}"]),
+        ({"membership": (0.52, 0.49, 0.56)}, [f"{TELLS}: AUROC 0.520 (0.490–0.560) {NORMAL}"]),
+        ({"membership": (1.0, float("nan"), float("nan"))}, [f"{TELLS}: AUROC 1.000 {NORMAL}"]),
+        ({"membership": (0.0, float("nan"), float("nan"))}, [f"{HARDLY}: AUROC 0.000 {NORMAL}"]),
+        (RISK | {"membership": (0.52, 0.49, 0.55)}, [f"{HIDES}: AUROC 0.520 (0.490–0.550) {LABELLED}"]),
+        (RISK | {"membership": (0.82, 0.79, 0.86)}, [f"{BETRAYS}: AUROC 0.820 (0.790–0.860) {LABELLED}"]),
     ],
 )
 def test_the_card_says_what_the_model_gives_away_and_nothing_else(more, said):
     if "membership" in more:
         figures = dict(zip(("auroc", "ci_low", "ci_high"), more["membership"], strict=True))
-        more = {"membership": figures | {"n_members": 5200, "n_others": 900}}
+        more = more | {"membership": figures | {"n_members": 5200, "n_others": 900}}
     text = _plain(render_card(MANIFEST | more))
-    for sentence in (NOT_MEASURED, KEEPS, INSTEAD, MEANS, PRIVATE, TELLS, HARDLY):
+    for sentence in SENTENCES:
         assert (sentence in text) == any(sentence in wanted for wanted in said), sentence
     assert all(sentence in text for sentence in said)
-    assert ("against 900 others, where 0.5 is a guess." in text) == ("membership" in more)
 
 
 def test_metrics_come_with_their_intervals(card, results):

@@ -49,8 +49,9 @@ def label_membership(cases: pd.DataFrame, known: pd.Series, probabilities: pd.Da
     """AUROC of "a higher probability of the right label was in training", per model that learned from labels.
 
     Members are the cases of train and calibration whose label is known, as such models learn from both; the others are those
-    of test. A case is placed among all cases with its label first, because a rare label is hard to predict for members and
-    others alike: labels that are more frequent in test would look like a memory. Labels that only one group has are left out.
+    of test. Each case is first placed among all cases with its label. A rare label is hard to predict for members and
+    others alike, so a label that is more frequent in test would look like a memory. Labels that only one group has are
+    left out.
 
     Args:
         cases: case table with the split.
@@ -79,7 +80,9 @@ def label_membership(cases: pd.DataFrame, known: pd.Series, probabilities: pd.Da
     same = right.groupby(["model", "known"], observed=True)
     # mid-ranks, so that the mean of each label is one half
     place = (same["probability"].rank(ascending=False) - 0.5) / same["probability"].transform("size")
-    return _guessed(cases, member, other, right.assign(score=place)[same["member"].transform("nunique").eq(2)])
+    return _guessed(
+        cases, member, other, right.assign(score=place)[same["member"].transform("nunique").eq(2)]
+    )
 
 
 def _guessed(cases: pd.DataFrame, member: pd.Series, other: pd.Series, scores: pd.DataFrame) -> pd.DataFrame:
