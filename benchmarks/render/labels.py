@@ -72,6 +72,7 @@ LABELS: dict[str, tuple[tuple[str, ...], ...]] = {
         ("notes", "Notes: (?P<what>[^(]+?)(?: \\(.+\\))?"),
         ("tables", "Tables: (?P<what>.+)"),
         ("membership", "Membership: (?P<model>.+)"),
+        ("by_label", "Membership by label: (?P<model>.+)"),
         ("prototypes", "Prototypes: (?P<what>.+)"),
         ("private", "Differential privacy: (?P<what>.+)"),
     ),

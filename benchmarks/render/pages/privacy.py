@@ -16,8 +16,9 @@ def summary(figures: dict[str, list[Figure]]) -> list[str]:
     for f in having(figures["privacy"], "notes", what="names taken out whole"):
         said.append(f"This share of the names in generated notes is taken out: {cited(f)}.")
     for f in having(figures["privacy"], "prototypes"):
-        if "of 5 patients" in f.part("what"):
-            said.append(f"Prototypes in place of rows change the AUROC of nearest neighbours by {cited(f)}.")
+        changed, _, of = f.part("what").partition(", prototypes of ")
+        if of.startswith("5 patients"):
+            said.append(f"Prototypes of 5 patients in place of rows change the {changed} by {cited(f)}.")
     for f in having(figures["privacy"], "private"):
         if "denoising autoencoder" in f.part("what"):
             said.append(
@@ -38,7 +39,8 @@ PAGE = Page(
             "after a look at what they missed in these sentences. The figures say how well the rules do on what they were "
             "written for, and nothing about the notes of a hospital. Brackets of a share hold its exact 95 % interval. "
             "Membership is the AUROC of guessing by the score alone which normal rows were in training, against as many "
-            "that were held out: 0.5 is a guess. Its brackets are DeLong's, of the mean of the sets. Prototypes are means "
+            "that were held out: 0.5 is a guess. For models that learned from labels the guess is by the probability of the "
+            "right label, among cases with that label. Brackets are DeLong's, of the mean of the sets. Prototypes are means "
             "of rows of at least so many patients, in place of the rows. Differential privacy (DP-SGD) covers the weights "
             "of the network alone. Brackets of differences resample sets, then seeds.",
             (
@@ -47,6 +49,7 @@ PAGE = Page(
                 Listing("Notes", ("notes",)),
                 Listing("Small groups in tables", ("tables",)),
                 Listing("Membership by the score", ("membership",)),
+                Listing("Membership by the label", ("by_label",)),
                 Listing("Prototypes in place of rows", ("prototypes",)),
                 Listing("Training with differential privacy", ("private",)),
             ),
