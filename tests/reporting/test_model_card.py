@@ -99,11 +99,21 @@ NORMAL = "of 5,200 normal cases of training against 900 others, where 0.5 is a g
 LABELLED = (
     "of 5,200 labelled cases of training against 900 others with the same labels, where 0.5 is a guess."
 )
+FEW = (
+    "It holds counts or means per class, and 2 of its classes have fewer than 5 cases. What it holds of them may tell what "
+    "these cases are like."
+)
 SENTENCES = (
+    FEW,
     *(NOT_MEASURED, NOT_GUESSED, KEEPS, INSTEAD, INSTEAD_OF_KNOWN, NO_OPTION, MEANS, PRIVATE),
     *(TELLS, HARDLY, BETRAYS, HIDES, NORMAL, LABELLED),
 )
 RISK = {"meaning": "probability of label 1", "kind": "tabular_risk"}
+
+
+def classes(member, *counts):
+    of = [{"name": f"class {i}", "n_cases": n} for i, n in enumerate(counts)]
+    return RISK | {"kind": "tabular_classes", "members": [member], "classes": of}
 
 
 @pytest.mark.parametrize(
@@ -124,6 +134,10 @@ RISK = {"meaning": "probability of label 1", "kind": "tabular_risk"}
         ({"prototypes": {"n": 240, "patients_each": 5}}, [MEANS, NOT_MEASURED]),
         (RISK | {"known": {"prototypes": {"n": 240, "patients_each": 5}}}, [MEANS, NOT_GUESSED]),
         (RISK, [NOT_GUESSED]),
+        (classes("bayes", 90, 4, 1), [FEW, NOT_GUESSED]),
+        (classes("prototypes", 90, 4, 1), [FEW, NOT_GUESSED]),
+        (classes("bayes", 90, 5), [NOT_GUESSED]),
+        (classes("lightgbm", 90, 4, 1), [NOT_GUESSED]),
         (RISK | {"known": {"kind": "mahalanobis"}}, [NOT_GUESSED]),
         (
             {"differential_privacy": {"epsilon": 7.991, "delta": 1e-5, "accountant": "Rényi"}},

@@ -20,6 +20,9 @@ from medanomaly.reporting.figures.style import model_label
 from medanomaly.reporting.scored_cases import TEST
 from medanomaly.reporting.wording import asked, interval, percent, written
 
+# members of a model of classes that hold counts or means of each class
+_DESCRIBE_CLASSES = ("bayes", "prototypes")
+_FEW_CASES = 5
 _MODEL_INDEX_METRICS = ("auroc", "auprc", "sensitivity", "false_alarm_rate")
 
 
@@ -306,6 +309,12 @@ def _gives_away(manifest: Mapping[str, Any]) -> str:
         lines.append(
             f"It holds {prototypes['n']:,} means of training rows, each of at least {prototypes['patients_each']} patients, "
             "and no row."
+        )
+    few = [c for c in manifest.get("classes", []) if c["n_cases"] < _FEW_CASES]
+    if few and set(_DESCRIBE_CLASSES) & set(manifest.get("members", [])):
+        lines.append(
+            f"It holds counts or means per class, and {len(few)} of its classes have fewer than {_FEW_CASES} cases. What it "
+            "holds of them may tell what these cases are like."
         )
     if promised := manifest.get("differential_privacy"):
         lines.append(
