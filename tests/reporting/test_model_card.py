@@ -167,6 +167,17 @@ def test_metrics_come_with_their_intervals(card, results):
     assert f"| AUROC | {values} | {row['n']} | {row['n_positive']} |" in card
 
 
+def test_a_risk_model_counts_labels_and_detects_no_anomalies(card, results):
+    (entry,) = _front_matter(card)["model-index"]
+    assert entry["results"][0]["task"] == {"type": "anomaly-detection", "name": "Anomaly detection"}
+    assert "| Cases | Anomalous |" in card
+    risk = render_card(MANIFEST | RISK, results.metrics)
+    (entry,) = _front_matter(risk)["model-index"]
+    assert entry["results"][0]["task"] == {"type": "tabular-classification", "name": "Tabular classification"}
+    assert "| Cases | Positive |" in risk
+    assert "Anomalous" not in risk
+
+
 def test_a_model_that_was_not_judged_says_so(results):
     for metrics in (None, results.metrics.iloc[:0], results.metrics[results.metrics["model"] == "ecdf"]):
         card = render_card(MANIFEST, metrics)

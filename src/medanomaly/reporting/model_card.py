@@ -50,7 +50,7 @@ def render_card(manifest: Mapping[str, Any], metrics: pd.DataFrame | None = None
         _input_contract(manifest),
         _threshold(manifest),
         _risk_threshold(manifest),
-        _metrics(rows),
+        _metrics(rows, "Positive" if "meaning" in manifest else "Anomalous"),
         _gives_away(manifest),
         _limits(manifest),
         _provenance(manifest),
@@ -88,6 +88,8 @@ def _front_matter(manifest: Mapping[str, Any], rows: pd.DataFrame | None) -> dic
     if rows is None:
         return front
     dataset = str(manifest.get("dataset", "unknown"))
+    # models of images that learned from labels have no figures on their cards
+    task = "tabular-classification" if "meaning" in manifest else "anomaly-detection"
     values = [
         {"type": metric, "name": _heading(metric), "value": round(float(rows.loc[metric, "value"]), 6)}
         for metric in _MODEL_INDEX_METRICS
@@ -99,7 +101,7 @@ def _front_matter(manifest: Mapping[str, Any], rows: pd.DataFrame | None) -> dic
                 "name": str(manifest["name"]),
                 "results": [
                     {
-                        "task": {"type": "anomaly-detection", "name": "Anomaly detection"},
+                        "task": {"type": task, "name": task.replace("-", " ").capitalize()},
                         "dataset": {
                             "type": re.sub(r"[^a-z0-9_.-]+", "-", dataset.lower()),
                             "name": dataset,
@@ -273,13 +275,13 @@ def _box_threshold(threshold: Mapping[str, Any]) -> str:
     )
 
 
-def _metrics(rows: pd.DataFrame | None) -> str:
+def _metrics(rows: pd.DataFrame | None, positive: str) -> str:
     if rows is None:
         return "## Metrics\n\nNot judged when this card was written. The report of the run holds the figures."
     names = [name for name in METRICS if name in rows.index] + [
         name for name in rows.index if name not in METRICS
     ]
-    lines = ["| Metric | Value | 95 % interval | Cases | Anomalous |", "|---|---|---|---|---|"]
+    lines = [f"| Metric | Value | 95 % interval | Cases | {positive} |", "|---|---|---|---|---|"]
     for name in names:
         row = rows.loc[name]
         span = interval(name, row["ci_low"], row["ci_high"]) or "–"
