@@ -203,7 +203,8 @@ def pixels(minutes: float = 60.0) -> list[Result]:
     missed = became == "missed"
     faint = int((missed & (contrasts < 0.25)).sum())
     n = len(measured)
-    data = f"{n} generated images, 12 to 40 px, contrast 0.15 to 1, half turned by 90 degrees"
+    stopped = f" (of {FILMS}, stopped after {minutes:g} minutes)" if n < FILMS else ""
+    data = f"{n}{stopped} generated images, 12 to 40 px, contrast 0.15 to 1, half turned by 90 degrees"
     return [
         share(
             "Pixels: burned-in texts covered",
