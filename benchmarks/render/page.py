@@ -25,6 +25,8 @@ LEGEND = (
     "best. The best figure of such a column is bold; other columns have no best figure."
 )
 SHORT = 8  # a table of targets with more rows is folded
+# kinds of figures that are paired differences
+PAIRED = ("difference", "prototypes", "private")
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ def failures(sections: tuple[Section, ...], figures: dict[str, list[Figure]]) ->
             figure = f"{capital(plain(f.name))}: {cited(f)}"
             if f.reached is False:
                 lines.append(f"- {figure}. The target was: {plain(f.target or '')}.")
-            elif f.kind == "difference" and f.high is not None and f.high < 0:
+            elif f.kind in PAIRED and f.high is not None and f.high < 0:
                 lines.append(f"- {figure}. The whole interval is below 0.")
     return list(dict.fromkeys(lines))
 

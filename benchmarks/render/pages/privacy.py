@@ -15,10 +15,13 @@ def summary(figures: dict[str, list[Figure]]) -> list[str]:
         said.append(f"This share of texts in generated images is found and covered: {cited(f)}.")
     for f in having(figures["privacy"], "notes", what="names taken out whole"):
         said.append(f"This share of the names in generated notes is taken out: {cited(f)}.")
-    for f in having(figures["privacy"], "prototypes"):
-        changed, _, of = f.part("what").partition(", prototypes of ")
-        if of.startswith("5 patients"):
-            said.append(f"Prototypes of 5 patients in place of rows change the {changed} by {cited(f)}.")
+    changed = [
+        f"of {f.part('what').removeprefix('AUROC of ').partition(', ')[0]} by {cited(f)}"
+        for f in having(figures["privacy"], "prototypes")
+        if "of 5 patients" in f.part("what")
+    ]
+    if changed:
+        said.append(f"Means of rows of 5 patients, in place of rows, change the AUROC {', '.join(changed)}.")
     for f in having(figures["privacy"], "private"):
         if "denoising autoencoder" in f.part("what"):
             said.append(
