@@ -69,6 +69,8 @@ class ReadCases:
         notes: sentences about all cases.
         names: case_id -> the name that a reader knows the case by; a case without one goes by its id.
         independent: whether the cases say nothing of each other; beats of one person do.
+        account: what became of the events that the cases were made of, by source; None where there were no events.
+            ``notes`` says in sentences what went into quarantine.
     """
 
     cases: pd.DataFrame
@@ -79,6 +81,7 @@ class ReadCases:
     notes: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     independent: bool = True
+    account: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
