@@ -78,7 +78,7 @@ def answers(path):
 def test_divided_by_patients_the_answers_and_the_store_are_those_of_all_at_once(
     models, sources, tmp_path, form, monkeypatch
 ):
-    monkeypatch.setattr(fhir_parts, "_BYTES", 50_000)
+    monkeypatch.setattr(fhir_parts, "_BYTES", 150_000)
     done = []
     with Store.open(tmp_path / "divided.db", key=KEY) as store:
         divided = score_batch(
@@ -115,7 +115,7 @@ def test_divided_by_patients_the_answers_and_the_store_are_those_of_all_at_once(
 
 @pytest.mark.parametrize("form", FORMS)
 def test_parts_count_every_event_once_and_have_every_patient_once(sources, form, monkeypatch):
-    monkeypatch.setattr(fhir_parts, "_BYTES", 50_000)
+    monkeypatch.setattr(fhir_parts, "_BYTES", 150_000)
     known = event_table(read_events(sources[form], SPEC), SPEC)
     parts = [part.events for part in event_parts(sources[form], SPEC, 7)]
     assert max(len(part.patients) for part in parts) <= 7
