@@ -13,9 +13,10 @@ from medanomaly.imaging.boxes.table import on_originals
 from medanomaly.scoring.answers import Answers
 from medanomaly.scoring.models import Models
 from medanomaly.service.bodies import Body, Options, checked, is_form, numbers, read_form, read_json
+from medanomaly.service.fhir_answers import answer_response, only_json, wants_fhir
 from medanomaly.service.pictures import png
 from medanomaly.service.problems import invalid, too_large
-from medanomaly.service.routes import Routes, add_verbs, form_body, json_body, json_response
+from medanomaly.service.routes import Routes, add_verbs, form_body, json_body
 from medanomaly.service.service import Service, shown
 
 Pixels = Annotated[
@@ -65,7 +66,7 @@ class ImagingModality:
 def _handler(service: Service, explain: bool):
     async def handle(request: Request) -> Response:
         service.need("imaging")
-        limits = service.settings.limits
+        limits, as_fhir = service.settings.limits, wants_fhir(request)
         if is_form(request):
             options, files = await read_form(request, ImageOptions, limits)
             if len(files) > limits.images:
@@ -74,14 +75,18 @@ def _handler(service: Service, explain: bool):
         else:
             options = checked(ImageBody, await read_json(request))
             raw = options
-        return json_response(await service.workers.run(_scored, service, raw, options, explain))
+        only_json(as_fhir, maps=options.maps)
+        found = await service.workers.run(_scored, service, raw, options, explain, as_fhir)
+        return answer_response(found, as_fhir)
 
     return handle
 
 
-def _scored(service: Service, raw: Any, options: ImageOptions, explain: bool) -> dict[str, Any]:
+def _scored(service: Service, raw: Any, options: ImageOptions, explain: bool, as_fhir: bool) -> Any:
     found = service.score("imaging", pixels(service, raw) if isinstance(raw, Body) else raw, options, explain)
-    out = shown(found)
+    out = shown(found, as_fhir=as_fhir)
+    if as_fhir:
+        return out
     _add_boxes(service, found, options, out)
     if options.maps:
         _draw(service, found, options, out)
