@@ -265,3 +265,26 @@ def test_the_command_writes_patients_as_fhir(folder, ward, tmp_path, capsys):
     assert {one["subject"]["reference"] for one in lines if one["resourceType"] == "RiskAssessment"} == {
         "Patient/anna", "Patient/ben", "Patient/cleo",
     }  # fmt: skip
+
+
+def subjects(bundle):
+    return [one["subject"] for one in resources(bundle, "RiskAssessment")]
+
+
+def test_only_patients_that_were_named_are_referred_to(client):
+    numbers = {"signal": small_models.ecg(3, 20)[:, 0].tolist(), "fs": 360.0}
+    made_up, _ = asked(client, "/v1/signals/score", json=numbers)
+    assert all("reference" not in one for one in subjects(made_up))
+    named, _ = asked(client, "/v1/signals/score", json=numbers | {"record": "P-17"})
+    assert {"reference": "Patient/P-17"} in subjects(named)
+    # a record without a patient, a picture, symptoms and a patient without a name
+    record, _ = asked(client, "/v1/tabular/score", json={"records": RECORD})
+    assert subjects(record) == [{"display": "1"}] * 2
+    image, _ = asked(client, "/v1/imaging/score", files={"file": ("a.png", png(small_models.images(1)[0]))})
+    assert all("reference" not in one for one in subjects(image))
+    case, _ = asked(client, "/v1/diagnosis/rank", json=LISTED | {"case_id": "P-17"})
+    assert subjects(case) == [{"reference": "Patient/P-17"}]
+    patient, _ = asked(
+        client, "/v1/patients/score", json={"patients": [{"tabular": RECORD, "diagnosis": LISTED}]}
+    )
+    assert subjects(patient) == [{"display": "1"}] * 2

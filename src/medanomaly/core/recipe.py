@@ -71,6 +71,7 @@ class ReadCases:
         independent: whether the cases say nothing of each other; beats of one person do.
         account: what became of the events that the cases were made of, by source; None where there were no events.
             ``notes`` says in sentences what went into quarantine.
+        named: whether ``patient_id`` was given; else it is a name of our own, by which nobody else knows the patient.
     """
 
     cases: pd.DataFrame
@@ -82,6 +83,7 @@ class ReadCases:
     names: Mapping[str, str] = field(default_factory=dict)
     independent: bool = True
     account: pd.DataFrame | None = None
+    named: bool = True
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,8 @@ def fhir_resources(found: Answers, at: datetime | None = None) -> list[dict[str,
     outcome = outcomes.pop() if len(outcomes) == 1 else "the outcome of the training"
     out: list[dict[str, Any]] = []
     for case in said["cases"]:
-        subject = subject_of(patients.get(case["case_id"]), str(case["case"]))
+        patient = patients.get(case["case_id"]) if found.read.named else None
+        subject = subject_of(patient, str(case["case"]))
         if case["status"] == REFUSED:
             out.append(_refused(case, subject, when, found.noun))
             continue

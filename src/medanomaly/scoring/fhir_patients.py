@@ -3,7 +3,7 @@
 The p-value of a patient stands in the extension of the prediction, like that of a case, and is left out where p-values do
 not hold. Rankings of diseases follow, each a RiskAssessment of its own. Source: https://hl7.org/fhir/R4."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,12 +15,15 @@ from medanomaly.scoring.patients import PatientAnswer
 CODE = {"text": "How unusual this patient is in all modalities that are given"}
 
 
-def patient_resources(found: Iterable[PatientAnswer], at: datetime | None = None) -> list[dict[str, Any]]:
+def patient_resources(
+    found: Iterable[PatientAnswer], at: datetime | None = None, named: Collection[str] | None = None
+) -> list[dict[str, Any]]:
     """Answers about patients as resources.
 
     Args:
         found: the answers.
         at: when they were given; None takes now.
+        named: ids of patients that were given, so that they can be referred to; None: all.
 
     Returns:
         Per patient a RiskAssessment, a DetectedIssue where the patient is flagged and p-values are not broken, and a
@@ -29,15 +32,16 @@ def patient_resources(found: Iterable[PatientAnswer], at: datetime | None = None
     at = at or datetime.now(UTC)
     out: list[dict[str, Any]] = []
     for patient in found:
-        out += _about(patient, at.isoformat(timespec="seconds"))
+        given = patient.patient_id if named is None or patient.patient_id in named else None
+        subject = subject_of(given, patient.patient_id)
+        out += _about(patient, subject, at.isoformat(timespec="seconds"))
         for ranking in patient.rankings.values():
-            out += ranking_resources(ranking, at, patient.patient_id)
+            out += ranking_resources(ranking, at, subject)
     return out
 
 
-def _about(patient: PatientAnswer, when: str) -> list[dict[str, Any]]:
+def _about(patient: PatientAnswer, subject: dict[str, str], when: str) -> list[dict[str, Any]]:
     said = patient.to_dict()
-    subject = subject_of(patient.patient_id, patient.patient_id)
     risk = base("RiskAssessment", patient.patient_id, "patient") | {
         "subject": subject,
         "occurrenceDateTime": when,

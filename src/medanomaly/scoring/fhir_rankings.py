@@ -20,31 +20,33 @@ _NAMED = 5
 
 
 def ranking_resources(
-    found: Rankings, at: datetime | None = None, patient: str | None = None
+    found: Rankings, at: datetime | None = None, subject: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:
     """A RiskAssessment per case.
 
     Args:
         found: the rankings.
         at: when they were made; None takes now.
-        patient: whose cases they are, where that is known.
+        subject: whom they are about; None takes the patients of the cases.
     """
     when = (at or datetime.now(UTC)).isoformat(timespec="seconds")
-    said = found.to_dict()
-    whose = (
-        {} if "patient_id" not in found.read.cases else found.read.cases.set_index("case_id")["patient_id"]
-    )
+    said, cases = found.to_dict(), found.read.cases
+    patients = dict(zip(cases["case_id"], cases["patient_id"], strict=True)) if found.read.named else {}
     return [
-        _resource(case, said, when, patient if patient is not None else dict(whose).get(case["case_id"]))
+        _resource(
+            case, said, when, subject or subject_of(patients.get(case["case_id"]), str(case["case_id"]))
+        )
         for case in said["cases"]
     ]
 
 
-def _resource(case: Mapping[str, Any], said: Mapping[str, Any], when: str, patient: Any) -> dict[str, Any]:
+def _resource(
+    case: Mapping[str, Any], said: Mapping[str, Any], when: str, subject: Mapping[str, str]
+) -> dict[str, Any]:
     name = said["model"]["name"]
     # cases of two patients may have one name
-    out = base("RiskAssessment", case["case_id"], f"ranking by {name} of {patient}") | {
-        "subject": subject_of(patient, str(case["case_id"])),
+    out = base("RiskAssessment", case["case_id"], f"ranking by {name} of {sorted(subject.values())}") | {
+        "subject": dict(subject),
         "occurrenceDateTime": when,
         "code": TITLE,
     }

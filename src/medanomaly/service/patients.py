@@ -15,7 +15,7 @@ from medanomaly.core.errors import InputError, MedanomalyError
 from medanomaly.diagnosis.patients import PatientSymptoms
 from medanomaly.scoring.answers import NOTICE, Answers
 from medanomaly.scoring.fhir_patients import patient_resources
-from medanomaly.scoring.patients import Part, answer_patient
+from medanomaly.scoring.patients import Part, PatientAnswer, answer_patient
 from medanomaly.service.bodies import Body, File, Options, checked, is_form, read_form, read_json, records
 from medanomaly.service.fhir_answers import answer_response, wants_fhir
 from medanomaly.service.modalities.diagnosis import ANSWER as RANKING
@@ -24,7 +24,7 @@ from medanomaly.service.modalities.imaging import ImageBody, pixels
 from medanomaly.service.modalities.signals import SignalBody, SignalOptions, score_array, score_files
 from medanomaly.service.modalities.tabular import Records, stored_table
 from medanomaly.service.problems import Problem, invalid, of_error, too_large
-from medanomaly.service.routes import REASON, Routes, form_body, json_body
+from medanomaly.service.routes import REASON, Routes, form_body, json_body, json_response
 from medanomaly.service.service import Service, plain
 
 MOST = 100
@@ -154,15 +154,18 @@ def _handler(service: Service, explain: bool) -> Callable:
         if is_form(request):
             form, files = await read_form(request, PatientForm, service.settings.limits)
             patients, alpha = [_uploaded(service, form, files)], form.alpha
+            named = {form.patient_id}
         else:
             body = checked(PatientsBody, await read_json(request))
             patients, alpha = (
                 [_given(patient, i) for i, patient in enumerate(body.patients, start=1)],
                 body.alpha,
             )
-        as_fhir = wants_fhir(request)
-        told = await service.workers.run(_answered, service, patients, alpha, explain, as_fhir)
-        return answer_response(told, as_fhir)
+            named = {patient.patient_id for patient in body.patients}
+        told = await service.workers.run(_answered, service, patients, alpha, explain)
+        if wants_fhir(request):
+            return answer_response(patient_resources(told, named=named), True)
+        return json_response({"patients": [answer.to_dict() for answer in told], "notice": NOTICE})
 
     return handle
 
@@ -197,12 +200,8 @@ class _Upload:
 
 
 def _answered(
-    service: Service,
-    patients: list[tuple[str, dict[str, Any]]],
-    alpha: float | None,
-    explain: bool,
-    as_fhir: bool,
-) -> dict[str, Any] | list[dict[str, Any]]:
+    service: Service, patients: list[tuple[str, dict[str, Any]]], alpha: float | None, explain: bool
+) -> list[PatientAnswer]:
     told = []
     for patient_id, given in patients:
         parts, refused = [], {}
@@ -221,9 +220,7 @@ def _answered(
         except MedanomalyError as error:
             raise of_error(error) from None
         told.append(answer)
-    if as_fhir:
-        return patient_resources(told)
-    return {"patients": [answer.to_dict() for answer in told], "notice": NOTICE}
+    return told
 
 
 def _symptoms(service: Service, raw: Findings | _Upload) -> PatientSymptoms:

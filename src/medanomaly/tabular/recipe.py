@@ -253,6 +253,7 @@ class TableRecipe:
             refused=refused,
             missing=missing,
             notes=tuple(dict.fromkeys(notes)),
+            named=spec.patient_id is not None,
         )
 
     @staticmethod

@@ -237,7 +237,7 @@ def _ranked(service: Service, given: RankBody | list[File], options: RankOptions
     recipe = models.recipe(modality="diagnosis")
     with service.readable():
         model = models.ranking_model(options.model)
-        read = recipe.read(patients)
+        read = replace(recipe.read(patients), named=own_ids)
         found = rank_cases(model.scorer, read, options.n, options.explain)
     if found.rankings.empty and read.findings.empty:
         # nothing could be said of single findings

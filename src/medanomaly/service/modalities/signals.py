@@ -138,6 +138,9 @@ def _scored(service: Service, given: Any, options: SignalOptions, explain: bool,
         with tempfile.TemporaryDirectory(prefix="medanomaly-") as folder:
             found = score_files(service, given, options, explain, Path(folder))
     beats = set(found.read.names)
+    # uploads go by names of our own
+    named = isinstance(given, SignalBody) and given.record is not None
+    found = replace(found, read=replace(found.read, named=named))
     out = shown(found, lambda case: case not in beats and ":" not in case, as_fhir)
     if options.strip:
         out["strips"] = _strips(found)
