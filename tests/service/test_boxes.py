@@ -2,10 +2,15 @@
 
 import shutil
 import tempfile
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from medanomaly.commands.cli import call
+from medanomaly.monitoring.batch_shift import ShiftCheck
+from medanomaly.scoring.fhir import checked, fhir_resources
 from medanomaly.scoring.models import open_models
 from tests.service import small_models
 from tests.service.browser import CHROMIUM, browser, served
@@ -15,8 +20,13 @@ from tests.service.test_routes import png
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory):
-    return open_models(small_models.boxes(tmp_path_factory.mktemp("boxes")))
+def folder(tmp_path_factory):
+    return small_models.boxes(tmp_path_factory.mktemp("boxes"))
+
+
+@pytest.fixture(scope="module")
+def models(folder):
+    return open_models(folder)
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +96,35 @@ def test_models_that_are_asked_decide_whether_there_are_boxes(client, image):
     ).json()
     assert all("boxes" not in answer for answer in found["cases"][0]["answers"])
     assert "width" not in found["cases"][0]
+
+
+def printed(capsys, *words):
+    with pytest.raises(SystemExit) as ended:
+        call([str(word) for word in words])
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_the_commands_name_a_detector_as_answers_do(folder, image, tmp_path, capsys):
+    (tmp_path / "nodule.png").write_bytes(png(image))
+    (tmp_path / "plain.png").write_bytes(png(small_models.images(9)[8]))
+    detector = folder / "imaging_boxes" / "box_detector"
+    told = printed(capsys, "score", tmp_path, "--models", detector)
+    assert "imaging_boxes.box_detector flags 1 of 2 images at a false-alarm rate of 0.05." in told
+    assert "nodule, x 1" in " ".join(told.split())
+    assert "Nobody can tell whether p-values hold" in told
+    told = printed(capsys, "explain", tmp_path, "--models", detector)
+    assert told.startswith("Image nodule.png")
+    # beside a model of how unusual images are, that one leads
+    assert "lbe flags 1 of 2 images" in printed(capsys, "score", tmp_path, "--models", folder)
+
+
+def test_fhir_says_of_a_detector_whether_its_p_values_hold(models, image):
+    found = models.score(image, models=["imaging_boxes.box_detector"])
+    check = ShiftCheck("broken", 0.001, "another device", pd.DataFrame(), 9)
+    (risk,) = checked(fhir_resources(replace(found, shift=dict.fromkeys(found.shift, check))))
+    assert risk["status"] == "cancelled"
+    assert "another device" in risk["note"][0]["text"]
 
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no {CHROMIUM}")

@@ -347,11 +347,9 @@ def _figure(value: object) -> str:
 def _show_validity(answers: "Answers", n: int) -> None:
     if not n:
         return
-    said = {
-        check.reason: check.verdict
-        for model, check in answers.shift.items()
-        if model.endswith(f".{answers.leading}")
-    }
+    # a model of another modality carries it in its name
+    leading = (answers.leading, f"{answers.modality}.{answers.leading}")
+    said = {check.reason: check.verdict for model, check in answers.shift.items() if model in leading}
     words = {
         "holds": "P-values hold",
         "broken": "P-values do not hold",
@@ -362,7 +360,7 @@ def _show_validity(answers: "Answers", n: int) -> None:
         "broken": "P-values would not hold without weights",
         "unknown": "Nobody can tell whether p-values would hold without weights",
     }
-    weighted = [of for model, of in answers.weighted.items() if model.endswith(f".{answers.leading}")]
+    weighted = [of for model, of in answers.weighted.items() if model in leading]
     for reason, verdict in said.items():
         click.echo(f"{(without_weights if weighted else words)[verdict]} ({reason}).")
     for weighting in weighted:

@@ -178,7 +178,9 @@ def _assessment(
 def _verdict(answer: Mapping[str, Any], said: Mapping[str, Any]) -> tuple[str, str]:
     if "probability" in answer:
         return "holds", ""
-    own = f"{said['modality']}.{answer['model']}"
+    # a model of another modality carries it in its name
+    names = (answer["model"], f"{said['modality']}.{answer['model']}")
+    own = next((name for name in names if name in said["p_values_hold"]), names[1])
     check = said["p_values_hold"].get(own, {"verdict": "unknown", "reason": NOT_TESTED})
     weighted = said.get("weighted", {}).get(own, {})
     if weighted.get("withheld"):
