@@ -278,7 +278,6 @@ def test_ids_that_come_twice_and_other_names_of_a_patient_are_found_across_piles
     models, sources, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(fhir_parts, "_BYTES", 20_000)
-    monkeypatch.setattr(fhir_parts, "_BATCH", 100)
     resources = [json.loads(line) for line in sources["fhir"].read_text().splitlines()]
     # another patient's value under an id that is taken
     again = next(one for one in resources if one["resourceType"] == "Observation")

@@ -3,6 +3,7 @@
 import json
 import tempfile
 import zlib
+from array import array
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,8 +31,6 @@ from medanomaly.tabular.events.readers.fhir import (
 # bytes of resources that are read at once; a packed file holds about so many times its size
 _BYTES, _PACKED = 1 << 26, 10
 _MOST_PILES = 256
-# resources whose ids are compared with those of earlier ones at once
-_BATCH = 20_000
 
 
 def fhir_parts(source: Any, spec: EventSpec, patients: int) -> Iterator[EventPart]:
@@ -59,8 +58,11 @@ def fhir_parts(source: Any, spec: EventSpec, patients: int) -> Iterator[EventPar
         for i, piles in enumerate(divided.together()):
             walk = Walk(spec, divided.account if i == 0 else None, divided.pointed)
             for pile in piles:
-                for resource in resources_of_file(pile, walk.account):
-                    walk.add(resource)
+                for resource, twice in divided.resources(pile):
+                    if twice:
+                        lose(walk.account, resource["resourceType"], TWICE)
+                    else:
+                        walk.add(resource)
                 pile.unlink()
             yield from sliced(walk.events(), patients, refused if i == 0 else {})
 
@@ -74,7 +76,7 @@ class _Divided:
         self._n = min(_MOST_PILES, max(1, -(-size // _BYTES)))
         self._walk = Walk(spec)
         self._same: set[tuple[int, int]] = set()
-        self._seen = np.empty(0, np.int64)
+        self._twice: set[int] = set()
 
     @property
     def account(self) -> Account:
@@ -88,30 +90,40 @@ class _Divided:
 
     def divide(self, source: Path) -> dict[str, str]:
         """Write the piles; returns name of a file -> why it cannot be read."""
-        refused, n, batch = {}, 0, []
+        refused = {}
+        # eight bytes per resource are all that is kept of it
+        keys = array("q")
         with ExitStack() as stack:
             piles = [stack.enter_context(file.open("w", encoding="utf-8")) for file in self._piles()]
             for file in self._files:
                 try:
                     for resource in resources_of_file(file, self.account):
-                        n += 1
-                        if resource["resourceType"] not in READ:
+                        kind, given = resource["resourceType"], resource.get("id")
+                        # a resource without an id is none that was read before
+                        keys.append(len(keys) if given is None else hash((kind, str(given))))
+                        if kind in READ:
+                            line = f"{len(keys) - 1}\t{json.dumps(resource)}\n"
+                            piles[self._pile(resource)].write(line)
+                        else:
                             self._walk.add(resource)
-                            continue
-                        batch.append(resource)
-                        if len(batch) == _BATCH:
-                            self._write(batch, piles)
-                            batch = []
                 except InputError as error:
                     if has_lines(file) or len(self._files) == 1:
                         raise
                     refused[file.relative_to(source).as_posix()] = (
                         f"the file cannot be used, and whatever it says of a patient is in no answer: {error.problem}"
                     )
-            self._write(batch, piles)
-        if not n:
+        if not keys:
             raise no_resource(source)
+        _, first = np.unique(np.frombuffer(keys, dtype=np.int64), return_index=True)
+        self._twice = set(np.setdiff1d(np.arange(len(keys)), first, assume_unique=True).tolist())
         return refused
+
+    def resources(self, pile: Path) -> Iterator[tuple[Mapping, bool]]:
+        """The resources of a pile, and whether one of this kind and id was read before."""
+        with pile.open(encoding="utf-8") as file:
+            for line in file:
+                number, _, text = line.partition("\t")
+                yield json.loads(text), int(number) in self._twice
 
     def together(self) -> list[list[Path]]:
         """The piles, those together that speak of one patient under two names."""
@@ -124,21 +136,6 @@ class _Divided:
 
     def _piles(self) -> list[Path]:
         return [self._folder / f"{i}.ndjson" for i in range(self._n)]
-
-    def _write(self, batch: list[Mapping], piles: list) -> None:
-        # eight bytes per id are all that is kept of earlier resources
-        keys = np.array([hash((one["resourceType"], str(one.get("id")))) for one in batch], dtype=np.int64)
-        named = np.array([one.get("id") is not None for one in batch], dtype=bool)
-        again = np.isin(keys, self._seen)
-        first = np.zeros(len(keys), dtype=bool)
-        first[np.unique(keys, return_index=True)[1]] = True
-        again = named & (again | ~first)
-        self._seen = np.union1d(self._seen, keys[named])
-        for resource, twice in zip(batch, again.tolist(), strict=True):
-            if twice:
-                lose(self.account, resource["resourceType"], TWICE)
-            else:
-                piles[self._pile(resource)].write(json.dumps(resource) + "\n")
 
     def _pile(self, resource: Mapping) -> int:
         if resource["resourceType"] == "Patient":
