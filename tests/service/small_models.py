@@ -177,6 +177,58 @@ def imaging(folder):
     )
 
 
+def with_squares(pictures, seed=1):
+    """The pictures with a bright square on each, and the table of boxes about them."""
+    random = np.random.default_rng(seed)
+    out, rows = pictures.copy(), []
+    for i, picture in enumerate(out):
+        x, y = random.integers(4, 48, 2)
+        picture[y : y + 12, x : x + 12] = 1.0
+        rows.append((i, "nodule", x, y, x + 12, y + 12))
+    return out, pd.DataFrame(rows, columns=["image", "label", "x0", "y0", "x1", "y1"]).astype(
+        dict.fromkeys(["x0", "y0", "x1", "y1"], float)
+    )
+
+
+def boxes(folder):
+    """A detector of boxes beside the models of images, trained on bright squares."""
+    from medanomaly.core.bundle import read_bundle
+    from medanomaly.imaging.sources.contract import InputContract
+    from medanomaly.imaging.supervised.box_bundles import BOXES, NORMAL
+
+    imaging(folder)
+    recipe, contract = read_bundle(folder / "imaging" / "recipe"), InputContract(size=64)
+    normal = images(120)
+    marked, table = with_squares(images(90))
+    pictures, n = np.concatenate([normal, marked]), len(normal)
+    ids = pd.Series([f"i{i}" for i in range(len(pictures))], dtype="string")
+    split = np.where(np.arange(len(ids)) % 4 == 0, "calibration", "train")
+    cases = pd.DataFrame({"case_id": ids, "patient_id": ids, "split": pd.array(split, dtype="string")})
+    cases["label"] = pd.array([0] * n + [1] * len(marked), dtype="Int8")
+    cases["kind"] = pd.Series("nodule", index=cases.index, dtype="string")
+    states = pd.DataFrame({"case_id": ids, "state": [NORMAL] * n + [BOXES] * len(marked)})
+    about = {"contract": contract, "boxes": table.assign(image=table["image"] + n), "states": states}
+    of = kind("box_detector")
+    params = of.params.model_validate(
+        {
+            "kind": "box_detector",
+            "network": {"width": 8, "most_boxes": 3},
+            "training": {"max_epochs": 12, "batch_size": 16, "learning_rate": 3e-3, "patience": 0},
+            "one_label": False,
+            "false_boxes_per_image": 0.3,
+        }
+    )
+    with TemporaryDirectory() as scratch:
+        context = FitContext(
+            "box_detector", "imaging_boxes", folder=Path(scratch), stamp={"recipe": recipe.bundle_hash}
+        )
+        write_bundle(
+            folder / "imaging_boxes" / "box_detector",
+            of.fit(ModelInput(cases, pictures, about), params, context)[0],
+        )
+    return folder
+
+
 def series(folder):
     """Detectors of long series."""
     from medanomaly.signals.kinds import Series, kinds

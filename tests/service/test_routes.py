@@ -255,7 +255,8 @@ def test_every_route_is_described_with_an_example(client):
     assert len(paths) > 15
     for path, methods in paths.items():
         for method, of in methods.items():
-            (content,) = of["responses"]["200"]["content"].values()
+            content, *as_fhir = of["responses"]["200"]["content"].values()
+            assert all(one["example"]["resourceType"] == "Bundle" for one in as_fhir)
             assert content["example"], path
             assert "application/problem+json" in of["responses"]["default"]["content"]
             if method == "post":

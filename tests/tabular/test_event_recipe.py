@@ -20,6 +20,7 @@ from medanomaly.tabular.events.codes import codes_of_analyte, unit_of_analyte, u
 from medanomaly.tabular.events.description import EventSpec
 from medanomaly.tabular.events.event_table import event_table
 from medanomaly.tabular.events.form import Events, read_times
+from medanomaly.tabular.events.readers.any_form import read_events
 from medanomaly.tabular.table.description import TableSpec
 from medanomaly.tabular.table.units import CONVERSIONS, QUANTITIES, convert, read_csv
 
@@ -85,6 +86,10 @@ def test_factors_follow_from_the_molar_mass_that_stands_beside_them(row):
         ("pco2", 5.33, "kPa", 40.0),
         ("inr", 1.1, "", 1.1),
         ("albumin", 4.2, "g/dL", 42.0),
+        ("fio2", 40, "%", 0.4),
+        ("fio2", 0.4, "1", 0.4),
+        ("fio2", 0.4, "fraction", 0.4),
+        ("urine", 1.5, "L", 1500),
     ],
 )
 def test_values_of_textbooks(analyte, value, unit, wanted):
@@ -92,6 +97,31 @@ def test_values_of_textbooks(analyte, value, unit, wanted):
     assert convert(np.array(float(value)), analyte, known, QUANTITIES[analyte].unit) == pytest.approx(
         wanted, rel=0.01
     )
+
+
+def test_inspired_oxygen_is_never_wrong_by_a_hundred(tmp_path):
+    written = {
+        "a": (40, "%"), "b": (0.4, "fraction"), "c": (0.4, "1"), "d": (21, "%"),  # right
+        "e": (40, "fraction"), "f": (0.4, "%"), "g": (40, ""), "h": (0.4, ""), "i": (1, "%"), "j": (100, "1"),  # not
+    }  # fmt: skip
+    (tmp_path / "patients.csv").write_text(
+        "patient_id,sex,birth\n" + "".join(f"{p},F,1960-01-01\n" for p in written)
+    )
+    rows = [
+        f"{p},2026-03-05T10:00:00,LOINC/{code},{value},{unit}\n"
+        for (p, (value, unit)), code in zip(written.items(), ["3150-0", "19994-3"] * 5, strict=True)
+    ]
+    (tmp_path / "events.csv").write_text("patient_id,time,code,value,unit\n" + "".join(rows))
+    spec = EventSpec(features={"fio2": {}}, cases="patient", statistics=("last",))
+    made = event_table(read_events(tmp_path, spec), spec)
+    found = dict(zip(made.table["patient_id"], made.table["fio2_last"], strict=True))
+    assert found == pytest.approx({"a": 0.4, "b": 0.4, "c": 0.4, "d": 0.21})
+    lost = made.account[made.account["outcome"] == "quarantined"].groupby("reason")["n"].sum().to_dict()
+    assert lost == {"above what is plausible": 2, "below what is plausible": 2, "no unit": 2}
+
+
+def test_every_measured_analyte_has_a_code_of_loinc():
+    assert [row["analyte"] for row in ANALYTES if not row["loinc"]] == ["age"]
 
 
 def test_units_that_an_analyte_does_not_have_are_none():

@@ -72,7 +72,7 @@ def command(
 
 
 def _most_unusual(answers: "Answers") -> str:
-    scores = answers.scores[answers.scores["model"] == answers.leading]
+    scores = answers.table[answers.table["model"].eq(answers.leading)]
     if scores.empty and answers.classes is not None and len(answers.classes.rows):
         # nothing says what is unusual: the case whose class is least sure
         first = answers.classes.rows.drop_duplicates("case_id")
@@ -82,7 +82,7 @@ def _most_unusual(answers: "Answers") -> str:
         raise InputError(
             f"no case can be scored: {reason.iloc[0]}" if len(reason) else "there is no case to explain"
         )
-    order = scores["score"].fillna(scores["probability"]).astype(float)
+    order = scores["score"].astype(float).fillna(scores["probability"].astype(float))
     return str(scores["case_id"].iloc[int(order.to_numpy().argmax())])
 
 

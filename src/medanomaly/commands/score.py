@@ -101,15 +101,13 @@ def command(
             f"'{output}' does not end in {', '.join(ENDINGS)}", remedy="The ending says what is written."
         )
     if of_patients:
-        if fhir_path is not None:
-            raise ConfigurationError("--fhir writes answers about cases", remedy="Leave out --patients.")
         if names or reweight or modality is not None or history is not None:
             raise ConfigurationError(
                 "--patients asks the models that the run fuses, of all modalities",
                 remedy="Leave out --model, --modality, --history and --reweight.",
             )
         reading = {"fs": fs, "leads": None if leads is None else leads.split(","), "units": units}
-        score_patients(ctx, Path(raw), folder, output, alpha, reading, top, as_json)
+        score_patients(ctx, Path(raw), folder, output, fhir_path, alpha, reading, top, as_json)
         return
     with progress("Scoring") as say:
         say("opening the models", 0, 1)
@@ -130,9 +128,9 @@ def command(
     if output is not None:
         answers.save(output)
     if fhir_path is not None:
-        from medanomaly.scoring.fhir import write_fhir
+        from medanomaly.scoring.fhir import fhir_resources, write_fhir
 
-        n_resources = write_fhir(answers, fhir_path)
+        n_resources = write_fhir(fhir_resources(answers), fhir_path)
     if as_json:
         click.echo(answers.to_json(indent=1))
     else:
@@ -150,6 +148,7 @@ def score_patients(
     raw: Path,
     folder: Path,
     output: Path | None,
+    fhir_path: Path | None,
     alpha: float | None,
     reading: dict[str, Any],
     top: int,
@@ -171,10 +170,17 @@ def score_patients(
     answers = PatientAnswers(answered)
     if output is not None:
         answers.save(output)
+    if fhir_path is not None:
+        from medanomaly.scoring.fhir import write_fhir
+        from medanomaly.scoring.fhir_patients import patient_resources
+
+        n_resources = write_fhir(patient_resources(answered), fhir_path)
     if as_json:
         click.echo(answers.to_json(indent=1))
     else:
         _show_patients(answers, top)
+        if fhir_path is not None:
+            click.echo(f"{n_resources:,} FHIR resources: {fhir_path}")
         if output is not None:
             click.echo(f"All answers: {output}")
     if not any(patient.scored for patient in answered):
@@ -341,11 +347,9 @@ def _figure(value: object) -> str:
 def _show_validity(answers: "Answers", n: int) -> None:
     if not n:
         return
-    said = {
-        check.reason: check.verdict
-        for model, check in answers.shift.items()
-        if model.endswith(f".{answers.leading}")
-    }
+    # a model of another modality carries it in its name
+    leading = (answers.leading, f"{answers.modality}.{answers.leading}")
+    said = {check.reason: check.verdict for model, check in answers.shift.items() if model in leading}
     words = {
         "holds": "P-values hold",
         "broken": "P-values do not hold",
@@ -356,7 +360,7 @@ def _show_validity(answers: "Answers", n: int) -> None:
         "broken": "P-values would not hold without weights",
         "unknown": "Nobody can tell whether p-values would hold without weights",
     }
-    weighted = [of for model, of in answers.weighted.items() if model.endswith(f".{answers.leading}")]
+    weighted = [of for model, of in answers.weighted.items() if model in leading]
     for reason, verdict in said.items():
         click.echo(f"{(without_weights if weighted else words)[verdict]} ({reason}).")
     for weighting in weighted:

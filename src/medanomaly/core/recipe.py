@@ -69,6 +69,9 @@ class ReadCases:
         notes: sentences about all cases.
         names: case_id -> the name that a reader knows the case by; a case without one goes by its id.
         independent: whether the cases say nothing of each other; beats of one person do.
+        account: what became of the events that the cases were made of, by source; None where there were no events.
+            ``notes`` says in sentences what went into quarantine.
+        named: whether ``patient_id`` was given; else it is a name of our own, by which nobody else knows the patient.
     """
 
     cases: pd.DataFrame
@@ -79,6 +82,8 @@ class ReadCases:
     notes: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
     independent: bool = True
+    account: pd.DataFrame | None = None
+    named: bool = True
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,8 @@ class ImageRecipe:
             inputs={"images": ModelInput(cases, stack, about, facts)} if images else {},
             findings=text_rows(found, FINDING_COLUMNS),
             refused=text_rows(refused, REFUSED_COLUMNS),
+            # files say nothing of patients
+            named=False,
         )
 
     @staticmethod

@@ -20,6 +20,7 @@ from medanomaly.monitoring.facts import facts_of
 from medanomaly.scoring.answers import REFUSED
 from medanomaly.scoring.class_answers import CLASS_COLUMNS
 from medanomaly.scoring.models import Models
+from medanomaly.tabular.events.account import ACCOUNT_COLUMNS, Account
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -96,12 +97,13 @@ class BatchSummary:
 
 @dataclass
 class ScoredPart:
-    """A part with its answers."""
+    """A part with its answers, and with what became of its events."""
 
     table: pd.DataFrame
     notes: list[str]
     independent: bool
     taken: pd.DataFrame
+    account: Account
 
 
 class BatchFolder:
@@ -189,13 +191,14 @@ class BatchFolder:
 
         found = [self._part(i) for i in range(self.n_finished)]
         notes = {f"P-values of {name} {of.in_words}.": None for name, of in weightings.items()}
-        independent, refused, n_refused = True, [], 0
+        independent, refused, n_refused, accounts = True, [], 0, []
         scores: dict[str, list[np.ndarray]] = {}
         flagged: dict[str, int] = {}
         n_scored = 0
         for path in found:
             about = pq.read_metadata(path).metadata
             notes |= dict.fromkeys(json.loads(about[b"notes"]))
+            accounts.append(pd.DataFrame(json.loads(about[b"account"]), columns=list(ACCOUNT_COLUMNS)))
             independent &= json.loads(about[b"independent"])
             table = pq.read_table(
                 path, columns=["case_id", "status", "model", "score", "flagged", "reasons"]
@@ -208,6 +211,7 @@ class BatchFolder:
             for name, rows in table.groupby("model", sort=False):
                 flagged[name] = flagged.get(name, 0) + int(rows["flagged"].eq(True).sum())
                 scores.setdefault(name, []).append(rows["score"].to_numpy(dtype=np.float64))
+        notes |= dict.fromkeys(Account.of(*accounts).sentences())
         taken = self._taken() if independent else pd.DataFrame()
         write = _write_csv if self._destination.suffix == ".csv" else _write_parquet
         _written(self._destination, lambda path: write(found, path, _schema(self.columns)))
@@ -254,7 +258,11 @@ def write_part(folder: Path, i: int, scored: ScoredPart, columns: Sequence[str] 
     made = pa.Table.from_pandas(table, schema=_schema(columns), preserve_index=False)
     # before the part itself: a finished part has its facts
     _written(_facts_of(folder, i), lambda path: pq.write_table(pa.Table.from_pandas(scored.taken), path))
-    about = {"notes": json.dumps(scored.notes[:SHOWN]), "independent": json.dumps(scored.independent)}
+    about = {
+        "notes": json.dumps(scored.notes[:SHOWN]),
+        "independent": json.dumps(scored.independent),
+        "account": scored.account.table.to_json(orient="values"),
+    }
     made = made.replace_schema_metadata(about)
     _written(_part_of(folder, i), lambda path: pq.write_table(made, path))
 

@@ -1,6 +1,7 @@
 """Raw data of a batch in parts, so that it never has to be in memory at once."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,14 +14,18 @@ import pandas as pd
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError, MedanomalyError
 from medanomaly.core.plain_text import plain_text
 from medanomaly.core.recipe import Recipe
-from medanomaly.partitions.stage import parts_of
+from medanomaly.partitions.stage import has_parts, parts_of
 from medanomaly.scoring.archives import ARCHIVES, archive_contents, archive_members
+from medanomaly.tabular.events.form import EventPart, Events
+from medanomaly.tabular.events.readers.any_form import event_parts, form_of
 from medanomaly.tabular.recipe import TableRecipe
 from medanomaly.tabular.table.cleaning import USED_BEFORE
 from medanomaly.tabular.table.files import TablePart, read_table, table_parts
 
 # cases of a table, recordings, images and files of patients per part
 ROWS = {"tabular": 20_000, "signals": 8, "imaging": 64, "diagnosis": 500}
+# patients of events per part; a patient has many events
+PATIENTS = 2_000
 _BLOCK = 1 << 20
 
 
@@ -32,42 +37,58 @@ class Part:
         names: of its n cases, or of the recordings that they come from.
         take: from and to which place -> raw data of these, and options with which the recipe reads them.
         refused: name -> why it was never given to the recipe.
+        account: what became of events that no case is made of; None where there are no events.
     """
 
     names: Sequence[str]
     take: Callable[[int, int], tuple[Any, Mapping[str, Any]]]
     refused: Mapping[str, str]
+    account: pd.DataFrame | None = None
 
     def __len__(self) -> int:
         return len(self.names)
 
 
+# a path, the URL of a database, or a table
+Source = Path | str | pd.DataFrame
 # what a process of its own can open: the parts of one partition of a batch
 Opener = Callable[[Recipe], Iterator[Part]]
 
 
-def parts(recipe: Recipe, source: Path | pd.DataFrame, rows: int) -> Iterator[Part]:
-    """The source in parts of so many cases, recordings or images; see :func:`openers`."""
+def parts(recipe: Recipe, source: Source, rows: int) -> Iterator[Part]:
+    """The source in parts of so many cases, patients, recordings or images; see :func:`openers`."""
     for opened in openers(recipe, source, rows):
         yield from opened(recipe)
 
 
-def openers(recipe: Recipe, source: Path | pd.DataFrame, rows: int) -> Iterator[Opener]:
+def rows_per_part(recipe: Recipe, source: Source) -> int:
+    """Cases of a table, patients of events, recordings or images per part, where nothing else is asked for."""
+    return PATIENTS if _of_events(recipe, source) else ROWS[recipe.bundle.manifest.modality]
+
+
+def openers(recipe: Recipe, source: Source, rows: int) -> Iterator[Opener]:
     """The source in partitions, each of which another process can open with its own copy of the recipe.
 
-    A table is divided by rows, a folder of partitions of patients by its files, a folder of recordings or images into lists
-    of files, archives of images (zip, tar) one by one.
+    A table is divided by rows, events of a hospital format by patients, a folder of partitions of patients by its files, a
+    folder of recordings or images into lists of files, archives of images (zip, tar) one by one.
 
     Args:
         recipe: that reads the cases.
-        source: a table or its file, or a folder.
-        rows: cases of a table, recordings or images per part.
+        source: a table or its file, a folder, or the URL of a database.
+        rows: cases of a table, patients of events, recordings or images per part.
 
     Raises:
         DataNotFoundError: there is nothing at this path.
         ConfigurationError: the recipe reads no files.
     """
-    if isinstance(recipe, TableRecipe):
+    if _of_events(recipe, source):
+        # equal records of two patients are counted together
+        patients = None if recipe.spec.count_repeats else rows
+        for found in event_parts(source, recipe.spec.events, patients):
+            yield partial(_opened, part=_some_patients(found))
+    elif isinstance(source, str):
+        raise DataNotFoundError("there is no such file or folder", source=source, remedy="Correct the path.")
+    elif isinstance(recipe, TableRecipe):
         if isinstance(source, Path) and source.is_dir():
             for file in parts_of(source):
                 yield partial(_records, source=file, rows=rows)
@@ -97,6 +118,27 @@ def openers(recipe: Recipe, source: Path | pd.DataFrame, rows: int) -> Iterator[
             f"{recipe.noun}s that were cut out come as an array, not as files",
             remedy="Score the array instead.",
         )
+
+
+def _of_events(recipe: Recipe, source: Source) -> bool:
+    if not isinstance(recipe, TableRecipe) or recipe.spec.events is None or isinstance(source, pd.DataFrame):
+        return False
+    return form_of(source) is not None and not has_parts(Path(source))
+
+
+def _some_patients(found: EventPart) -> Part:
+    if found.events is None:
+        return Part([], _nobody, found.refused)
+    names = found.events.patients["patient_id"].astype(str).tolist()
+    return Part(names, partial(_taken_patients, found.events), found.refused, found.events.account.table)
+
+
+def _nobody(start: int, stop: int) -> tuple[Any, Mapping[str, Any]]:
+    raise IndexError(f"{start} to {stop} of nobody")
+
+
+def _taken_patients(events: Events, start: int, stop: int) -> tuple[Any, Mapping[str, Any]]:
+    return events.of_patients(start, stop), {"duplicates": False}
 
 
 def _opened(_: Recipe, part: Part) -> Iterator[Part]:
@@ -190,14 +232,18 @@ def _slices(names: list[str], rows: int) -> Iterator[list[str]]:
         yield names[start : start + rows]
 
 
-def fingerprint(source: Path | pd.DataFrame) -> str:
+def fingerprint(source: Source) -> str:
     """A hash that changes whenever the source does: of a file's bytes, of the names, sizes and times of a folder's files.
+
+    Nobody can tell whether a database behind a URL has changed, so its hash is another one each time.
 
     Raises:
         DataNotFoundError: there is nothing at this path.
     """
     made = hashlib.sha256()
-    if isinstance(source, pd.DataFrame):
+    if isinstance(source, str):
+        made.update(os.urandom(16))
+    elif isinstance(source, pd.DataFrame):
         made.update("\x1f".join(map(str, source.columns)).encode())
         text = source.astype("string").fillna("\x00")
         made.update(pd.util.hash_pandas_object(text, index=False).to_numpy().tobytes())

@@ -27,11 +27,12 @@ from medanomaly.core.recipe import ReadCases
 from medanomaly.partitions.workers import Workers, WorkersParams, open_workers
 from medanomaly.scoring.answers import REFUSED, Answers
 from medanomaly.scoring.batch_output import COLUMNS, BatchFolder, BatchSummary, ScoredPart, write_part
-from medanomaly.scoring.batch_sources import ROWS, Opener, Part, fingerprint, openers, parts
+from medanomaly.scoring.batch_sources import Opener, Part, fingerprint, openers, parts, rows_per_part
 from medanomaly.scoring.batch_weighting import batch_weightings
 from medanomaly.scoring.class_answers import CLASS_COLUMNS
 from medanomaly.scoring.kept_records import KeptRecords
 from medanomaly.scoring.models import Models
+from medanomaly.tabular.events.account import Account
 from medanomaly.tabular.recipe import TableRecipe
 
 if TYPE_CHECKING:
@@ -64,16 +65,20 @@ def score_batch(
     the same bytes as an undisturbed one. A case that cannot be scored costs only itself.
 
     A table is read in parts. Where features need earlier records of a patient, or count equal records, it is read at once.
+    Events of a hospital format are read so many patients at a time (see
+    :func:`medanomaly.tabular.events.readers.any_form.event_parts`), and a file that cannot be read costs its patients alone.
     Equal records are not flagged, and a number that could be read in two ways is judged by the rows of its part.
 
     Args:
         models: of ``medanomaly.open``.
         source: a CSV, Parquet or Excel file, a table, a folder of recordings or images (in zip or tar archives, too), one of
-            its files, or a folder of partitions of patients, such as ``features`` of events.
+            its files, or a folder of partitions of patients, such as ``features`` of events. Where the models were trained
+            on events, also what :func:`medanomaly.tabular.events.readers.any_form.read_events` reads from a path or a URL;
+            of a URL nothing is resumed.
         destination: ``.parquet``, or ``.csv`` in which no text runs as a formula.
         store: a store or its URL. One that keeps clinical values also keeps the records of a table whose features need
             earlier ones, and gives those that it has.
-        chunk_rows: cases of a table, recordings or images per part; None: 20,000, 8 and 64.
+        chunk_rows: cases of a table, patients of events, recordings or images per part; None: 20,000, 2,000, 8 and 64.
         alpha: false-alarm rate at which cases are flagged; None takes that of the run.
         explain: how many of the most anomalous cases of each part are explained per model.
         modality: of the cases; None finds out.
@@ -93,7 +98,8 @@ def score_batch(
         ConfigurationError: an argument does not fit.
     """
     started = time.monotonic()
-    source = source if isinstance(source, pd.DataFrame) else Path(source)
+    # of a URL a path would keep one slash
+    source = source if isinstance(source, pd.DataFrame) or "://" in str(source) else Path(source)
     destination = Path(destination)
     if destination.suffix not in ENDINGS:
         raise ConfigurationError(
@@ -123,7 +129,7 @@ def score_batch(
         if alpha is None
         else checked_alpha(alpha),
         "explain": explain,
-        "rows": chunk_rows or ROWS[modality],
+        "rows": chunk_rows or rows_per_part(recipe, source),
         "version": __version__,
     }
     settings |= {"reweight": True} if reweight else {}
@@ -318,11 +324,13 @@ class _Runner:
             list(dict.fromkeys(note for of in scored for note in of.notes)),
             all(of.independent for of in scored),
             _joined([of.taken for of in scored]),
+            Account.of(*(of.account.table for of in scored)),
         ), n
 
     def _check(self, part: Part) -> None:
         """Raise what is wrong with all cases, such as the name of a column, before each case is refused for it."""
-        if len(part) and isinstance(self._recipe, TableRecipe):
+        # columns that are made of events have their names
+        if len(part) and isinstance(self._recipe, TableRecipe) and part.account is None:
             raw, options = part.take(0, 1)
             self._recipe.read(raw, **options)
 
@@ -371,9 +379,17 @@ class _Runner:
             lost = pd.DataFrame({"case_id": list(refused), "reasons": list(refused.values())})
             tables.append(lost.assign(case=lost["case_id"], status=REFUSED))
         table = pd.concat([t.astype(object) for t in tables], ignore_index=True) if tables else pd.DataFrame()
-        notes = list(dict.fromkeys(note for answers in given for note in answers.read.notes))
-        taken = [_taken(answers) for answers in given]
-        return ScoredPart(table, notes, all(answers.read.independent for answers in given), _joined(taken))
+        accounts = [answers.read.account for answers in given if answers.read.account is not None]
+        # what became of events is said of the whole batch
+        said = {sentence for account in accounts for sentence in Account.of(account).sentences()}
+        notes = list(dict.fromkeys(n for answers in given for n in answers.read.notes if n not in said))
+        return ScoredPart(
+            table,
+            notes,
+            all(answers.read.independent for answers in given),
+            _joined([_taken(answers) for answers in given]),
+            Account.of(*accounts, *(() if part.account is None else (part.account,))),
+        )
 
 
 def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:

@@ -20,7 +20,7 @@ P_VALUE = "urn:medanomaly:p-value"
 CASE = "urn:medanomaly:case"
 STATUS = {"holds": "final", "unknown": "preliminary", "broken": "cancelled"}
 NOT_TESTED = "whether p-values hold was not tested"
-_WORDS = {
+WORDS = {
     "holds": "P-values hold: {}.",
     "unknown": "Nobody can tell whether p-values hold: {}.",
     "broken": "The p-value is withheld, because p-values do not hold: {}.",
@@ -46,7 +46,8 @@ def fhir_resources(found: Answers, at: datetime | None = None) -> list[dict[str,
     outcome = outcomes.pop() if len(outcomes) == 1 else "the outcome of the training"
     out: list[dict[str, Any]] = []
     for case in said["cases"]:
-        subject = _subject(case, patients)
+        patient = patients.get(case["case_id"]) if found.read.named else None
+        subject = subject_of(patient, str(case["case"]))
         if case["status"] == REFUSED:
             out.append(_refused(case, subject, when, found.noun))
             continue
@@ -60,23 +61,23 @@ def fhir_resources(found: Answers, at: datetime | None = None) -> list[dict[str,
             {"severity": "information", "code": "informational", "diagnostics": note}
             for note in said["notes"]
         ]
-        out.append({"resourceType": "OperationOutcome", "id": _id("notes", when), "issue": issues})
+        out.append({"resourceType": "OperationOutcome", "id": resource_id("notes", when), "issue": issues})
     return out
 
 
-def fhir_bundle(found: Answers) -> dict[str, Any]:
-    """The resources of answers as a Bundle."""
-    entries = [{"resource": resource} for resource in fhir_resources(found)]
+def fhir_bundle(resources: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Resources as a Bundle."""
+    entries = [{"resource": resource} for resource in resources]
     return {"resourceType": "Bundle", "type": "collection"} | ({"entry": entries} if entries else {})
 
 
-def write_fhir(found: Answers, path: Path) -> int:
-    """Write the resources as NDJSON, one per line, each checked against R4B before; returns how many.
+def write_fhir(given: Iterable[Mapping[str, Any]], path: Path) -> int:
+    """Write resources as NDJSON, one per line, each checked against R4B before; returns how many.
 
     Raises:
         ConfigurationError: ``fhir.resources`` is not installed.
     """
-    resources = checked(fhir_resources(found))
+    resources = checked(given)
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps(one, ensure_ascii=False, allow_nan=False) + "\n" for one in resources]
     path.write_text("".join(lines), encoding="utf-8")
@@ -103,12 +104,13 @@ def checked(resources: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return out
 
 
-def _id(*parts: str) -> str:
+def resource_id(*parts: str) -> str:
+    """An id that is the same for the same parts, and says nothing of them."""
     return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
 
 
-def _subject(case: Mapping[str, Any], patients: Mapping[str, str]) -> dict[str, str]:
-    patient = patients.get(case["case_id"])
+def subject_of(patient: Any, name: str) -> dict[str, str]:
+    """Whom a resource is about: a reference, where the id is one of FHIR, else a name to show."""
     # an id of FHIR has 64 of these characters at most
     if (
         isinstance(patient, str)
@@ -116,28 +118,30 @@ def _subject(case: Mapping[str, Any], patients: Mapping[str, str]) -> dict[str, 
         and patient.replace("-", "").replace(".", "").isalnum()
     ):
         return {"reference": f"Patient/{patient}"} if patient.isascii() else {"display": patient}
-    return {"display": patient if isinstance(patient, str) and patient else str(case["case"])}
+    return {"display": patient if isinstance(patient, str) and patient else name}
 
 
-def _base(kind: str, case: Mapping[str, Any], key: str) -> dict[str, Any]:
+def base(kind: str, case_id: str, key: str) -> dict[str, Any]:
+    """Type, id and identifier of a resource about a case; ``key`` tells those of one kind and case apart."""
     return {
         "resourceType": kind,
-        "id": _id(kind, case["case_id"], key),
-        "identifier": [{"system": CASE, "value": str(case["case_id"])}],
+        "id": resource_id(kind, case_id, key),
+        "identifier": [{"system": CASE, "value": str(case_id)}],
     }
 
 
-def _notes(*texts: str) -> list[dict[str, str]]:
+def notes_of(*texts: str) -> list[dict[str, str]]:
+    """Texts that are not empty as notes, with that this is research."""
     return [{"text": text} for text in (*texts, NOTICE) if text]
 
 
 def _refused(case: Mapping[str, Any], subject: dict, when: str, noun: str) -> dict[str, Any]:
-    return _base("RiskAssessment", case, "refused") | {
+    return base("RiskAssessment", case["case_id"], "refused") | {
         "status": "cancelled",
         "subject": subject,
         "occurrenceDateTime": when,
         "code": {"text": f"How unusual this {noun} is"},
-        "note": _notes(f"The {noun} was refused: {case['reason']}."),
+        "note": notes_of(f"The {noun} was refused: {case['reason']}."),
     }
 
 
@@ -155,15 +159,15 @@ def _assessment(
     prediction, flagged = _prediction(answer, verdict, found.noun, outcome)
     looks = "; ".join(filter(None, (one.get("message", "") for one in case["findings"])))
     missing = ", ".join(case["missing"])
-    out = _base("RiskAssessment", case, answer["model"]) | {
+    out = base("RiskAssessment", case["case_id"], answer["model"]) | {
         "status": STATUS[verdict],
         "subject": subject,
         "occurrenceDateTime": when,
         "code": {"text": f"How unusual this {found.noun} is"},
         "method": {"text": f"{answer['model']} ({answer.get('bundle', '')[:12]})"},
         "prediction": [prediction],
-        "note": _notes(
-            _WORDS[verdict].format(reason) if "probability" not in answer else "",
+        "note": notes_of(
+            WORDS[verdict].format(reason) if "probability" not in answer else "",
             f"Looks wrong: {looks}." if looks else "",
             f"Not given: {missing}." if missing else "",
         ),
@@ -174,7 +178,9 @@ def _assessment(
 def _verdict(answer: Mapping[str, Any], said: Mapping[str, Any]) -> tuple[str, str]:
     if "probability" in answer:
         return "holds", ""
-    own = f"{said['modality']}.{answer['model']}"
+    # a model of another modality carries it in its name
+    names = (answer["model"], f"{said['modality']}.{answer['model']}")
+    own = next((name for name in names if name in said["p_values_hold"]), names[1])
     check = said["p_values_hold"].get(own, {"verdict": "unknown", "reason": NOT_TESTED})
     weighted = said.get("weighted", {}).get(own, {})
     if weighted.get("withheld"):
@@ -225,7 +231,7 @@ def _issue(
 ) -> dict[str, Any]:
     names = ", ".join(one["method"]["text"] for one in flagged)
     final = all(one["status"] == "final" for one in flagged)
-    return _base("DetectedIssue", case, "alarm") | {
+    return base("DetectedIssue", case["case_id"], "alarm") | {
         "status": "final" if final else "preliminary",
         "code": {"text": f"Unusual {noun}"},
         "patient": subject,

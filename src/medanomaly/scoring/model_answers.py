@@ -52,11 +52,12 @@ class OpenModel:
 
 
 def leading(recipe: Recipe, models: Collection[OpenModel]) -> str:
-    """Name of the first model of the kind that leads by the recipe, else of the first model; empty without any."""
-    manifests = [model.bundle.manifest for model in models]
+    """The first model of the kind that leads by the recipe, else the first model, as the table of answers names it; empty
+    without any."""
     leading_kind = RECIPES[recipe.bundle.manifest.kind].leading_kind
-    of_kind = (manifest.name for manifest in manifests if manifest.kind == leading_kind)
-    return next(of_kind, next((manifest.name for manifest in manifests), ""))
+    of_kind = (model for model in models if model.bundle.manifest.kind == leading_kind)
+    first = next(of_kind, next(iter(models), None))
+    return "" if first is None else first.name.removeprefix(f"{recipe.bundle.manifest.modality}.")
 
 
 def answers(

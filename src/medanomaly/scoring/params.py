@@ -10,14 +10,14 @@ class ScoringParams(Params):
     """A batch.
 
     Attributes:
-        source: file or folder of raw cases; empty where no batch is described.
+        source: file or folder of raw cases, or the URL of a database of OMOP; empty where no batch is described.
         destination: file of the answers, ``.parquet`` or ``.csv``.
         models: folder of the trained models: ``06_models/<data set>``.
         names: models that are asked; None asks all of the modality.
         modality: of the cases; None finds out.
         store: URL of the store of predictions; None stores nothing.
         keep_clinical_values: whether the store keeps raw records and values in explanations.
-        chunk_rows: cases of a table, recordings or images per part; None: 20,000, 8 and 64.
+        chunk_rows: cases of a table, patients of events, recordings or images per part; None: 20,000, 2,000, 8 and 64.
         alpha: false-alarm rate at which cases are flagged; None takes that of the run.
         explain: how many of the most anomalous cases of each part are explained per model.
         reweight: weight the calibration cases so that they are taken as those of the batch; the source is read twice.

@@ -18,6 +18,7 @@ from medanomaly import __version__
 from medanomaly.core.errors import DataNotFoundError
 from medanomaly.scoring.answers import NOTICE
 from medanomaly.scoring.models import Models
+from medanomaly.service.fhir_answers import problem_as_fhir, wants_fhir
 from medanomaly.service.guard import Guard
 from medanomaly.service.inference import add_inference
 from medanomaly.service.metrics import MEDIA_TYPE
@@ -215,6 +216,8 @@ def _add_problems(app: FastAPI) -> None:
         if request.url.path.startswith("/v2"):
             # what clients of the Open Inference Protocol look for
             members["error"] = error.detail
+        elif wants_fhir(request):
+            return problem_as_fhir(error, request.state.request_id)
         return error.response(**members)
 
     for kind in (Problem, HTTPException, RequestValidationError, Exception):

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,16 +14,18 @@ from starlette.responses import Response
 from medanomaly.core.errors import InputError, MedanomalyError
 from medanomaly.diagnosis.patients import PatientSymptoms
 from medanomaly.scoring.answers import NOTICE, Answers
-from medanomaly.scoring.patients import Part, answer_patient
+from medanomaly.scoring.fhir_patients import patient_resources
+from medanomaly.scoring.patients import Part, PatientAnswer, answer_patient
 from medanomaly.service.bodies import Body, File, Options, checked, is_form, read_form, read_json, records
+from medanomaly.service.fhir_answers import answer_response, wants_fhir
 from medanomaly.service.modalities.diagnosis import ANSWER as RANKING
 from medanomaly.service.modalities.diagnosis import Findings, patients_of, patients_of_files
 from medanomaly.service.modalities.imaging import ImageBody, pixels
 from medanomaly.service.modalities.signals import SignalBody, SignalOptions, score_array, score_files
 from medanomaly.service.modalities.tabular import Records, stored_table
-from medanomaly.service.problems import Problem, invalid, of_error, plain_reason, too_large
+from medanomaly.service.problems import Problem, invalid, of_error, too_large
 from medanomaly.service.routes import REASON, Routes, form_body, json_body, json_response
-from medanomaly.service.service import Service
+from medanomaly.service.service import Service, plain
 
 MOST = 100
 # modality -> files that an upload may hold of it
@@ -141,6 +143,7 @@ def add_patients(routes: Routes, service: Service) -> None:
                 PatientForm, {"tabular": ["visit.csv"], "imaging": ["chest.png"], "alpha": "0.05"}, FILES
             ),
             answer=answer,
+            fhir=True,
         )
 
 
@@ -151,13 +154,18 @@ def _handler(service: Service, explain: bool) -> Callable:
         if is_form(request):
             form, files = await read_form(request, PatientForm, service.settings.limits)
             patients, alpha = [_uploaded(service, form, files)], form.alpha
+            named = {form.patient_id}
         else:
             body = checked(PatientsBody, await read_json(request))
             patients, alpha = (
                 [_given(patient, i) for i, patient in enumerate(body.patients, start=1)],
                 body.alpha,
             )
-        return json_response(await service.workers.run(_answered, service, patients, alpha, explain))
+            named = {patient.patient_id for patient in body.patients}
+        told = await service.workers.run(_answered, service, patients, alpha, explain)
+        if wants_fhir(request):
+            return answer_response(patient_resources(told, named=named), True)
+        return json_response({"patients": [answer.to_dict() for answer in told], "notice": NOTICE})
 
     return handle
 
@@ -193,7 +201,7 @@ class _Upload:
 
 def _answered(
     service: Service, patients: list[tuple[str, dict[str, Any]]], alpha: float | None, explain: bool
-) -> dict[str, Any]:
+) -> list[PatientAnswer]:
     told = []
     for patient_id, given in patients:
         parts, refused = [], {}
@@ -211,8 +219,8 @@ def _answered(
             )
         except MedanomalyError as error:
             raise of_error(error) from None
-        told.append(answer.to_dict())
-    return {"patients": told, "notice": NOTICE}
+        told.append(answer)
+    return told
 
 
 def _symptoms(service: Service, raw: Findings | _Upload) -> PatientSymptoms:
@@ -248,29 +256,19 @@ def _score_body(service: Service, part: Part, options: dict[str, Any], explain: 
         return service.score("diagnosis", part.raw, Options(**options), explain)
     body = part.raw.model_copy(update=options)
     if part.modality == "signals":
-        return _plain(score_array(service, body, explain), lambda case: ":" not in case)
-    return _plain(service.score("imaging", pixels(service, body), body, explain), lambda case: True)
+        return plain(score_array(service, body, explain), lambda case: ":" not in case)
+    return plain(service.score("imaging", pixels(service, body), body, explain), lambda case: True)
 
 
 def _score_files(service: Service, part: Part, options: dict[str, Any], explain: bool) -> Answers:
     files = part.raw.files
     if part.modality == "imaging":
         found = service.score("imaging", [file.content for file in files], Options(**options), explain)
-        return _plain(found, lambda case: True)
+        return plain(found, lambda case: True)
     with tempfile.TemporaryDirectory(prefix="medanomaly-") as folder:
         if part.modality == "signals":
             asked = SignalOptions(**options, **part.raw.reading)
             found = score_files(service, files, asked, explain, Path(folder))
-            return _plain(found, lambda case: ":" not in case)
+            return plain(found, lambda case: ":" not in case)
         path, reading = stored_table(files, Path(folder), service.settings.limits)
         return service.score("tabular", path, Options(**options), explain, reading)
-
-
-def _plain(found: Answers, whole: Callable[[str], bool]) -> Answers:
-    """Answers in which the reasons why a whole file was refused lose what they quote."""
-    refused = found.read.refused.copy()
-    refused["reason"] = [
-        plain_reason(reason) if whole(case) else reason
-        for case, reason in refused[["case_id", "reason"]].itertuples(index=False, name=None)
-    ]
-    return replace(found, read=replace(found.read, refused=refused))

@@ -10,11 +10,36 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket
 
+from medanomaly.scoring.fhir import MEDIA_TYPE as FHIR
+from medanomaly.scoring.fhir import P_VALUE
 from medanomaly.scoring.models import Models
 from medanomaly.service.problems import EXAMPLE, MEDIA_TYPE, SCHEMA
 from medanomaly.service.service import Service
 
 Handler = Callable[[Request], Awaitable[Response]]
+BUNDLE = {
+    "resourceType": "Bundle",
+    "type": "collection",
+    "entry": [
+        {
+            "resource": {
+                "resourceType": "RiskAssessment",
+                "status": "preliminary",
+                "subject": {"reference": "Patient/P17"},
+                "prediction": [
+                    {
+                        "outcome": {"text": "the record is unusual among calibration records"},
+                        "extension": [{"url": P_VALUE, "valueDecimal": 0.012}],
+                    }
+                ],
+            }
+        }
+    ],
+}
+OUTCOME = {
+    "resourceType": "OperationOutcome",
+    "issue": [{"severity": "error", "code": "processing", "diagnostics": EXAMPLE["detail"]}],
+}
 SECURITY = [{"key": []}, {"bearer": []}]
 
 
@@ -59,6 +84,7 @@ class Routes:
         media_type: str = "application/json",
         parameters: Mapping[str, str] | None = None,
         query: Mapping[str, Any] | None = None,
+        fhir: bool = False,
     ) -> None:
         """One route.
 
@@ -74,6 +100,7 @@ class Routes:
             media_type: of the answer.
             parameters: part of the path -> example.
             query: parameter behind the path -> its schema with an example; the first one is needed.
+            fhir: whether it answers in FHIR too, where that is accepted.
         """
         keys = self._service.keys
 
@@ -99,6 +126,10 @@ class Routes:
             extra["security"] = SECURITY
             summary = f"{summary} Scope: {scope}."
         kind = "object" if media_type.endswith("json") else "string"
+        resources = {FHIR: {"schema": {"type": "object"}, "example": BUNDLE}} if fhir else {}
+        outcomes = {FHIR: {"schema": {"type": "object"}, "example": OUTCOME}} if fhir else {}
+        if fhir:
+            summary = f"{summary} As FHIR R4B where the header Accept asks for {FHIR}."
         self._app.add_api_route(
             path,
             endpoint,
@@ -114,11 +145,11 @@ class Routes:
             responses={
                 200: {
                     "description": "The answer.",
-                    "content": {media_type: {"schema": {"type": kind}, "example": answer}},
+                    "content": {media_type: {"schema": {"type": kind}, "example": answer}} | resources,
                 },
                 "default": {
                     "description": "A problem (RFC 9457).",
-                    "content": {MEDIA_TYPE: {"schema": SCHEMA, "example": EXAMPLE}},
+                    "content": {MEDIA_TYPE: {"schema": SCHEMA, "example": EXAMPLE}} | outcomes,
                 },
             },
         )
@@ -246,4 +277,5 @@ def add_verbs(
             tag=modality,
             body=body,
             answer=example | {"modality": modality},
+            fhir=True,
         )

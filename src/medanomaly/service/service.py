@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from medanomaly.core.errors import MedanomalyError
 from medanomaly.scoring.answers import Answers
+from medanomaly.scoring.fhir import fhir_resources
 from medanomaly.scoring.kept_records import KeptRecords
 from medanomaly.scoring.model_answers import OpenModel, answers
 from medanomaly.scoring.models import EXPLAINED, Models, open_models
@@ -303,23 +304,37 @@ class Service:
         return min(wanted, self.settings.limits.explained)
 
 
-def shown(found: Answers, whole: Callable[[str], bool] = lambda case: True) -> dict[str, Any]:
-    """Answers as JSON types; reasons why a whole file was refused lose what they quote.
+def plain(found: Answers, whole: Callable[[str], bool] = lambda case: True) -> Answers:
+    """Answers in which the reasons why a whole file was refused lose what they quote.
 
     Args:
         found: the answers.
         whole: whether a refused case is a whole file.
+    """
+    refused = found.read.refused.copy()
+    refused["reason"] = [
+        plain_reason(reason) if whole(case) else reason
+        for case, reason in refused[["case_id", "reason"]].itertuples(index=False, name=None)
+    ]
+    return replace(found, read=replace(found.read, refused=refused))
+
+
+def shown(
+    found: Answers, whole: Callable[[str], bool] = lambda case: True, as_fhir: bool = False
+) -> dict[str, Any] | list[dict[str, Any]]:
+    """Plain answers as JSON types, or as resources of FHIR.
+
+    Args:
+        found: the answers.
+        whole: whether a refused case is a whole file.
+        as_fhir: whether resources are wanted.
 
     Raises:
         Problem: 422, where no case was read and every file was refused.
     """
-    out = found.to_dict()
-    said = set()
-    for case in out["cases"]:
-        if case["status"] == "refused" and whole(case["case_id"]):
-            case["reason"] = plain_reason(case["reason"])
-            said.add(case["reason"])
-    refused = found.read.refused["case_id"]
-    if not len(found.read.cases) and len(refused) and all(map(whole, refused)):
-        raise Problem(422, "unreadable-data", f"The data cannot be used: {'; '.join(sorted(said))}.")
-    return out
+    told = plain(found, whole)
+    refused = told.read.refused
+    if not len(told.read.cases) and len(refused) and all(map(whole, refused["case_id"])):
+        said = "; ".join(sorted(set(refused["reason"])))
+        raise Problem(422, "unreadable-data", f"The data cannot be used: {said}.")
+    return fhir_resources(told) if as_fhir else told.to_dict()

@@ -16,6 +16,7 @@ from medanomaly.core.models import ModelInput
 from medanomaly.core.plain_text import plain_text
 from medanomaly.core.recipe import FINDING_COLUMNS, REFUSED_COLUMNS, PlainCase, ReadCases, no_rows
 from medanomaly.tabular.events.event_table import EventTable, event_table
+from medanomaly.tabular.events.form import Events
 from medanomaly.tabular.events.readers.any_form import EventSource, form_of, read_events
 from medanomaly.tabular.features.record_facts import record_facts
 from medanomaly.tabular.features.record_features import feature_units, record_features
@@ -100,13 +101,14 @@ class TableRecipe:
         """The table of events in a hospital format; None where it is none, or the models read no events."""
         if self.spec.events is None:
             return None
-        if not isinstance(raw, EventSource) and form_of(raw) is None:
+        if not isinstance(raw, (Events, EventSource)) and form_of(raw) is None:
             return None
-        return event_table(read_events(raw, self.spec.events), self.spec.events)
+        found = raw if isinstance(raw, Events) else read_events(raw, self.spec.events)
+        return event_table(found, self.spec.events, outcomes=False)
 
     def _nothing(self, events: EventTable) -> ReadCases:
         cases = pd.DataFrame({"case_id": [], "patient_id": []}, dtype="string")
-        return ReadCases(cases, {}, refused=events.refused, notes=events.notes)
+        return ReadCases(cases, {}, refused=events.refused, notes=events.notes, account=events.account)
 
     def read_plain(self, record: Mapping[str, Any]) -> PlainCase | None:
         """One record without the cost of a table, equal to what :meth:`read` makes of it; None where it is not plain."""
@@ -251,6 +253,7 @@ class TableRecipe:
             refused=refused,
             missing=missing,
             notes=tuple(dict.fromkeys(notes)),
+            named=spec.patient_id is not None,
         )
 
     @staticmethod
@@ -264,7 +267,7 @@ class TableRecipe:
 def _with_events(read: ReadCases, events: EventTable) -> ReadCases:
     """Cases with what became of the events that they were made of."""
     refused = pd.concat([read.refused, events.refused], ignore_index=True)
-    return replace(read, refused=refused, notes=(*read.notes, *events.notes))
+    return replace(read, refused=refused, notes=(*read.notes, *events.notes), account=events.account)
 
 
 def named_records(case_id: pd.Series, number: pd.Series) -> pd.Series:

@@ -18,10 +18,12 @@ from medanomaly.diagnosis.readers.symptom_table import SEXES
 from medanomaly.diagnosis.readers.words import Words, folded
 from medanomaly.diagnosis.text.term_search import TermSearch
 from medanomaly.scoring.answers import NOTICE
+from medanomaly.scoring.fhir_rankings import ranking_resources
 from medanomaly.scoring.model_answers import answers
 from medanomaly.scoring.models import Models
 from medanomaly.scoring.rankings import rank_cases
 from medanomaly.service.bodies import Body, File, checked, is_form, parsed, read_form, read_json
+from medanomaly.service.fhir_answers import answer_response, wants_fhir
 from medanomaly.service.persistence import CASE, PATIENT
 from medanomaly.service.problems import Problem, invalid, too_large
 from medanomaly.service.routes import Routes, form_body, json_body, json_response
@@ -185,6 +187,7 @@ class DiagnosisModality:
                 RankOptions, {"file": ["patient.json"], "n": "10"}, "Phenopackets, one patient per file."
             ),
             answer=ANSWER,
+            fhir=True,
         )
         routes.add(
             "GET",
@@ -216,12 +219,13 @@ def _ranker(service: Service):
             # nothing has to be put around a phenopacket
             bare = isinstance(content, dict) and not BARE.isdisjoint(content)
             options = given = checked(RankBody, {"phenopacket": content} if bare else content)
-        return json_response(await service.workers.run(_ranked, service, given, options))
+        as_fhir = wants_fhir(request)
+        return answer_response(await service.workers.run(_ranked, service, given, options, as_fhir), as_fhir)
 
     return handle
 
 
-def _ranked(service: Service, given: RankBody | list[File], options: RankOptions) -> dict[str, Any]:
+def _ranked(service: Service, given: RankBody | list[File], options: RankOptions, as_fhir: bool) -> Any:
     """Diseases in order; scores and p-values are in the store when this returns, where there is one."""
     if isinstance(given, RankBody):
         patients, own_ids = patients_of(service, given, given.case_id), given.case_id is not None
@@ -233,7 +237,7 @@ def _ranked(service: Service, given: RankBody | list[File], options: RankOptions
     recipe = models.recipe(modality="diagnosis")
     with service.readable():
         model = models.ranking_model(options.model)
-        read = recipe.read(patients)
+        read = replace(recipe.read(patients), named=own_ids)
         found = rank_cases(model.scorer, read, options.n, options.explain)
     if found.rankings.empty and read.findings.empty:
         # nothing could be said of single findings
@@ -245,7 +249,7 @@ def _ranked(service: Service, given: RankBody | list[File], options: RankOptions
     service.metrics.add("diagnosis", model.bundle.manifest.name, len(read.cases), 0)
     if len(read.refused):
         service.metrics.refused.labels("diagnosis").inc(len(read.refused))
-    return found.to_dict()
+    return ranking_resources(found) if as_fhir else found.to_dict()
 
 
 def patients_of(service: Service, given: Findings, name: str | None = None) -> PatientSymptoms:

@@ -4,16 +4,19 @@ from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
+import pandas as pd
 from pydantic import Field, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from medanomaly.imaging.boxes.table import on_originals
 from medanomaly.scoring.answers import Answers
 from medanomaly.scoring.models import Models
 from medanomaly.service.bodies import Body, Options, checked, is_form, numbers, read_form, read_json
+from medanomaly.service.fhir_answers import answer_response, only_json, wants_fhir
 from medanomaly.service.pictures import png
 from medanomaly.service.problems import invalid, too_large
-from medanomaly.service.routes import Routes, add_verbs, form_body, json_body, json_response
+from medanomaly.service.routes import Routes, add_verbs, form_body, json_body
 from medanomaly.service.service import Service, shown
 
 Pixels = Annotated[
@@ -63,7 +66,7 @@ class ImagingModality:
 def _handler(service: Service, explain: bool):
     async def handle(request: Request) -> Response:
         service.need("imaging")
-        limits = service.settings.limits
+        limits, as_fhir = service.settings.limits, wants_fhir(request)
         if is_form(request):
             options, files = await read_form(request, ImageOptions, limits)
             if len(files) > limits.images:
@@ -72,17 +75,55 @@ def _handler(service: Service, explain: bool):
         else:
             options = checked(ImageBody, await read_json(request))
             raw = options
-        return json_response(await service.workers.run(_scored, service, raw, options, explain))
+        only_json(as_fhir, maps=options.maps)
+        found = await service.workers.run(_scored, service, raw, options, explain, as_fhir)
+        return answer_response(found, as_fhir)
 
     return handle
 
 
-def _scored(service: Service, raw: Any, options: ImageOptions, explain: bool) -> dict[str, Any]:
+def _scored(service: Service, raw: Any, options: ImageOptions, explain: bool, as_fhir: bool) -> Any:
     found = service.score("imaging", pixels(service, raw) if isinstance(raw, Body) else raw, options, explain)
-    out = shown(found)
+    out = shown(found, as_fhir=as_fhir)
+    if as_fhir:
+        return out
+    _add_boxes(service, found, options, out)
     if options.maps:
         _draw(service, found, options, out)
     return out
+
+
+def _add_boxes(service: Service, found: Answers, options: ImageOptions, out: dict[str, Any]) -> None:
+    """Add the boxes of detectors, in pixels of the original images; with maps also in those of the picture."""
+    data = found.read.inputs.get("images")
+    if data is None:
+        return
+    models = service.models
+    sizes = pd.DataFrame({side: np.asarray(data.about[side]) for side in ("width", "height")})
+    for model in models.asked(models.recipe(modality="imaging"), options.models):
+        if not hasattr(model.scorer, "boxes"):
+            continue
+        own = model.bundle.manifest
+        prepared = model.scorer.boxes(np.asarray(data.inputs))
+        boxes = on_originals(prepared, sizes, model.scorer.contract)
+        for i, case in enumerate(out["cases"][: len(sizes)]):
+            case |= {side: int(size) for side, size in sizes.iloc[i].items()}
+            names = (own.name, f"{own.modality}.{own.name}")
+            answer = next(of for of in case["answers"] if of["model"] in names)
+            here = (boxes["image"] == i).to_numpy()
+            answer["boxes"] = [
+                {"label": str(box.label)}
+                | _place(box)
+                | {"score": float(box.score), "p_value": float(box.p_value), "drawn": bool(box.drawn)}
+                | ({"on_picture": _place(seen)} if options.maps else {})
+                for box, seen in zip(boxes[here].itertuples(), prepared[here].itertuples(), strict=True)
+            ]
+
+
+def _place(box: Any) -> dict[str, float]:
+    """Place and size of a box in px, x from the left and y from the top."""
+    corners = {"x": box.x0, "y": box.y0, "width": box.x1 - box.x0, "height": box.y1 - box.y0}
+    return {name: round(float(value), 1) for name, value in corners.items()}
 
 
 def pixels(service: Service, body: ImageBody) -> list[np.ndarray]:

@@ -20,6 +20,7 @@ from medanomaly.core.recipe import Recipe
 from medanomaly.scoring.answers import Answers
 from medanomaly.scoring.models import Models
 from medanomaly.service.bodies import Body, File, Options, checked, is_form, numbers, read_form, read_json
+from medanomaly.service.fhir_answers import answer_response, only_json, wants_fhir
 from medanomaly.service.live import add_live
 from medanomaly.service.persistence import CASE, PATIENT
 from medanomaly.service.problems import Problem, invalid, log, too_large, where
@@ -108,15 +109,18 @@ def regular_ecg(fs: float, seconds: float) -> np.ndarray:
 def _handler(service: Service, explain: bool):
     async def handle(request: Request) -> Response:
         service.need("signals")
+        as_fhir = wants_fhir(request)
         if is_form(request):
             options, given = await read_form(request, SignalOptions, service.settings.limits)
         else:
             options = given = checked(SignalBody, await read_json(request))
-            if not explain and _one_beat(service, given.signal):
+            if not explain and not as_fhir and _one_beat(service, given.signal):
                 quick = await service.quick("signals", numbers(given.signal, "signal"), given)
                 if quick is not None:
                     return json_response(quick | ({"strips": []} if given.strip else {}))
-        return json_response(await service.workers.run(_scored, service, given, options, explain))
+        only_json(as_fhir, strip=options.strip)
+        found = await service.workers.run(_scored, service, given, options, explain, as_fhir)
+        return answer_response(found, as_fhir)
 
     return handle
 
@@ -127,14 +131,17 @@ def _one_beat(service: Service, signal: Any) -> bool:
     return isinstance(signal, list) and len(signal) == n_points
 
 
-def _scored(service: Service, given: Any, options: SignalOptions, explain: bool) -> dict[str, Any]:
+def _scored(service: Service, given: Any, options: SignalOptions, explain: bool, as_fhir: bool) -> Any:
     if isinstance(given, Body):
         found = score_array(service, given, explain)
     else:
         with tempfile.TemporaryDirectory(prefix="medanomaly-") as folder:
             found = score_files(service, given, options, explain, Path(folder))
     beats = set(found.read.names)
-    out = shown(found, whole=lambda case: case not in beats and ":" not in case)
+    # uploads go by names of our own
+    named = isinstance(given, SignalBody) and given.record is not None
+    found = replace(found, read=replace(found.read, named=named))
+    out = shown(found, lambda case: case not in beats and ":" not in case, as_fhir)
     if options.strip:
         out["strips"] = _strips(found)
     return out

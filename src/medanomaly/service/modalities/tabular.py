@@ -1,7 +1,6 @@
 """Records of tables: as JSON, as a CSV file, or as FHIR resources where the models were trained on events; answers also
 as FHIR."""
 
-import json
 import tempfile
 from collections.abc import Collection
 from dataclasses import replace
@@ -14,10 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from medanomaly.scoring.answers import Answers
-from medanomaly.scoring.fhir import MEDIA_TYPE as FHIR
-from medanomaly.scoring.fhir import fhir_bundle
 from medanomaly.scoring.models import Models
 from medanomaly.service.bodies import File, Options, checked, is_form, read_form, read_json, records
+from medanomaly.service.fhir_answers import answer_response, wants_fhir
 from medanomaly.service.persistence import CASE, PATIENT
 from medanomaly.service.problems import invalid, too_large
 from medanomaly.service.routes import Routes, add_verbs, form_body, json_body, json_response
@@ -70,16 +68,15 @@ class TabularModality:
 def _handler(service: Service, explain: bool):
     async def handle(request: Request) -> Response:
         service.need("tabular")
-        limits, as_fhir = service.settings.limits, FHIR in request.headers.get("accept", "").lower()
+        limits, as_fhir = service.settings.limits, wants_fhir(request)
         if is_form(request):
             options, files = await read_form(request, Options, limits)
-            return _response(
-                await service.workers.run(_scored_file, service, files, options, explain, as_fhir), as_fhir
-            )
+            found = await service.workers.run(_scored_file, service, files, options, explain, as_fhir)
+            return answer_response(found, as_fhir)
         given = await read_json(request)
         if isinstance(given, dict) and "resourceType" in given:
             found = await service.workers.run(_scored_resources, service, given, explain, as_fhir)
-            return _response(found, as_fhir)
+            return answer_response(found, as_fhir)
         body = checked(TableBody, given)
         rows = records(body.records, limits)
         if not explain and not as_fhir and len(rows) == 1 and body.history is None:
@@ -89,21 +86,14 @@ def _handler(service: Service, explain: bool):
                 return json_response(quick)
         reading = {} if body.history is None else {"history": records(body.history, limits, "history")}
         found = await service.workers.run(_scored, service, rows, body, explain, reading, as_fhir)
-        return _response(found, as_fhir)
+        return answer_response(found, as_fhir)
 
     return handle
 
 
-def _response(content: dict[str, Any], as_fhir: bool) -> Response:
-    if not as_fhir:
-        return json_response(content)
-    return Response(json.dumps(content, allow_nan=False, ensure_ascii=False), media_type=FHIR)
-
-
-def _shown(found: Answers, as_fhir: bool) -> dict[str, Any]:
+def _shown(found: Answers, as_fhir: bool) -> Any:
     # a refused record keeps its reason and its findings: they say what was probably meant
-    out = shown(found, whole=lambda case: False)
-    return fhir_bundle(found) if as_fhir else out
+    return shown(found, lambda case: False, as_fhir)
 
 
 def _own_ids(service: Service, columns: Collection[str]) -> list[str]:
@@ -113,7 +103,7 @@ def _own_ids(service: Service, columns: Collection[str]) -> list[str]:
     return [what for what, name in given.items() if name is not None and name in columns]
 
 
-def _scored_resources(service: Service, given: dict, explain: bool, as_fhir: bool) -> dict[str, Any]:
+def _scored_resources(service: Service, given: dict, explain: bool, as_fhir: bool) -> Any:
     """Answers to a Bundle or a single resource of FHIR."""
     if service.need("tabular").recipe(modality="tabular").spec.events is None:
         raise invalid("These models read records, and no events of FHIR. Give records.")
@@ -122,7 +112,7 @@ def _scored_resources(service: Service, given: dict, explain: bool, as_fhir: boo
 
 def _scored(
     service: Service, rows: Any, options: Options, explain: bool, reading: dict, as_fhir: bool
-) -> dict[str, Any]:
+) -> Any:
     if service.persistence is None:
         return _shown(service.score("tabular", rows, options, explain, reading), as_fhir)
     with service.readable(anything=True):
@@ -143,9 +133,7 @@ def _scored(
     return _shown(found, as_fhir)
 
 
-def _scored_file(
-    service: Service, files: list[File], options: Options, explain: bool, as_fhir: bool
-) -> dict[str, Any]:
+def _scored_file(service: Service, files: list[File], options: Options, explain: bool, as_fhir: bool) -> Any:
     with tempfile.TemporaryDirectory(prefix="medanomaly-") as folder:
         path, reading = stored_table(files, Path(folder), service.settings.limits)
         return _scored(service, path, options, explain, reading, as_fhir)

@@ -337,10 +337,60 @@ function loaded(encoded) {
   });
 }
 
+function drawMap(context, map, strength) {
+  const layer = document.createElement("canvas");
+  layer.width = map.width; layer.height = map.height;
+  const own = layer.getContext("2d");
+  own.drawImage(map, 0, 0);
+  const pixels = own.getImageData(0, 0, map.width, map.height);
+  for (let i = 0; i < pixels.data.length; i += 4) {
+    const heat = pixels.data[i] / 255;
+    pixels.data[i] = 255; pixels.data[i + 1] = Math.round(220 * (1 - heat)); pixels.data[i + 2] = 40;
+    pixels.data[i + 3] = Math.round(255 * heat * heat);
+  }
+  own.putImageData(pixels, 0, 0);
+  context.globalAlpha = strength;
+  context.drawImage(layer, 0, 0, 512, 512);
+  context.globalAlpha = 1;
+}
+
+function drawBox(context, box, name, scale) {
+  const { x, y, width, height } = box.on_picture;
+  context.lineWidth = 3;
+  context.strokeStyle = context.fillStyle = "#ffd21f";
+  context.strokeRect(x * scale, y * scale, width * scale, height * scale);
+  context.font = "bold 16px system-ui, sans-serif";
+  const top = Math.max(0, y * scale - 20);
+  context.fillRect(x * scale - 1.5, top, context.measureText(name).width + 10, 20);
+  context.fillStyle = "#101010";
+  context.fillText(name, x * scale + 3.5, top + 16);
+}
+
+function boxesOf(found) {
+  let n = 0;
+  return found.answers.filter((answer) => answer.boxes).flatMap((answer) => {
+    const title = make("h3", { text: `Boxes of ${answer.model.split(".").pop().replaceAll("_", " ")}` });
+    if (!answer.boxes.length) return [title, make("p", { class: "hint", text: "It found no box." })];
+    const columns = ["Box", "Label", "Score", "p-value", "Place in pixels", "Drawn"];
+    return [title, make("p", { class: "hint", text: `In pixels of the image as it was given, ${found.width} x ${found.height}. A box is drawn where its score reaches the threshold that holds the rate of false boxes.` }),
+      make("div", { class: "wide-table" }, make("table", {},
+        make("thead", {}, make("tr", {}, ...columns.map((text) => make("th", { scope: "col", text })))),
+        make("tbody", {}, ...answer.boxes.map((box) => make("tr", {},
+          make("th", { scope: "row", text: String(++n) }),
+          make("td", { text: box.label }),
+          make("td", { class: "figure", text: number(box.score) }),
+          make("td", { class: "figure", text: number(box.p_value) }),
+          make("td", { text: `x ${Math.round(box.x)}, y ${Math.round(box.y)}, ${Math.round(box.width)} wide, ${Math.round(box.height)} high` }),
+          make("td", { text: box.drawn ? "yes" : "no" }))))))];
+  });
+}
+
 function pictureOf(found) {
   if (!found.picture) return [];
   const mapped = found.answers.filter((answer) => answer.map);
-  const canvas = make("canvas", { width: "512", height: "512", role: "img", "aria-label": "The image as the models see it, with the map of the chosen model over it" });
+  const boxed = found.answers.filter((answer) => answer.boxes);
+  const over = [...(mapped.length ? ["the map of the chosen model"] : []), ...(boxed.length ? ["the boxes of the detector"] : [])];
+  const canvas = make("canvas", { width: "512", height: "512", role: "img", "aria-label": `The image as the models see it${over.length ? `, with ${over.join(" and ")} over it` : ""}` });
   const pick = make("select", { id: "map-model" }, ...mapped.map((answer, i) => make("option", { value: i, text: answer.model.replaceAll("_", " ") })));
   const strength = make("input", { id: "map-strength", type: "range", min: "0", max: "100", value: "55" });
   const draw = async () => {
@@ -349,22 +399,8 @@ function pictureOf(found) {
     context.imageSmoothingEnabled = true;
     context.drawImage(picture, 0, 0, 512, 512);
     const answer = mapped[Number(pick.value)];
-    if (!answer) return;
-    const map = await loaded(answer.map);
-    const layer = document.createElement("canvas");
-    layer.width = map.width; layer.height = map.height;
-    const own = layer.getContext("2d");
-    own.drawImage(map, 0, 0);
-    const pixels = own.getImageData(0, 0, map.width, map.height);
-    for (let i = 0; i < pixels.data.length; i += 4) {
-      const heat = pixels.data[i] / 255;
-      pixels.data[i] = 255; pixels.data[i + 1] = Math.round(220 * (1 - heat)); pixels.data[i + 2] = 40;
-      pixels.data[i + 3] = Math.round(255 * heat * heat);
-    }
-    own.putImageData(pixels, 0, 0);
-    context.globalAlpha = Number(strength.value) / 100;
-    context.drawImage(layer, 0, 0, 512, 512);
-    context.globalAlpha = 1;
+    if (answer) drawMap(context, await loaded(answer.map), Number(strength.value) / 100);
+    for (const [i, box] of boxed.flatMap((of) => of.boxes).entries()) if (box.drawn) drawBox(context, box, String(i + 1), 512 / picture.width);
   };
   pick.addEventListener("change", draw);
   strength.addEventListener("input", draw);
@@ -373,7 +409,8 @@ function pictureOf(found) {
     make("div", { class: "row" }, make("label", { for: "map-model", text: "Map of the model" }), pick),
     make("div", { class: "row" }, make("label", { for: "map-strength", text: "Strength of the map" }), strength),
   ] : [];
-  return [make("div", { class: "image-box" }, canvas, ...controls), make("p", { class: "hint", text: "Red is where the image is least like usual images, on a scale of its own: every image has a reddest place." })];
+  return [make("div", { class: "image-box" }, canvas, ...controls),
+    ...(mapped.length ? [make("p", { class: "hint", text: "Red is where the image is least like usual images, on a scale of its own: every image has a reddest place." })] : []), ...boxesOf(found)];
 }
 
 // ---- recordings

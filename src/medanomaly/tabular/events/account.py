@@ -17,6 +17,18 @@ class Account:
         self._read: Counter[str] = Counter()
         self._rows: Counter[tuple[str, str, str, str, str]] = Counter()
 
+    @classmethod
+    def of(cls, *tables: pd.DataFrame) -> "Account":
+        """The account of a source whose parts have these, each as :attr:`table` has it."""
+        out = cls()
+        for table in tables:
+            for source, outcome, reason, code, unit, n in table[list(ACCOUNT_COLUMNS)].itertuples(
+                index=False
+            ):
+                out.read(source, n)
+                out.add(source, outcome, reason, code, unit, n)
+        return out
+
     def read(self, source: str, n: int = 1) -> None:
         """Say that so many events of a table or of a kind of resource were read."""
         self._read[source] += n
@@ -66,7 +78,8 @@ class Account:
             for (of, outcome, reason, *_), n in self._rows.items():
                 if of == source and outcome == QUARANTINED:
                     reasons[reason] += n
-            named = ", ".join(f"{reason} ({n:,})" for reason, n in reasons.most_common(_NAMED))
+            first = sorted(reasons.items(), key=lambda one: (-one[1], one[0]))[:_NAMED]
+            named = ", ".join(f"{reason} ({n:,})" for reason, n in first)
             more = f" and {len(reasons) - _NAMED} other reasons" if len(reasons) > _NAMED else ""
             said.append(
                 f"{source}: of {counts['read']:,} read, {counts[USED]:,} were used, {counts[NOT_ASKED]:,} were not asked "

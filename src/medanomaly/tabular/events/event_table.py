@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.errors import InputError
 from medanomaly.core.recipe import REFUSED_COLUMNS, text_rows
 from medanomaly.tabular.events.account import NOT_ASKED, QUARANTINED, USED
 from medanomaly.tabular.events.description import (
@@ -19,7 +18,7 @@ from medanomaly.tabular.events.description import (
     START,
     EventSpec,
 )
-from medanomaly.tabular.events.form import Events
+from medanomaly.tabular.events.form import Events, no_patient
 from medanomaly.tabular.events.measured import measured
 from medanomaly.tabular.features.event_statistics import aggregate_events
 
@@ -27,6 +26,8 @@ OUTSIDE = "outside of every window"
 OTHER_VISIT = "another kind of visit"
 NO_END = "the visit has no end; give hours"
 NOTHING_INSIDE = "no value of any feature is inside the window"
+NEW_CASES = "outcomes are not asked for where new cases are scored"
+NO_OUTCOME_FOUND = "no event of any outcome was found, so that the outcome of every case is unknown"
 NOTHING_OF_PATIENT = "the patient has no visit and no value that could be used"
 _YEAR = pd.Timedelta(days=365.25)
 
@@ -37,7 +38,7 @@ class EventTable:
 
     Attributes:
         table: one row per case: ``case_id`` (``<patient>@<start>``, or the patient), ``patient_id``, ``window_start``,
-            ``window_end``, ``age`` (years at the end of the window), ``sex``, ``outcome`` where outcomes are described, then
+            ``window_end``, ``age`` (years at the end of the window), ``sex``, ``outcome`` where outcomes are asked for, then
             ``<feature>_<statistic>``.
         account: see :class:`medanomaly.tabular.events.account.Account`.
         counts: source -> how many events were read, used, not asked for, and put into quarantine.
@@ -52,26 +53,27 @@ class EventTable:
     notes: tuple[str, ...]
 
 
-def event_table(found: Events, spec: EventSpec) -> EventTable:
+def event_table(found: Events, spec: EventSpec, outcomes: bool = True) -> EventTable:
     """One row per case.
 
     A value belongs to a window if its time is neither before the start nor after the end; both ends belong to it. A value of
     which only the day is known belongs to it if the day does, and counts as at the start of the day or of the window.
     Values are taken in the order of time, and those of one time in the order of size, whatever the order of the source is.
 
+    Args:
+        found: what a reader found.
+        spec: the recipe.
+        outcomes: whether the outcomes of the recipe are asked for; new cases that are scored have none yet.
+
     Raises:
         InputError: there is no patient.
     """
     account = found.account
     if not len(found.patients):
-        became = "; ".join(account.sentences())
-        raise InputError(
-            f"there is no patient{': ' * bool(became)}{became}",
-            remedy="Give patients together with their events.",
-        )
+        raise no_patient(account)
     values = measured(found, spec, account)
-    outcomes = values[values["is_outcome"]]
-    values = _in_order(values[~values["is_outcome"]] if len(outcomes) else values)
+    ended = values[values["is_outcome"]]
+    values = _in_order(values[~values["is_outcome"]] if len(ended) else values)
     windows = _of_patients(values, found) if spec.cases == "patient" else _of_visits(found, spec)
     event, window = _inside(values, windows)
     _account_for(values, event, account)
@@ -94,8 +96,10 @@ def event_table(found: Events, spec: EventSpec) -> EventTable:
     ]
     wide = pd.concat(made, axis=1)[list(spec.column_units())]
     table, notes = windows, []
-    if spec.outcomes:
-        table, notes = _with_outcomes(windows, outcomes, spec, account)
+    if not outcomes:
+        account.add_each(ended, NOT_ASKED, NEW_CASES)
+    elif spec.outcomes:
+        table, notes = _with_outcomes(windows, ended, spec, account)
     used = np.bincount(window, minlength=len(windows)) > 0
     table = pd.concat([table.reset_index(drop=True), wide.reset_index(drop=True)], axis=1)
     empty = table.loc[~used, CASE_ID].tolist()
@@ -215,8 +219,8 @@ def _with_outcomes(
     event, window = _inside(outcomes, longer)
     _account_for(outcomes, event, account)
     if outcomes.empty:
-        note = "no event of any outcome was found, so that the outcome of every case is unknown"
-        return windows.assign(**{OUTCOME: pd.Series(pd.NA, index=windows.index, dtype="string")}), [note]
+        unknown = pd.Series(pd.NA, index=windows.index, dtype="string")
+        return windows.assign(**{OUTCOME: unknown}), [NO_OUTCOME_FOUND]
     named = np.full(len(windows), NO_OUTCOME, dtype=object)
     # in the order of the recipe, the first one last, so that it stays
     for name in reversed(list(spec.outcomes)):

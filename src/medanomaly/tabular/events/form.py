@@ -1,10 +1,12 @@
 """The one form of events that every hospital format is read to."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
+from medanomaly.core.errors import InputError
 from medanomaly.tabular.events.account import QUARANTINED, Account
 
 EVENT_COLUMNS = ("patient_id", "time", "by_day", "code", "value", "unit", "problem", "source")
@@ -41,6 +43,57 @@ class Events:
     patients: pd.DataFrame
     visits: pd.DataFrame
     account: Account
+
+    def of_patients(self, start: int, stop: int) -> "Events":
+        """Those of the patients from place ``start`` to ``stop``; the account says of these events alone that they were
+        read, and nothing of what became of others."""
+        patients = self.patients.iloc[start:stop].reset_index(drop=True)
+        known = pd.Index(patients["patient_id"].astype(object))
+        inside = self.events["patient_id"].isin(known).to_numpy(bool)
+        events = self.events[inside].reset_index(drop=True)
+        who = pd.Categorical(events["patient_id"].astype(object), categories=known)
+        visits = self.visits[self.visits["patient_id"].isin(known)].reset_index(drop=True)
+        account = Account()
+        for source, n in events["source"].value_counts(sort=False).items():
+            account.read(str(source), int(n))
+        account.read("visits", len(visits))
+        return Events(events.assign(patient_id=who), patients, visits, account)
+
+
+@dataclass(frozen=True)
+class EventPart:
+    """Some patients of a source, each with all of its events.
+
+    Attributes:
+        events: of these patients, with an account of what the reader read for them; None where there is nobody.
+        refused: name of a file of the source -> why it could not be read; its patients are in no part.
+    """
+
+    events: Events | None
+    refused: Mapping[str, str] = field(default_factory=dict)
+
+
+def no_patient(account: Account) -> InputError:
+    """The error of a source without a patient, with what became of what was read."""
+    became = "; ".join(account.sentences())
+    return InputError(
+        f"there is no patient{': ' * bool(became)}{became}",
+        remedy="Give patients together with their events.",
+    )
+
+
+def sliced(
+    found: Events, patients: int | None, refused: Mapping[str, str] | None = None
+) -> Iterator[EventPart]:
+    """Events that were read at once, so many patients at a time; None: all of them. The first part has the account."""
+    n = len(found.patients)
+    step = max(n if patients is None else patients, 1)
+    for start in range(0, max(n, 1), step):
+        part = found.of_patients(start, start + step)
+        whole = start == 0
+        yield EventPart(
+            replace(part, account=found.account) if whole else part, (refused or {}) if whole else {}
+        )
 
 
 def bound_of(mark: str) -> str:

@@ -1,6 +1,6 @@
 """Events in any of their formats; what it is, the files say."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,15 +8,18 @@ from typing import Any
 import pandas as pd
 
 from medanomaly.core.errors import ConfigurationError, DataNotFoundError
+from medanomaly.tabular.events.account import Account
 from medanomaly.tabular.events.description import EventSpec
-from medanomaly.tabular.events.form import Events
+from medanomaly.tabular.events.form import EventPart, Events, no_patient, sliced
 from medanomaly.tabular.events.readers.csv_folder import EVENTS_FILE, read_csv_folder
 from medanomaly.tabular.events.readers.fhir import ENDINGS as FHIR_ENDINGS
 from medanomaly.tabular.events.readers.fhir import read_fhir
-from medanomaly.tabular.events.readers.meds import read_meds
-from medanomaly.tabular.events.readers.omop import PERSON, read_omop
+from medanomaly.tabular.events.readers.fhir_parts import fhir_parts
+from medanomaly.tabular.events.readers.meds import meds_parts, read_meds
+from medanomaly.tabular.events.readers.omop import PERSON, omop_parts, read_omop
 
 READERS = {"omop": read_omop, "fhir": read_fhir, "meds": read_meds, "csv": read_csv_folder}
+PARTS = {"omop": omop_parts, "fhir": fhir_parts, "meds": meds_parts}
 DATABASES = (".duckdb", ".ddb")
 
 
@@ -44,6 +47,42 @@ def read_events(source: Any, spec: EventSpec) -> Events:
         ConfigurationError: it is in none of the formats, or the form that is named does not exist.
         DataNotFoundError: there is nothing at this path.
     """
+    given, form = _known(source)
+    return READERS[form](given.place, spec)
+
+
+def event_parts(source: Any, spec: EventSpec, patients: int | None) -> Iterator[EventPart]:
+    """Events of a source in any format, so many patients at a time, each with all events.
+
+    MEDS, OMOP, and FHIR in folders or with one resource per line are never in memory as a whole; one JSON document of FHIR,
+    tables in memory, and a folder of CSV files are.
+
+    Args:
+        source: an :class:`EventSource`, or its place.
+        spec: the recipe.
+        patients: of a part; None: all.
+
+    Raises:
+        ConfigurationError, DataNotFoundError: as of :func:`read_events`.
+        InputError: the source cannot be read, a file cannot that may hold events of everybody, or there is no patient.
+    """
+    given, form = _known(source)
+    parts = (
+        sliced(READERS[form](given.place, spec), patients)
+        if patients is None or form not in PARTS
+        else PARTS[form](given.place, spec, patients)
+    )
+    anybody, accounts = False, []
+    for part in parts:
+        yield part
+        if not anybody and part.events is not None:
+            anybody = len(part.events.patients) > 0
+            accounts.append(part.events.account.table)
+    if not anybody:
+        raise no_patient(Account.of(*accounts))
+
+
+def _known(source: Any) -> tuple[EventSource, str]:
     given = source if isinstance(source, EventSource) else EventSource(source)
     form = given.form or form_of(given.place)
     if form is None and isinstance(given.place, (str, Path)) and not Path(given.place).exists():
@@ -57,7 +96,7 @@ def read_events(source: Any, spec: EventSpec) -> Events:
             remedy="Give a folder or a database of OMOP, a file or a folder of FHIR, a folder of MEDS, or a folder with "
             f"{EVENTS_FILE}; form: {', '.join(READERS)} says which it is.",
         )
-    return READERS[form](given.place, spec)
+    return given, form
 
 
 def form_of(place: Any) -> str | None:

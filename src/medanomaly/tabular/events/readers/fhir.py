@@ -6,7 +6,8 @@ resource of another kind, and one that cannot be read, costs only itself. Source
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,35 +70,29 @@ def read_fhir(source: Mapping | list | str | Path, spec: EventSpec) -> Events:
         DataNotFoundError: there is no such file, or no file of FHIR in the folder.
         InputError: the file is no JSON, or holds no resource.
     """
-    walk = _Walk(spec)
+    walk = Walk(spec)
     n = 0
     for resource in _resources(source, walk.account):
         n += 1
         walk.add(resource)
     if not n:
-        raise InputError(
-            "there is no FHIR resource in it",
-            remedy="Give a Bundle, a resource with resourceType, or NDJSON with one resource per line.",
-            source=source if isinstance(source, (str, Path)) else "FHIR",
-        )
+        raise no_resource(source if isinstance(source, (str, Path)) else "FHIR")
     return walk.events()
+
+
+def no_resource(source: object) -> InputError:
+    """The error of a source without a resource."""
+    return InputError(
+        "there is no FHIR resource in it",
+        remedy="Give a Bundle, a resource with resourceType, or NDJSON with one resource per line.",
+        source=source,
+    )
 
 
 def _resources(source: Any, account: Account) -> Iterator[Mapping]:
     if isinstance(source, (str, Path)):
-        path = Path(source)
-        if path.is_dir():
-            files = sorted(one for one in path.rglob("*") if one.name.lower().endswith(ENDINGS))
-            if not files:
-                raise DataNotFoundError(
-                    "there is no FHIR file in the folder",
-                    source=path,
-                    remedy=f"FHIR files end in {', '.join(ENDINGS)}.",
-                )
-            for file in files:
-                yield from _of_file(file, account)
-            return
-        yield from _of_file(path, account)
+        for file in fhir_files(Path(source)):
+            yield from resources_of_file(file, account)
     elif isinstance(source, Mapping):
         yield from _of_json(source, account)
     else:
@@ -105,30 +100,66 @@ def _resources(source: Any, account: Account) -> Iterator[Mapping]:
             yield from _of_json(one, account)
 
 
-def _of_file(path: Path, account: Account) -> Iterator[Mapping]:
-    if not path.is_file():
+def fhir_files(path: Path) -> list[Path]:
+    """The file, or the files of FHIR in a folder.
+
+    Raises:
+        DataNotFoundError: there is none.
+    """
+    if path.is_file():
+        return [path]
+    if not path.is_dir():
         raise DataNotFoundError("the file does not exist", source=path)
-    name = path.name.lower()
-    opener = gzip.open if name.endswith(".gz") else open
+    files = sorted(one for one in path.rglob("*") if one.name.lower().endswith(ENDINGS) and one.is_file())
+    if not files:
+        raise DataNotFoundError(
+            "there is no FHIR file in the folder",
+            source=path,
+            remedy=f"FHIR files end in {', '.join(ENDINGS)}.",
+        )
+    return files
+
+
+def has_lines(path: Path) -> bool:
+    """Whether a file holds one resource per line."""
+    return path.name.lower().removesuffix(".gz").endswith((".ndjson", ".jsonl"))
+
+
+def resources_of_file(path: Path, account: Account) -> Iterator[Mapping]:
+    """The resources of a file; ``account`` gets what is none.
+
+    Raises:
+        InputError: the file is no JSON, or is cut off.
+    """
+    opener = gzip.open if path.name.lower().endswith(".gz") else open
     with opener(path, "rb") as file:
-        if not name.removesuffix(".gz").endswith((".ndjson", ".jsonl")):
+        if not has_lines(path):
             try:
-                yield from _of_json(json.loads(file.read()), account)
+                found = json.loads(_unpacked(file.read, path))
             except (ValueError, RecursionError) as error:
                 raise InputError(f"the file is no JSON: {error}", source=path) from error
+            yield from _of_json(found, account)
             return
-        for line in file:
+        while line := _unpacked(file.readline, path):
             if not line.strip():
                 continue
             try:
                 found = json.loads(line)
             except (ValueError, RecursionError):
-                _lose(account, "lines", NO_JSON)
+                lose(account, "lines", NO_JSON)
                 continue
             yield from _of_json(found, account)
 
 
-def _lose(account: Account, source: str, reason: str, code: str = "") -> None:
+def _unpacked(read: Callable[[], bytes], path: Path) -> bytes:
+    try:
+        return read()
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"the file cannot be read: {error}", source=path, remedy="Get it again.") from error
+
+
+def lose(account: Account, source: str, reason: str, code: str = "") -> None:
+    """Say that a resource was read and is in quarantine."""
     account.read(source)
     account.add(source, QUARANTINED, reason, code)
 
@@ -138,7 +169,7 @@ def _of_json(found: Any, account: Account) -> Iterator[Mapping]:
         for one in found:
             yield from _of_json(one, account)
     elif not isinstance(found, Mapping) or not isinstance(found.get("resourceType"), str):
-        _lose(account, "resources", NO_RESOURCE)
+        lose(account, "resources", NO_RESOURCE)
     elif found["resourceType"] != "Bundle":
         yield found
     else:
@@ -146,7 +177,7 @@ def _of_json(found: Any, account: Account) -> Iterator[Mapping]:
         for entry in entries if isinstance(entries, list) else ():
             resource = entry.get("resource") if isinstance(entry, Mapping) else None
             if not isinstance(resource, Mapping) or not isinstance(resource.get("resourceType"), str):
-                _lose(account, "resources", NO_RESOURCE)
+                lose(account, "resources", NO_RESOURCE)
             elif resource["resourceType"] == "Bundle":
                 yield from _of_json(resource, account)
             else:
@@ -154,11 +185,29 @@ def _of_json(found: Any, account: Account) -> Iterator[Mapping]:
                 yield {**resource, "_url": url} if isinstance(url, str) and url else resource
 
 
-class _Walk:
-    """Collects what resources say; whom they speak of is looked up at the end, since a patient may come last."""
+def id_of(resource: Mapping) -> object:
+    """The id of a resource, else the end of its address; empty where it has neither."""
+    return resource.get("id") or resource.get("_url", "").rpartition("/")[2].removeprefix("urn:uuid:")
 
-    def __init__(self, spec: EventSpec):
-        self.account = Account()
+
+class Walk:
+    """Collects what resources say; whom they speak of is looked up at the end, since a patient may come last.
+
+    Args:
+        spec: the recipe.
+        account: that counts go to; None makes one.
+        pointed: resources of another walk that others point to.
+
+    Attributes:
+        account: what became of the resources.
+        pointed: address -> a resource that others point to.
+    """
+
+    def __init__(
+        self, spec: EventSpec, account: Account | None = None, pointed: dict[str, Mapping] | None = None
+    ):
+        self.account = Account() if account is None else account
+        self.pointed = {} if pointed is None else pointed
         # the codes that are asked for, as they stand in a resource
         self._asked = {name: name for name in spec.meanings}
         systems = {name: address for address, name in SYSTEMS.items()}
@@ -171,7 +220,6 @@ class _Walk:
         self._seen: set[tuple[str, str]] = set()
         self._visits: list[tuple] = []
         self._rows: list[tuple] = []
-        self._pointed: dict[str, Mapping] = {}
         self._by_reference: list[tuple] = []
 
     def add(self, resource: Mapping) -> None:
@@ -189,7 +237,7 @@ class _Walk:
             if given is not None:
                 key = (kind, str(given))
                 if key in self._seen:
-                    _lose(self.account, kind, TWICE)
+                    lose(self.account, kind, TWICE)
                     return
                 self._seen.add(key)
             if kind == "Patient":
@@ -201,19 +249,20 @@ class _Walk:
         except (AttributeError, TypeError, ValueError, KeyError):
             for rows, n in zip((self._rows, self._by_reference, self._visits), before, strict=True):
                 del rows[n:]
-            _lose(self.account, kind, MALFORMED)
+            lose(self.account, kind, MALFORMED)
 
     def _point(self, resource: Mapping) -> None:
+        said = {"code": resource.get("code")}
         if resource.get("id") is not None:
-            self._pointed[f"{resource['resourceType']}/{resource['id']}"] = resource
+            self.pointed[f"{resource['resourceType']}/{resource['id']}"] = said
         if resource.get("_url"):
-            self._pointed[resource["_url"]] = resource
+            self.pointed[resource["_url"]] = said
 
     def _patient(self, resource: Mapping) -> None:
         url = resource.get("_url", "")
-        given = resource.get("id") or url.rpartition("/")[2].removeprefix("urn:uuid:")
+        given = id_of(resource)
         if not given:
-            _lose(self.account, "Patient", NO_ID)
+            lose(self.account, "Patient", NO_ID)
             return
         patient, born = str(given), str(resource.get("birthDate") or "")
         self.account.read("Patient")
@@ -244,7 +293,7 @@ class _Walk:
         subject = self._subject(resource, {})
         reason = _unusable(resource) or (subject if isinstance(subject, _Reason) else None)
         if reason:
-            _lose(self.account, "Encounter", reason)
+            lose(self.account, "Encounter", reason)
             return
         period, of = resource.get("period") or {}, resource.get("class") or {}
         kind = _KINDS.get(str(of.get("code")).upper(), "other")
@@ -265,7 +314,7 @@ class _Walk:
         subject = self._subject(resource if resource.get("subject") or not around else around, inside)
         reason = _unusable(resource) or (subject if isinstance(subject, _Reason) else None)
         if reason:
-            _lose(self.account, kind, reason)
+            lose(self.account, kind, reason)
             return
         if kind == "Observation":
             time = _time(resource, ("effectiveDateTime", "effectiveInstant"), "effectivePeriod")
@@ -338,9 +387,9 @@ class _Walk:
     def events(self) -> Events:
         """All that was collected."""
         for subject, time, reference in self._by_reference:
-            found = self._pointed.get("/".join(reference.split("/")[-2:])) or self._pointed.get(reference)
+            found = self.pointed.get("/".join(reference.split("/")[-2:])) or self.pointed.get(reference)
             if found is None:
-                _lose(self.account, "MedicationRequest", "the medication that it points to is not given")
+                lose(self.account, "MedicationRequest", "the medication that it points to is not given")
                 continue
             self._code("MedicationRequest", subject, time, found.get("code"), None, "", "")
         rows = pd.DataFrame(

@@ -6,12 +6,13 @@ MEDS keeps numbers as float32; they are read to the shortest decimals that they 
 https://medical-event-data-standard.github.io.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.errors import ConfigurationError, DataNotFoundError
+from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError, MedanomalyError
 from medanomaly.tabular.events.account import NOT_ASKED, QUARANTINED, USED, Account
 from medanomaly.tabular.events.description import DEATH, EventSpec
 from medanomaly.tabular.events.form import (
@@ -19,9 +20,9 @@ from medanomaly.tabular.events.form import (
     PATIENT_COLUMNS,
     TEXT_VALUE,
     VISIT_COLUMNS,
+    EventPart,
     Events,
     bound_of,
-    no_events,
 )
 from medanomaly.tabular.events.readers.fhir import NOT_ASKED_CODE, checked_visits
 from medanomaly.tabular.features.meds_windows import BIRTH, check_meds_events
@@ -36,7 +37,7 @@ VISIT_STARTS = {
     "HOSPITAL_ADMISSION": "inpatient",
     "ED_REGISTRATION": "emergency",
 }
-MEDS_DEATH, SEX = "MEDS_DEATH", "GENDER"
+SUBJECT, MEDS_DEATH, SEX = "subject_id", "MEDS_DEATH", "GENDER"
 _BOUND = r"^\s*(<=|>=|<|>)\s*([0-9]+\.?[0-9]*)\s*$"
 
 
@@ -52,7 +53,73 @@ def read_meds(source: str | Path, spec: EventSpec) -> Events:
         ConfigurationError: cases are visits, and ``hours`` is missing.
         InputError: a file is no table, or a column is missing.
     """
-    folder, account = Path(source), Account()
+    found = _Collected(spec)
+    for path in _shards(Path(source), spec):
+        found.add(_checked(read_table(path), path))
+    return found.events()
+
+
+def meds_parts(source: str | Path, spec: EventSpec, patients: int) -> Iterator[EventPart]:
+    """The same, so many patients at a time. MEDS keeps a subject in one file; of a subject in several, all are read.
+
+    A file that cannot be used costs its subjects alone.
+
+    Args:
+        source: the MEDS root.
+        spec: the recipe.
+        patients: of a part.
+
+    Raises:
+        DataNotFoundError, ConfigurationError: as of :func:`read_meds`.
+        InputError: no file can be read; or one cannot be, and this source does not keep its subjects in one file each.
+    """
+    held: dict[Path, np.ndarray] = {}
+    lost: dict[Path, MedanomalyError] = {}
+    for path in _shards(Path(source), spec):
+        try:
+            held[path] = _subjects(path)
+        except MedanomalyError as error:
+            lost[path] = error
+    every = np.concatenate([*held.values(), np.empty(0, np.int64)])
+    unique, first = np.unique(every, return_index=True)
+    if lost and len(unique) < len(every):
+        path, error = next(iter(lost.items()))
+        raise InputError(
+            f"the file cannot be read, and nobody can tell whose events it holds: {error.problem}",
+            source=path,
+            remedy="Get it again, or remove it: its events would be missing from the features of their patients.",
+        ) from error
+    if not held:
+        raise next(iter(lost.values()))
+    unique, gone = unique[np.argsort(first, kind="stable")], np.empty(0, np.int64)
+    for start in range(0, len(unique), patients):
+        tables, wanted = [], np.setdiff1d(unique[start : start + patients], gone)
+        for path, subjects in held.items():
+            some = np.intersect1d(subjects, wanted)
+            if not len(some):
+                continue
+            filters = {} if len(some) == len(subjects) else {"filters": [(SUBJECT, "in", some.tolist())]}
+            try:
+                tables.append(_checked(read_table(path, **filters), path))
+            except MedanomalyError as error:
+                lost[path] = error
+                # without it none of its subjects is whole, in this part and in later ones
+                gone = np.union1d(gone, subjects)
+                wanted = np.setdiff1d(wanted, gone)
+        found = _Collected(spec)
+        for table in tables:
+            found.add(table[table[SUBJECT].isin(wanted)])
+        told = {
+            path.relative_to(
+                source
+            ).as_posix(): f"the file cannot be used, and its patients get no answer: {of.problem}"
+            for path, of in lost.items()
+        }
+        yield EventPart(found.events() if len(wanted) else None, told)
+        lost = {}
+
+
+def _shards(folder: Path, spec: EventSpec) -> list[Path]:
     if spec.cases == "visit" and spec.hours is None:
         raise ConfigurationError(
             "visits have no end in MEDS", source=folder, remedy="Give hours in the recipe of events."
@@ -64,33 +131,58 @@ def read_meds(source: str | Path, spec: EventSpec) -> Events:
             remedy="Expected data/**/*.parquet with subject_id, time, code, numeric_value.",
             source=folder,
         )
-    parts, people, visits = [], [], []
-    for path in shards:
-        raw = read_table(path)
-        extra = {name: raw[name] for name in ("unit", "text_value") if name in raw}
-        of = check_meds_events(raw, source=path).assign(**extra)
-        of["subject_id"] = of["subject_id"].astype("int64").astype(str).astype(object)
-        people.append(of[["subject_id", "time", "code"]].loc[_about_a_person(of["code"])])
-        people.append(of[["subject_id"]].drop_duplicates())
+    return shards
+
+
+def _subjects(path: Path) -> np.ndarray:
+    """(n,) int64, whose events a file holds."""
+    found = read_table(path, columns=[SUBJECT])[SUBJECT]
+    if not pd.api.types.is_integer_dtype(found):
+        raise InputError("subject_id is not a whole number everywhere, as MEDS requires", source=path)
+    return found.unique().astype(np.int64)
+
+
+def _checked(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
+    of = check_meds_events(raw, source=path)
+    extra = {name: raw[name] for name in ("unit", "text_value") if name in raw}
+    return of.assign(**extra, **{SUBJECT: of[SUBJECT].astype("int64")})
+
+
+class _Collected:
+    """What files hold, until it becomes events."""
+
+    def __init__(self, spec: EventSpec):
+        self._spec, self._account = spec, Account()
+        self._parts: list[pd.DataFrame] = []
+        self._people: list[pd.DataFrame] = []
+        self._visits: list[pd.DataFrame] = []
+
+    def add(self, of: pd.DataFrame) -> None:
+        """Take the events of a file, or some of them."""
+        of = of.assign(**{SUBJECT: of[SUBJECT].astype(str).astype(object)})
+        about = _about_a_person(of["code"])
+        self._people += [of.loc[about, [SUBJECT, "time", "code"]], of[[SUBJECT]].drop_duplicates()]
         started = _kinds_of_visits(of["code"])
-        visits.append(
-            pd.DataFrame(
-                {
-                    "patient_id": of["subject_id"],
-                    "start": of["time"].astype("string"),
-                    "end": None,
-                    "kind": started,
-                }
-            )[started.notna()]
+        visits = {
+            "patient_id": of[SUBJECT],
+            "start": of["time"].astype("string"),
+            "end": None,
+            "kind": started,
+        }
+        self._visits.append(pd.DataFrame(visits)[started.notna()])
+        self._parts.append(_events(of[started.isna() & ~about], self._spec, self._account))
+
+    def events(self) -> Events:
+        """All that was taken."""
+        patients = _patients(pd.concat(self._people, ignore_index=True), self._account)
+        events = pd.concat(self._parts, ignore_index=True)
+        events["patient_id"] = pd.Categorical(
+            events["patient_id"], categories=pd.Index(patients["patient_id"])
         )
-        parts.append(_events(of[started.isna() & ~_about_a_person(of["code"])], spec, account))
-    patients = _patients(pd.concat(people, ignore_index=True), account)
-    events = pd.concat(parts, ignore_index=True) if parts else no_events()
-    events["patient_id"] = pd.Categorical(events["patient_id"], categories=pd.Index(patients["patient_id"]))
-    for name in ("code", "unit", "problem", "source"):
-        events[name] = events[name].astype(object).astype("category")
-    stays = pd.concat(visits, ignore_index=True)[list(VISIT_COLUMNS)]
-    return Events(events, patients, checked_visits(stays, "MEDS visits", account), account)
+        for name in ("code", "unit", "problem", "source"):
+            events[name] = events[name].astype(object).astype("category")
+        stays = pd.concat(self._visits, ignore_index=True)[list(VISIT_COLUMNS)]
+        return Events(events, patients, checked_visits(stays, "MEDS visits", self._account), self._account)
 
 
 def _about_a_person(code: pd.Series) -> pd.Series:

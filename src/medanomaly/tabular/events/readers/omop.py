@@ -23,6 +23,7 @@ from medanomaly.tabular.events.form import (
     PATIENT_COLUMNS,
     UNKNOWN_PATIENT,
     VISIT_COLUMNS,
+    EventPart,
     Events,
     birth_day,
     bound_of,
@@ -105,27 +106,64 @@ def read_omop(source: Mapping[str, pd.DataFrame] | str | Path, spec: EventSpec) 
         InputError: a file cannot be read as a table.
         ConfigurationError: DuckDB, or SQLAlchemy for a URL, is not installed.
     """
-    account = Account()
     with _opened(source) as database:
-        if PERSON not in database.columns:
-            raise DataNotFoundError(
-                "there is no table 'person'",
-                source=database.name,
-                remedy="Give the folder, the file or the database that holds the tables of OMOP CDM 5.3 or 5.4.",
-            )
-        try:
-            patients = _patients(database, account)
-            visits = _visits(database, spec, account)
-            parts = [
-                _events(database, name, spec, patients, account)
-                for name in TABLES
-                if name in database.columns
-            ]
-        except database.Error as error:
-            raise InputError(
-                f"a table cannot be read: {_short(error)}", source=database.name, remedy="Correct the file."
-            ) from error
+        return _read(database, spec)
+
+
+def omop_parts(source: Any, spec: EventSpec, patients: int) -> Iterator[EventPart]:
+    """The same, so many patients at a time; a database of a URL is copied once.
+
+    Args:
+        source: as of :func:`read_omop`.
+        spec: the recipe.
+        patients: of a part.
+
+    Raises:
+        DataNotFoundError, InputError, ConfigurationError: as of :func:`read_omop`.
+    """
+    with _opened(source) as database:
+        for low, high in _ranges(database, patients):
+            database.low, database.high = low, high
+            yield EventPart(_read(database, spec))
+
+
+def _read(database: "_Database", spec: EventSpec) -> Events:
+    account = Account()
+    with _readable(database):
+        patients = _patients(database, account)
+        visits = _visits(database, spec, account)
+        parts = [
+            _events(database, name, spec, patients, account) for name in TABLES if name in database.columns
+        ]
     return Events(_together(parts), patients, visits, account)
+
+
+def _ranges(database: "_Database", patients: int) -> Iterator[tuple[int | None, int | None]]:
+    """From which id on, and before which, the patients of each part are."""
+    with _readable(database):
+        person = database.cast(PERSON, "person_id", "BIGINT")
+        ids = database.frame(
+            f'SELECT DISTINCT {person} AS id FROM "{PERSON}" WHERE {person} IS NOT NULL ORDER BY id'
+        )
+    starts = ids["id"].tolist()[patients::patients]
+    # whoever is in no table of persons is in some part, too, so that every event is counted
+    return zip([None, *starts], [*starts, None], strict=True)
+
+
+@contextmanager
+def _readable(database: "_Database") -> Iterator[None]:
+    if PERSON not in database.columns:
+        raise DataNotFoundError(
+            "there is no table 'person'",
+            source=database.name,
+            remedy="Give the folder, the file or the database that holds the tables of OMOP CDM 5.3 or 5.4.",
+        )
+    try:
+        yield
+    except database.Error as error:
+        raise InputError(
+            f"a table cannot be read: {_short(error)}", source=database.name, remedy="Correct the file."
+        ) from error
 
 
 def _short(error: Exception) -> str:
@@ -138,7 +176,11 @@ class _Database:
     Attributes:
         columns: table -> names of its columns, in lower case.
         name: of the source, in messages.
+        low, high: rows of persons with an id from ``low`` on and below ``high`` are read; None: no such limit.
     """
+
+    low: int | None = None
+    high: int | None = None
 
     def __init__(self, connection: "duckdb.DuckDBPyConnection", name: object):
         import duckdb
@@ -153,6 +195,15 @@ class _Database:
     def cast(self, table: str, column: str, of: str) -> str:
         """SQL of a column as a type; what does not fit the type, and a column that is not there, is NULL."""
         return f'TRY_CAST("{column}" AS {of})' if column in self.columns[table] else f"CAST(NULL AS {of})"
+
+    def rows(self, table: str) -> str:
+        """SQL of the rows of a table that are read; rows without a person are in the first part."""
+        person = self.cast(table, "person_id", "BIGINT")
+        limits = [
+            *([] if self.low is None else [f"{person} >= {self.low}"]),
+            *([] if self.high is None else [f"coalesce({person} < {self.high}, {self.low is None})"]),
+        ]
+        return f'(SELECT * FROM "{table}" WHERE {" AND ".join(limits)})' if limits else f'"{table}"'
 
     def frame(self, sql: str) -> pd.DataFrame:
         return self.connection.execute(sql).df()
@@ -296,7 +347,7 @@ def _patients(database: _Database, account: Account) -> pd.DataFrame:
         f"{database.cast(PERSON, name, 'TIMESTAMP' if name == 'birth_datetime' else 'BIGINT')} AS {name}"
         for name in _PERSON_COLUMNS
     )
-    table = database.frame(f'SELECT {columns} FROM "{PERSON}" ORDER BY ALL')
+    table = database.frame(f"SELECT {columns} FROM {database.rows(PERSON)} ORDER BY ALL")
     account.read(PERSON, len(table))
     lost = table["person_id"].isna() | table["person_id"].duplicated()
     account.add(PERSON, QUARANTINED, TWICE, n=int(lost.sum()))
@@ -334,11 +385,11 @@ def _visits(database: _Database, spec: EventSpec, account: Account) -> pd.DataFr
     table = database.frame(
         f"""SELECT v.person, {time("start")} AS "start", {time("end")} AS "end", v.concept FROM
         (SELECT *, {database.cast(name, "person_id", "BIGINT")} AS person,
-        {database.cast(name, "visit_concept_id", "BIGINT")} AS concept FROM "{name}") v
-        SEMI JOIN (SELECT {database.cast(PERSON, "person_id", "BIGINT")} AS person FROM "{PERSON}") p
+        {database.cast(name, "visit_concept_id", "BIGINT")} AS concept FROM {database.rows(name)}) v
+        SEMI JOIN (SELECT {database.cast(PERSON, "person_id", "BIGINT")} AS person FROM {database.rows(PERSON)}) p
         ON v.person = p.person"""
     )
-    n = database.connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()[0]
+    n = database.connection.execute(f"SELECT count(*) FROM {database.rows(name)}").fetchone()[0]
     account.read(name, n - len(table))
     account.add(name, QUARANTINED, UNKNOWN_PATIENT, n=n - len(table))
     visits = pd.DataFrame(
@@ -368,7 +419,7 @@ def _events(
         coalesce({column(of.unit, "BIGINT")}, 0) AS unit, {column(of.unit_source, "VARCHAR")} AS unit_text,
         coalesce({operator}, CASE WHEN {number} IS NULL THEN regexp_extract({text}, '{_BOUND}', 1) END, '') AS mark,
         coalesce({number}, TRY_CAST(regexp_extract({text}, '{_BOUND}', 2) AS DOUBLE)) AS value,
-        {column(of.at, "TIMESTAMP")} AS at, {column(of.day, "DATE")} AS day FROM "{name}")"""
+        {column(of.at, "TIMESTAMP")} AS at, {column(of.day, "DATE")} AS day FROM {database.rows(name)})"""
     keys = ("concept", "origin", "unit", "unit_text", "mark")
     kinds = database.frame(f"SELECT {', '.join(keys)}, count(*) AS n FROM {base} GROUP BY ALL ORDER BY ALL")
     account.read(name, int(kinds["n"].sum()))
