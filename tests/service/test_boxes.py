@@ -10,6 +10,7 @@ import pytest
 
 from medanomaly.commands.cli import call
 from medanomaly.monitoring.batch_shift import ShiftCheck
+from medanomaly.scoring.batches import score_batch
 from medanomaly.scoring.fhir import checked, fhir_resources
 from medanomaly.scoring.models import open_models
 from tests.service import small_models
@@ -161,3 +162,11 @@ def test_the_page_draws_boxes_over_the_picture(models, image, tmp_path):
         tab.wait("document.querySelector('.image-box canvas')")
         assert tab.run(yellow) == 0
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_batch_says_of_a_detector_whether_its_p_values_hold(models, image, tmp_path):
+    (tmp_path / "in").mkdir()
+    for i in range(4):
+        (tmp_path / "in" / f"{i}.png").write_bytes(png(image))
+    summary = score_batch(models, tmp_path / "in", tmp_path / "out.csv")
+    assert set(summary.shift) >= {"lbe", "imaging_boxes.box_detector"}

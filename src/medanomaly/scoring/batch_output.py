@@ -275,7 +275,9 @@ def _shift(
     facts = facts.rename(columns=lambda name: name.removeprefix("fact ")).reset_index(drop=True)
     out = {}
     for name, values in scores.items():
-        model = models[f"{modality}.{name}"] if f"{modality}.{name}" in set(models) else None
+        # a model of the same cases in a namespace of its own carries its modality in its name
+        full = name if name in set(models) else f"{modality}.{name}"
+        model = models[full] if full in set(models) else None
         score = np.concatenate(values)
         if model is None or not len(score) or not np.isfinite(score).all():
             continue
