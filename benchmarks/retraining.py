@@ -105,7 +105,7 @@ def follow() -> list[Result]:
         body = json.dumps({"records": [record, record | {"id": "b"}]}).encode()
         times, statuses, stop = [], [], threading.Event()
         service = subprocess.Popen(
-            [sys.executable, "-m", "medanomaly.service", "serve", str(registry.folder), "--port", str(port)],
+            [sys.executable, "-m", "medanomaly", "serve", "--models", str(registry.folder), "--port", str(port)],
             env=os.environ | {"PYTHONPATH": str(root / "src")}, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
@@ -119,6 +119,8 @@ def follow() -> list[Result]:
         def until(models: int) -> float:
             began = time.perf_counter()
             while served() != models:
+                if service.poll() is not None:
+                    sys.exit(f"the service ended with {service.returncode}")
                 time.sleep(0.02)
             return time.perf_counter() - began
 
