@@ -140,6 +140,7 @@ def test_the_page_draws_boxes_over_the_picture(models, image, tmp_path):
         tab.choose("#file-imaging", tmp_path / "nodule.png")
         text = done(tab)
         assert "Boxes of box detector" in text
+        assert "box detector (imaging boxes)" in text
         assert "In pixels of the image as it was given, 256 x 128." in text
         assert "nodule" in text
         tab.wait(f"{yellow} > 300")

@@ -228,6 +228,12 @@ function done(...children) {
 
 const number = (value) => Math.abs(value) >= 1e5 || (value !== 0 && Math.abs(value) < 1e-3) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
 
+// "imaging_boxes.box_detector" is read as "box detector (imaging boxes)"
+const called = (model) => {
+  const [name, ...before] = model.replaceAll("_", " ").split(".").reverse();
+  return before.length ? `${name} (${before.reverse().join(".")})` : name;
+};
+
 function words(p, model = "", modality = "") {
   const floor = described?.models.find((each) => each.name === `${modality}.${model}`)?.p_value_floor;
   if (floor && p <= 1.000001 * floor) return `None of the ${(Math.round(1 / floor) - 1).toLocaleString("en")} usual cases it was compared with looks as unusual.`;
@@ -249,7 +255,7 @@ function verdict(noun, answers) {
 function modelTable(answers, modality) {
   const head = make("tr", {}, ...["Model", "Score", "p-value", "In words"].map((text, i) => make("th", { scope: "col", text, class: i === 3 ? "wide" : "" })));
   const body = answers.map((answer) => make("tr", {},
-    make("th", { scope: "row", text: answer.model.replaceAll("_", " ") }),
+    make("th", { scope: "row", text: called(answer.model) }),
     make("td", { class: "figure", text: answer.score === undefined ? `${number(100 * answer.probability)} %` : number(answer.score) }),
     make("td", { class: "figure" }, make("span", { class: answer.flagged ? "tag flagged" : "tag", text: answer.p_value === undefined ? "" : `${number(answer.p_value)}${answer.flagged ? " (flagged)" : ""}` })),
     make("td", { class: "wide", text: answer.p_value === undefined ? "Probability that it belongs to the group the model learned." : words(answer.p_value, answer.model, modality) }),
@@ -278,7 +284,7 @@ function reasonTable(answer) {
 function whyOf(answers) {
   const usable = answers.filter((answer) => (answer.reasons || []).length);
   if (!usable.length) return [];
-  const pick = make("select", { id: "why-model" }, ...usable.map((answer, i) => make("option", { value: i, text: answer.model.replaceAll("_", " ") })));
+  const pick = make("select", { id: "why-model" }, ...usable.map((answer, i) => make("option", { value: i, text: called(answer.model) })));
   const lowest = usable.reduce((best, answer, i) => ((answer.p_value ?? 1) < (usable[best].p_value ?? 1) ? i : best), 0);
   pick.value = String(lowest);
   const place = make("div", {}, reasonTable(usable[lowest]));
@@ -391,7 +397,7 @@ function pictureOf(found) {
   const boxed = found.answers.filter((answer) => answer.boxes);
   const over = [...(mapped.length ? ["the map of the chosen model"] : []), ...(boxed.length ? ["the boxes of the detector"] : [])];
   const canvas = make("canvas", { width: "512", height: "512", role: "img", "aria-label": `The image as the models see it${over.length ? `, with ${over.join(" and ")} over it` : ""}` });
-  const pick = make("select", { id: "map-model" }, ...mapped.map((answer, i) => make("option", { value: i, text: answer.model.replaceAll("_", " ") })));
+  const pick = make("select", { id: "map-model" }, ...mapped.map((answer, i) => make("option", { value: i, text: called(answer.model) })));
   const strength = make("input", { id: "map-strength", type: "range", min: "0", max: "100", value: "55" });
   const draw = async () => {
     const context = canvas.getContext("2d");
@@ -426,7 +432,7 @@ function showRecording(answer) {
     record: each.case_id.slice(0, each.case_id.lastIndexOf(":")), sample: Number(each.case_id.slice(each.case_id.lastIndexOf(":") + 1)),
     name: each.case, found: each, of: Object.fromEntries(each.answers.map((one) => [one.model, one])),
   }));
-  const pick = make("select", { id: "beat-model" }, ...models.map((model) => make("option", { value: model, text: model.replaceAll("_", " ") })));
+  const pick = make("select", { id: "beat-model" }, ...models.map((model) => make("option", { value: model, text: called(model) })));
   pick.value = leading;
   const place = make("div");
   const draw = () => {
