@@ -1,10 +1,11 @@
 """What every detector of rows has in common: the input contract, the threshold, and contributions that add up."""
 
 from abc import abstractmethod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from medanomaly.core.errors import ConfigurationError
@@ -55,6 +56,9 @@ class BaseDetector(OutlierMixin, BaseEstimator):
         patients each is at least. ``differential_privacy``: what was promised of its weights.
         """
         return {}
+
+    # patients are not routed through estimators of scikit-learn, which would add a method to ask for it
+    __metadata_request__fit: ClassVar = {"groups": UNUSED}
 
     def fit(self, X: np.ndarray, y: object = None, groups: np.ndarray | None = None) -> "BaseDetector":
         """Learn what is usual.
