@@ -287,8 +287,12 @@ PAGES = {
         exchanged={
             "curl -H": f"medanomaly serve --models data/06_models/omop {SERVED.format(8734)}\ncurl -sSf -o answer -H",
             "localhost:8000": "localhost:8734",
+            "scoring.source=/data/export": "scoring.source=export.ndjson",
         },
-        left_out={"MEDANOMALY_OMOP=": "needs a hospital; tests/tabular/test_hospital_identity.py reads small ones"},
+        left_out={
+            "MEDANOMALY_OMOP=": "needs a hospital; tests/tabular/test_hospital_identity.py reads small ones",
+            "curl -H 'Accept: application/fhir+json' -F": "needs models of images; tests/service/test_fhir_routes.py asks some",
+        },
     ),
     "docs/how_to/every_night.md": Page(
         exchanged={"init ward ward/past.csv": "init ward ward/past.csv; " + ONE_MODEL.format("ward", "ecdf", "tabular")},
