@@ -291,7 +291,7 @@ PAGES = {
         },
         left_out={
             "MEDANOMALY_OMOP=": "needs a hospital; tests/tabular/test_hospital_identity.py reads small ones",
-            "curl -H 'Accept: application/fhir+json' -F": "needs models of images; tests/service/test_fhir_routes.py asks some",
+            "curl -H 'Accept: application/fhir+json' -F": "needs image models; tests/service/test_fhir_routes.py has some",
         },
     ),
     "docs/how_to/every_night.md": Page(

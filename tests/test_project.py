@@ -172,24 +172,10 @@ def test_where_nothing_can_be_written_compiled_code_is_kept_for_the_process_alon
 def test_no_file_holds_the_marks_of_a_merge_that_was_not_ended():
     folders = ("src", "docs", "tests", "conf", "benchmarks", "deploy", "notebooks", ".github")
     files = [*ROOT.glob("*.*"), *(file for name in folders for file in (ROOT / name).rglob("*"))]
-    endings = {
-        ".py",
-        ".md",
-        ".yml",
-        ".yaml",
-        ".toml",
-        ".json",
-        ".js",
-        ".css",
-        ".html",
-        ".csv",
-        ".txt",
-        ".ipynb",
-    }
-    marked = [
-        file.relative_to(ROOT).as_posix()
+    endings = "py md yml yaml toml json js css html csv txt ipynb".split()
+    texts = {
+        file.relative_to(ROOT).as_posix(): file.read_text("utf-8", errors="replace")
         for file in files
-        if file.suffix in endings and file.is_file() and ".venv" not in file.parts
-        and re.search(r"^(<{7}|>{7}) ", file.read_text("utf-8", errors="replace"), re.M)
-    ]  # fmt: skip
-    assert marked == []
+        if file.suffix.removeprefix(".") in endings and file.is_file() and ".venv" not in file.parts
+    }
+    assert [name for name, text in texts.items() if re.search(r"^(<{7}|>{7}) ", text, re.M)] == []
