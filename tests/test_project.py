@@ -172,7 +172,7 @@ def test_where_nothing_can_be_written_compiled_code_is_kept_for_the_process_alon
 def test_no_file_holds_the_marks_of_a_merge_that_was_not_ended():
     folders = ("src", "docs", "tests", "conf", "benchmarks", "deploy", "notebooks", ".github")
     files = [*ROOT.glob("*.*"), *(file for name in folders for file in (ROOT / name).rglob("*"))]
-    endings = "py md yml yaml toml json js css html csv txt ipynb".split()
+    endings = ["py", "md", "yml", "yaml", "toml", "json", "js", "css", "html", "csv", "txt", "ipynb"]
     texts = {
         file.relative_to(ROOT).as_posix(): file.read_text("utf-8", errors="replace")
         for file in files
