@@ -6,15 +6,21 @@ import shutil
 
 import pandas as pd
 import pytest
-import sqlalchemy as sa
-from tests.tabular.hospital_formats import fhir_resources, write_csv, write_fhir, write_meds, write_omop
+from tests.tabular.hospital_formats import (
+    fhir_resources,
+    write_csv,
+    write_fhir,
+    write_meds,
+    write_omop,
+    write_omop_database,
+)
 from tests.tabular.test_hospital_identity import SPEC, sealed_detector
 
 from medanomaly.core.errors import DataNotFoundError, InputError
 from medanomaly.scoring.batches import score_batch
 from medanomaly.scoring.models import Models
 from medanomaly.store.store import Store
-from medanomaly.synthetic.hospital import as_omop, hospital_events
+from medanomaly.synthetic.hospital import hospital_events
 from medanomaly.tabular.events.account import Account
 from medanomaly.tabular.events.event_table import NO_OUTCOME_FOUND, event_table
 from medanomaly.tabular.events.readers import fhir_parts
@@ -53,14 +59,9 @@ def bundles(folder, hospital):
 @pytest.fixture(scope="module")
 def sources(hospital, tmp_path_factory):
     folder = tmp_path_factory.mktemp("hospital")
-    url = f"sqlite:///{folder / 'cdm.sqlite'}"
-    engine = sa.create_engine(url)
-    for name, table in as_omop(*hospital).items():
-        table.to_sql(name, engine, index=False)
-    engine.dispose()
     return {
         "omop": write_omop(folder / "omop", *hospital),
-        "omop by url": url,
+        "omop by url": write_omop_database(folder / "cdm.sqlite", *hospital),
         "fhir": write_fhir(folder / "fhir.ndjson", *hospital),
         "fhir bundles": bundles(folder / "bundles", hospital),
         "meds": write_meds(folder / "meds", *hospital),

@@ -4,6 +4,7 @@ import json
 from datetime import date
 
 import pandas as pd
+import sqlalchemy as sa
 
 from medanomaly.synthetic.hospital import OUTCOMES, as_omop
 from medanomaly.tabular.events.codes import SYSTEMS
@@ -35,6 +36,16 @@ def write_omop(folder, patients, visits, events, ending="parquet"):
         else:
             table.to_csv(folder / f"{name.upper()}.csv", index=False)
     return folder
+
+
+def write_omop_database(file, patients, visits, events):
+    """URL of a SQLite file with the tables."""
+    url = f"sqlite:///{file}"
+    engine = sa.create_engine(url)
+    for name, table in as_omop(patients, visits, events).items():
+        table.to_sql(name, engine, index=False)
+    engine.dispose()
+    return url
 
 
 def fhir_resources(patients, visits, events):

@@ -5,7 +5,14 @@ import hashlib
 import numpy as np
 import pandas as pd
 import pytest
-from tests.tabular.hospital_formats import RECIPE, write_csv, write_fhir, write_meds, write_omop
+from tests.tabular.hospital_formats import (
+    RECIPE,
+    write_csv,
+    write_fhir,
+    write_meds,
+    write_omop,
+    write_omop_database,
+)
 
 from medanomaly.core.bundle import write_bundle
 from medanomaly.core.models import FitContext, ModelInput, kind
@@ -39,7 +46,6 @@ def hospital():
 @pytest.fixture(scope="module")
 def sources(hospital, tmp_path_factory):
     import duckdb
-    import sqlalchemy as sa
 
     folder = tmp_path_factory.mktemp("hospital")
     with duckdb.connect(str(folder / "cdm.duckdb")) as database:
@@ -47,16 +53,11 @@ def sources(hospital, tmp_path_factory):
             database.register("part", table)
             database.execute(f"CREATE TABLE {name} AS SELECT * FROM part")
             database.unregister("part")
-    url = f"sqlite:///{folder / 'cdm.sqlite'}"
-    engine = sa.create_engine(url)
-    for name, table in as_omop(*hospital).items():
-        table.to_sql(name, engine, index=False)
-    engine.dispose()
     return {
         "omop": write_omop(folder / "omop", *hospital),
         "omop as csv": write_omop(folder / "omop_csv", *hospital, ending="csv"),
         "omop in duckdb": folder / "cdm.duckdb",
-        "omop by url": url,
+        "omop by url": write_omop_database(folder / "cdm.sqlite", *hospital),
         "fhir": write_fhir(folder / "fhir.ndjson", *hospital),
         "meds": write_meds(folder / "meds", *hospital),
         "csv": write_csv(folder / "csv", *hospital),

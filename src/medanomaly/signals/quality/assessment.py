@@ -73,11 +73,13 @@ def quality_of_each(
         limits: of a single recording.
     """
     params = params or QualityParams()
-    found: list[list[dict[str, np.ndarray]]] = [[{}] * len(one.leads) for one in recordings if one.n_samples]
-    measured = [one for one in recordings if one.n_samples]
+    # without samples there are no rows
+    found: list[list[dict[str, np.ndarray]]] = [
+        [{}] * (len(one.leads) * bool(one.n_samples)) for one in recordings
+    ]
     alike: dict[tuple[float, int, str, str], list[tuple[int, int]]] = {}
-    for i, one in enumerate(measured):
-        for j, kind in enumerate(lead_kinds(one.leads, one.units)):
+    for i, one in enumerate(recordings):
+        for j, kind in enumerate(lead_kinds(one.leads, one.units) if one.n_samples else ()):
             about = (one.fs, one.n_samples, kind, one.units[j].strip().lower())
             alike.setdefault(about, []).append((i, j))
     for (fs, n_samples, kind, unit), places in alike.items():
@@ -86,15 +88,14 @@ def quality_of_each(
         step = 1 if kind == "ppg" else max(1, _TOGETHER // n_samples)
         for start in range(0, len(places), step):
             some = places[start : start + step]
-            x = np.stack([measured[i].signal[:, j] for i, j in some])
+            x = np.stack([recordings[i].signal[:, j] for i, j in some])
             ends = None if limits is None else limits[:, [j for _, j in some]].T
             columns = _columns(x, fs, width, kind, unit, params, ends)
             n = len(columns["sqi"]) // len(some)
             for row, (i, j) in enumerate(some):
                 own = {name: values[row * n : (row + 1) * n] for name, values in columns.items()}
-                found[i][j] = {"lead": np.full(n, measured[i].leads[j], dtype=object), **own}
-    given = iter(found)
-    return [next(given) if one.n_samples else [] for one in recordings]
+                found[i][j] = {"lead": np.full(n, recordings[i].leads[j], dtype=object), **own}
+    return found
 
 
 def quality_table(record: str, found: Sequence[dict[str, np.ndarray]]) -> pd.DataFrame:

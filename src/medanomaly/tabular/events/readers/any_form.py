@@ -16,7 +16,8 @@ from medanomaly.tabular.events.readers.fhir import ENDINGS as FHIR_ENDINGS
 from medanomaly.tabular.events.readers.fhir import read_fhir
 from medanomaly.tabular.events.readers.fhir_parts import fhir_parts
 from medanomaly.tabular.events.readers.meds import meds_parts, read_meds
-from medanomaly.tabular.events.readers.omop import PERSON, omop_parts, read_omop
+from medanomaly.tabular.events.readers.omop import omop_parts, read_omop
+from medanomaly.tabular.events.readers.omop_database import PERSON
 
 READERS = {"omop": read_omop, "fhir": read_fhir, "meds": read_meds, "csv": read_csv_folder}
 PARTS = {"omop": omop_parts, "fhir": fhir_parts, "meds": meds_parts}

@@ -5,16 +5,14 @@ table ``person``. Where the source has the table ``concept``, events also go by 
 (``LOINC/2823-3``), and units by their code. Source: https://ohdsi.github.io/CommonDataModel/cdm54.html.
 """
 
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from medanomaly.core.errors import ConfigurationError, DataNotFoundError, InputError
+from medanomaly.core.errors import DataNotFoundError
 from medanomaly.tabular.events.account import NOT_ASKED, QUARANTINED, USED, Account
 from medanomaly.tabular.events.codes import NO_UNIT, units_of_concepts
 from medanomaly.tabular.events.description import DEATH, EventSpec
@@ -29,63 +27,22 @@ from medanomaly.tabular.events.form import (
     bound_of,
 )
 from medanomaly.tabular.events.readers.fhir import NOT_ASKED_CODE, TWICE, checked_visits
+from medanomaly.tabular.events.readers.omop_database import (
+    CONCEPT_COLUMNS,
+    PERSON,
+    PERSON_COLUMNS,
+    TABLES,
+    Database,
+    Table,
+    opened,
+    readable,
+)
 
-if TYPE_CHECKING:
-    import duckdb
-
-PERSON = "person"
 NO_CONCEPT = "no standard concept (concept 0), and no feature names its source value"
 _SEX = {8507: "M", 8532: "F"}
 _VISITS = {9201: "inpatient", 262: "inpatient", 8717: "inpatient", 9202: "outpatient", 9203: "emergency"}
-_ROWS = 200_000
 
 
-class _Table(NamedTuple):
-    """Names of the columns of a table of events; empty where it has no such column."""
-
-    concept: str
-    source: str
-    day: str
-    at: str
-    value: str = ""
-    unit: str = ""
-    unit_source: str = ""
-    operator: str = ""
-    text: str = ""
-
-
-def _plain(name: str, time: str) -> _Table:
-    return _Table(f"{name}_concept_id", f"{name}_source_value", f"{time}_date", f"{time}_datetime")
-
-
-TABLES = {
-    "measurement": _Table(
-        "measurement_concept_id", "measurement_source_value", "measurement_date", "measurement_datetime",
-        "value_as_number", "unit_concept_id", "unit_source_value", "operator_concept_id", "value_source_value",
-    ),
-    "observation": _Table(
-        "observation_concept_id", "observation_source_value", "observation_date", "observation_datetime",
-        "value_as_number", "unit_concept_id", "unit_source_value", "", "value_as_string",
-    ),
-    "condition_occurrence": _plain("condition", "condition_start"),
-    "drug_exposure": _plain("drug", "drug_exposure_start"),
-    "procedure_occurrence": _plain("procedure", "procedure"),
-    "death": _Table("", "", "death_date", "death_datetime"),
-}  # fmt: skip
-_VISIT_COLUMNS = (
-    "person_id", "visit_concept_id", "visit_start_date", "visit_start_datetime", "visit_end_date",
-    "visit_end_datetime",
-)  # fmt: skip
-_PERSON_COLUMNS = (
-    "person_id", "gender_concept_id", "year_of_birth", "month_of_birth", "day_of_birth", "birth_datetime",
-)  # fmt: skip
-_CONCEPT_COLUMNS = ("concept_id", "vocabulary_id", "concept_code")
-_USED_COLUMNS = {
-    PERSON: _PERSON_COLUMNS,
-    "visit_occurrence": _VISIT_COLUMNS,
-    "concept": _CONCEPT_COLUMNS,
-    **{name: ("person_id", *filter(None, of)) for name, of in TABLES.items()},
-}
 _OPERATOR = (
     "CASE {} WHEN 4171756 THEN '<' WHEN 4172704 THEN '>' WHEN 4171754 THEN '<=' WHEN 4171755 THEN '>=' END"
 )
@@ -106,7 +63,7 @@ def read_omop(source: Mapping[str, pd.DataFrame] | str | Path, spec: EventSpec) 
         InputError: a file cannot be read as a table.
         ConfigurationError: DuckDB, or SQLAlchemy for a URL, is not installed.
     """
-    with _opened(source) as database:
+    with opened(source) as database:
         return _read(database, spec)
 
 
@@ -121,15 +78,15 @@ def omop_parts(source: Any, spec: EventSpec, patients: int) -> Iterator[EventPar
     Raises:
         DataNotFoundError, InputError, ConfigurationError: as of :func:`read_omop`.
     """
-    with _opened(source) as database:
+    with opened(source) as database:
         for low, high in _ranges(database, patients):
             database.low, database.high = low, high
             yield EventPart(_read(database, spec))
 
 
-def _read(database: "_Database", spec: EventSpec) -> Events:
+def _read(database: Database, spec: EventSpec) -> Events:
     account = Account()
-    with _readable(database):
+    with readable(database):
         patients = _patients(database, account)
         visits = _visits(database, spec, account)
         parts = [
@@ -138,9 +95,9 @@ def _read(database: "_Database", spec: EventSpec) -> Events:
     return Events(_together(parts), patients, visits, account)
 
 
-def _ranges(database: "_Database", patients: int) -> Iterator[tuple[int | None, int | None]]:
+def _ranges(database: Database, patients: int) -> Iterator[tuple[int | None, int | None]]:
     """From which id on, and before which, the patients of each part are."""
-    with _readable(database):
+    with readable(database):
         person = database.cast(PERSON, "person_id", "BIGINT")
         ids = database.frame(
             f'SELECT DISTINCT {person} AS id FROM "{PERSON}" WHERE {person} IS NOT NULL ORDER BY id'
@@ -150,202 +107,10 @@ def _ranges(database: "_Database", patients: int) -> Iterator[tuple[int | None, 
     return zip([None, *starts], [*starts, None], strict=True)
 
 
-@contextmanager
-def _readable(database: "_Database") -> Iterator[None]:
-    if PERSON not in database.columns:
-        raise DataNotFoundError(
-            "there is no table 'person'",
-            source=database.name,
-            remedy="Give the folder, the file or the database that holds the tables of OMOP CDM 5.3 or 5.4.",
-        )
-    try:
-        yield
-    except database.Error as error:
-        raise InputError(
-            f"a table cannot be read: {_short(error)}", source=database.name, remedy="Correct the file."
-        ) from error
-
-
-def _short(error: Exception) -> str:
-    return str(error).splitlines()[0]
-
-
-class _Database:
-    """Tables of OMOP as views of DuckDB.
-
-    Attributes:
-        columns: table -> names of its columns, in lower case.
-        name: of the source, in messages.
-        low, high: rows of persons with an id from ``low`` on and below ``high`` are read; None: no such limit.
-    """
-
-    low: int | None = None
-    high: int | None = None
-
-    def __init__(self, connection: "duckdb.DuckDBPyConnection", name: object):
-        import duckdb
-
-        self.connection, self.name, self.Error = connection, name, duckdb.Error
-        self.columns: dict[str, set[str]] = {}
-
-    def describe(self, table: str) -> None:
-        found = self.connection.execute(f'SELECT * FROM "{table}" LIMIT 0').description
-        self.columns[table] = {column[0].lower() for column in found}
-
-    def cast(self, table: str, column: str, of: str) -> str:
-        """SQL of a column as a type; what does not fit the type, and a column that is not there, is NULL."""
-        return f'TRY_CAST("{column}" AS {of})' if column in self.columns[table] else f"CAST(NULL AS {of})"
-
-    def rows(self, table: str) -> str:
-        """SQL of the rows of a table that are read; rows without a person are in the first part."""
-        person = self.cast(table, "person_id", "BIGINT")
-        limits = [
-            *([] if self.low is None else [f"{person} >= {self.low}"]),
-            *([] if self.high is None else [f"coalesce({person} < {self.high}, {self.low is None})"]),
-        ]
-        return f'(SELECT * FROM "{table}" WHERE {" AND ".join(limits)})' if limits else f'"{table}"'
-
-    def frame(self, sql: str) -> pd.DataFrame:
-        return self.connection.execute(sql).df()
-
-
-@contextmanager
-def _opened(source: Any) -> Iterator[_Database]:
-    try:
-        import duckdb
-    except ImportError as error:
-        raise ConfigurationError(
-            "OMOP is read by DuckDB, which is not installed", remedy="pip install 'medanomaly[interchange]'."
-        ) from error
-    with tempfile.TemporaryDirectory(prefix="medanomaly-") as folder:
-        if isinstance(source, (str, Path)) and Path(source).is_file():
-            try:
-                connection = duckdb.connect(str(source), read_only=True)
-            except duckdb.Error as error:
-                raise InputError(f"it is no file of DuckDB: {_short(error)}", source=source) from error
-        else:
-            connection = duckdb.connect()
-        try:
-            connection.execute(f"SET temp_directory = '{folder}'")
-            # it would stand between the lines of a command
-            connection.execute("SET enable_progress_bar = false")
-            # events are put in order later
-            connection.execute("SET preserve_insertion_order = false")
-            database = _Database(connection, "tables" if isinstance(source, Mapping) else source)
-            _add_tables(database, source)
-            yield database
-        finally:
-            connection.close()
-
-
-def _add_tables(database: _Database, source: Any) -> None:
-    connection = database.connection
-    if isinstance(source, Mapping):
-        for name, table in source.items():
-            if name.lower() in _USED_COLUMNS:
-                connection.register(name.lower(), table)
-                database.describe(name.lower())
-    elif "://" in str(source):
-        _copy_from_url(database, str(source))
-    elif Path(source).is_file():
-        for (name,) in connection.execute(
-            "SELECT table_name FROM information_schema.tables WHERE table_schema <> 'information_schema'"
-        ).fetchall():
-            if name.lower() in _USED_COLUMNS:
-                database.describe(name.lower())
-    elif Path(source).is_dir():
-        _add_files(database, Path(source))
-    else:
-        raise DataNotFoundError(
-            "there is no such file or folder", source=source, remedy="Correct the path of the OMOP tables."
-        )
-
-
-def _add_files(database: _Database, folder: Path) -> None:
-    for path in sorted(folder.iterdir()):
-        name = path.name.lower().partition(".")[0]
-        if name not in _USED_COLUMNS or name in database.columns:
-            continue
-        if path.is_dir():
-            made = f"read_parquet({_quoted(path / '**' / '*.parquet')})"
-        elif path.name.lower().endswith(".parquet"):
-            made = f"read_parquet({_quoted(path)})"
-        elif path.name.lower().endswith((".csv", ".csv.gz", ".tsv", ".txt")):
-            made = _of_csv(database, path)
-        else:
-            continue
-        try:
-            database.connection.execute(f'CREATE TEMP VIEW "{name}" AS SELECT * FROM {made}')
-            database.describe(name)
-        except database.Error as error:
-            raise InputError(f"it is no table: {_short(error)}", source=path) from error
-
-
-def _of_csv(database: _Database, path: Path) -> str:
-    import gzip
-
-    opener = gzip.open if path.name.endswith(".gz") else open
-    with opener(path, "rt", encoding="utf-8", errors="replace") as file:
-        head = file.readline()
-    # files of Athena have tabs, and quotes that mean nothing
-    tabs = head.count("\t") > head.count(",")
-    mark = "delim='\t', quote=''" if tabs else "delim=',', quote='\"'"
-    return f"read_csv({_quoted(path)}, header=true, all_varchar=true, {mark})"
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
-
-
-def _copy_from_url(database: _Database, url: str) -> None:
-    """The columns that are read, part by part: a server needs no extension of DuckDB."""
-    try:
-        import sqlalchemy as sa
-    except ImportError as error:
-        raise ConfigurationError(
-            "a database is read by SQLAlchemy, which is not installed",
-            remedy="pip install 'medanomaly[interchange,store]'.",
-        ) from error
-    try:
-        at = sa.engine.make_url(url)
-        database.name = at.render_as_string(hide_password=True)
-        engine = sa.create_engine(at)
-        inspector = sa.inspect(engine)
-        schemas = [None, *inspector.get_schema_names()]
-        tables: dict[str, str] = {}
-        schema = None
-        for schema in schemas:
-            tables = {name.lower(): name for name in inspector.get_table_names(schema)}
-            if PERSON in tables:
-                break
-        with engine.connect().execution_options(stream_results=True) as connection:
-            for name in set(tables) & set(_USED_COLUMNS):
-                found = inspector.get_columns(tables[name], schema)
-                wanted = [c["name"] for c in found if c["name"].lower() in _USED_COLUMNS[name]]
-                selected = sa.select(*map(sa.column, wanted)).select_from(
-                    sa.table(tables[name], schema=schema)
-                )
-                for i, part in enumerate(pd.read_sql(selected, connection, chunksize=_ROWS)):
-                    database.connection.register("part", part.rename(columns=str.lower).astype("string"))
-                    database.connection.execute(
-                        f'INSERT INTO "{name}" SELECT * FROM part' if i
-                        else f'CREATE TEMP TABLE "{name}" AS SELECT * FROM part'
-                    )  # fmt: skip
-                    database.connection.unregister("part")
-                database.describe(name)
-        engine.dispose()
-    except sa.exc.SQLAlchemyError as error:
-        raise InputError(
-            f"the database cannot be read: {type(error).__name__}",
-            source=database.name,
-            remedy="Check the URL, the driver, and whether the tables may be read.",
-        ) from error
-
-
-def _patients(database: _Database, account: Account) -> pd.DataFrame:
+def _patients(database: Database, account: Account) -> pd.DataFrame:
     columns = ", ".join(
         f"{database.cast(PERSON, name, 'TIMESTAMP' if name == 'birth_datetime' else 'BIGINT')} AS {name}"
-        for name in _PERSON_COLUMNS
+        for name in PERSON_COLUMNS
     )
     table = database.frame(f"SELECT {columns} FROM {database.rows(PERSON)} ORDER BY ALL")
     account.read(PERSON, len(table))
@@ -367,7 +132,7 @@ def _patients(database: _Database, account: Account) -> pd.DataFrame:
     )[list(PATIENT_COLUMNS)]
 
 
-def _visits(database: _Database, spec: EventSpec, account: Account) -> pd.DataFrame:
+def _visits(database: Database, spec: EventSpec, account: Account) -> pd.DataFrame:
     name = "visit_occurrence"
     if name not in database.columns:
         if spec.cases == "visit":
@@ -404,7 +169,7 @@ def _visits(database: _Database, spec: EventSpec, account: Account) -> pd.DataFr
 
 
 def _events(
-    database: _Database, name: str, spec: EventSpec, patients: pd.DataFrame, account: Account
+    database: Database, name: str, spec: EventSpec, patients: pd.DataFrame, account: Account
 ) -> pd.DataFrame | None:
     of, cast = TABLES[name], database.cast
 
@@ -478,7 +243,7 @@ def _as_events(found, kinds, codes, units, name, patients, account: Account) -> 
     return events if good.all() else events[good].reset_index(drop=True)
 
 
-def _codes(database: _Database, kinds: pd.DataFrame, of: _Table, spec: EventSpec) -> list[str | None]:
+def _codes(database: Database, kinds: pd.DataFrame, of: Table, spec: EventSpec) -> list[str | None]:
     """The name of each kind in the recipe; None where the recipe does not ask for it."""
     if not of.concept:
         return [DEATH if DEATH in spec.meanings else None] * len(kinds)
@@ -493,7 +258,7 @@ def _codes(database: _Database, kinds: pd.DataFrame, of: _Table, spec: EventSpec
     return out
 
 
-def _units(database: _Database, kinds: pd.DataFrame) -> list[str]:
+def _units(database: Database, kinds: pd.DataFrame) -> list[str]:
     """The unit of each kind as text: of its concept, else as the source wrote it."""
     known, vocabulary = units_of_concepts(), _concepts(database, kinds["unit"])
     out = []
@@ -510,10 +275,10 @@ def _units(database: _Database, kinds: pd.DataFrame) -> list[str]:
     return out
 
 
-def _concepts(database: _Database, wanted: pd.Series) -> pd.DataFrame:
+def _concepts(database: Database, wanted: pd.Series) -> pd.DataFrame:
     """Vocabulary and code of concepts, as far as the source has them."""
     if "concept" not in database.columns:
-        return pd.DataFrame(columns=list(_CONCEPT_COLUMNS)).set_index("concept_id")
+        return pd.DataFrame(columns=list(CONCEPT_COLUMNS)).set_index("concept_id")
     numbers = sorted({int(one) for one in wanted if one}) or [0]
     table = database.frame(
         f"""SELECT {database.cast("concept", "concept_id", "BIGINT")} AS concept_id, vocabulary_id, concept_code
